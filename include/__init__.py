@@ -1,0 +1,1 @@
+"""Everything Airloop knows, as plain Python: nothing in here imports Airflow."""

@@ -1,0 +1,224 @@
+"""The frozen models that pass between steps: references and verdicts, never data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+#: A name that may become a path, a dag_id or a table: ``\Z``, since ``$`` lets a trailing newline through.
+NAME_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
+#: One day of data, in the key format of a partition.
+PARTITION_PATTERN = r"\A\d{4}-\d{2}-\d{2}\Z"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+PartitionKey = Annotated[str, StringConstraints(pattern=PARTITION_PATTERN)]
+Digest = Annotated[str, StringConstraints(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+
+
+class Contract(BaseModel):
+    """Base of what crosses a boundary: immutable, no unknown fields, no NaN turned into null."""
+
+    # python-re: the default engine does not know \\Z, which Airflow's JSON schemas (checked by Python's re) need.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", regex_engine="python-re"
+    )
+
+
+class Outcome(StrEnum):
+    """What a check says. Only ``ok`` moves forward."""
+
+    OK = "ok"
+    BAD = "bad"
+    UNKNOWN = "could not tell"
+
+
+class Fence(Contract):
+    """A step's right to publish under a key; a newer attempt's larger token takes it away."""
+
+    key: str
+    token: int = Field(ge=1)
+
+
+class DatasetRef(Contract):
+    """The exact rows a step saw.
+
+    ``version`` is the Delta table's version, ``digest`` covers the partitions' own digests in key order.
+    """
+
+    name: Name
+    uri: str
+    version: int = Field(ge=0)
+    partitions: tuple[PartitionKey, ...]
+    rows: int = Field(ge=0)
+    digest: Digest
+
+
+class Check(Contract):
+    """One check's verdict with its figures, readable by a person: a gate, an expectation, a parity test."""
+
+    name: str
+    outcome: Outcome
+    reason: str
+    figures: dict[str, float | int | str | None] = {}
+
+    @property
+    def ok(self) -> bool:
+        """Whether this check lets things move forward."""
+        return self.outcome is Outcome.OK
+
+
+class ValidationReport(Contract):
+    """What validating one partition found."""
+
+    dataset: Name
+    partition: PartitionKey
+    outcome: Outcome
+    checks: tuple[Check, ...]
+    rows: int
+    quarantined: int = 0
+    docs_uri: str | None = None
+
+
+class ArtifactRef(Contract):
+    """A trained model's files in the artifact store. ``digest`` is the sha256 of its manifest."""
+
+    uri: str
+    digest: Digest
+
+
+class Candidate(Contract):
+    """A trained model that has not yet earned anything."""
+
+    model: Name
+    run_id: str
+    artifact: ArtifactRef
+    dataset: DatasetRef
+    #: The partitions of ``dataset`` held out of training, on which every gate is decided.
+    holdout: tuple[PartitionKey, ...]
+    metrics: dict[str, float]
+    trigger_id: str | None = None
+
+
+class GateReport(Contract):
+    """All gates' verdicts on one candidate."""
+
+    model: Name
+    run_id: str
+    champion_version: int | None
+    checks: tuple[Check, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of the checks; no checks at all is ``could not tell``."""
+        outcomes = {check.outcome for check in self.checks}
+        for worst in (Outcome.BAD, Outcome.UNKNOWN):
+            if worst in outcomes:
+                return worst
+        return Outcome.OK if outcomes else Outcome.UNKNOWN
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line: the reasons of what did not pass."""
+        failed = [f"{check.name}: {check.reason}" for check in self.checks if not check.ok]
+        return "; ".join(failed) or f"all {len(self.checks)} gates passed"
+
+
+class ModelVersion(Contract):
+    """A registered version: what can be delivered."""
+
+    model: Name
+    version: int = Field(ge=1)
+    run_id: str
+    artifact: ArtifactRef
+
+
+class Deployment(Contract):
+    """Who serves: one row of the ledger, of which the aliases are a copy."""
+
+    model: Name
+    sequence: int = Field(ge=1)
+    version: int = Field(ge=1)
+    previous: int | None
+    artifact: ArtifactRef
+    kind: str  # promote | rollback
+    reason: str
+    at: datetime
+
+
+class Triage(StrEnum):
+    """What a night's findings mean."""
+
+    NOTHING = "nothing"
+    DRIFT = "drift"
+    INCIDENT = "data incident"
+
+
+class DriftKind(StrEnum):
+    """What kind of change it is."""
+
+    COVARIATE = "covariate"
+    LABEL = "label"
+    CONCEPT = "concept"
+
+
+class FeatureDrift(Contract):
+    """One column's change between the reference and the current window."""
+
+    column: str
+    outcome: Outcome
+    statistic: float | None
+    threshold: float | None
+    p_value: float | None
+    reason: str
+
+
+class DriftReport(Contract):
+    """What a night's comparison found, feature by feature."""
+
+    model: Name
+    partition: PartitionKey
+    reference_rows: int
+    current_rows: int
+    features: tuple[FeatureDrift, ...]
+    performance: dict[str, float] = {}
+    baseline_performance: dict[str, float] = {}
+    triage: Triage
+    kinds: tuple[DriftKind, ...] = ()
+    reason: str
+    report_uri: str | None = None
+
+
+class Action(StrEnum):
+    """What the retraining policy decided."""
+
+    RETRAIN = "retrain"
+    WAIT = "wait"
+    ALERT = "alert"
+
+
+class Decision(Contract):
+    """One recorded answer of the loop, with the figures it was taken on."""
+
+    id: str
+    model: Name
+    subject: str  # retraining | gate | promotion | rollback | approval
+    action: str
+    reason: str
+    figures: dict[str, float | int | str | None] = {}
+    at: datetime
+    actor: str = "airloop"
+
+
+class Trigger(Contract):
+    """A reason to train, claimed by at most one run."""
+
+    id: str
+    model: Name
+    cause: str  # drift | performance | schedule | new_data | on_demand
+    dedup_key: str
+    reason: str
+    partition: PartitionKey | None = None
+    at: datetime

@@ -1,0 +1,108 @@
+"""The exceptions Airloop raises.
+
+AirloopError
+├── PermanentError            trying again cannot help: the task fails at once
+│   ├── SpecError             a YAML file or a setting is wrong
+│   ├── RequestError          a `dag_run.conf`, a form or a command line is wrong
+│   ├── DataError             the data is not what its spec promises
+│   ├── GateError             a gate said no, or could not tell
+│   ├── ArtifactError         the bytes of a model are not the ones that were recorded
+│   └── SupersededError       a newer attempt of the same step took over
+└── TransientError            trying again may help: the task retries with backoff
+    ├── UnreachableError      a server or a store does not answer
+    └── StorageFullError      no space left where the step must write
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AirloopError(Exception):
+    """Base of everything Airloop raises on purpose: takes the parts, composes the sentence.
+
+    :param what: what failed, one sentence without the full stop
+    :param value: the offending value, shown by ``repr`` and cut at 200 characters
+    :param where: where it came from: file and key, URL, partition
+    :param remedy: what to do next, one sentence
+    :param valid: the values that would have been accepted; the nearest becomes "did you mean"
+    """
+
+    transient = False
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        value: object = None,
+        where: str = "",
+        remedy: str = "",
+        valid: Iterable[str] = (),
+    ) -> None:
+        self.what, self.value, self.where, self.remedy = what, value, where, remedy
+        self.valid = tuple(valid)
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """One line: what, value, where, did you mean, remedy."""
+        parts = [self.what]
+        if self.value is not None:
+            shown = repr(self.value)
+            parts.append(f"got {shown if len(shown) <= 200 else shown[:200] + '…'}")
+        if self.where:
+            parts.append(f"in {self.where}")
+        if meant := self.did_you_mean():
+            parts.append(f"did you mean {meant!r}?")
+        elif self.valid:
+            parts.append("valid: " + ", ".join(self.valid[:20]))
+        if self.remedy:
+            parts.append(self.remedy)
+        return "; ".join(part.rstrip(".") for part in parts)
+
+    def did_you_mean(self) -> str | None:
+        """The nearest valid value, if one is near."""
+        near = difflib.get_close_matches(str(self.value), self.valid, n=1)
+        return near[0] if near else None
+
+
+class PermanentError(AirloopError):
+    """Trying again cannot help."""
+
+
+class SpecError(PermanentError):
+    """A YAML file or a setting is wrong."""
+
+
+class RequestError(PermanentError):
+    """A `dag_run.conf`, a form or a command line is wrong."""
+
+
+class DataError(PermanentError):
+    """The data is not what its spec promises."""
+
+
+class GateError(PermanentError):
+    """A gate said no, or could not tell."""
+
+
+class ArtifactError(PermanentError):
+    """The bytes of a model are not the ones that were recorded."""
+
+
+class SupersededError(PermanentError):
+    """A newer attempt of the same step took over; this one changed nothing."""
+
+
+class TransientError(AirloopError):
+    """Trying again may help."""
+
+    transient = True
+
+
+class UnreachableError(TransientError):
+    """A server or a store does not answer."""
+
+
+class StorageFullError(TransientError):
+    """No space left where the step must write."""
