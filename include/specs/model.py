@@ -116,7 +116,7 @@ class ScoringSpec(Contract):
     """Batch predictions."""
 
     #: ``dataset``: whenever a partition arrives; a cron expression; or null for on demand only.
-    on: Literal["dataset"] | Cron | None = None
+    when: Literal["dataset"] | Cron | None = None
 
 
 class ModelSpec(Contract):
