@@ -1,0 +1,62 @@
+"""What every step is made of: a request, a result, and the context it runs in.
+
+A step is ``include/steps/<step>.py`` with ``Request``, ``Result`` and ``run(request, context)``. Who starts a step
+(an operator, the command line) never imports its module, which may be heavy: it writes the request's JSON and
+reads the result's. Both sides therefore keep to these fields (a field may be added with a default):
+
+========  ==================================================  =================================================
+step      request, besides ``fence``                          result
+========  ==================================================  =================================================
+ingest    dataset: Name, partition: PartitionKey              dataset: DatasetRef, report: ValidationReport
+train     model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
+          until: PartitionKey | None (last day of the window)
+evaluate  candidate: Candidate                                report: GateReport
+register  candidate: Candidate, report: GateReport            version: ModelVersion
+verify    version: ModelVersion                               checks: tuple[Check, ...]
+promote   version: ModelVersion, reason: str                  deployment: Deployment
+monitor   model: Name, partition: PartitionKey                report: DriftReport, decision: Decision,
+                                                              trigger: Trigger | None, created: bool
+score     model: Name, partition: PartitionKey                table: DatasetRef, model_version: int, rows: int
+========  ==================================================  =================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.contracts import Contract, Fence
+
+if TYPE_CHECKING:
+    from include.ledger import Ledger
+    from include.settings import Settings
+    from include.specs import Catalog
+
+#: Exit codes of ``python -m include.steps``; anything else is a crash, which may be tried again.
+EXIT_OK = 0
+EXIT_PERMANENT = 3
+EXIT_TRANSIENT = 4
+
+#: The steps that exist, in the order of the loop.
+STEPS = ("ingest", "train", "evaluate", "register", "verify", "promote", "monitor", "score")
+
+
+class StepRequest(Contract):
+    """What a step is asked to do. The fence was begun by the caller under the step's key."""
+
+    fence: Fence
+
+
+class StepResult(Contract):
+    """What a step did: references and verdicts, small enough for an XCom."""
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step may use. ``workdir`` is a scratch folder of this attempt alone."""
+
+    settings: Settings
+    catalog: Catalog
+    ledger: Ledger
+    workdir: Path
