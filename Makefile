@@ -1,0 +1,48 @@
+# Airloop's commands. `make help` lists them; `make demo` is the place to start.
+SHELL := /bin/sh
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help venv demo up down status test test-fast check format bench clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+.venv/.locked: requirements.lock
+	@PYTHON="$(PYTHON)" scripts/venv
+
+venv: .venv/.locked ## install the pinned environment into .venv (done by every other target)
+
+demo: .venv/.locked ## start everything and close the loop once on real data; leaves it up
+	@$(BIN)/airloop demo
+
+up: .venv/.locked ## start Airflow, MLflow and the prediction service on 127.0.0.1
+	@$(BIN)/airloop up
+
+down: .venv/.locked ## stop what `up` or `demo` started
+	@$(BIN)/airloop down
+
+status: .venv/.locked ## say what runs, where
+	@$(BIN)/airloop status
+
+test: .venv/.locked ## run every test, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+test-fast: .venv/.locked ## run the unit tests only
+	@$(BIN)/python -m pytest tests/unit
+
+check: .venv/.locked ## lint, types, layers, configuration
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/airloop check
+
+format: .venv/.locked ## let ruff format and fix what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/.locked ## measure the figures of docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+clean: down ## stop everything and forget its state (.airloop); the environment stays
+	@rm -rf .airloop
