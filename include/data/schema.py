@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from include.specs.dataset import ColumnType, DatasetSpec
 
 if TYPE_CHECKING:
+    import pandas as pd
+
 ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
     ColumnType.STRING: pa.string(),
     ColumnType.INTEGER: pa.int64(),
@@ -48,10 +50,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     Whole numbers with a missing value among them become ``Int64``, so that 2**53 + 1 stays what it is.
     """
     frame: pd.DataFrame = table.to_pandas(
-        date_as_object=False,
-        coerce_temporal_nanoseconds=True,
-        types_mapper=None,
-        integer_object_nulls=True,
+        date_as_object=False, coerce_temporal_nanoseconds=True, integer_object_nulls=True
     )
     for field in table.schema:
         if pa.types.is_integer(field.type) and frame[field.name].dtype == object:
