@@ -1,0 +1,114 @@
+"""The ledger's tables. Plain SQLAlchemy Core, the same on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+#: What this code writes and reads. Raised by every change that an older release could misread.
+SCHEMA_VERSION = 1
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant, kept and returned in UTC: SQLite forgets time zones, Postgres converts them."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC.
+
+        :raises ValueError: if the value has no time zone, since then it names no instant
+        """
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From what the database remembers."""
+        if value is None or value.tzinfo is not None:
+            return value and value.astimezone(UTC)
+        return value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+schema = Table(
+    "airloop_schema",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
+#: The newest attempt under each key: the fence that shuts older ones out.
+attempts = Table(
+    "airloop_attempts",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+triggers = Table(
+    "airloop_triggers",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("model", String(63), nullable=False),
+    Column("cause", String(32), nullable=False),
+    Column("dedup_key", String(300), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("partition", String(10)),
+    Column("at", Moment, nullable=False),
+    Column("claimed_by", String(300)),
+    Column("outcome", String(300)),
+    UniqueConstraint("model", "dedup_key"),
+    # A run claims one trigger at most, also when two attempts of it claim at once.
+    UniqueConstraint("model", "claimed_by"),
+)
+
+decisions = Table(
+    "airloop_decisions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(300), nullable=False, unique=True),
+    Column("model", String(63), nullable=False, index=True),
+    Column("subject", String(32), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("figures", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+
+deployments = Table(
+    "airloop_deployments",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("artifact_uri", Text, nullable=False),
+    Column("artifact_digest", String(80), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("fence_key", String(300), nullable=False),
+    Column("fence_token", Integer, nullable=False),
+    # What asked for it (a run's id): asking twice delivers once, even after a rollback in between.
+    Column("request", String(300)),
+    UniqueConstraint("model", "request"),
+)
