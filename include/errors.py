@@ -16,7 +16,14 @@ AirloopError
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+#: ``repr`` of whatever came in: bounded in length and in depth, so that showing it cannot fail.
+_repr = reprlib.Repr()
+_repr.maxlevel = 4
+_repr.maxstring = _repr.maxother = _repr.maxlong = 400
+_repr.maxlist = _repr.maxtuple = _repr.maxdict = _repr.maxset = 20
 
 
 class AirloopError(Exception):
@@ -48,7 +55,7 @@ class AirloopError(Exception):
         """One line: what, value, where, did you mean, remedy."""
         parts = [self.what]
         if self.value is not None:
-            shown = repr(self.value)
+            shown = _repr.repr(self.value)
             parts.append(f"got {shown if len(shown) <= 200 else shown[:200] + '…'}")
         if self.where:
             parts.append(f"in {self.where}")

@@ -14,7 +14,6 @@ from include.specs.dataset import DatasetSpec
 from include.specs.files import read_yaml
 from include.specs.model import ModelSpec
 
-
 T = TypeVar("T", bound=Contract)
 
 
@@ -66,7 +65,9 @@ class Catalog:
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise SpecError(first["msg"], value=first["input"], where=f"{path}, key {key}") from error
+            raise SpecError(
+                first["msg"], value=first["input"], where=f"{path}, key {key}"
+            ) from error
 
 
 def _names(folder: Path) -> tuple[str, ...]:

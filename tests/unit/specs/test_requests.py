@@ -1,0 +1,169 @@
+"""What `dag_run.conf` may hold, and what it must not."""
+
+import re
+
+import jsonschema
+import pytest
+
+from include.errors import RequestError
+from include.specs.forms import form_fields
+from include.specs.requests import (
+    DeployConf,
+    IngestConf,
+    MonitorConf,
+    ScoreConf,
+    TrainConf,
+    parse_conf,
+)
+
+ALL = [IngestConf, TrainConf, DeployConf, MonitorConf, ScoreConf]
+HOSTILE = ["2013-01-05\n", "../etc/passwd", "", " ", "2013-1-5", "٢٠١٣-٠١-٠٥", "{{ conf }}", "a\0b"]
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_a_run_may_leave_everything_out(model):
+    assert parse_conf(model, None) == parse_conf(model, {}) == model()
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_an_unknown_key_is_refused_by_its_name(model):
+    with pytest.raises(RequestError, match=r"unknown key.*'imgae'"):
+        parse_conf(model, {"imgae": "x"})
+
+
+def test_a_misspelt_key_gets_the_right_one_suggested():
+    with pytest.raises(RequestError, match="did you mean 'partition'"):
+        parse_conf(MonitorConf, {"partiton": "2013-01-05"})
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        (IngestConf, "partition"),
+        (MonitorConf, "partition"),
+        (ScoreConf, "partition"),
+        (TrainConf, "until"),
+    ],
+)
+def test_what_is_not_exactly_a_day_is_refused(model, key, value):
+    with pytest.raises(RequestError, match=f"key {key}") as caught:
+        parse_conf(model, {key: value})
+    assert caught.value.value == value
+    assert "YYYY-MM-DD" in caught.value.remedy
+
+
+@pytest.mark.parametrize("day", ["2013-02-29", "2013-13-01", "0000-01-01", "2013-04-31"])
+def test_a_day_that_never_was_is_refused(day):
+    with pytest.raises(RequestError, match="no such day"):
+        parse_conf(ScoreConf, {"partition": day})
+
+
+def test_a_leap_day_is_a_day():
+    assert parse_conf(ScoreConf, {"partition": "2012-02-29"}).partition == "2012-02-29"
+
+
+@pytest.mark.parametrize("version", [True, "3", 3.0, 0, -1, float("nan"), [1]])
+def test_a_version_is_a_positive_whole_number(version):
+    with pytest.raises(RequestError, match="key version"):
+        parse_conf(DeployConf, {"version": version})
+
+
+def test_a_range_names_each_of_its_days_once():
+    conf = parse_conf(IngestConf, {"start": "2012-02-27", "end": "2012-03-01"})
+    assert conf.partitions() == ("2012-02-27", "2012-02-28", "2012-02-29", "2012-03-01")
+    assert parse_conf(IngestConf, {"partition": "2013-01-05"}).partitions() == ("2013-01-05",)
+    assert IngestConf().partitions() == ()
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"start": "2013-01-01"}, "belong together"),
+        ({"end": "2013-01-01"}, "belong together"),
+        ({"start": "2013-01-02", "end": "2013-01-01"}, "lies before"),
+        ({"start": "2013-01-01", "end": "2023-01-01"}, "at most 366"),
+        ({"partition": "2013-01-01", "start": "2013-01-01", "end": "2013-01-02"}, "not all"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(conf, said):
+    with pytest.raises(RequestError, match=said):
+        parse_conf(IngestConf, conf)
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), [float("-inf")], {"a": float("nan")}]
+)
+def test_a_parameter_that_is_no_number_is_refused(value):
+    with pytest.raises(RequestError, match="finite"):
+        parse_conf(TrainConf, {"params": {"learning_rate": value}})
+
+
+def test_parameters_that_nest_without_end_are_refused():
+    nested = []
+    for _ in range(5_000):
+        nested = [nested]
+    with pytest.raises(RequestError, match="nested deeper"):
+        parse_conf(TrainConf, {"params": {"a": nested}})
+
+
+@pytest.mark.parametrize("reason", ["a\nb", "a\x1b[2J", "", "x" * 501, 7])
+def test_a_reason_is_one_line(reason):
+    with pytest.raises(RequestError, match="key reason"):
+        parse_conf(TrainConf, {"reason": reason})
+
+
+@pytest.mark.parametrize("conf", [[], "partition", 3])
+def test_a_conf_that_is_no_mapping_is_refused(conf):
+    with pytest.raises(RequestError, match="must be a mapping"):
+        parse_conf(IngestConf, conf)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_the_form_takes_a_run_that_leaves_everything_out(model):
+    fields = form_fields(model)
+    assert set(fields) == set(model.model_fields)
+    for field in fields.values():
+        assert field["default"] is None
+        assert "null" in field["type"]
+        assert field["title"]
+        assert field["description"]
+
+
+@pytest.mark.parametrize("value", ["2013-01-05\n", "../x", "2013-02-30"])
+def test_the_form_refuses_what_the_model_refuses(value):
+    field = form_fields(MonitorConf)["partition"]
+    schema = {key: field[key] for key in ("type", "pattern", "format")}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_no_pattern_ends_with_a_dollar():
+    for model in ALL:
+        for field in form_fields(model).values():
+            if pattern := field.get("pattern"):
+                assert pattern.startswith(r"\A")
+                assert pattern.endswith(r"\Z")
+                re.compile(pattern)
+
+
+def test_a_required_key_has_no_default_and_an_enum_is_listed():
+    from enum import StrEnum
+    from typing import Literal
+
+    from include.contracts import Contract
+
+    class Colour(StrEnum):
+        RED = "red"
+        BLUE = "blue"
+
+    class Conf(Contract):
+        name: str
+        colour: Colour = Colour.RED
+        shade: Literal["light", "dark"] | None = None
+
+    fields = form_fields(Conf)
+    assert "default" not in fields["name"]
+    assert fields["colour"]["enum"] == ["red", "blue"]
+    assert fields["colour"]["default"] == "red"
+    assert fields["shade"]["enum"] == ["light", "dark", None]
