@@ -69,7 +69,9 @@ class AirloopError(Exception):
 
     def did_you_mean(self) -> str | None:
         """The nearest valid value, if one is near."""
-        near = difflib.get_close_matches(str(self.value), self.valid, n=1)
+        if not self.valid:
+            return None
+        near = difflib.get_close_matches(_repr.repr(self.value).strip("'\""), self.valid, n=1)
         return near[0] if near else None
 
 
