@@ -1,0 +1,127 @@
+"""Run one step: ``python -m include.steps <step> --request <uri> --result <uri>``.
+
+Exit codes: 0 ok, 3 permanent error, 4 transient error (the error stands in the result file); anything else is a
+crash, which may be tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from include.errors import AirloopError, RequestError, StorageFullError, TransientError
+from include.settings import load_settings
+from include.specs import load_catalog
+from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
+from include.steps.store import StepStore
+
+log = logging.getLogger("airloop.steps")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step named on the command line and return its exit code."""
+    arguments = _parse(argv)
+    if arguments.lifeline is not None:
+        watch_caller(arguments.lifeline)
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        force=True,  # in a fork of the step host a library may have been first
+    )
+    settings = load_settings()
+    store = StepStore(settings.step_store_uri, settings.storage_options)
+    try:
+        result = _run(arguments.step, store.read(arguments.request))
+    except AirloopError as error:
+        store.write(arguments.result, {"error": describe(error)})
+        return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            full = StorageFullError("no space left on the device", where=str(error.filename or ""))
+            store.write(arguments.result, {"error": describe(full)})
+            return EXIT_TRANSIENT
+        return 1
+    store.write(arguments.result, {"result": result})
+    return EXIT_OK
+
+
+def watch_caller(lifeline: int) -> None:
+    """Kill this process group as soon as the caller's end of the pipe ``lifeline`` closes.
+
+    A caller that was killed with SIGKILL cannot tell its child; the kernel closes its files all the same.
+    """
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="lifeline").start()
+
+
+def describe(error: AirloopError) -> dict[str, Any]:
+    """An error as plain JSON, from which the runner builds it again."""
+    plain = isinstance(error.value, str | int | float | bool | None)
+    return {
+        "type": type(error).__name__,
+        "what": error.what,
+        "value": error.value if plain else repr(error.value)[:500],
+        "where": error.where,
+        "remedy": error.remedy,
+        "valid": list(error.valid),
+    }
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.steps", description="Run one step.")
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--request", required=True, help="URI of the request in the step store")
+    parser.add_argument("--result", required=True, help="URI where the result goes")
+    parser.add_argument("--lifeline", type=int, help="pipe whose closing means: the caller died")
+    return parser.parse_args(argv)
+
+
+def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
+    """Validate the request, build the context, run the step."""
+    from include.ledger import open_ledger
+
+    if payload is None:
+        raise RequestError("there is no request to run", value=step)
+    module = importlib.import_module(f"include.steps.{step}")
+    try:
+        request = module.Request.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RequestError(
+            first["msg"], value=first["input"], where=f"request of step {step}, key {first['loc']}"
+        ) from error
+    settings = load_settings()
+    work = settings.home / "work"
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    workdir = tempfile.mkdtemp(prefix=f"{step}-", dir=work)
+    try:
+        context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
+        result = module.run(request, context)
+        dumped: dict[str, Any] = result.model_dump(mode="json")
+        return dumped
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Run ``include.steps`` with a stand-in for the step ``ingest`` that does what its request says.
+
+``python standin.py <step> --request …`` is a plain child; ``python standin.py --host <socket>`` a step host whose
+forks inherit the stand-in; ``--call <home> <request>`` a caller that can be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+from include.contracts import Fence
+from include.errors import GateError, UnreachableError
+from include.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    do: str
+    path: str = ""
+
+
+class Result(StepResult):
+    said: str
+
+
+def run(request: Request, context: StepContext) -> Result:
+    print(f"doing {request.do}", flush=True)
+    assert context.workdir.is_dir()
+    match request.do:
+        case "permanent":
+            raise GateError("too weak", value=0.51, where="roc_auc", remedy="train on more data")
+        case "transient":
+            raise UnreachableError("no answer", where="http://nowhere")
+        case "full":
+            raise OSError(28, "No space left on device", "/full")
+        case "crash":
+            os.kill(os.getpid(), 9)
+        case "bug":
+            raise ZeroDivisionError("a bug")
+        case "silent":
+            os._exit(0)
+        case "sleep":
+            grandchild = subprocess.Popen(["sleep", "60"])
+            Path(request.path).write_text(f"{os.getpid()} {grandchild.pid}")
+            time.sleep(60)
+        case "leave":
+            subprocess.Popen(["sleep", "60"])
+        case "environment":
+            return Result(said=",".join(sorted(key for key in os.environ if "AIRFLOW" in key)))
+    return Result(said=f"done in {context.settings.environment}")
+
+
+def caller(home: str, path: str) -> None:
+    os.environ["AIRLOOP_HOME"] = home
+    from include.settings import load_settings
+    from include.steps import process
+    from include.steps.runner import StepRunner
+
+    process.command = lambda: [sys.executable, *COMMAND]
+    request = {"do": "sleep", "path": path}
+    StepRunner(load_settings()).run("ingest", Fence(key="k", token=1), request)
+
+
+COMMAND = [__file__]
+
+if __name__ == "__main__":
+    module = types.ModuleType("include.steps.ingest")
+    module.__dict__.update(Request=Request, Result=Result, run=run)
+    sys.modules["include.steps.ingest"] = module
+    if sys.argv[1] == "--host":
+        from include.steps import host
+
+        host.LIBRARIES = ()
+        sys.argv = sys.argv[1:]
+        host.main()
+    if "--careless" in sys.argv:  # the protection taken away
+        sys.argv.remove("--careless")
+        COMMAND.append("--careless")
+        import include.steps.__main__ as steps
+
+        steps.watch_caller = lambda lifeline: None
+    if sys.argv[1] == "--call":
+        caller(sys.argv[2], sys.argv[3])
+    from include.steps.__main__ import main
+
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The step store: whole files, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.contracts import Fence
+from include.errors import StorageFullError, UnreachableError
+from include.steps import store as module
+from include.steps.store import StepStore
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    store = StepStore(str(tmp_path))
+    uri = f"{store.place('train', Fence(key='train:m:manual__2026-01-01T00:00:00+00:00', token=3))}/a.json"
+    store.write(uri, {"x": [1, None, "é"]})
+    assert store.read(uri) == {"x": [1, None, "é"]}
+    assert [path.name for path in Path(uri).parent.iterdir()] == ["a.json"]
+
+
+def test_a_missing_file_is_none(tmp_path: Path) -> None:
+    assert StepStore(str(tmp_path)).read(f"{tmp_path}/none.json") is None
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "x" * 400, "é\n"])
+def test_no_key_leaves_the_store(tmp_path: Path, key: str) -> None:
+    store = StepStore(str(tmp_path))
+    uri = f"{store.place('train', Fence(key=key, token=1))}/request.json"
+    store.write(uri, {})
+    assert Path(uri).resolve().is_relative_to(tmp_path.resolve())
+
+
+def test_keys_that_are_cut_stay_apart(tmp_path: Path) -> None:
+    store = StepStore(str(tmp_path))
+    one, two = (store.place("train", Fence(key="x" * 300 + end, token=1)) for end in "ab")
+    assert one != two
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: raw[:-5], lambda raw: raw.replace(b"41", b"42")])
+def test_bytes_that_changed_are_refused(tmp_path: Path, spoil: object) -> None:
+    store, path = StepStore(str(tmp_path)), tmp_path / "a.json"
+    store.write(str(path), {"rows": 41})
+    path.write_bytes(spoil(path.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(UnreachableError):
+        store.read(str(path))
+
+
+def test_control_without_the_digest_changed_bytes_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, path = StepStore(str(tmp_path)), tmp_path / "a.json"
+    monkeypatch.setattr(module, "_digest", lambda payload: "")
+    store.write(str(path), {"rows": 41})
+    path.write_bytes(path.read_bytes().replace(b"41", b"42"))
+    assert store.read(str(path)) == {"rows": 42}
+
+
+def test_a_full_disk_is_transient_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageFullError):
+        StepStore(str(tmp_path)).write(f"{tmp_path}/a.json", {})
+    assert list(tmp_path.iterdir()) == []
