@@ -27,6 +27,8 @@ class ColumnReference(Contract):
     #: A row of bins for each day: rows of one day resemble each other, so the day is the unit of chance.
     day_counts: tuple[tuple[int, ...], ...]
     day_missing: tuple[int, ...]
+    #: The sums of the finite values, of a numeric column.
+    day_totals: tuple[float, ...]
 
     @property
     def by_day(self) -> Integers:
@@ -142,13 +144,14 @@ def _profile(
     values: pd.Series, name: str, kind: Kind, groups: Integers, days: int
 ) -> ColumnReference:
     bins = cut(name, kind, values)
-    counts, missing = count_by(bins, values, groups, days)
+    counted = count_by(bins, values, groups, days)
     return ColumnReference(
         bins=bins,
-        counts=tuple(counts.sum(axis=0).tolist()),
-        missing=int(missing.sum()),
-        day_counts=tuple(map(tuple, counts.tolist())),
-        day_missing=tuple(missing.tolist()),
+        counts=tuple(counted.bins.sum(axis=0).tolist()),
+        missing=int(counted.missing.sum()),
+        day_counts=tuple(map(tuple, counted.bins.tolist())),
+        day_missing=tuple(counted.missing.tolist()),
+        day_totals=tuple(counted.totals.tolist()),
     )
 
 
@@ -162,4 +165,5 @@ def _whole(values: pd.Series, name: str) -> ColumnReference:
         missing=counted.missing,
         day_counts=(),
         day_missing=(),
+        day_totals=(),
     )

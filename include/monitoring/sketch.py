@@ -73,6 +73,8 @@ class Counts:
     wrong: int = 0
     low: float = np.inf
     high: float = -np.inf
+    #: The sum of the finite values.
+    total: float = 0.0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -83,12 +85,18 @@ class Counts:
             wrong=self.wrong + other.wrong,
             low=min(self.low, other.low),
             high=max(self.high, other.high),
+            total=self.total + other.total,
         )
 
     @property
     def present(self) -> int:
         """The values that fell into a bin."""
         return int(self.bins.sum())
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the finite values of a numeric column."""
+        return self.total / self.present if self.present and self.low < np.inf else None
 
     @property
     def missing_share(self) -> float:
@@ -122,25 +130,33 @@ def count(bins: Bins, values: pd.Series) -> Counts:
     return Counts(np.array([len(values) - missing]), rows=len(values), missing=missing)
 
 
-def count_by(
-    bins: Bins, values: pd.Series, groups: Integers, size: int
-) -> tuple[Integers, Integers]:
-    """Count a column group by group: a row of bins for each of ``size`` groups, and their missing values."""
+@dataclass(frozen=True)
+class GroupCounts:
+    """A column counted group by group: groups × bins, and each group's missing values and sum."""
+
+    bins: Integers
+    missing: Integers
+    totals: Floats
+
+
+def count_by(bins: Bins, values: pd.Series, groups: Integers, size: int) -> GroupCounts:
+    """Count a column in each of ``size`` groups, in one pass."""
+    totals: Floats = np.zeros(size)
     if bins.kind is Kind.NUMERIC:
         numbers = _numbers(values)[0]
         known = np.isfinite(numbers)
         codes = np.searchsorted(np.array(bins.edges), numbers[known], side="right")
+        totals += np.bincount(groups[known], weights=numbers[known], minlength=size)
     else:
         known = values.notna().to_numpy()
         codes = np.zeros(int(known.sum()), dtype=np.int64)
     if bins.kind is Kind.CATEGORY:
-        found = pd.Index(bins.categories, dtype=object).get_indexer(
-            pd.Index(values[known].astype(str))
-        )
+        names = pd.Index(values[known].astype(str))
+        found = pd.Index(bins.categories, dtype=object).get_indexer(names)
         codes = np.where(found < 0, len(bins.categories), found)
     flat = np.bincount(groups[known] * bins.size + codes, minlength=size * bins.size)
     missing = np.bincount(groups[~known], minlength=size)
-    return flat.reshape(size, bins.size).astype(np.int64), missing.astype(np.int64)
+    return GroupCounts(flat.reshape(size, bins.size), missing, totals)
 
 
 def _edges(numbers: Floats) -> tuple[float, ...]:
@@ -192,6 +208,7 @@ def _count_numbers(bins: Bins, values: pd.Series) -> Counts:
         wrong=wrong,
         low=low,
         high=high,
+        total=float(numbers.sum(where=np.isfinite(numbers))),
     )
 
 
