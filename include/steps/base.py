@@ -9,15 +9,17 @@ step      request, besides ``fence``                          result
 ========  ==================================================  =================================================
 ingest    dataset: Name, partition: PartitionKey              dataset: DatasetRef, report: ValidationReport
 train     model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
-          until: PartitionKey | None (last day of the window)
+          until: PartitionKey | None (last day of the window;
+          None: the newest), params: dict | None (laid over
+          the spec's training.params)
 evaluate  candidate: Candidate                                report: GateReport
 register  candidate: Candidate, report: GateReport            version: ModelVersion
-verify    version: ModelVersion                               checks: tuple[Check, ...]
+verify    model: Name, number: int (a registered version's)   version: ModelVersion, checks: tuple[Check, ...]
 promote   version: ModelVersion, reason: str                  deployment: Deployment
 monitor   model: Name, partition: PartitionKey                report: DriftReport, decision: Decision,
                                                               trigger: Trigger | None, created: bool
 score     model: Name, partition: PartitionKey                table: DatasetRef, model_version: int, rows: int
-========  ==================================================  =================================================
+========  =================================================
 """
 
 from __future__ import annotations
