@@ -89,16 +89,16 @@ def prepare_upstream(folder: Path, progress: Callable[[int, int], None] | None =
 
 def _build(folder: Path, progress: Callable[[int, int], None]) -> None:
     with zipfile.ZipFile(_package_file("flights.csv.zip")) as archive:
-        text = io.TextIOWrapper(archive.open("flights.csv"), encoding="utf-8", newline="")
-        flights_by_day = _by_day(text, skip=0)
-    with _package_file("weather.csv").open(encoding="utf-8", newline="") as text:
-        weather_by_day = _by_day(text, skip=1)
+        lines = io.TextIOWrapper(archive.open("flights.csv"), encoding="utf-8", newline="")
+        flights_by_day = _by_day(lines, skip=0)
+    with _package_file("weather.csv").open(encoding="utf-8", newline="") as weather:
+        weather_by_day = _by_day(weather, skip=1)
     total = len(flights_by_day) + len(weather_by_day) + 1
     done = 0
     for name, days in (("flights", flights_by_day), ("weather", weather_by_day)):
         (folder / name).mkdir(parents=True)
-        for day, lines in days.items():
-            (folder / name / f"{day}.csv").write_text("".join(lines), encoding="utf-8", newline="")
+        for day, rows in days.items():
+            (folder / name / f"{day}.csv").write_text("".join(rows), encoding="utf-8", newline="")
             done += 1
             progress(done, total)
     shutil.copyfile(_package_file("planes.csv"), folder / "planes.csv")
@@ -138,16 +138,15 @@ def _columns(day: pd.DataFrame) -> pd.DataFrame:
     for name in ("sched_dep", "sched_arr"):
         if f"{name}_time" in day.columns:
             frame[f"{name}_minute"] = _minutes(day[f"{name}_time"])
-    if {"flight_date", "carrier", "origin"} <= set(frame) and "flight" in day.columns:
-        if "sched_dep_time" in day.columns:
-            parts = (
-                frame["flight_date"].dt.strftime("%Y-%m-%d"),
-                day["carrier"],
-                day["flight"].astype(str),
-                day["origin"],
-                day["sched_dep_time"].astype(str).str.zfill(4),
-            )
-            frame["flight_id"] = parts[0].str.cat(parts[1:], sep="-")
+    needed = {"carrier", "flight", "origin", "sched_dep_time"}
+    if "flight_date" in frame and needed <= set(day.columns):
+        parts = (
+            day["carrier"],
+            day["flight"].astype(str),
+            day["origin"],
+            day["sched_dep_time"].astype(str).str.zfill(4),
+        )
+        frame["flight_id"] = frame["flight_date"].dt.strftime("%Y-%m-%d").str.cat(parts, sep="-")
     return frame
 
 
