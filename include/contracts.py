@@ -156,6 +156,8 @@ class Triage(StrEnum):
     NOTHING = "nothing"
     DRIFT = "drift"
     INCIDENT = "data incident"
+    #: Too little was seen to say; nothing follows from it.
+    UNKNOWN = "could not tell"
 
 
 class DriftKind(StrEnum):

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     mlflow_uri: str = "http://127.0.0.1:5000"
     airflow_url: str = "http://127.0.0.1:8080"
     storage_options: dict[str, str] = {}
+    #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
+    alert_webhook: SecretStr | None = None
     serving: ServingSettings = ServingSettings()
 
     @property

@@ -97,9 +97,12 @@ class MonitoringSpec(Contract):
     #: The share of quiet nights that may be called drift, over all features together.
     false_alarm_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     #: A change smaller than this population stability index does not matter, however certain it is.
-    min_psi: float = Field(default=0.2, gt=0)
+    #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
+    min_psi: float = Field(default=0.1, gt=0)
+    #: A column with fewer values in the window is not judged: could not tell.
     min_rows: int = Field(default=200, ge=1)
-    max_missing_fraction: Fraction = 0.5
+    #: A night in which a column lost more than this share of the values it usually has is a data incident.
+    max_missing_fraction: Fraction = 0.3
     #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
     performance_margin: float = Field(default=0.05, ge=0)
     report_rows: int = Field(default=5_000, ge=100)
