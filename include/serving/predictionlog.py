@@ -1,0 +1,180 @@
+"""The prediction log: append-only segments on local disk, durable before a request is acknowledged.
+
+A segment is a folder entry ``<model>/<time>-<pid>-<random>.open``: a magic line, then frames of
+``length (4 bytes) | crc32 (4 bytes) | payload``. One frame holds one micro-batch, and is flushed to disk
+(fdatasync) before any of its requests is answered, so that kill -9 or a power cut loses no acknowledged row; at
+most the last frame is torn, and a torn frame was never acknowledged.
+
+Writer and compaction meet in two steps, without asking each other: both hold the segment's flock while they
+touch it; compaction renames ``.open`` to ``.sealed`` under it, and the writer, finding the name gone at its next
+batch, opens another segment. The kernel drops the flock of a dead process, so nothing is ever left locked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MAGIC = b"AIRLOOP-PREDICTIONS 1\n"
+OPEN, SEALED, DAMAGED = ".open", ".sealed", ".damaged"
+#: Bytes after which the writer starts another segment: bounds the memory of compaction.
+SEGMENT_BYTES = 64_000_000
+_FRAME = struct.Struct("<II")
+
+
+def log_folder(home: Path, model: str) -> Path:
+    """Where a model's segments lie."""
+    return home / "predictions" / model
+
+
+class PredictionLog:
+    """The writer of one model's log. One thread at a time; several processes may share the folder."""
+
+    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.folder = folder
+        self.segment_bytes = segment_bytes
+        self._fd: int | None = None
+        self._path = folder
+        self._size = 0
+
+    def append(self, payload: bytes) -> None:
+        """Write one frame; durable when this returns.
+
+        :raises OSError: if it could not be made durable (a full disk); nothing of it will be read later
+        """
+        frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        with self._locked_segment() as fd:
+            try:
+                _write_all(fd, frame)
+                os.fdatasync(fd)
+            except OSError:
+                self._withdraw(fd)
+                raise
+            self._size += len(frame)
+
+    def close(self) -> None:
+        """Close the segment; compaction finds it by its name."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    @contextmanager
+    def _locked_segment(self) -> Iterator[int]:
+        """The open segment under its flock: the one in hand, or a new one where that was sealed or is full."""
+        while True:
+            fd = self._fd if self._fd is not None else self._start_segment()
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if self._size < self.segment_bytes and self._path.exists():
+                break
+            self.close()  # drops the flock too
+        try:
+            yield fd
+        finally:
+            if self._fd is not None:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _start_segment(self) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{OPEN}"
+        path = self.folder / name
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, MAGIC)
+            _sync_folder(self.folder)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        self._fd, self._path, self._size = fd, path, len(MAGIC)
+        return fd
+
+    def _withdraw(self, fd: int) -> None:
+        """Take a half-written frame back, and leave the segment: after a failed flush nothing is certain of it."""
+        try:
+            os.ftruncate(fd, self._size)
+            os.fdatasync(fd)
+        except OSError:  # noqa: S110 (the frame stays torn, which readers tolerate; the first error is the one raised)
+            pass
+        finally:
+            self.close()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a segment held. ``torn``: it ends in a half-written, never acknowledged frame.
+
+    ``damaged``: a frame in its middle does not match its checksum, so acknowledged frames after it are lost.
+    """
+
+    frames: tuple[bytes, ...]
+    torn: bool = False
+    damaged: bool = False
+
+
+def read_segment(path: Path) -> Segment:
+    """All whole frames of a segment, in the order they were written."""
+    data = path.read_bytes()
+    if not data.startswith(MAGIC):
+        # A process killed between creating the file and writing its first line leaves a prefix of it.
+        return Segment((), torn=MAGIC.startswith(data), damaged=not MAGIC.startswith(data))
+    frames: list[bytes] = []
+    offset = len(MAGIC)
+    while offset < len(data):
+        start = offset + _FRAME.size
+        if start > len(data):
+            return Segment(tuple(frames), torn=True)
+        length, checksum = _FRAME.unpack_from(data, offset)
+        end = start + length
+        payload = data[start:end]
+        if length == 0 or len(payload) < length or zlib.crc32(payload) != checksum:
+            # Blocks that reached the disk as zeros, or nothing after it: a torn tail. Anything else is damage.
+            last = end >= len(data) or not any(data[offset:])
+            return Segment(tuple(frames), torn=last, damaged=not last)
+        frames.append(payload)
+        offset = end
+    return Segment(tuple(frames))
+
+
+def seal_segments(folder: Path) -> tuple[Path, ...]:
+    """Seal every open segment, and return all sealed ones, oldest first.
+
+    A writer in the middle of a batch is waited for: its flock is held for one write and one flush.
+    """
+    for path in sorted(folder.glob(f"*{OPEN}")):
+        _seal(path)
+    return tuple(sorted(folder.glob(f"*{SEALED}")))
+
+
+def _seal(path: Path) -> None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # another compaction was faster
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if path.exists():
+            path.rename(path.with_suffix(SEALED))
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

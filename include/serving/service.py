@@ -1,0 +1,59 @@
+"""The BentoML service: one process, one worker, all models of the catalog.
+
+Started by :func:`include.serving.command.service_command`, as
+``bentoml serve include.serving.service:Predictions``. BentoML supervises the process, owns the socket and drains
+it on SIGTERM; every request is answered by the mounted application, behind the front door.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from include.serving.app import create_app
+from include.serving.assembly import build_slots
+from include.serving.door import FrontDoor
+from include.settings import load_settings
+from include.specs import load_catalog
+
+logging.getLogger("airloop").setLevel(logging.INFO)
+# Uvicorn's own access log costs a third of the throughput, and request ids stand in the answers.
+logging.getLogger("uvicorn.access").disabled = True
+
+#: What differs from BentoML's defaults: whatever costs throughput or opens a door is off.
+OPTIONS: dict[str, Any] = {
+    "workers": 1,
+    "metrics": {"enabled": False},
+    "logging": {"access": {"enabled": False}},
+    "tracing": {"excluded_urls": ".*"},
+    # Our own limits answer before this one (5 s for a body, 10 s for an answer). Short, since BentoML leaves
+    # a timer behind for every request until it would have fired.
+    "traffic": {"timeout": 16},
+}
+
+_settings = load_settings()
+application = create_app(build_slots(_settings, load_catalog()))
+
+
+class Entrance:
+    """BentoML's middleware slot: requests go to the front door and never on to BentoML's own routes."""
+
+    def __init__(self, app: ASGIApp, door: FrontDoor) -> None:
+        self._bentoml, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass requests to the door, BentoML's lifespan to BentoML."""
+        await (self._door if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+
+
+@bentoml.service(name="airloop", **OPTIONS)
+@bentoml.asgi_app(application, path="/")
+class Predictions:
+    """Predictions of every deployed model."""
+
+
+service: Any = Predictions
+service.add_asgi_middleware(Entrance, door=FrontDoor(application, _settings.serving.bearer()))

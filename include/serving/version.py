@@ -1,0 +1,112 @@
+"""One version of a model in memory: verified, warmed, ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from include.contracts import Deployment
+from include.errors import ArtifactError
+from include.serving.schema import RequestSchema, Row
+from include.specs.dataset import DatasetSpec
+from include.specs.model import ModelSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Model(Protocol):
+    """What serving needs of a loaded model; :class:`include.registry.loader.LoadedModel` is one."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's spec, as frozen in the artifact."""
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The dataset's spec, as frozen in the artifact."""
+
+    def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
+        """One number a row, from the inputs' columns."""
+
+
+class NotFiniteError(Exception):
+    """The model has no finite answer for these rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A deployed version. In-flight requests keep the one they were validated against."""
+
+    deployment: Deployment
+    model: Model
+    schema: RequestSchema
+    since: datetime
+    #: A request's row that this model answers, for the docs page.
+    example: Row
+
+    @property
+    def number(self) -> int:
+        """The registered version's number."""
+        return self.deployment.version
+
+    def answer(self, rows: Sequence[Row]) -> list[float]:
+        """One finite number a row.
+
+        :raises NotFiniteError: if the model answers NaN or infinity, or not one number a row
+        """
+        columns = {name: [row[name] for row in rows] for name in self.schema.inputs}
+        predictions = np.asarray(self.model.predict(pd.DataFrame(columns)), dtype=np.float64)
+        if predictions.shape != (len(rows),) or not np.isfinite(predictions).all():
+            raise NotFiniteError
+        result: list[float] = predictions.tolist()
+        return result
+
+
+def prepare(
+    deployment: Deployment,
+    model: Model,
+    since: datetime,
+    example: Row | None,
+    recent: Sequence[Row] = (),
+) -> Version:
+    """Check a loaded model and warm it on rows it must be able to answer.
+
+    :param example: a real row, where the lake has one
+    :param recent: rows that the version before it answered a moment ago
+    :raises ArtifactError: if it is another model, or does not answer those rows
+    """
+    if model.spec.name != deployment.model:
+        raise ArtifactError(
+            "the artifact holds another model",
+            value=model.spec.name,
+            where=deployment.artifact.uri,
+        )
+    schema = RequestSchema(model.spec, model.dataset)
+    version = Version(deployment, model, schema, since, example or schema.placeholder)
+    rows = [row for row in (*recent, example) if row is not None and _fits(row, schema)]
+    try:
+        version.answer(rows or [_typed(schema)])
+    except Exception as error:
+        # A made-up row may be beyond what the user's features() expects; a real one may not.
+        if rows:
+            raise ArtifactError(
+                f"version {deployment.version} does not answer real rows: {type(error).__name__}",
+                where=deployment.artifact.uri,
+            ) from error
+    return version
+
+
+def _fits(row: Row, schema: RequestSchema) -> bool:
+    return all(name in row for name in schema.inputs)
+
+
+def _typed(schema: RequestSchema) -> Row:
+    import orjson
+
+    return schema.parse(orjson.dumps({"rows": [schema.placeholder]}))[0]
