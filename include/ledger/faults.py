@@ -12,14 +12,14 @@ import signal
 VARIABLE = "AIRLOOP_FAULT"
 
 
-class PlantedFault(RuntimeError):
+class PlantedFaultError(RuntimeError):
     """What ``error`` raises: like any crash, it is no AirloopError."""
 
 
 def reach(key: str, stage: str, moment: str) -> None:
     """Say that a point was reached; does nothing unless this very point has a fault planted.
 
-    :raises PlantedFault: if the planted fault is ``error``
+    :raises PlantedFaultError: if the planted fault is ``error``
     """
     prefix, _, point = os.environ.get(VARIABLE, "").rpartition("@")
     if not point or not key.startswith(prefix):
@@ -32,4 +32,4 @@ def reach(key: str, stage: str, moment: str) -> None:
     elif act == "pause":
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
-        raise PlantedFault(f"planted at {key} {at}")
+        raise PlantedFaultError(f"planted at {key} {at}")

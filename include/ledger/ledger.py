@@ -59,7 +59,7 @@ class Ledger:
         reason: str,
         figures: Figures | None = None,
         actor: str = "airloop",
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name of the field
     ) -> Decision:
         """Append a decision. The same ``id`` twice: the first stays and is returned."""
         decision = Decision(

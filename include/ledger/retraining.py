@@ -32,7 +32,7 @@ def decide(
 
     :param now: the wall clock
     """
-    identity = f"retraining:{report.model}:{report.partition}:{report.triage}"
+    identity = _identity(report)
     with ledger.transaction() as connection:
         # Two nights must not both find the budget unspent: deciding goes one model at a time.
         attempts.begin(connection, f"retraining:{report.model}")
@@ -65,6 +65,11 @@ def decide(
 def dedup_key(report: DriftReport) -> str:
     """One training per night, whatever its cause and however often the night is replayed."""
     return f"night:{report.partition}"
+
+
+def _identity(report: DriftReport) -> str:
+    """One answer per night and verdict: a night whose data were mended may be judged anew."""
+    return f"retraining:{report.model}:{report.partition}:{report.triage}"
 
 
 def _answer(

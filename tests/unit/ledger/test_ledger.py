@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from include.contracts import ArtifactRef
+from include.errors import RequestError, SupersededError
+from include.ledger import Ledger, attempts, open_ledger
+from include.ledger.tables import deployments
+from include.settings import Settings
+
+KEY = "promote:flight_delay"
+
+
+def emit(ledger: Ledger, key: str) -> str:
+    trigger, _ = ledger.emit_trigger(model="m", cause="drift", dedup_key=key, reason="r")
+    return trigger.id
+
+
+def test_a_newer_attempt_shuts_the_older_out(ledger: Ledger) -> None:
+    old = ledger.begin_attempt("ingest:flights:2013-01-05", owner="try 1")
+    ledger.check_fence(old)
+    new = ledger.begin_attempt("ingest:flights:2013-01-05", owner="try 2")
+    ledger.check_fence(new)
+    with pytest.raises(SupersededError, match="superseded by attempt 2"):
+        ledger.check_fence(old)
+
+
+def test_attempts_under_different_keys_do_not_meet(ledger: Ledger) -> None:
+    first = ledger.begin_attempt("ingest:flights:2013-01-05")
+    ledger.begin_attempt("ingest:flights:2013-01-06")
+    ledger.check_fence(first)
+
+
+def test_attempts_begun_at_once_get_different_tokens(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        fences = list(pool.map(lambda _: ledger.begin_attempt("k"), range(24)))
+    assert sorted(fence.token for fence in fences) == list(range(1, 25))
+
+
+def test_a_trigger_is_emitted_once_per_key(ledger: Ledger) -> None:
+    first, created = ledger.emit_trigger(model="m", cause="drift", dedup_key="k", reason="temp")
+    again, created_again = ledger.emit_trigger(model="m", cause="drift", dedup_key="k", reason="?")
+    assert (created, created_again) == (True, False)
+    assert again == first
+    assert ledger.open_triggers("m") == [first]
+
+
+def test_two_models_may_use_the_same_key(ledger: Ledger) -> None:
+    ids = {
+        ledger.emit_trigger(model=model, cause="drift", dedup_key="k", reason="r")[0].id
+        for model in ("a", "b")
+    }
+    assert len(ids) == 2
+
+
+def test_a_trigger_emitted_by_many_at_once_is_new_to_one(ledger: Ledger) -> None:
+    def emitted(_: int) -> bool:
+        return ledger.emit_trigger(model="m", cause="drift", dedup_key="k", reason="r")[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(emitted, range(16))) == 1
+
+
+def test_a_trigger_is_claimed_by_one_run(ledger: Ledger) -> None:
+    emit(ledger, "k")
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda run: ledger.claim_trigger("m", f"run {run}"), range(8)))
+    assert sum(claim is not None for claim in claims) == 1
+    assert ledger.open_triggers("m") == []
+
+
+def test_a_run_that_claims_again_gets_its_own_trigger(ledger: Ledger) -> None:
+    first, second = emit(ledger, "a"), emit(ledger, "b")
+    for _ in range(3):
+        claimed = ledger.claim_trigger("m", "run 1")
+        assert claimed is not None
+        assert claimed.id == first
+    ledger.finish_trigger(first, "promoted")
+    again = ledger.claim_trigger("m", "run 1")
+    assert again is not None
+    assert again.id == first
+    other = ledger.claim_trigger("m", "run 2")
+    assert other is not None
+    assert other.id == second
+    assert ledger.claim_trigger("m", "run 3") is None
+
+
+def test_a_finished_trigger_is_never_claimed(ledger: Ledger) -> None:
+    ledger.finish_trigger(emit(ledger, "k"), "cancelled")
+    assert ledger.claim_trigger("m", "run 1") is None
+
+
+def test_an_unknown_trigger_cannot_be_finished(ledger: Ledger) -> None:
+    with pytest.raises(RequestError, match="no such trigger"):
+        ledger.finish_trigger("0" * 16, "promoted")
+
+
+def test_recent_triggers_are_those_since_a_moment(ledger: Ledger) -> None:
+    emit(ledger, "k")
+    now = datetime.now(UTC)
+    assert len(ledger.recent_triggers("m", now - timedelta(minutes=1))) == 1
+    assert ledger.recent_triggers("m", now + timedelta(minutes=1)) == []
+
+
+def test_the_same_decision_twice_is_one_row_and_the_first_stays(ledger: Ledger) -> None:
+    first = ledger.record_decision(
+        model="m", subject="gate", action="pass", reason="better", figures={"auc": 0.7}, id="d1"
+    )
+    again = ledger.record_decision(model="m", subject="gate", action="fail", reason="?", id="d1")
+    assert again == first
+    assert ledger.decisions() == [first]
+
+
+def test_decisions_come_newest_first_by_model_and_subject(ledger: Ledger) -> None:
+    for number in range(4):
+        ledger.record_decision(
+            model="ab"[number % 2], subject="gate", action=str(number), reason="r"
+        )
+    ledger.record_decision(model="a", subject="approval", action="yes", reason="r", actor="ann")
+    assert [d.action for d in ledger.decisions()] == ["yes", "3", "2", "1", "0"]
+    assert [d.action for d in ledger.decisions("a")] == ["yes", "2", "0"]
+    assert [d.actor for d in ledger.decisions("a", "approval")] == ["ann"]
+    assert [d.action for d in ledger.decisions(limit=2)] == ["yes", "3"]
+
+
+def test_a_figure_that_is_not_a_number_is_kept(ledger: Ledger) -> None:
+    figures = {"auc": math.nan, "loss": math.inf, "rows": 3, "who": "me", "none": None}
+    kept = ledger.record_decision(
+        model="m", subject="gate", action="bad", reason="r", figures=figures
+    ).figures
+    assert math.isnan(float(kept["auc"] or 0))
+    assert math.isinf(float(kept["loss"] or 0))
+    assert (kept["rows"], kept["who"], kept["none"]) == (3, "me", None)
+
+
+def test_times_come_back_in_utc(ledger: Ledger) -> None:
+    ledger.record_decision(model="m", subject="gate", action="a", reason="r")
+    assert ledger.decisions()[0].at.utcoffset() == timedelta(0)
+
+
+def test_deployments_form_a_gapless_history(ledger: Ledger, artifact: ArtifactRef) -> None:
+    assert ledger.current_deployment("m") is None
+    for version, kind in ((1, "promote"), (2, "promote"), (1, "rollback")):
+        fence = ledger.begin_attempt(KEY)
+        ledger.record_deployment(
+            fence, model="m", version=version, artifact=artifact, kind=kind, reason="r"
+        )
+    history = [(d.sequence, d.version, d.previous) for d in ledger.deployments("m")]
+    assert history == [(3, 1, 2), (2, 2, 1), (1, 1, None)]
+    assert ledger.current_deployment("m") == ledger.deployments("m")[0]
+
+
+def test_a_superseded_attempt_deploys_nothing(ledger: Ledger, artifact: ArtifactRef) -> None:
+    old = ledger.begin_attempt(KEY)
+    ledger.begin_attempt(KEY)
+    with pytest.raises(SupersededError, match="superseded by attempt 2"):
+        ledger.record_deployment(
+            old, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+        )
+    assert ledger.deployments("m") == []
+
+
+def test_without_the_check_a_superseded_attempt_would_deploy(
+    ledger: Ledger, artifact: ArtifactRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above."""
+    old = ledger.begin_attempt(KEY)
+    ledger.begin_attempt(KEY)
+    monkeypatch.setattr(attempts, "check", lambda *_, **__: None)
+    ledger.record_deployment(
+        old, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+    )
+    assert len(ledger.deployments("m")) == 1
+
+
+def test_a_request_repeated_after_a_rollback_does_not_deploy_again(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    def deploy(version: int, request: str, kind: str = "promote") -> int:
+        fence = ledger.begin_attempt(KEY)
+        return ledger.record_deployment(
+            fence, model="m", version=version, artifact=artifact, kind=kind, reason="r",
+            request=request,
+        ).sequence  # fmt: skip
+
+    deploy(1, "run 1")
+    assert deploy(2, "run 2") == 2
+    deploy(1, "by hand", kind="rollback")
+    assert deploy(2, "run 2") == 2
+    current = ledger.current_deployment("m")
+    assert current is not None
+    assert current.version == 1
+    asked = ledger.requested_deployment("m", "run 2")
+    assert asked is not None
+    assert asked.sequence == 2
+    assert ledger.requested_deployment("m", "run 9") is None
+
+
+def test_promoters_under_different_keys_never_share_a_sequence(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    start = threading.Barrier(4)
+
+    def promote(version: int) -> None:
+        fence = ledger.begin_attempt(f"{KEY}:{version}")
+        start.wait()
+        ledger.record_deployment(
+            fence, model="m", version=version, artifact=artifact, kind="promote", reason="r"
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(promote, range(1, 5)))
+    history = ledger.deployments("m")[::-1]
+    assert [d.sequence for d in history] == [1, 2, 3, 4]
+    assert [d.previous for d in history[1:]] == [d.version for d in history[:-1]]
+
+
+def test_a_deployment_keeps_the_fence_it_was_made_under(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    fence = ledger.begin_attempt(KEY)
+    ledger.record_deployment(
+        fence, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+    )
+    with ledger.transaction() as connection:
+        row = connection.execute(select(deployments)).one()
+    assert (row.fence_key, row.fence_token) == (KEY, 1)
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    def fail() -> None:
+        with ledger.transaction() as connection:
+            attempts.begin(connection, "k")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert ledger.begin_attempt("k").token == 1
+
+
+def test_the_ledger_of_the_settings_is_opened(
+    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    assert open_ledger(Settings()).decisions() == []

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import event
+
+from include.contracts import (
+    Action,
+    Decision,
+    DriftKind,
+    DriftReport,
+    FeatureDrift,
+    Outcome,
+    Triage,
+    Trigger,
+)
+from include.ledger import Ledger, retraining, triggers
+from include.ledger.retraining import decide
+from include.specs.model import RetrainingSpec
+
+NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
+DAY_ONE = date(2013, 1, 1)
+MODEL = "flight_delay"
+WEEKLY = RetrainingSpec(cooldown_days=7, monthly_budget=4)
+FREE = RetrainingSpec(cooldown_days=0, monthly_budget=31)
+Night = Callable[..., DriftReport]
+
+
+def hurried(ledger: Ledger) -> Ledger:
+    """The same ledger without waiting for the disk: a simulated year needs no durability."""
+
+    def hurry(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(ledger._database.engine, "connect", hurry)
+    return ledger
+
+
+def test_a_quiet_night_waits_and_says_so_with_figures(ledger: Ledger, night: Night) -> None:
+    report = night("2013-03-08", Triage.NOTHING, performance={"roc_auc": 0.7})
+    decision, trigger = decide(ledger, WEEKLY, report, now=NOW)
+    assert (decision.action, trigger) == (Action.WAIT, None)
+    assert "nothing that matters" in decision.reason
+    assert decision.figures["now_roc_auc"] == 0.7
+    assert ledger.decisions(MODEL, "retraining") == [decision]
+    assert ledger.open_triggers(MODEL) == []
+
+
+def test_drift_retrains_and_names_what_drifted(ledger: Ledger, night: Night) -> None:
+    features = [
+        FeatureDrift(
+            column=name, outcome=outcome, statistic=1, threshold=0.2, p_value=0, reason="r"
+        )
+        for name, outcome in (("temp", Outcome.BAD), ("dewp", Outcome.OK), ("x", Outcome.UNKNOWN))
+    ]
+    decision, trigger = decide(
+        ledger, WEEKLY, night("2013-07-14", features=tuple(features)), now=NOW
+    )
+    assert decision.action == Action.RETRAIN
+    assert trigger is not None
+    assert (trigger.cause, trigger.partition, trigger.at) == ("drift", "2013-07-14", NOW)
+    assert decision.figures["features"] == "temp"
+    assert decision.figures["features_unsure"] == 1
+    assert ledger.open_triggers(MODEL) == [trigger]
+
+
+def test_a_model_that_got_worse_retrains_for_its_performance(ledger: Ledger, night: Night) -> None:
+    _, trigger = decide(ledger, WEEKLY, night("2013-07-14", kinds=(DriftKind.CONCEPT,)), now=NOW)
+    assert trigger is not None
+    assert trigger.cause == "performance"
+
+
+def test_a_data_incident_alerts_and_trains_nothing(ledger: Ledger, night: Night) -> None:
+    decision, trigger = decide(ledger, WEEKLY, night("2013-08-01", Triage.INCIDENT), now=NOW)
+    assert (decision.action, trigger) == (Action.ALERT, None)
+    assert ledger.open_triggers(MODEL) == []
+
+
+def test_a_night_replayed_ten_times_is_one_trigger_and_one_decision(
+    ledger: Ledger, night: Night
+) -> None:
+    answers = [
+        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW + timedelta(hours=hour))
+        for hour in range(10)
+    ]
+    assert all(answer == answers[0] for answer in answers)
+    assert len(ledger.decisions()) == 1
+    assert len(ledger.open_triggers(MODEL)) == 1
+
+
+def test_ten_schedulers_at_once_are_one_trigger_and_one_decision(
+    ledger: Ledger, night: Night
+) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda _: decide(ledger, FREE, night("2013-07-14"), now=NOW), range(10)))
+    assert len(ledger.decisions()) == 1
+    assert len(ledger.open_triggers(MODEL)) == 1
+
+
+def test_without_its_key_a_replayed_night_would_train_ten_times(
+    ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the tests above."""
+    numbers = iter(range(100))
+    monkeypatch.setattr(retraining, "dedup_key", lambda _: f"night:{next(numbers)}")
+    monkeypatch.setattr(retraining, "_identity", lambda _: str(next(numbers)))
+    monkeypatch.setattr(retraining, "_held_back", lambda *_: None)
+    for _ in range(10):
+        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+    assert len(ledger.open_triggers(MODEL)) == 10
+
+
+def test_different_nights_at_once_do_not_overspend(ledger: Ledger, night: Night) -> None:
+    nights = [night(f"2013-07-{day:02}") for day in range(1, 7)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda report: decide(ledger, WEEKLY, report, now=NOW), nights))
+    assert len(ledger.open_triggers(MODEL)) == 1
+    assert len(ledger.decisions()) == 6
+
+
+def finish(ledger: Ledger, outcome: str = "promoted") -> None:
+    for number, trigger in enumerate(ledger.open_triggers(MODEL)):
+        ledger.claim_trigger(MODEL, f"run {trigger.id} {number}")
+        ledger.finish_trigger(trigger.id, outcome)
+
+
+def test_after_a_rejected_challenger_the_same_night_trains_no_more(
+    ledger: Ledger, night: Night
+) -> None:
+    first, _ = decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    finish(ledger, "rejected")
+    replayed, _ = decide(ledger, FREE, night("2013-07-14"), now=NOW + timedelta(days=5))
+    assert replayed == first
+    assert ledger.open_triggers(MODEL) == []
+
+
+def test_a_night_whose_verdict_changes_is_answered_anew_but_trains_once(
+    ledger: Ledger, night: Night
+) -> None:
+    """The weather feed was broken; the day is ingested again, and now the drift shows."""
+    actions = [
+        decide(ledger, FREE, night("2013-07-14", triage), now=NOW)[0].action
+        for triage in (Triage.INCIDENT, Triage.DRIFT, Triage.NOTHING, Triage.DRIFT)
+    ]
+    assert actions == [Action.ALERT, Action.RETRAIN, Action.WAIT, Action.RETRAIN]
+    assert len(ledger.recent_triggers(MODEL, NOW - timedelta(days=1))) == 1
+
+
+def test_one_training_at_a_time(ledger: Ledger, night: Night) -> None:
+    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    ledger.claim_trigger(MODEL, "run 1")
+    waiting, none = decide(ledger, FREE, night("2013-07-15"), now=NOW)
+    assert (waiting.action, none) == (Action.WAIT, None)
+    assert "in flight" in waiting.reason
+    ledger.finish_trigger(ledger.recent_triggers(MODEL, NOW)[0].id, "promoted")
+    assert decide(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
+
+
+def test_a_training_that_died_without_a_word_does_not_block_for_ever(
+    ledger: Ledger, night: Night
+) -> None:
+    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    ledger.claim_trigger(MODEL, "run that dies")
+    later = NOW + retraining.LOST_AFTER + timedelta(minutes=1)
+    assert decide(ledger, FREE, night("2013-07-15"), now=later)[0].action == Action.RETRAIN
+
+
+@pytest.mark.parametrize(
+    ("partition", "action"),
+    [
+        ("2013-07-20", Action.WAIT),
+        ("2013-07-21", Action.RETRAIN),
+        # Nights may come out of order: an old one is as near as a new one.
+        ("2013-07-08", Action.WAIT),
+        ("2013-07-07", Action.RETRAIN),
+    ],
+)
+def test_the_cooldown_counts_days_of_data_in_both_directions(
+    ledger: Ledger, night: Night, partition: str, action: Action
+) -> None:
+    decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+    finish(ledger)
+    decision, _ = decide(ledger, WEEKLY, night(partition), now=NOW)
+    assert decision.action == action
+
+
+def test_the_months_budget_is_the_months(ledger: Ledger, night: Night) -> None:
+    spec = RetrainingSpec(cooldown_days=0, monthly_budget=2)
+    actions = []
+    for partition in ("2013-07-01", "2013-07-02", "2013-07-31", "2013-08-01"):
+        actions.append(decide(ledger, spec, night(partition), now=NOW)[0].action)
+        finish(ledger)
+    assert actions == [Action.RETRAIN, Action.RETRAIN, Action.WAIT, Action.RETRAIN]
+
+
+def test_what_a_person_asked_for_spends_no_budget(ledger: Ledger, night: Night) -> None:
+    spec = RetrainingSpec(cooldown_days=7, monthly_budget=1)
+    ledger.emit_trigger(
+        model=MODEL,
+        cause="on_demand",
+        dedup_key="run 1",
+        reason="by hand",
+        partition="2013-07-14",
+    )
+    finish(ledger)
+    assert decide(ledger, spec, night("2013-07-14"), now=NOW)[0].action == Action.RETRAIN
+
+
+def test_no_budget_never_trains(ledger: Ledger, night: Night) -> None:
+    spec = RetrainingSpec(cooldown_days=0, monthly_budget=0)
+    decision, _ = decide(ledger, spec, night("2013-07-14"), now=NOW)
+    assert decision.action == Action.WAIT
+    assert "0 of 0" in decision.reason
+
+
+def test_a_decision_and_its_trigger_are_written_together(
+    ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "_figures", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+    assert ledger.open_triggers(MODEL) == []
+
+
+def trained(ledger: Ledger) -> list[Trigger]:
+    return ledger.recent_triggers(MODEL, NOW - timedelta(days=1))
+
+
+def overspent(found: list[Trigger], spec: RetrainingSpec) -> list[str]:
+    """What of the policy these triggers break, in words."""
+    nights = sorted(date.fromisoformat(trigger.partition or "") for trigger in found)
+    gaps = [b for a, b in pairwise(nights) if (b - a).days < spec.cooldown_days]
+    months = Counter(f"{one:%Y-%m}" for one in nights)
+    rich = [month for month, spent in months.items() if spent > spec.monthly_budget]
+    return [f"too soon: {gap}" for gap in gaps] + [f"too many: {month}" for month in rich]
+
+
+def drift_for_a_year(ledger: Ledger, night: Night, spec: RetrainingSpec, days: int = 365) -> None:
+    for number in range(days):
+        partition = (DAY_ONE + timedelta(days=number)).isoformat()
+        decide(ledger, spec, night(partition), now=NOW + timedelta(days=number))
+        finish(ledger, "rejected")
+
+
+def test_a_year_of_permanent_drift_is_no_storm(ledger: Ledger, night: Night) -> None:
+    spec = RetrainingSpec(cooldown_days=7, monthly_budget=3)
+    drift_for_a_year(hurried(ledger), night, spec)
+    assert overspent(trained(ledger), spec) == []
+    assert len(ledger.decisions(limit=1_000)) == 365
+    # The guard does not starve the loop either: every month spends what it may.
+    assert len(trained(ledger)) == 12 * 3
+
+
+def test_without_the_guard_it_would_be(
+    ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above."""
+    monkeypatch.setattr(retraining, "_held_back", lambda *_: None)
+    spec = RetrainingSpec(cooldown_days=7, monthly_budget=3)
+    drift_for_a_year(hurried(ledger), night, spec, days=40)
+    assert len(trained(ledger)) == 40
+    assert overspent(trained(ledger), spec) != []
+
+
+@given(
+    order=st.permutations(range(0, 60, 2)),
+    cooldown=st.integers(0, 12),
+    budget=st.integers(0, 5),
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_order_of_nights_overspends(order: list[int], cooldown: int, budget: int) -> None:
+    spec = RetrainingSpec(cooldown_days=cooldown, monthly_budget=budget)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = hurried(Ledger(f"sqlite:///{folder}/ledger.db"))
+        for number in order:
+            report = _night(DAY_ONE + timedelta(days=number))
+            decide(ledger, spec, report, now=NOW)
+            finish(ledger)
+        assert overspent(trained(ledger), spec) == []
+
+
+def _night(day: date, triage: Triage = Triage.DRIFT) -> DriftReport:
+    return DriftReport(
+        model=MODEL,
+        partition=day.isoformat(),
+        reference_rows=1,
+        current_rows=1,
+        features=(),
+        triage=triage,
+        reason="r",
+    )
+
+
+class Loop(RuleBasedStateMachine):
+    """Nights, replays, runs that claim, finish or die, in any order, against a plain model of it."""
+
+    spec = RetrainingSpec(cooldown_days=3, monthly_budget=4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = hurried(Ledger(f"sqlite:///{self.folder.name}/ledger.db"))
+        self.now = NOW
+        self.answers: dict[tuple[str, Triage], tuple[Decision, Trigger | None]] = {}
+        self.emitted: dict[str, datetime] = {}
+        self.unfinished: set[str] = set()
+        self.claims: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    @rule(day=st.integers(0, 45), triage=st.sampled_from(list(Triage)))
+    def a_night_is_judged(self, day: int, triage: Triage) -> None:
+        report = _night(DAY_ONE + timedelta(days=day), triage)
+        answer = decide(self.ledger, self.spec, report, now=self.now)
+        known = self.answers.setdefault((report.partition, triage), answer)
+        assert answer == known, "a replayed night got another answer"
+        decision, trigger = answer
+        assert (trigger is not None) == (decision.action == Action.RETRAIN)
+        if trigger is not None and trigger.id not in self.emitted:
+            assert triage is Triage.DRIFT
+            alive = {
+                t for t in self.unfinished if self.emitted[t] >= self.now - retraining.LOST_AFTER
+            }
+            assert not alive, "two trainings in flight"
+            self.emitted[trigger.id] = self.now
+            self.unfinished.add(trigger.id)
+
+    @rule(run=st.integers(0, 5))
+    def a_run_claims(self, run: int) -> None:
+        trigger = self.ledger.claim_trigger(MODEL, f"run {run}")
+        if trigger is not None:
+            assert self.claims.setdefault(trigger.id, f"run {run}") == f"run {run}"
+
+    @precondition(lambda self: self.unfinished)
+    @rule(outcome=st.sampled_from(["promoted", "rejected", "failed"]))
+    def a_training_ends(self, outcome: str) -> None:
+        trigger = min(self.unfinished)
+        self.ledger.finish_trigger(trigger, outcome)
+        self.unfinished.discard(trigger)
+
+    @rule(hours=st.integers(1, 60))
+    def time_passes(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @invariant()
+    def nothing_is_overspent(self) -> None:
+        found = trained(self.ledger)
+        assert {trigger.id for trigger in found} == set(self.emitted)
+        assert overspent(found, self.spec) == []
+
+    @invariant()
+    def each_answer_is_one_row(self) -> None:
+        assert len(self.ledger.decisions(limit=1_000)) == len(self.answers)
+
+
+TestLoop = Loop.TestCase
+TestLoop.settings = settings(
+    max_examples=12,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_triggers_between_partitions_look_at_causes(ledger: Ledger, night: Night) -> None:
+    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    with ledger.transaction() as connection:
+        month = ("2013-07-01", "2013-07-31")
+        assert len(triggers.between(connection, MODEL, *month, ("drift",))) == 1
+        assert triggers.between(connection, MODEL, *month, ("schedule",)) == []

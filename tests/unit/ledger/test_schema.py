@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from include.errors import SpecError
+from include.ledger import Ledger
+from include.ledger import schema as module
+from include.ledger.tables import SCHEMA_VERSION, schema
+
+
+def _open(url: str, start: Barrier, protected: bool) -> None:
+    if not protected:
+        module._create = _create_unlocked
+    start.wait()
+    Ledger(url).begin_attempt("k")
+
+
+def _create_unlocked(database: module.Database) -> int:
+    """What a plain create-all does: look, then create, each table in a transaction of its own."""
+    for table in module.metadata.sorted_tables:
+        with database.engine.connect() as connection:
+            if not module.inspect(connection).has_table(table.name):
+                connection.rollback()
+                connection.execute(module.text("SELECT 1"))
+                table.create(connection, checkfirst=False)
+                connection.commit()
+    return SCHEMA_VERSION
+
+
+def _start_together(tmp_path: Path, *, protected: bool, starts: int = 6) -> tuple[Ledger, int]:
+    """Several processes' very first start at once; returns the ledger and how many failed."""
+    url = f"sqlite:///{tmp_path / 'new' / 'ledger.db'}"
+    (tmp_path / "new").mkdir(exist_ok=True)
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(starts)
+    children = [context.Process(target=_open, args=(url, start, protected)) for _ in range(starts)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    return Ledger(url), sum(child.exitcode != 0 for child in children)
+
+
+def test_parallel_first_starts_do_not_race(tmp_path: Path) -> None:
+    ledger, failed = _start_together(tmp_path, protected=True)
+    assert failed == 0
+    assert ledger.begin_attempt("k").token == 7
+    with ledger.transaction() as connection:
+        assert connection.execute(select(func.count()).select_from(schema)).scalar() == 1
+
+
+def test_without_the_lock_they_would(tmp_path: Path) -> None:
+    """The control of the test above: one such start alone succeeds, several do not."""
+    (tmp_path / "alone").mkdir()
+    assert _start_together(tmp_path / "alone", protected=False, starts=1)[1] == 0
+    assert _start_together(tmp_path, protected=False)[1] > 0
+
+
+def test_a_ledger_of_a_newer_airloop_is_refused_and_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with Ledger(url).transaction() as connection:
+        connection.execute(update(schema).values(version=SCHEMA_VERSION + 1))
+    with pytest.raises(SpecError, match=r"written by a newer Airloop.*update Airloop"):
+        Ledger(url)
+
+
+def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    Ledger(url).begin_attempt("k")
+    assert Ledger(url).begin_attempt("k").token == 2
