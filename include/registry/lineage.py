@@ -1,0 +1,52 @@
+"""Where a model comes from: the code's revision, the locked environment, the libraries that matter."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from include.settings import ROOT
+
+#: The libraries whose version changes what a stored model answers or how it is read.
+LIBRARIES = ("numpy", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
+LOCK = ROOT / "requirements.lock"
+
+
+@cache
+def git_revision() -> str | None:
+    """The checkout's commit, with ``-dirty`` where tracked files differ; None outside a repository."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}-dirty" if dirty else commit
+
+
+@cache
+def lock_digest() -> str | None:
+    """The sha256 of ``requirements.lock``; None where the environment has none."""
+    if not LOCK.exists():
+        return None
+    return "sha256:" + hashlib.sha256(LOCK.read_bytes()).hexdigest()
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """The versions of :data:`LIBRARIES`, of those that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()
