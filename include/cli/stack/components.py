@@ -1,0 +1,157 @@
+"""The parts of the embedded stack: how each is started and how it shows that it is well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from include.cli.stack.layout import Layout
+from include.cli.stack.ports import HOST
+from include.settings import load_settings
+
+#: The ports a person expects.
+DEFAULT_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 3000}
+_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the three servers listen."""
+
+    airflow: int
+    mlflow: int
+    serving: int
+
+    def url(self, server: str) -> str:
+        """One server's address."""
+        return f"http://{HOST}:{getattr(self, server)}"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One daemon.
+
+    :param healthy: asks it, quickly, whether it does its work
+    :param needs_database: it must not start before Airflow's database is migrated
+    """
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    healthy: Callable[[], bool]
+    address: str = ""
+    needs_database: bool = False
+    #: Its environment beyond what all parts share.
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def components(layout: Layout, addresses: Addresses) -> list[Component]:
+    """All parts, those that take longest to start first."""
+    binaries = Path(sys.executable).parent
+    airflow = str(binaries / "airflow")
+    base = addresses.url("airflow")
+    serving, serving_env = _serving_command(addresses.serving)
+
+    def part(name: str, title: str, *command: str, job: str) -> Component:
+        return Component(name, title, command, lambda: _job_is_healthy(base, job), "", True)
+
+    return [
+        Component(
+            "mlflow",
+            "MLflow",
+            _mlflow_command(layout, addresses.mlflow),
+            lambda: _answers(f"{addresses.url('mlflow')}/health"),
+            addresses.url("mlflow"),
+        ),
+        Component(
+            "serving",
+            "prediction service",
+            serving,
+            lambda: _answers(f"{addresses.url('serving')}/healthz"),
+            addresses.url("serving"),
+            env=serving_env,
+        ),
+        Component(
+            "airflow-api",
+            "Airflow API server",
+            (airflow, "api-server", "--host", HOST, "--port", str(addresses.airflow)),
+            lambda: _job(base, "metadatabase") == "healthy",
+            base,
+            needs_database=True,
+        ),
+        part(
+            "airflow-scheduler", "Airflow scheduler",
+            airflow, "scheduler", "--skip-serve-logs", job="scheduler",
+        ),
+        part(
+            "airflow-dag-processor", "Airflow DAG processor",
+            airflow, "dag-processor", job="dag_processor",
+        ),
+        part(
+            "airflow-triggerer", "Airflow triggerer",
+            airflow, "triggerer", "--skip-serve-logs", job="triggerer",
+        ),
+        Component(
+            "step-host",
+            "step host",
+            (sys.executable, "-m", "include.steps.host"),
+            lambda: _listens(layout.run / "steps.sock"),
+        ),
+    ]  # fmt: skip
+
+
+def _mlflow_command(layout: Layout, port: int) -> tuple[str, ...]:
+    return (
+        str(Path(sys.executable).parent / "mlflow"),
+        "server",
+        "--host", HOST,
+        "--port", str(port),
+        "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{layout.mlflow / 'mlflow.db'}",
+        "--artifacts-destination", str(layout.mlflow / "artifacts"),
+    )  # fmt: skip
+
+
+def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The service's own command and what it adds to the environment."""
+    from include.serving.command import service_command
+
+    command, env = service_command(load_settings(), port)
+    return tuple(command), {key: env[key] for key in env if os.environ.get(key) != env[key]}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=_TIMEOUT, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _job(base: str, job: str) -> str | None:
+    try:
+        answer = httpx.get(f"{base}/api/v2/monitor/health", timeout=_TIMEOUT, trust_env=False)
+        status = answer.json()[job]["status"] if answer.is_success else None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return str(status) if status else None
+
+
+def _job_is_healthy(base: str, job: str) -> bool:
+    return _job(base, job) == "healthy"
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_TIMEOUT)
+        try:
+            probe.connect(str(path))
+            # The host says "+" once its libraries are loaded.
+            return probe.recv(1) == b"+"
+        except OSError:
+            return False

@@ -1,0 +1,251 @@
+"""`airloop up`: everything that is not running is started, side by side, and waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+
+from include.cli.stack import airflow_config, ports
+from include.cli.stack.components import DEFAULT_PORTS, Addresses, Component, components
+from include.cli.stack.environment import (
+    process_environment,
+    stack_environment,
+    write_env_file,
+)
+from include.cli.stack.layout import Layout, checkout
+from include.cli.stack.processes import ProcessRecord, read_records, start
+from include.cli.stack.secrets import Secrets, ensure_secrets
+from include.errors import PermanentError, TransientError, UnreachableError
+from include.settings import load_settings
+from include.specs.files import read_yaml
+
+#: Seconds a component may take until it is well; a cold disk and two cores included.
+PATIENCE = 180.0
+_POLL = 0.25
+
+
+class Progress(Protocol):
+    """Who is told how the start goes."""
+
+    def begin(self, name: str, title: str) -> None:
+        """A part is on its way."""
+
+    def done(self, name: str, note: str) -> None:
+        """A part is well."""
+
+    def notice(self, text: str) -> None:
+        """Something a person should know."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `up` found or did."""
+
+    addresses: Addresses
+    secrets: Secrets
+    new_secrets: bool
+    started: tuple[str, ...]
+
+
+def up(layout: Layout, progress: Progress) -> Started:
+    """Start what does not run; a stack that runs is left as it is.
+
+    :raises PermanentError: if another `airloop up` is at work on this home
+    :raises UnreachableError: if a part does not become well; names its log
+    """
+    layout.create()
+    with _only_one(layout):
+        secrets, new = ensure_secrets(layout.secrets)
+        running = {name for name, record in read_records(layout.run).items() if record.alive}
+        addresses = _addresses(layout, running, progress)
+        _write_runtime(layout, addresses)
+        common = stack_environment(layout, addresses.url("mlflow"))
+        write_env_file(layout, common)
+        airflow_config.write(layout, airflow_config.options(layout, secrets, addresses.airflow))
+        env = process_environment(common, secrets["stack_id"])
+        parts = components(layout, addresses)
+        missing = [part for part in parts if part.name not in running]
+        _Start(layout, env, progress).run(parts, missing)
+    return Started(addresses, secrets, new, tuple(part.name for part in missing))
+
+
+class _Start:
+    """One run of `up`: a thread a part, the first failure ends the wait of all."""
+
+    def __init__(self, layout: Layout, env: Mapping[str, str], progress: Progress) -> None:
+        self._layout, self._env, self._progress = layout, env, progress
+        self._migrated = threading.Event()
+        self._failed = threading.Event()
+
+    def run(self, parts: list[Component], missing: list[Component]) -> None:
+        """Bring all parts up; the first error is raised when all threads have ended."""
+        with ThreadPoolExecutor(max_workers=len(parts) + 1) as pool:
+            migration = pool.submit(self._migrate, any(part.needs_database for part in missing))
+            waits = [pool.submit(self._bring_up, part, part in missing) for part in parts]
+            errors = [job.exception() for job in (migration, *waits)]
+        # A part that only stopped waiting because another failed has nothing to say.
+        for error in errors:
+            if error is not None and not isinstance(error, _GaveUpError):
+                raise error
+
+    def _migrate(self, needed: bool) -> None:
+        """Bring Airflow's database to this version, once a version."""
+        stamp = self._layout.airflow / "migrated"
+        current = version("apache-airflow-core")
+        known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
+        try:
+            if needed and known != current:
+                self._progress.begin("database", "Airflow database")
+                began = time.monotonic()
+                _run_migration(self._layout, self._env)
+                stamp.write_text(current, encoding="utf-8")
+                self._progress.done("database", f"{time.monotonic() - began:.1f} s")
+        except BaseException:
+            self._failed.set()
+            raise
+        finally:
+            self._migrated.set()
+
+    def _bring_up(self, part: Component, missing: bool) -> None:
+        try:
+            if part.needs_database:
+                self._migrated.wait()
+            if self._failed.is_set():
+                raise _GaveUpError
+            self._progress.begin(part.name, part.title)
+            began = time.monotonic()
+            self._wait(part, self._launch(part) if missing else None)
+            note = f"{time.monotonic() - began:.1f} s" if missing else "was running"
+            self._progress.done(part.name, note)
+        except BaseException:
+            self._failed.set()
+            raise
+
+    def _launch(self, part: Component) -> ProcessRecord:
+        log = self._layout.logs / f"{part.name}.log"
+        env = {**self._env, **part.env}
+        record = start(part.name, part.command, env=env, cwd=checkout(), log=log)
+        record.write(self._layout.run)
+        return record
+
+    def _wait(self, part: Component, record: ProcessRecord | None) -> None:
+        log = self._layout.logs / f"{part.name}.log"
+        deadline = time.monotonic() + PATIENCE
+        while not part.healthy():
+            if self._failed.is_set():
+                raise _GaveUpError
+            if record is not None and not record.alive:
+                raise UnreachableError(
+                    f"the {part.title} ended while starting: {last_line(log)}",
+                    where=str(log),
+                    remedy="read its log, then `airloop down` and `airloop up`",
+                )
+            if time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"the {part.title} did not become well within {PATIENCE:.0f} s",
+                    where=str(log),
+                    remedy="read its log, then `airloop down` and `airloop up`",
+                )
+            time.sleep(_POLL)
+
+
+class _GaveUpError(TransientError):
+    """Another part failed."""
+
+    def __init__(self) -> None:
+        super().__init__("another part failed")
+
+
+def last_line(log: Path) -> str:
+    """The last line a daemon wrote that says something."""
+    with contextlib.suppress(OSError):
+        tail = log.read_bytes()[-4000:].decode("utf-8", errors="replace")
+        for line in reversed(tail.splitlines()):
+            if any(letter.isalpha() for letter in line):
+                return line.strip()[:200]
+    return "it left no word"
+
+
+@contextlib.contextmanager
+def _only_one(layout: Layout) -> Iterator[None]:
+    with (layout.run / "up.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PermanentError(
+                "another `airloop up` is at work here",
+                where=str(layout.home),
+                remedy="wait for it, then ask `airloop status`",
+            ) from error
+        yield
+
+
+def _addresses(layout: Layout, running: set[str], progress: Progress) -> Addresses:
+    """Keep the ports of what runs and those of the last time; replace what somebody else took."""
+    owner = {"airflow": "airflow-api", "mlflow": "mlflow", "serving": "serving"}
+    known = known_addresses(layout)
+    chosen: dict[str, int] = {}
+    for server, usual in DEFAULT_PORTS.items():
+        last = getattr(known, server) if known else usual
+        if owner[server] in running:
+            chosen[server] = last
+            continue
+        # The usual port is tried again each time: an address people know is worth more than an old one.
+        port = ports.pick(usual, set(chosen.values()))
+        if port != usual:
+            port = ports.pick(last, set(chosen.values()) | {usual})
+            by = ports.holder(usual) or "another process"
+            progress.notice(f"port {usual} is held by {by}: {server} uses {port} instead")
+        chosen[server] = port
+    return Addresses(**chosen)
+
+
+def known_addresses(layout: Layout) -> Addresses | None:
+    """The addresses of the last `up`, if there was one."""
+    if not layout.runtime.exists():
+        return None
+    data = read_yaml(layout.runtime)
+    urls = {
+        "airflow": data.get("airflow_url"),
+        "mlflow": data.get("mlflow_uri"),
+        "serving": data.get("serving", {}).get("url"),
+    }
+    return Addresses(**{name: int(str(url).rsplit(":", 1)[1]) for name, url in urls.items()})
+
+
+def _write_runtime(layout: Layout, addresses: Addresses) -> None:
+    data = {
+        "airflow_url": addresses.url("airflow"),
+        "mlflow_uri": addresses.url("mlflow"),
+        "serving": {"url": addresses.url("serving")},
+    }
+    head = "# Written by `airloop up`: the addresses in use.\n"
+    fresh = layout.runtime.with_suffix(".new")
+    fresh.write_text(head + yaml.safe_dump(data), encoding="utf-8")
+    fresh.replace(layout.runtime)
+    load_settings.cache_clear()
+
+
+def _run_migration(layout: Layout, env: Mapping[str, str]) -> None:
+    log = layout.logs / "airflow-database.log"
+    command = [str(Path(sys.executable).parent / "airflow"), "db", "migrate"]
+    with log.open("ab") as output:
+        done = subprocess.run(
+            command, env=dict(env), cwd=checkout(), stdout=output, stderr=output, check=False
+        )
+    if done.returncode != 0:
+        raise UnreachableError(
+            f"Airflow's database could not be made: {last_line(log)}", where=str(log)
+        )
