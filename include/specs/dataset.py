@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from include.contracts import Contract, Name
-
-#: `package.module:function`
-FunctionPath = Annotated[str, StringConstraints(pattern=r"\A[a-zA-Z_][\w.]*:[a-zA-Z_]\w*\Z")]
-Cron = Annotated[str, StringConstraints(pattern=r"\A\S+( \S+){4}\Z")]
+from include.specs.fields import (
+    ColumnName,
+    Cron,
+    Day,
+    ExpectationName,
+    Fraction,
+    FunctionPath,
+    Line,
+    Text,
+    TimeZone,
+    VariableName,
+    Whole,
+)
+from include.specs.mistakes import refuse
+from include.specs.rules import dataset_rules
 
 
 class FileSource(Contract):
     """CSV or Parquet files, local or at any fsspec URL; ``{partition}`` stands for the key."""
 
     kind: Literal["file"]
-    path: str
+    path: Line
     format: Literal["csv", "parquet"]
     options: dict[str, Any] = {}
 
@@ -31,9 +41,9 @@ class SqlSource(Contract):
     """
 
     kind: Literal["sql"]
-    query: str
-    url_env: Annotated[str, StringConstraints(pattern=r"\A[A-Z][A-Z0-9_]*\Z")]
-    batch_rows: int = Field(default=50_000, ge=1)
+    query: Text
+    url_env: VariableName
+    batch_rows: Whole = Field(default=50_000, ge=1)
 
 
 class PythonSource(Contract):
@@ -71,7 +81,7 @@ class Column(Contract):
     nullable: bool = True
     #: A column known only ``after`` can be a label, never an input: that would be leakage.
     known: Known = Known.BEFORE
-    description: str = ""
+    description: Text | Literal[""] = ""
 
 
 class Severity(StrEnum):
@@ -85,44 +95,32 @@ class Severity(StrEnum):
 class Expectation(Contract):
     """One Great Expectations expectation: its snake_case type, its arguments, what a failure does."""
 
-    expect: Annotated[str, StringConstraints(pattern=r"\Aexpect_[a-z0-9_]+\Z")]
+    expect: ExpectationName
     severity: Severity = Severity.BLOCK
     arguments: dict[str, Any] = Field(default={}, alias="with")
-
-    @model_validator(mode="after")
-    def _rows_can_be_quarantined(self) -> Expectation:
-        if self.severity is Severity.QUARANTINE and "column" not in self.arguments:
-            raise ValueError(
-                "severity 'quarantine' needs a column expectation: only those name the failing rows"
-            )
-        return self
 
 
 class DatasetSpec(Contract):
     """One dataset."""
 
     name: Name
-    description: str
-    owner: str
+    description: Text
+    owner: Line
     source: Source
     #: The column, of type date, by which the table is partitioned: one commit a day.
-    partition_column: str
+    partition_column: ColumnName
     schedule: Cron | None = "0 6 * * *"
-    timezone: str = "UTC"
-    start: date
-    end: date | None = None
+    timezone: TimeZone = "UTC"
+    start: Day
+    end: Day | None = None
     #: Together they identify a row: unique in a partition, and what late labels are joined by.
-    keys: tuple[str, ...] = Field(min_length=1)
-    columns: dict[str, Column] = Field(min_length=1)
+    keys: tuple[ColumnName, ...] = Field(min_length=1)
+    columns: dict[ColumnName, Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = Field(min_length=1)
     #: A partition with a larger share of quarantined rows is refused.
-    max_quarantine_fraction: float = Field(default=0.05, ge=0, le=1)
+    max_quarantine_fraction: Fraction = 0.05
 
     @model_validator(mode="after")
-    def _names_known_columns(self) -> DatasetSpec:
-        for name in (self.partition_column, *self.keys):
-            if name not in self.columns:
-                raise ValueError(f"names the column {name!r}, which is not among its columns")
-        if self.end is not None and self.end < self.start:
-            raise ValueError(f"end {self.end} lies before start {self.start}")
+    def _rules(self) -> DatasetSpec:
+        refuse(dataset_rules(self.model_dump(mode="json", by_alias=True)))
         return self

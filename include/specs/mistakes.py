@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from include.contracts import LINE_PATTERN, NAME_PATTERN, PARTITION_PATTERN
 
-Path = tuple[str | int, ...]
+#: Where a value stands: the keys and positions that lead to it.
+KeyPath = tuple[str | int, ...]
 
 #: What the patterns of the house ask for, said in words.
 WORDS = {
@@ -26,7 +27,7 @@ WORDS = {
 class Mistake:
     """One thing that is wrong with one key."""
 
-    path: Path
+    path: KeyPath
     what: str
     value: object = None
     remedy: str = ""
@@ -36,6 +37,23 @@ class Mistake:
     def key(self) -> str:
         """The path as it is read aloud: ``expectations[2].with.column``."""
         return spell(self.path)
+
+
+class MistakesError(ValueError):
+    """What a model's own validator raises: all that is wrong, each with its key."""
+
+    def __init__(self, found: Sequence[Mistake]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(f"{mistake.key}: {mistake.what}" for mistake in found))
+
+
+def refuse(found: Sequence[Mistake]) -> None:
+    """Raise what was found, if anything was.
+
+    :raises MistakesError: with all of it
+    """
+    if found:
+        raise MistakesError(found)
 
 
 def spell(path: Iterable[str | int]) -> str:
@@ -51,16 +69,24 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
 
     :param model: the model that was validated; its schema tells which keys and values are valid
     """
-    found: dict[Path, Mistake] = {}
+    found: dict[KeyPath, Mistake] = {}
     for detail in error.errors(include_url=False):
-        mistake = _mistake(detail, _schema(model))
-        found.setdefault(mistake.path, mistake)
+        for mistake in _mistakes(detail, _schema(model)):
+            found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
 @cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=True)
+
+
+def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[Mistake]:
+    raised = detail.get("ctx", {}).get("error")
+    if not isinstance(raised, MistakesError):
+        return (_mistake(detail, root),)
+    _, prefix = _walk(root, detail["loc"])
+    return (replace(mistake, path=(*prefix, *mistake.path)) for mistake in raised.found)
 
 
 def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
@@ -91,7 +117,7 @@ def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
     return Mistake(path, detail["msg"].replace("Input should", "should", 1), value)
 
 
-def _wrong_tag(schema: dict[str, Any], path: Path, value: object) -> Mistake:
+def _wrong_tag(schema: dict[str, Any], path: KeyPath, value: object) -> Mistake:
     discriminator = schema.get("discriminator", {})
     name = str(discriminator.get("propertyName", "kind"))
     given = value.get(name) if isinstance(value, dict) else value
@@ -107,13 +133,13 @@ def _resolve(root: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return _resolve(root, branches[0]) if len(branches) == 1 else schema
 
 
-def _walk(root: dict[str, Any], location: Sequence[str | int]) -> tuple[dict[str, Any], Path]:
+def _walk(root: dict[str, Any], location: Sequence[str | int]) -> tuple[dict[str, Any], KeyPath]:
     """The schema at a pydantic location, and the location without what pydantic put into it.
 
     A union adds its tag (or its branch's name) to the location, which stands in no YAML file.
     """
     schema: dict[str, Any] = root
-    path: Path = ()
+    path: KeyPath = ()
     for part in location:
         here = _resolve(root, schema)
         if part in here.get("discriminator", {}).get("mapping", {}):

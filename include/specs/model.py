@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from include.contracts import Contract, Name
-from include.specs.dataset import Cron
+from include.specs.cron import check_cron
+from include.specs.fields import ColumnName, Cron, Fraction, Line, ModulePath, Number, Text, Whole
+from include.specs.mistakes import refuse
+from include.specs.rules import model_rules
 
-ModulePath = Annotated[str, StringConstraints(pattern=r"\A[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*\Z")]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 MetricName = Literal[
     "roc_auc", "average_precision", "log_loss", "brier", "accuracy", "mae", "rmse", "r2"
 ]
@@ -25,12 +26,30 @@ class Level(IntEnum):
     CONTINUOUS_DELIVERY = 2
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("must be 0, 1 or 2")
+    return value
+
+
+def _when(text: str) -> str:
+    try:
+        return text if text == "dataset" else check_cron(text)
+    except ValueError as error:
+        raise ValueError(f"must be dataset, null or a cron expression: {error}") from error
+
+
+LevelField = Annotated[Level, BeforeValidator(_whole)]
+#: ``dataset`` or a cron expression.
+When = Annotated[str, AfterValidator(_when)]
+
+
 class Target(Contract):
     """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is."""
 
-    column: str
+    column: ColumnName
     #: How long after the prediction date the truth is complete, in days.
-    delay_days: int = Field(default=1, ge=0)
+    delay_days: Whole = Field(default=1, ge=0)
 
 
 class TrainingSpec(Contract):
@@ -39,19 +58,19 @@ class TrainingSpec(Contract):
     trainer: Literal["sklearn"] = "sklearn"
     params: dict[str, Any] = {}
     #: The most recent days of the dataset that a snapshot takes.
-    window_days: int = Field(default=60, ge=2)
+    window_days: Whole = Field(default=60, ge=2)
     #: Of those, the last days, held out for the gates.
-    holdout_days: int = Field(default=14, ge=1)
-    min_rows: int = Field(default=1_000, ge=1)
-    seed: int = 0
+    holdout_days: Whole = Field(default=14, ge=1)
+    min_rows: Whole = Field(default=1_000, ge=1)
+    seed: Whole = 0
     schedule: Cron | None = None
 
 
 class Threshold(Contract):
     """A bound on one metric."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Threshold:
@@ -66,26 +85,26 @@ class GatesSpec(Contract):
     primary: MetricName
     absolute: dict[MetricName, Threshold] = Field(min_length=1)
     #: The candidate must beat the trivial baseline by this much of the primary metric.
-    baseline_margin: float = Field(default=0.02, ge=0)
+    baseline_margin: Number = Field(default=0.02, ge=0)
     #: ... and the champion by this much, with this confidence, by paired bootstrap.
-    champion_margin: float = Field(default=0.0, ge=0)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    resamples: int = Field(default=500, ge=100)
-    slices: tuple[str, ...] = ()
+    champion_margin: Number = Field(default=0.0, ge=0)
+    confidence: Number = Field(default=0.95, gt=0.5, lt=1)
+    resamples: Whole = Field(default=500, ge=100)
+    slices: tuple[ColumnName, ...] = ()
     #: No slice may lose more than this of the primary metric against the champion.
-    slice_margin: float = Field(default=0.03, ge=0)
-    min_slice_rows: int = Field(default=300, ge=1)
-    min_holdout_rows: int = Field(default=1_000, ge=1)
+    slice_margin: Number = Field(default=0.03, ge=0)
+    min_slice_rows: Whole = Field(default=300, ge=1)
+    min_holdout_rows: Whole = Field(default=1_000, ge=1)
 
 
 class ServingSpec(Contract):
     """How the model answers."""
 
-    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
-    max_rows: int = Field(default=1_000, ge=1)
-    max_concurrency: int = Field(default=256, ge=1)
+    max_body_bytes: Whole = Field(default=1_000_000, ge=1_000)
+    max_rows: Whole = Field(default=1_000, ge=1)
+    max_concurrency: Whole = Field(default=256, ge=1)
     #: The input whose date is a row's prediction date; without one it is the day of the request.
-    event_time: str | None = None
+    event_time: ColumnName | None = None
 
 
 class MonitoringSpec(Contract):
@@ -93,48 +112,48 @@ class MonitoringSpec(Contract):
 
     schedule: Cron | None = "0 8 * * *"
     #: The current window: this many days, ending with the night's partition.
-    window_days: int = Field(default=1, ge=1)
+    window_days: Whole = Field(default=1, ge=1)
     #: The share of quiet nights that may be called drift, over all features together.
-    false_alarm_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    false_alarm_rate: Annotated[Number, Field(gt=0, lt=0.5)] = 0.01
     #: A change smaller than this population stability index does not matter, however certain it is.
     #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
-    min_psi: float = Field(default=0.1, gt=0)
+    min_psi: Number = Field(default=0.1, gt=0)
     #: A column with fewer values in the window is not judged: could not tell.
-    min_rows: int = Field(default=200, ge=1)
+    min_rows: Whole = Field(default=200, ge=1)
     #: A night in which a column lost more than this share of the values it usually has is a data incident.
     max_missing_fraction: Fraction = 0.3
     #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
-    performance_margin: float = Field(default=0.05, ge=0)
-    report_rows: int = Field(default=5_000, ge=100)
+    performance_margin: Number = Field(default=0.05, ge=0)
+    report_rows: Whole = Field(default=5_000, ge=100)
 
 
 class RetrainingSpec(Contract):
     """When the loop may spend money."""
 
-    cooldown_days: int = Field(default=7, ge=0)
-    monthly_budget: int = Field(default=4, ge=0)
+    cooldown_days: Whole = Field(default=7, ge=0)
+    monthly_budget: Whole = Field(default=4, ge=0)
 
 
 class ScoringSpec(Contract):
     """Batch predictions."""
 
     #: ``dataset``: whenever a partition arrives; a cron expression; or null for on demand only.
-    when: Literal["dataset"] | Cron | None = None
+    when: When | None = None
 
 
 class ModelSpec(Contract):
     """One model."""
 
     name: Name
-    description: str
-    owner: str
-    level: Level = Level.CONTINUOUS_TRAINING
+    description: Text
+    owner: Line
+    level: LevelField = Level.CONTINUOUS_TRAINING
     dataset: Name
     module: ModulePath
     task: Literal["classification", "regression"]
     target: Target
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
-    inputs: tuple[str, ...] = Field(min_length=1)
+    inputs: tuple[ColumnName, ...] = Field(min_length=1)
     compute: Literal["process"] = "process"
     training: TrainingSpec = TrainingSpec()
     gates: GatesSpec
@@ -144,12 +163,6 @@ class ModelSpec(Contract):
     scoring: ScoringSpec = ScoringSpec()
 
     @model_validator(mode="after")
-    def _holdout_fits(self) -> ModelSpec:
-        if self.training.holdout_days >= self.training.window_days:
-            raise ValueError(
-                f"training.holdout_days ({self.training.holdout_days}) must be smaller than "
-                f"training.window_days ({self.training.window_days})"
-            )
-        if len(set(self.inputs)) != len(self.inputs):
-            raise ValueError("names an input twice")
+    def _rules(self) -> ModelSpec:
+        refuse(model_rules(self.model_dump(mode="json", by_alias=True)))
         return self
