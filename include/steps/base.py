@@ -19,7 +19,7 @@ promote   version: ModelVersion, reason: str                  deployment: Deploy
 monitor   model: Name, partition: PartitionKey                report: DriftReport, decision: Decision,
                                                               trigger: Trigger | None, created: bool
 score     model: Name, partition: PartitionKey                table: DatasetRef, model_version: int, rows: int
-========  =================================================
+========  ==================================================  =================================================
 """
 
 from __future__ import annotations

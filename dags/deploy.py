@@ -1,0 +1,66 @@
+"""### Deliver a registered version to the running service.
+
+**Started by** the model's candidate asset, the trigger form, or
+`POST /api/v2/dags/deploy_<model>/dagRuns` with `{"logical_date": null, "conf": {"version": 3}}`.
+
+**Does**: load the version beside the one that serves and ask it; if every answer is right, make it the champion, and
+the service swaps it in without losing a request. At level 0 a person is asked in between.
+**Out**: the model's production asset.
+
+**When it fails**: the old champion still serves. A red `verify` names the check that failed: the version is not fit,
+train another. To go back from a promoted version: `airloop rollback <model>`.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import chain, dag
+
+from include.specs import DatasetSpec, ModelSpec, load_catalog
+from include.specs.model import Level
+from include.specs.requests import DeployConf
+from operators.approval import ApproveModelOperator
+from operators.assets import candidate_asset
+from operators.defaults import NO_BACKFILL, form, life, policy, to_parse
+from operators.delivery import PromoteModelOperator, VerifyModelOperator
+
+
+def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
+    """The DAG of one model."""
+
+    @dag(
+        dag_id=f"deploy_{spec.name}",
+        description=f"Deliver: {spec.description}",
+        doc_md=__doc__,
+        schedule=None if spec.level is Level.MANUAL else [candidate_asset(spec.name)],
+        start_date=life(dataset)["start_date"],
+        catchup=False,
+        max_active_runs=1,
+        allowed_run_types=NO_BACKFILL,
+        is_paused_upon_creation=False,
+        params=form(DeployConf),
+        default_args=policy(spec.owner, minutes=30),
+        tags=["airloop", "deploy", spec.name],
+    )
+    def deploy() -> None:
+        verify = VerifyModelOperator(
+            task_id="verify", model=spec.name, doc_md="Boot it, ask it, compare its answers."
+        )
+        promote = PromoteModelOperator(
+            task_id="promote",
+            model=spec.name,
+            version=verify.output["version"],
+            doc_md="Ledger row, alias champion, swap in the service.",
+        )
+        if spec.level is Level.MANUAL:
+            approve = ApproveModelOperator(
+                task_id="approve_delivery", model=spec.name, act="delivery"
+            )
+            chain(verify, approve, promote)
+
+    deploy()
+
+
+catalog = load_catalog()
+for name in to_parse("deploy", catalog.model_names()):
+    model = catalog.model(name)
+    build(model, catalog.dataset(model.dataset))

@@ -1,0 +1,47 @@
+"""### Predict a day in one batch.
+
+**Started by** the dataset's asset or a schedule (the spec's `scoring.when`), the trigger form, or
+`POST /api/v2/dags/score_<model>/dagRuns` with `{"logical_date": null, "conf": {"partition": "2013-03-08"}}`.
+
+**Does**: predict every row of the partition with the champion; the predictions go to the lake with the version that
+made them. **When it fails**: clear the task; a day scored twice holds its predictions once.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import dag
+
+from include.specs import DatasetSpec, ModelSpec, load_catalog
+from include.specs.requests import ScoreConf
+from operators.defaults import HEAVY_POOL, form, life, policy, scoring, to_parse
+from operators.scoring import ScoreDatasetOperator
+
+
+def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
+    """The DAG of one model."""
+
+    @dag(
+        dag_id=f"score_{spec.name}",
+        description=f"Score: {spec.description}",
+        doc_md=__doc__,
+        schedule=scoring(spec, dataset),
+        **life(dataset),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        params=form(ScoreConf),
+        default_args=policy(spec.owner, minutes=60, pool=HEAVY_POOL),
+        tags=["airloop", "score", spec.name],
+    )
+    def score() -> None:
+        ScoreDatasetOperator(
+            task_id="score", model=spec.name, doc_md="Batch predictions of one partition."
+        )
+
+    score()
+
+
+catalog = load_catalog()
+for name in to_parse("score", catalog.model_names()):
+    model = catalog.model(name)
+    build(model, catalog.dataset(model.dataset))

@@ -1,0 +1,87 @@
+"""### Train a candidate and put it to the gates.
+
+**Started by** the model's retrain asset (the monitors saw a reason), its own schedule, the trigger form, or
+`POST /api/v2/dags/train_<model>/dagRuns` with `{"logical_date": null, "conf": {"reason": "why"}}`.
+
+**Does**: claim a reason to train from the ledger (none open: the run is skipped), train on a pinned snapshot, put the
+candidate to the gates, register what passes. At level 0 a person is asked before it is registered.
+**Out**: the model's candidate asset, with the version's number.
+
+**When it fails**: a red `evaluate` is a gate that said no, and its last line says which and why; nothing was changed
+and nothing needs repair. Anything else can be cleared and runs on from there.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import chain, dag
+
+from include.specs import DatasetSpec, ModelSpec, load_catalog
+from include.specs.model import Level
+from include.specs.requests import TrainConf
+from operators.approval import ApproveModelOperator
+from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, life, policy, retraining, to_parse
+from operators.training import (
+    ClaimTriggerOperator,
+    EvaluateModelOperator,
+    RegisterModelOperator,
+    TrainModelOperator,
+)
+
+
+def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
+    """The DAG of one model."""
+
+    @dag(
+        dag_id=f"train_{spec.name}",
+        description=f"Train: {spec.description}",
+        doc_md=__doc__,
+        schedule=retraining(spec, dataset),
+        start_date=life(dataset)["start_date"],
+        catchup=False,
+        max_active_runs=1,
+        allowed_run_types=NO_BACKFILL,
+        rerun_with_latest_version=False,
+        is_paused_upon_creation=False,
+        params=form(TrainConf),
+        default_args=policy(spec.owner, minutes=120),
+        tags=["airloop", "train", spec.name],
+    )
+    def train() -> None:
+        claim = ClaimTriggerOperator(
+            task_id="claim", model=spec.name, doc_md="Take a reason to train; skip without one."
+        )
+        fit = TrainModelOperator(
+            task_id="train",
+            model=spec.name,
+            trigger_id=claim.output["trigger_id"],
+            until=claim.output["until"],
+            parameters=claim.output["parameters"],
+            pool=HEAVY_POOL,
+            doc_md="Snapshot the window, train, log to MLflow.",
+        )
+        evaluate = EvaluateModelOperator(
+            task_id="evaluate",
+            candidate=fit.output["candidate"],
+            pool=HEAVY_POOL,
+            doc_md="All gates on the held-out days; a no fails this task with its reasons.",
+        )
+        register = RegisterModelOperator(
+            task_id="register",
+            model=spec.name,
+            candidate=fit.output["candidate"],
+            report=evaluate.output["report"],
+            doc_md="A version in the registry, alias challenger.",
+        )
+        if spec.level is Level.MANUAL:
+            approve = ApproveModelOperator(
+                task_id="approve_registration", model=spec.name, act="registration"
+            )
+            chain(evaluate, approve, register)
+
+    train()
+
+
+catalog = load_catalog()
+for name in to_parse("train", catalog.model_names()):
+    model = catalog.model(name)
+    build(model, catalog.dataset(model.dataset))

@@ -1,0 +1,102 @@
+"""What Airloop's own DAGs share: policies, forms, timetables, and which of them a process has to build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import (
+    AssetOrTimeSchedule,
+    CronDataIntervalTimetable,
+    CronPartitionTimetable,
+    Param,
+    PartitionedAssetTimetable,
+    get_parsing_context,
+)
+
+from include.contracts import Contract
+from include.specs import DatasetSpec, ModelSpec
+from include.specs.forms import form_fields
+from include.specs.model import Level
+from operators.assets import dataset_asset, retrain_asset
+
+#: The pool of the steps that use a core or more (config/pools.json).
+HEAVY_POOL = "airloop_heavy"
+#: The key format of every partition.
+KEY_FORMAT = "%Y-%m-%d"
+#: How a run may begin that trains or delivers: a backfill replays days, it must not replay deliveries.
+NO_BACKFILL = ("manual", "scheduled", "asset_triggered", "operator_triggered")
+
+
+def to_parse(prefix: str, names: Iterable[str]) -> Iterator[str]:
+    """The names whose DAG ``<prefix>_<name>`` this process needs.
+
+    The DAG processor needs all; a task needs its own, and its start must not cost more with every spec there is.
+    """
+    wanted = get_parsing_context().dag_id
+    return (name for name in names if wanted in (None, f"{prefix}_{name}"))
+
+
+def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, Any]:
+    """``default_args``: who owns the tasks, how long they may take, when they are tried again."""
+    return {
+        "owner": owner,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(minutes=minutes),
+        **({"pool": pool} if pool else {}),
+    }
+
+
+def form(conf: type[Contract]) -> dict[str, Param]:
+    """The trigger form of a run's ``conf``, from the model that checks it."""
+    return {name: Param(**field) for name, field in form_fields(conf).items()}
+
+
+def life(dataset: DatasetSpec) -> dict[str, datetime | None]:
+    """When the dataset has partitions, as a DAG's ``start_date`` and ``end_date``.
+
+    A day's partition is complete on the next day, so the last run lies one day after the last partition.
+    """
+    start, end, zone = dataset.start, dataset.end, dataset.timezone
+    return {
+        "start_date": pendulum.datetime(start.year, start.month, start.day, tz=zone),
+        "end_date": end and pendulum.datetime(end.year, end.month, end.day, tz=zone).add(days=2),
+    }
+
+
+def each_partition(cron: str | None, timezone: str) -> CronPartitionTimetable | None:
+    """A run a tick; its partition key is the day of the tick before: that day is over."""
+    if cron is None:
+        return None
+    return CronPartitionTimetable(cron, timezone=timezone, run_offset=-1, key_format=KEY_FORMAT)
+
+
+def each_interval(cron: str | None, timezone: str) -> CronDataIntervalTimetable | None:
+    """A run at the end of each interval between two ticks; its partition is the day on which the interval begins.
+
+    Unlike a partitioned run's, its asset events carry no partition key, and so wake DAGs that know none.
+    """
+    return None if cron is None else CronDataIntervalTimetable(cron, timezone=timezone)
+
+
+def retraining(spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    """What starts a training: the retrain asset, a schedule beside it, or at level 0 only a person."""
+    if spec.level is Level.MANUAL:
+        return None
+    assets = [retrain_asset(spec.name)]
+    timetable = each_interval(spec.training.schedule, dataset.timezone)
+    return AssetOrTimeSchedule(timetable=timetable, assets=assets) if timetable else assets
+
+
+def scoring(spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    """What starts a batch: the dataset's partitions as they arrive, a schedule, or only a person."""
+    if spec.level is Level.MANUAL or spec.scoring.when is None:
+        return None
+    if spec.scoring.when == "dataset":
+        return PartitionedAssetTimetable(assets=dataset_asset(dataset.name))
+    return each_interval(spec.scoring.when, dataset.timezone)
