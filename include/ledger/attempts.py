@@ -25,6 +25,11 @@ def begin(connection: Connection, key: str, owner: str = "") -> Fence:
     return Fence(key=key, token=token)
 
 
+def alone(connection: Connection, name: str) -> None:
+    """Let one transaction at a time past this point, on any database, until it ends."""
+    begin(connection, f"lock:{name}")
+
+
 def check(connection: Connection, fence: Fence, *, lock: bool = False) -> None:
     """Whether the fence still holds.
 

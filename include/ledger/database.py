@@ -21,7 +21,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from include.errors import AirloopError, SpecError, StorageFullError, UnreachableError
 
@@ -75,7 +75,7 @@ class Database:
         """Turn what the driver raises into the house's errors; a violated key stays what it is."""
         try:
             yield
-        except (IntegrityError, ProgrammingError):
+        except (DataError, IntegrityError, ProgrammingError):
             raise
         except DBAPIError as exc:
             raise self._translate(exc.orig or exc) from None

@@ -104,13 +104,6 @@ class Ledger:
 
     def claim_trigger(self, model: str, run: str) -> Trigger | None:
         """Give this run the oldest open trigger; asked again, the same one; else None."""
-        try:
-            return self._claim(model, run)
-        except IntegrityError:
-            # Another attempt of the same run claimed in this moment: its trigger is ours.
-            return self._claim(model, run)
-
-    def _claim(self, model: str, run: str) -> Trigger | None:
         with self._database.writing() as connection:
             return triggers.claim(connection, model, run)
 

@@ -35,7 +35,7 @@ def decide(
     identity = _identity(report)
     with ledger.transaction() as connection:
         # Two nights must not both find the budget unspent: deciding goes one model at a time.
-        attempts.begin(connection, f"retraining:{report.model}")
+        attempts.alone(connection, f"retraining:{report.model}")
         if earlier := decisions.by_id(connection, identity):
             return earlier, _trigger_of(connection, earlier, report)
         action, reason = _answer(connection, spec, report, now)

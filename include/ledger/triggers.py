@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from include.contracts import Trigger
+from include.ledger import attempts
 from include.ledger.database import insert_or_ignore
 from include.ledger.tables import triggers
 
@@ -49,14 +50,13 @@ def by_key(connection: Connection, model: str, dedup_key: str) -> Trigger | None
 
 
 def claim(connection: Connection, model: str, run: str) -> Trigger | None:
-    """The trigger this run has, or else the oldest that nobody has. None if there is none.
-
-    :raises IntegrityError: if another attempt of the same run claims at this moment: read again
-    """
+    """The trigger this run has, or else the oldest that nobody has. None if there is none."""
+    # Attempts of one run may claim at once, and must not each take another trigger.
+    attempts.alone(connection, f"claim:{model}")
     if mine := _first(connection, (triggers.c.model == model) & (triggers.c.claimed_by == run)):
         return mine
     query = select(triggers.c.id).where(triggers.c.model == model, _OPEN)
-    query = query.order_by(triggers.c.number).limit(1).with_for_update(skip_locked=True)
+    query = query.order_by(triggers.c.number).limit(1)
     found = connection.execute(query).scalar()
     if found is None:
         return None

@@ -1,0 +1,247 @@
+"""The same ledger on a real Postgres: by its URL alone."""
+
+from __future__ import annotations
+
+import getpass
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text, update
+
+from include.contracts import Action, ArtifactRef, DriftReport, Triage
+from include.errors import SpecError, SupersededError, UnreachableError
+from include.ledger import Ledger, attempts, retraining, schema
+from include.ledger.retraining import decide
+from include.ledger.tables import SCHEMA_VERSION
+from include.ledger.tables import schema as version_row
+from include.specs.model import RetrainingSpec
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+PASSWORD = "hunter2-secret"
+NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
+ARTIFACT = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
+KEY = "promote:flight_delay"
+
+pytestmark = pytest.mark.skipif(not BINARIES, reason="no Postgres binaries on this machine")
+
+
+def _run(*command: str | Path) -> None:
+    """As an unprivileged user: Postgres refuses to be started by root."""
+    user = "nobody" if os.geteuid() == 0 else None
+    subprocess.run(
+        [str(part) for part in command], user=user, group=None, check=True, cwd="/tmp",
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A Postgres of our own on a free port; yields the URL without a database's name."""
+    folder = Path(tempfile.mkdtemp(prefix="airloop-pg-"))
+    user = "nobody" if os.geteuid() == 0 else getpass.getuser()
+    if os.geteuid() == 0:
+        shutil.chown(folder, user)
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tools, data = BINARIES[-1], folder / "data"
+    _run(
+        tools / "initdb", "-D", data, "-U", "airloop", "-A", "scram-sha-256", "-N",
+        f"--pwfile={secret}",
+    )  # fmt: skip
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -F"
+    _run(tools / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+    yield f"postgresql://airloop:{PASSWORD}@127.0.0.1:{port}"
+    _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """An empty database."""
+    name = f"ledger_{time.monotonic_ns()}"
+    engine = schema.Database(f"{server}/postgres").engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def ledger(url: str) -> Ledger:
+    return Ledger(url)
+
+
+def _first_start(url: str, start: Barrier) -> None:
+    start.wait()
+    Ledger(url).begin_attempt("k")
+
+
+def _start_together(url: str, starts: int = 6) -> int:
+    """Several processes' very first start at once; returns how many failed."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(starts)
+    children = [context.Process(target=_first_start, args=(url, start)) for _ in range(starts)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    return sum(child.exitcode != 0 for child in children)
+
+
+def test_parallel_first_starts_do_not_race(url: str) -> None:
+    assert _start_together(url) == 0
+    assert Ledger(url).begin_attempt("k").token == 7
+
+
+def test_without_the_lock_they_would(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above."""
+    monkeypatch.setattr(schema, "_lock", lambda _: None)
+    assert _start_together(url) > 0
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    with Ledger(url).transaction() as connection:
+        connection.execute(update(version_row).values(version=SCHEMA_VERSION + 1))
+    with pytest.raises(SpecError, match="newer Airloop") as caught:
+        Ledger(url)
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("ledger_", "nowhere_"), (PASSWORD, "wrong-pw"), ("@127.0.0.1", "@no-such-host.invalid")],
+)
+def test_a_wrong_url_is_one_clear_error_without_the_password(
+    url: str, change: tuple[str, str]
+) -> None:
+    with pytest.raises(UnreachableError, match="does not answer") as caught:
+        Ledger(url.replace(*change))
+    assert PASSWORD not in str(caught.value)
+    assert "wrong-pw" not in str(caught.value)
+
+
+def test_attempts_begun_at_once_get_different_tokens(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        fences = list(pool.map(lambda _: ledger.begin_attempt("k"), range(24)))
+    assert sorted(fence.token for fence in fences) == list(range(1, 25))
+    with pytest.raises(SupersededError, match="superseded by attempt 24"):
+        ledger.check_fence(min(fences, key=lambda fence: fence.token))
+
+
+def test_an_attempt_cannot_begin_between_the_check_and_the_deployment(ledger: Ledger) -> None:
+    """The fence is checked under a lock which a newer attempt waits for."""
+    old = ledger.begin_attempt(KEY)
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as connection:
+            attempts.check(connection, old, lock=True)
+            newer = pool.submit(ledger.begin_attempt, KEY)
+            time.sleep(0.3)
+            assert not newer.done()
+        assert newer.result(timeout=10).token == 2
+
+
+def test_without_the_lock_it_could(ledger: Ledger) -> None:
+    """The control of the test above."""
+    old = ledger.begin_attempt(KEY)
+    with ThreadPoolExecutor(1) as pool, ledger.transaction() as connection:
+        attempts.check(connection, old, lock=False)
+        assert pool.submit(ledger.begin_attempt, KEY).result(timeout=10).token == 2
+
+
+def test_claims_at_once_give_each_trigger_to_one_run(ledger: Ledger) -> None:
+    for number in range(4):
+        ledger.emit_trigger(model="m", cause="drift", dedup_key=str(number), reason="r")
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda run: ledger.claim_trigger("m", f"run {run}"), range(8)))
+    given = [claim.id for claim in claims if claim is not None]
+    assert len(given) == len(set(given)) == 4
+
+
+def test_attempts_of_one_run_that_claim_at_once_share_one_trigger(ledger: Ledger) -> None:
+    for number in range(4):
+        ledger.emit_trigger(model="m", cause="drift", dedup_key=str(number), reason="r")
+    with ThreadPoolExecutor(6) as pool:
+        claims = list(pool.map(lambda _: ledger.claim_trigger("m", "run 1"), range(6)))
+    assert len({claim and claim.id for claim in claims}) == 1
+    assert len(ledger.open_triggers("m")) == 3
+
+
+def test_a_trigger_emitted_by_many_at_once_is_new_to_one(ledger: Ledger) -> None:
+    def emitted(_: int) -> bool:
+        return ledger.emit_trigger(model="m", cause="drift", dedup_key="k", reason="r")[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(emitted, range(16))) == 1
+
+
+def test_promoters_under_different_keys_never_share_a_sequence(ledger: Ledger) -> None:
+    def promote(version: int) -> bool:
+        fence = ledger.begin_attempt(f"{KEY}:{version}")
+        try:
+            ledger.record_deployment(
+                fence, model="m", version=version, artifact=ARTIFACT, kind="promote", reason="r"
+            )
+        except SupersededError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        won = sum(pool.map(promote, range(1, 7)))
+    history = ledger.deployments("m")[::-1]
+    assert [d.sequence for d in history] == list(range(1, won + 1))
+    assert [d.previous for d in history[1:]] == [d.version for d in history[:-1]]
+
+
+def _night(partition: str) -> DriftReport:
+    return DriftReport(
+        model="m",
+        partition=partition,
+        reference_rows=1,
+        current_rows=1,
+        features=(),
+        performance={"roc_auc": float("nan")},
+        triage=Triage.DRIFT,
+        reason="temp has drifted",
+    )
+
+
+def test_nights_judged_at_once_do_not_overspend(ledger: Ledger) -> None:
+    nights = [_night(f"2013-07-{day:02}") for day in (1, 2, 3, 4, 1, 2, 3, 4)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: decide(ledger, RetrainingSpec(), n, now=NOW), nights))
+    assert len(ledger.open_triggers("m")) == 1
+    assert len(ledger.decisions()) == 4
+    assert sum(decision.action == Action.RETRAIN for decision, _ in answers) == 2
+
+
+def test_without_deciding_one_at_a_time_they_would(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above."""
+    monkeypatch.setattr(attempts, "alone", lambda *_: None)
+    held_back = retraining._held_back
+
+    def slow(*arguments: object) -> str | None:
+        found = held_back(*arguments)  # type: ignore[arg-type]
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(retraining, "_held_back", slow)
+    nights = [_night(f"2013-07-{day:02}") for day in range(1, 5)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: decide(ledger, RetrainingSpec(), n, now=NOW), nights))
+    assert len(ledger.open_triggers("m")) > 1
