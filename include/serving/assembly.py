@@ -69,7 +69,9 @@ def example_row(settings: Settings, model: Model) -> Row | None:
         return None
     if batch is None or not batch.num_rows:
         return None
-    keys = {name: value for name, value in schema.placeholder.items() if name not in model.spec.inputs}
+    keys = {
+        name: value for name, value in schema.placeholder.items() if name not in model.spec.inputs
+    }
     return keys | {name: _frequent(batch.column(name)) for name in model.spec.inputs}
 
 

@@ -80,7 +80,7 @@ class MicroBatcher(Generic[Item, Result]):
                 results = await loop.run_in_executor(
                     self._thread, self._work, [waiting.item for waiting in batch]
                 )
-            except Exception as error:  # noqa: BLE001 (whatever it was, it is its callers' answer)
+            except Exception as error:  # whatever it was, it is its callers' answer
                 results = [error] * len(batch)
             self.batches += 1
             for waiting, result in zip(batch, results, strict=True):

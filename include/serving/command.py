@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 from include.settings import ROOT, Settings
 
-def service_command(settings: Settings, port: int | None = None) -> tuple[list[str], dict[str, str]]:
+
+def service_command(
+    settings: Settings, port: int | None = None
+) -> tuple[list[str], dict[str, str]]:
     """The command line and the whole environment of the service, bound to loopback, one worker.
 
     Stop it by SIGTERM to the process: BentoML drains its worker. State stays under ``settings.home``.

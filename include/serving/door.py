@@ -92,7 +92,7 @@ class FrontDoor:
             await self.app(scope, receive, answer)
         except HttpError as error:
             await error_response(request_id, error)(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001 (the last net: the type is logged, never the request)
+        except Exception as error:  # the last net: the type is logged, never the request
             log.error("request %s failed: %s", request_id, type(error).__name__)
             if started:
                 raise

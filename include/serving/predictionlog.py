@@ -101,7 +101,9 @@ class PredictionLog:
         try:
             os.ftruncate(fd, self._size)
             os.fdatasync(fd)
-        except OSError:  # noqa: S110 (the frame stays torn, which readers tolerate; the first error is the one raised)
+        except (
+            OSError
+        ):  # the frame stays torn, which readers tolerate; the first error is the one raised
             pass
         finally:
             self.close()

@@ -146,7 +146,7 @@ class Slot:
             version = questions[indices[0]].version
             try:
                 found = version.answer([row for index in indices for row in questions[index].rows])
-            except Exception as error:  # noqa: BLE001 (a user's features() may raise anything)
+            except Exception as error:  # a user's features() may raise anything
                 # One request's rows must not fail its neighbours: ask for each alone.
                 for index in indices:
                     alone = len(indices) == 1
@@ -176,5 +176,5 @@ class Slot:
 def _alone(version: Version, rows: Sequence[Row]) -> list[float] | Exception:
     try:
         return version.answer(rows)
-    except Exception as error:  # noqa: BLE001 (handed to the request it belongs to)
+    except Exception as error:  # handed to the request it belongs to
         return error

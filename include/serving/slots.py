@@ -100,7 +100,7 @@ class Slots:
                 version = await asyncio.to_thread(self._version, slot, wanted)
             except AirloopError as error:
                 slot.refuse(wanted, error, may_retry=error.transient)
-            except Exception as error:  # noqa: BLE001 (a user's model may raise anything while warming)
+            except Exception as error:  # a user's model may raise anything while warming
                 slot.refuse(wanted, error, may_retry=False)
             else:
                 slot.swap(version)

@@ -1,0 +1,298 @@
+"""Delivery: a registered version starts to serve, or the previous one serves again.
+
+The ledger's deployment row is the one act that counts: fenced, unique in its sequence. The service follows it and
+is asked to confirm; the registry's aliases are moved last, so ``champion`` never names a version that nobody could
+serve. Killed anywhere, the same call again converges: the row is found by what asked for it, the rest is repeated.
+
+A promotion needs the service: it is asked before anything is written, and what it refuses is taken back by a
+rollback row. A rollback does not: where the service is down it stands, and the service follows when it starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from include.contracts import ArtifactRef, Deployment, Fence, ModelVersion
+from include.errors import (
+    ArtifactError,
+    GateError,
+    RequestError,
+    SupersededError,
+    UnreachableError,
+)
+from include.ledger import Ledger
+from include.ledger.commit import commit
+from include.registry import artifacts, models
+from include.serving.answers import SlotState
+from include.serving.client import ServiceClient
+from include.settings import Settings
+
+log = logging.getLogger("airloop.delivery")
+
+PROMOTE, ROLLBACK = "promote", "rollback"
+#: Deployments looked through for a version's artifact.
+HISTORY = 1_000
+
+
+class Service(Protocol):
+    """What delivery needs of the prediction service; :class:`ServiceClient` is one."""
+
+    def slots(self) -> tuple[SlotState, ...]:
+        """What each slot serves."""
+
+    def refresh(self, model: str) -> SlotState:
+        """Follow the ledger now."""
+
+
+def delivery_key(model: str) -> str:
+    """The fence's key: promotions and rollbacks of a model shut each other out."""
+    return f"promote:{model}"
+
+
+def promote(
+    ledger: Ledger,
+    settings: Settings,
+    fence: Fence,
+    version: ModelVersion,
+    reason: str,
+    *,
+    service: Service | None = None,
+) -> Deployment:
+    """Let a version serve; returns when the service answers with it. The same version again converges.
+
+    :raises GateError: if a newer version serves, or this one served before and was replaced
+    :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it; the version before
+        it serves then
+    :raises UnreachableError: if the service, MLflow or the ledger does not answer
+    :raises SupersededError: if a newer delivery of this model began
+    """
+    service = service or ServiceClient(settings)
+    publication = _Publication(
+        ledger=ledger,
+        settings=settings,
+        model=version.model,
+        version=version.version,
+        artifact=version.artifact,
+        kind=PROMOTE,
+        reason=reason,
+        request=f"promote:{version.version}",
+        service=service,
+    )
+    deployment = commit(ledger, fence, publication)
+    state = service.refresh(version.model)
+    if not _confirms(state, deployment):
+        _take_back(ledger, fence, deployment, state, service)
+    _follow(ledger, settings, deployment, "promoted")
+    return deployment
+
+
+def rollback(
+    ledger: Ledger,
+    settings: Settings,
+    model: str,
+    reason: str,
+    *,
+    to_version: int | None = None,
+    actor: str = "airloop",
+    service: Service | None = None,
+) -> Deployment:
+    """Let the previous champion serve again. Asked twice, the second call changes nothing.
+
+    :param to_version: go back to this version instead, which must have served before
+    :raises RequestError: if there is nothing to go back to
+    :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it
+    :raises SupersededError: if another delivery of this model began in between
+    """
+    current, target = _target(ledger, model, to_version)
+    deployment = current
+    if target.version != current.version:
+        publication = _Publication(
+            ledger=ledger,
+            settings=settings,
+            model=model,
+            version=target.version,
+            artifact=target.artifact,
+            kind=ROLLBACK,
+            reason=reason,
+            request=f"rollback:{current.sequence}:{target.version}",
+        )
+        deployment = commit(ledger, ledger.begin_attempt(delivery_key(model), actor), publication)
+    try:
+        state = (service or ServiceClient(settings)).refresh(model)
+    except UnreachableError as error:
+        log.warning("the rollback stands; the service will follow when it starts: %s", error)
+    else:
+        if not _confirms(state, deployment):
+            raise _refused(deployment, state)
+    _follow(ledger, settings, deployment, "rolled back", actor)
+    return deployment
+
+
+@dataclass
+class _Publication:
+    """One deployment row, for the commit kernel. A promotion also names the service it needs."""
+
+    ledger: Ledger
+    settings: Settings
+    model: str
+    version: int
+    artifact: ArtifactRef
+    kind: str
+    reason: str
+    request: str
+    service: Service | None = None
+    _digest: str = ""
+
+    def published(self) -> Deployment | None:
+        """The row of this very request, while it is the last one."""
+        done = self.ledger.requested_deployment(self.model, self.request)
+        current = self.ledger.current_deployment(self.model)
+        if done is None or done == current:
+            return done
+        raise GateError(
+            f"version {self.version} was delivered before and has been replaced",
+            value=f"deployment {done.sequence}, now {current.sequence if current else None}",
+            where=f"model {self.model}",
+            remedy="a retry never undoes a later decision; roll back to this version by its number",
+        )
+
+    def stage(self) -> None:
+        """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
+        current = self.ledger.current_deployment(self.model)
+        if self.kind == PROMOTE and current is not None and current.version > self.version:
+            raise GateError(
+                f"version {current.version} serves, which is newer than version {self.version}",
+                where=f"model {self.model}",
+                remedy="train again: this candidate was never compared with that champion",
+            )
+        if self.service is not None:
+            self.service.slots()
+        folder = artifacts.fetch(self.artifact, self.settings)
+        with (folder / artifacts.MANIFEST).open("rb") as file:
+            self._digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+    def checksum(self) -> str:
+        """The digest of the artifact's manifest, which covers its files."""
+        return self._digest
+
+    def publish(self, fence: Fence, digest: str) -> Deployment:
+        """Append the row."""
+        if digest != self.artifact.digest:
+            raise ArtifactError("the artifact changed while it was staged", value=digest)
+        return self.ledger.record_deployment(
+            fence,
+            model=self.model,
+            version=self.version,
+            artifact=self.artifact,
+            kind=self.kind,
+            reason=self.reason,
+            request=self.request,
+        )
+
+    def verify(self, result: Deployment, digest: str) -> None:
+        """Read the row back."""
+        if self.ledger.current_deployment(self.model) != result:
+            raise SupersededError("superseded by another deployment", where=f"model {self.model}")
+
+
+def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deployment, Deployment]:
+    """The current deployment, and the one to go back to: itself, where that has been done."""
+    history = ledger.deployments(model, limit=HISTORY)
+    if not history:
+        raise RequestError("nothing is deployed: there is nothing to roll back", value=model)
+    current = history[0]
+    if to_version is None and current.kind == ROLLBACK:
+        return current, current
+    wanted = to_version if to_version is not None else current.previous
+    for deployment in history:
+        if deployment.version == wanted:
+            return current, deployment
+    if wanted is None:
+        raise RequestError(
+            "there is no champion before this one", value=f"version {current.version}"
+        )
+    raise RequestError(
+        "this version never served",
+        value=wanted,
+        where=f"model {model}",
+        valid=sorted({str(deployment.version) for deployment in history}),
+    )
+
+
+def _confirms(state: SlotState, deployment: Deployment) -> bool:
+    if state.sequence is not None and state.sequence > deployment.sequence:
+        raise SupersededError("superseded by another deployment", value=state.sequence)
+    return (state.sequence, state.version) == (deployment.sequence, deployment.version)
+
+
+def _refused(deployment: Deployment, state: SlotState) -> ArtifactError:
+    return ArtifactError(
+        f"the service does not serve version {deployment.version}",
+        value=state.error,
+        where=f"model {deployment.model}",
+        remedy=f"it keeps serving version {state.version}",
+    )
+
+
+def _take_back(
+    ledger: Ledger, fence: Fence, deployment: Deployment, state: SlotState, service: Service
+) -> None:
+    """Answer a refusal: the deployment before it is the last one again.
+
+    :raises ArtifactError: always
+    """
+    refused = _refused(deployment, state)
+    before = ledger.deployments(deployment.model, limit=2)[1:]
+    reason = f"version {deployment.version} was refused by the service: {state.error}"
+    if before:
+        ledger.record_deployment(
+            fence,
+            model=deployment.model,
+            version=before[0].version,
+            artifact=before[0].artifact,
+            kind=ROLLBACK,
+            reason=reason,
+            request=f"refused:{deployment.sequence}",
+        )
+        service.refresh(deployment.model)
+    ledger.record_decision(
+        model=deployment.model,
+        subject="rollback" if before else "promotion",
+        action="refused",
+        reason=reason,
+        figures={"version": deployment.version, "sequence": deployment.sequence},
+        id=f"{deployment.model}:refused:{deployment.sequence}",
+    )
+    raise refused
+
+
+def _follow(
+    ledger: Ledger,
+    settings: Settings,
+    deployment: Deployment,
+    action: str,
+    actor: str = "airloop",
+) -> None:
+    """Move the registry's aliases after the ledger, and record why."""
+    model = deployment.model
+    models.set_alias(model, models.CHAMPION, deployment.version, settings=settings)
+    if deployment.previous is not None and deployment.previous != deployment.version:
+        models.set_alias(model, models.PREVIOUS, deployment.previous, settings=settings)
+    if models.aliases(model, settings=settings).get(models.CHALLENGER) == deployment.version:
+        models.remove_alias(model, models.CHALLENGER, settings=settings)
+    ledger.record_decision(
+        model=model,
+        subject="promotion" if deployment.kind == PROMOTE else "rollback",
+        action=action,
+        reason=deployment.reason,
+        figures={
+            "version": deployment.version,
+            "previous": deployment.previous,
+            "sequence": deployment.sequence,
+        },
+        actor=actor,
+        id=f"{model}:deployment:{deployment.sequence}",
+    )
