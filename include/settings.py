@@ -8,19 +8,28 @@ Precedence, strongest first: the environment (``AIRLOOP__LEDGER_URL``, ``AIRLOOP
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
-from include.specs.files import read_yaml
+from include.contracts import Name
+from include.errors import SpecError
+from include.specs.addresses import LedgerUrl, ServerUrl, StoreUri, TrackingUri, masked
+from include.specs.layers import Layers, environment_file
+from include.specs.mistakes import Mistake, children, mistakes
 
+PREFIX = "AIRLOOP__"
+#: What may hold a secret: a message about it never shows the value.
+_SECRET = ("ledger_url", "storage_options", "token")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,16 +46,19 @@ def home_folder() -> Path:
 class Section(BaseModel):
     """A part of the settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A password in a value must not stand in the traceback of a validation error.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, regex_engine="python-re"
+    )
 
 
 class ServingSettings(Section):
     """The prediction service."""
 
-    url: str = "http://127.0.0.1:3000"
+    url: ServerUrl = "http://127.0.0.1:3000"
     token: SecretStr | None = None
     token_file: Path | None = None
-    timeout_seconds: float = Field(default=10, gt=0)
+    timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
 
     def bearer(self) -> str:
         """The token itself, from the environment or the file; empty where none is set."""
@@ -56,24 +68,33 @@ class ServingSettings(Section):
         return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
-class Settings(BaseSettings):
+class SettingsFields(Section):
+    """The fields of the settings by themselves: what one file may hold."""
+
+    environment: Name = "local"
+    lake_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "lake"))
+    step_store_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "steps"))
+    reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
+    ledger_url: LedgerUrl = Field(
+        default_factory=lambda: f"sqlite:///{home_folder() / 'ledger.db'}", repr=False
+    )
+    mlflow_uri: TrackingUri = "http://127.0.0.1:5000"
+    airflow_url: ServerUrl = "http://127.0.0.1:8080"
+    storage_options: dict[str, str] = Field(default={}, repr=False)
+    serving: ServingSettings = ServingSettings()
+
+
+class Settings(SettingsFields, BaseSettings):
     """All settings. URIs may be local paths or any fsspec URL."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AIRLOOP__", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        regex_engine="python-re",
     )
-
-    environment: str = "local"
-    lake_uri: str = Field(default_factory=lambda: str(home_folder() / "lake"))
-    step_store_uri: str = Field(default_factory=lambda: str(home_folder() / "steps"))
-    reports_uri: str = Field(default_factory=lambda: str(home_folder() / "reports"))
-    ledger_url: str = Field(default_factory=lambda: f"sqlite:///{home_folder() / 'ledger.db'}")
-    mlflow_uri: str = "http://127.0.0.1:5000"
-    airflow_url: str = "http://127.0.0.1:8080"
-    storage_options: dict[str, str] = {}
-    #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
-    alert_webhook: SecretStr | None = None
-    serving: ServingSettings = ServingSettings()
 
     @property
     def home(self) -> Path:
@@ -102,31 +123,62 @@ class _Files(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Merge base, environment and runtime files."""
-        config = config_folder()
-        base = _read(config / "airloop.yaml")
-        name = os.environ.get("AIRLOOP__ENVIRONMENT", base.get("environment", "local"))
-        layers = [
-            base,
-            _read(config / "environments" / f"{name}.yaml"),
-            _read(home_folder() / "runtime.yaml"),
-        ]
-        merged: dict[str, Any] = {}
-        for layer in layers:
-            merged = _merge(merged, layer)
-        return merged
+        return _layers().data()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return read_yaml(path) if path.exists() else {}
+def _layers() -> Layers:
+    config = config_folder()
+    base = config / "airloop.yaml"
+    variable = f"{PREFIX}ENVIRONMENT"
+    if (name := os.environ.get(variable)) is not None:
+        chosen = environment_file(config, name, variable)
+    elif (named := Layers.read(base).data().get("environment")) is not None:
+        chosen = environment_file(config, named, f"{base}, key environment")
+    else:
+        chosen = config / "environments" / "local.yaml"
+    return Layers.read(base, chosen, home_folder() / "runtime.yaml")
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        result[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
-    return result
+def unknown_variables(environ: Mapping[str, str]) -> list[SpecError]:
+    """One error for each variable that starts like a setting and is none."""
+    found = []
+    for name in sorted(environ):
+        if not name.upper().startswith(PREFIX):
+            continue
+        path = tuple(name[len(PREFIX) :].lower().split("__"))
+        for depth, part in enumerate(path):
+            valid = children(SettingsFields, path[:depth])
+            if valid is not None and part not in valid:
+                stem = PREFIX + "".join(f"{above.upper()}__" for above in path[:depth])
+                names = [stem + known.upper() for known in valid]
+                error = SpecError(
+                    "unknown setting", value=name, where="the environment", valid=names
+                )
+                found.append(error)
+                break
+    return found
+
+
+def setting_error(mistake: Mistake, layers: Layers, environ: Mapping[str, str]) -> SpecError:
+    """A mistake in the settings, with the variable or the file and line that made it."""
+    upper = {name.upper(): name for name in environ}
+    variables = [
+        PREFIX + "__".join(map(str, mistake.path[:length])).upper()
+        for length in range(len(mistake.path), 0, -1)
+    ]
+    variable = next((upper[name] for name in variables if name in upper), None)
+    value = mistake.value
+    if any(part in _SECRET for part in mistake.path):
+        value = None
+    elif isinstance(value, str):
+        value = masked(value)
+    return SpecError(
+        mistake.what,
+        value=value,
+        where=f"the variable {variable}" if variable else layers.where(mistake),
+        remedy=mistake.remedy,
+        valid=mistake.valid,
+    )
 
 
 @cache
@@ -135,4 +187,17 @@ def load_settings() -> Settings:
 
     :raises SpecError: if a file or a variable is wrong
     """
-    return Settings()
+    for unknown in unknown_variables(os.environ):
+        raise unknown
+    try:
+        return Settings()
+    except ValidationError as error:
+        # "from None": pydantic's own error would carry the values, secrets among them.
+        first = mistakes(error, SettingsFields)[0]
+        raise setting_error(first, _layers(), os.environ) from None
+    except SettingsError as error:
+        raise SpecError(
+            "the variable of a mapping must hold JSON",
+            where=f"the environment, {error}",
+            remedy='write for instance {"key": "value"}',
+        ) from None

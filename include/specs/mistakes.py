@@ -76,6 +76,13 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     return list(found.values())
 
 
+def children(model: type[BaseModel], path: KeyPath) -> tuple[str, ...] | None:
+    """The keys that may stand under a path; None where any may, or where there is no mapping."""
+    root = _schema(model)
+    schema, _ = _walk(root, path)
+    return tuple(schema["properties"]) if "properties" in schema else None
+
+
 @cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=True)
