@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import DataError
+
+#: When a row was written, which is not part of what it says.
+AT: Final = "_at"
 
 
 def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
@@ -20,14 +24,15 @@ def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
 
     Canonical form: columns by name; NaN is missing, -0.0 is 0.0; rows sorted by all columns; for each column
     its name, its kind, one byte a row for "is there", and the little-endian values. A column that is wholly
-    missing counts as absent, so that a column added to a dataset later leaves older digests as they were.
+    missing counts as absent, so that a column added to a dataset later leaves older digests as they were;
+    the column ``_at`` is left out, since it says when a row was written and not what it says.
     Re-ingesting the same rows therefore gives the same digest.
 
     :param without: columns left out, such as the partition column, which is the key and not a row's content
     :returns: ``sha256:<hex>``
     :raises DataError: if a column's type has no canonical form (lists, structs)
     """
-    left_out = set(without)
+    left_out = {AT, *without}
     names = sorted(
         name
         for name in table.column_names

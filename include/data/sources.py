@@ -36,6 +36,12 @@ def read_partition(spec: DatasetSpec, partition: str) -> Iterator[pd.DataFrame]:
             yield from _call(source, partition)
 
 
+def read_frame(spec: DatasetSpec, partition: str) -> pd.DataFrame:
+    """A whole partition as one raw frame; what :func:`read_partition` raises."""
+    frames = list(read_partition(spec, partition))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
 def _call(source: PythonSource, partition: str) -> Iterator[pd.DataFrame]:
     """What a user's function yields, whatever it raises turned into one clear error."""
     function = _function(source.function)

@@ -1,0 +1,114 @@
+"""One validated partition on its way into the lake, as the commit kernel wants it."""
+
+from __future__ import annotations
+
+from include.contracts import DatasetRef, Fence
+from include.data.delta import Staged
+from include.data.digest import dataset_digest, rows_digest
+from include.data.lake import Lake
+from include.data.quality import Validated
+from include.data.quarantine import EMPTY, belonging_to, table_name
+from include.errors import DataError
+from include.specs.dataset import DatasetSpec
+
+
+class PartitionPublication:
+    """Good rows and quarantined rows, each one Delta commit, the good rows last: they are what is published.
+
+    A :class:`include.ledger.commit.Publication` of the partition's reference.
+    """
+
+    def __init__(
+        self, lake: Lake, spec: DatasetSpec, partition: str, validated: Validated, fence: Fence
+    ) -> None:
+        if validated.good is None or validated.quarantined is None:
+            raise DataError("a refused partition cannot be published", value=partition)
+        self._lake, self._spec, self._partition, self._fence = lake, spec, partition, fence
+        self._good = validated.good
+        self._good_digest = rows_digest(self._good, without=[spec.partition_column])
+        self._quarantined = belonging_to(validated.quarantined, self._good_digest)
+        self._quarantine_digest = (
+            rows_digest(self._quarantined, without=[spec.partition_column])
+            if self._quarantined.num_rows
+            else EMPTY
+        )
+        self._staged: Staged | None = None
+        self._staged_quarantine: Staged | None = None
+
+    def published(self) -> DatasetRef | None:
+        """The partition's reference, if these very rows are there and their bytes say so."""
+        if self._lake.partition_digest(self._spec.name, self._partition) != self._good_digest:
+            return None
+        if not self._quarantine_is_there():
+            return None
+        ref = self._lake.snapshot(self._spec.name, [self._partition])
+        self._lake.verify(ref)
+        return ref
+
+    def stage(self) -> None:
+        """Write both files beside their tables, where no reader looks."""
+        if not self._quarantine_is_there():
+            self._staged_quarantine = self._lake.stage_partition(
+                table_name(self._spec.name),
+                self._partition,
+                self._quarantined,
+                partition_column=self._spec.partition_column,
+                fence=self._fence,
+            )
+        self._staged = self._lake.stage_partition(
+            self._spec.name,
+            self._partition,
+            self._good,
+            partition_column=self._spec.partition_column,
+            fence=self._fence,
+        )
+
+    def checksum(self) -> str:
+        """The digest of the rows read back from the staged files.
+
+        :raises DataError: if they are not the rows that were validated
+        """
+        good = self._read_back(self._spec.name, self._staged, self._good_digest)
+        if self._staged_quarantine is not None:
+            self._read_back(
+                table_name(self._spec.name), self._staged_quarantine, self._quarantine_digest
+            )
+        return dataset_digest([(self._partition, good)])
+
+    def publish(self, fence: Fence, digest: str) -> DatasetRef:
+        """Commit the quarantine, which counts for nothing alone, then the partition.
+
+        :raises SupersededError: if a newer attempt has committed this partition
+        """
+        if self._staged is None:
+            raise DataError("nothing was staged", value=self._partition)
+        if self._staged_quarantine is not None:
+            name = table_name(self._spec.name)
+            self._lake.commit_partition(name, self._staged_quarantine, fence)
+        self._lake.commit_partition(self._spec.name, self._staged, fence)
+        return self._lake.snapshot(self._spec.name, [self._partition])
+
+    def verify(self, result: DatasetRef, digest: str) -> None:
+        """Read the rows back.
+
+        :raises DataError: if they are not the ones that were staged
+        """
+        if result.digest != digest:
+            raise DataError(
+                "the partition does not show what was staged", value=result.digest, where=result.uri
+            )
+        self._lake.verify(result)
+
+    def _quarantine_is_there(self) -> bool:
+        there = self._lake.partition_digest(table_name(self._spec.name), self._partition)
+        return (there or EMPTY) == self._quarantine_digest
+
+    def _read_back(self, name: str, staged: Staged | None, wanted: str) -> str:
+        digest = self._lake.staged_digest(name, staged) if staged is not None else ""
+        if digest != wanted:
+            raise DataError(
+                "the staged rows are not the ones that were validated",
+                value=digest,
+                where=f"{name}, partition {self._partition}",
+            )
+        return digest
