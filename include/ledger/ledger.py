@@ -75,6 +75,11 @@ class Ledger:
         with self._database.writing() as connection:
             return decisions.record(connection, decision)
 
+    def decision(self, id: str) -> Decision | None:  # noqa: A002 - the name of the field
+        """The decision with this id."""
+        with self._database.reading() as connection:
+            return decisions.by_id(connection, id)
+
     def decisions(
         self, model: str | None = None, subject: str | None = None, limit: int = 50
     ) -> list[Decision]:
