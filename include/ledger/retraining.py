@@ -77,6 +77,8 @@ def _answer(
 ) -> Answer:
     if report.triage is Triage.INCIDENT:
         return Action.ALERT, f"data incident, no model learns from it: {report.reason}"
+    if report.triage is Triage.UNKNOWN:
+        return Action.WAIT, f"could not tell, so nothing follows: {report.reason}"
     if report.triage is not Triage.DRIFT:
         return Action.WAIT, f"nothing that matters: {report.reason}"
     if held := _held_back(connection, spec, report, now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    DDL,
     JSON,
     Column,
     DateTime,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
 )
 
 #: What this code writes and reads. Raised by every change that an older release could misread.
@@ -112,3 +114,27 @@ deployments = Table(
     Column("request", String(300)),
     UniqueConstraint("model", "request"),
 )
+
+_REFUSAL = "this table is append-only"
+_ON_SQLITE = """CREATE TRIGGER {table}_no_{act} BEFORE {act} ON {table}
+BEGIN SELECT RAISE(ABORT, '{refusal}'); END"""
+_ON_POSTGRES = (
+    """CREATE OR REPLACE FUNCTION airloop_append_only() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '{refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
+    """CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION airloop_append_only()""",
+)
+
+
+def _only_appended(table: Table) -> None:
+    """Let the database itself refuse to change or delete a row: history is not rewritten by a mistake."""
+    texts = [(_ON_SQLITE, "sqlite", act) for act in ("UPDATE", "DELETE")]
+    texts += [(text, "postgresql", "") for text in _ON_POSTGRES]
+    for text, dialect, act in texts:
+        statement = text.format(table=table.name, act=act, refusal=_REFUSAL)
+        listener = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", listener)
+
+
+_only_appended(decisions)
+_only_appended(deployments)

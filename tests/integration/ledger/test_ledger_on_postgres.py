@@ -15,15 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Table, delete, event, text, update
+from sqlalchemy.exc import IntegrityError
 
 from include.contracts import Action, ArtifactRef, DriftReport, Triage
 from include.errors import SpecError, SupersededError, UnreachableError
 from include.ledger import Ledger, attempts, retraining, schema
 from include.ledger.retraining import decide
-from include.ledger.tables import SCHEMA_VERSION
+from include.ledger.tables import SCHEMA_VERSION, decisions, deployments, metadata
 from include.ledger.tables import schema as version_row
 from include.specs.model import RetrainingSpec
 
@@ -86,6 +88,8 @@ def ledger(url: str) -> Ledger:
 
 
 def _first_start(url: str, start: Barrier) -> None:
+    # Between looking for the tables and creating them, so that the others look meanwhile.
+    event.listen(metadata, "before_create", lambda *_, **__: time.sleep(0.2))
     start.wait()
     Ledger(url).begin_attempt("k")
 
@@ -245,3 +249,22 @@ def test_without_deciding_one_at_a_time_they_would(
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: decide(ledger, RetrainingSpec(), n, now=NOW), nights))
     assert len(ledger.open_triggers("m")) > 1
+
+
+@pytest.mark.parametrize("act", [update, delete])
+@pytest.mark.parametrize("table", [decisions, deployments])
+def test_history_cannot_be_rewritten(ledger: Ledger, act: Any, table: Table) -> None:
+    fence = ledger.begin_attempt(KEY)
+    ledger.record_deployment(
+        fence, model="m", version=1, artifact=ARTIFACT, kind="promote", reason="r"
+    )
+    ledger.record_decision(model="m", subject="gate", action="pass", reason="r")
+    statement = act(table) if act is delete else act(table).values(reason="better")
+
+    def rewrite() -> None:
+        with ledger.transaction() as connection:
+            connection.execute(statement)
+
+    with pytest.raises(IntegrityError, match="append-only"):
+        rewrite()
+    assert ledger.deployments("m")[0].reason == ledger.decisions()[0].reason == "r"

@@ -4,14 +4,16 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Table, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from include.contracts import ArtifactRef
 from include.errors import RequestError, SupersededError
 from include.ledger import Ledger, attempts, open_ledger
-from include.ledger.tables import deployments
+from include.ledger.tables import decisions, deployments
 from include.settings import Settings
 
 KEY = "promote:flight_delay"
@@ -249,3 +251,24 @@ def test_the_ledger_of_the_settings_is_opened(
 ) -> None:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     assert open_ledger(Settings()).decisions() == []
+
+
+@pytest.mark.parametrize("act", [update, delete])
+@pytest.mark.parametrize("table", [decisions, deployments])
+def test_history_cannot_be_rewritten(
+    ledger: Ledger, artifact: ArtifactRef, act: Any, table: Table
+) -> None:
+    fence = ledger.begin_attempt(KEY)
+    ledger.record_deployment(
+        fence, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+    )
+    ledger.record_decision(model="m", subject="gate", action="pass", reason="r")
+    statement = act(table) if act is delete else act(table).values(reason="better")
+
+    def rewrite() -> None:
+        with ledger.transaction() as connection:
+            connection.execute(statement)
+
+    with pytest.raises(IntegrityError, match="append-only"):
+        rewrite()
+    assert ledger.deployments("m")[0].reason == ledger.decisions()[0].reason == "r"

@@ -56,6 +56,12 @@ def test_a_quiet_night_waits_and_says_so_with_figures(ledger: Ledger, night: Nig
     assert ledger.open_triggers(MODEL) == []
 
 
+def test_a_night_that_could_not_be_judged_waits(ledger: Ledger, night: Night) -> None:
+    decision, trigger = decide(ledger, WEEKLY, night("2013-03-08", Triage.UNKNOWN), now=NOW)
+    assert (decision.action, trigger) == (Action.WAIT, None)
+    assert decision.reason.startswith("could not tell")
+
+
 def test_drift_retrains_and_names_what_drifted(ledger: Ledger, night: Night) -> None:
     features = [
         FeatureDrift(

@@ -1,35 +1,26 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from include.errors import SpecError
 from include.ledger import Ledger
-from include.ledger import schema as module
-from include.ledger.tables import SCHEMA_VERSION, schema
+from include.ledger.database import Database
+from include.ledger.tables import SCHEMA_VERSION, metadata, schema
 
 
 def _open(url: str, start: Barrier, protected: bool) -> None:
+    # Between looking for the tables and creating them, so that the others look meanwhile.
+    event.listen(metadata, "before_create", lambda *_, **__: time.sleep(0.2))
     if not protected:
-        module._create = _create_unlocked
+        Database.writing = Database.reading  # type: ignore[method-assign]
     start.wait()
     Ledger(url).begin_attempt("k")
-
-
-def _create_unlocked(database: module.Database) -> int:
-    """What a plain create-all does: look, then create, each table in a transaction of its own."""
-    for table in module.metadata.sorted_tables:
-        with database.engine.connect() as connection:
-            if not module.inspect(connection).has_table(table.name):
-                connection.rollback()
-                connection.execute(module.text("SELECT 1"))
-                table.create(connection, checkfirst=False)
-                connection.commit()
-    return SCHEMA_VERSION
 
 
 def _start_together(tmp_path: Path, *, protected: bool, starts: int = 6) -> tuple[Ledger, int]:
