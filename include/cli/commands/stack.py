@@ -55,7 +55,8 @@ def status_command(
     for part in state.components:
         if part.state in {"crashed", "not well"}:
             err.print(
-                f"{part.title} is {part.state}: see {part.log}; `airloop up` starts what is missing"
+                f"{part.title} is {part.state}: see {part.log}; `airloop up` starts what is missing",
+                soft_wrap=True,
             )
     return 0 if state.well else 1
 
@@ -71,17 +72,13 @@ def bring_up(layout: Layout) -> Started:
 def show_addresses(started: Started) -> None:
     """Where everything is; the secrets only when they are new."""
     addresses, folder = started.addresses, started.secrets.folder
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row(
-        "Airflow",
-        addresses.url("airflow"),
-        f"user {AIRFLOW_USER}, password in {folder}/airflow_password",
+    lines = (
+        f"Airflow      {addresses.url('airflow')}  user {AIRFLOW_USER}, password in {folder}/airflow_password",
+        f"MLflow       {addresses.url('mlflow')}",
+        f"Predictions  {addresses.url('serving')}/docs  bearer token in {folder}/service_token",
     )
-    table.add_row("MLflow", addresses.url("mlflow"), "")
-    table.add_row(
-        "Predictions", addresses.url("serving") + "/docs", f"bearer token in {folder}/service_token"
-    )
-    out.print(table, soft_wrap=True)
+    for line in lines:
+        out.print(line, soft_wrap=True)
     if started.new_secrets:
         out.print(
             f"Made just now and shown this once: Airflow password {started.secrets['airflow_password']}, "

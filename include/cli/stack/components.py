@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -37,14 +38,15 @@ class Addresses:
 class Component:
     """One daemon.
 
-    :param healthy: asks it, quickly, whether it does its work
+    :param healthy: asks it, quickly, whether it does its work; takes the wall clock time it was started at,
+        since what an earlier process left behind proves nothing
     :param needs_database: it must not start before Airflow's database is migrated
     """
 
     name: str
     title: str
     command: tuple[str, ...]
-    healthy: Callable[[], bool]
+    healthy: Callable[[float], bool]
     address: str = ""
     needs_database: bool = False
     #: Its environment beyond what all parts share.
@@ -59,21 +61,21 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     serving, serving_env = _serving_command(addresses.serving)
 
     def part(name: str, title: str, *command: str, job: str) -> Component:
-        return Component(name, title, command, lambda: _job_is_healthy(base, job), "", True)
+        return Component(name, title, command, lambda since: _beats(base, job, since), "", True)
 
     return [
         Component(
             "mlflow",
             "MLflow",
             _mlflow_command(layout, addresses.mlflow),
-            lambda: _answers(f"{addresses.url('mlflow')}/health"),
+            lambda _: _answers(f"{addresses.url('mlflow')}/health"),
             addresses.url("mlflow"),
         ),
         Component(
             "serving",
             "prediction service",
             serving,
-            lambda: _answers(f"{addresses.url('serving')}/healthz"),
+            lambda _: _answers(f"{addresses.url('serving')}/healthz"),
             addresses.url("serving"),
             env=serving_env,
         ),
@@ -81,7 +83,7 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             "airflow-api",
             "Airflow API server",
             (airflow, "api-server", "--host", HOST, "--port", str(addresses.airflow)),
-            lambda: _job(base, "metadatabase") == "healthy",
+            lambda _: _health(base, "metadatabase").get("status") == "healthy",
             base,
             needs_database=True,
         ),
@@ -101,7 +103,7 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             "step-host",
             "step host",
             (sys.executable, "-m", "include.steps.host"),
-            lambda: _listens(layout.run / "steps.sock"),
+            lambda _: _listens(layout.run / "steps.sock"),
         ),
     ]  # fmt: skip
 
@@ -133,17 +135,23 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _job(base: str, job: str) -> str | None:
+def _health(base: str, part: str) -> dict[str, str | None]:
+    """What Airflow says of one of its parts."""
     try:
         answer = httpx.get(f"{base}/api/v2/monitor/health", timeout=_TIMEOUT, trust_env=False)
-        status = answer.json()[job]["status"] if answer.is_success else None
+        found: dict[str, str | None] = answer.json()[part] if answer.is_success else {}
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return None
-    return str(status) if status else None
+        return {}
+    return found
 
 
-def _job_is_healthy(base: str, job: str) -> bool:
-    return _job(base, job) == "healthy"
+def _beats(base: str, job: str, since: float) -> bool:
+    """Whether a job is healthy by a heartbeat of its own, not by that of the process before it."""
+    health = _health(base, job)
+    latest = health.get(f"latest_{job}_heartbeat")
+    if health.get("status") != "healthy" or not latest:
+        return False
+    return datetime.fromisoformat(latest).timestamp() >= since
 
 
 def _listens(path: Path) -> bool:

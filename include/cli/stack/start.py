@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -68,7 +68,8 @@ def up(layout: Layout, progress: Progress) -> Started:
     layout.create()
     with _only_one(layout):
         secrets, new = ensure_secrets(layout.secrets)
-        running = {name for name, record in read_records(layout.run).items() if record.alive}
+        records = read_records(layout.run)
+        running = {name: record for name, record in records.items() if record.alive}
         addresses = _addresses(layout, running, progress)
         _write_runtime(layout, addresses)
         common = stack_environment(layout, addresses.url("mlflow"))
@@ -77,15 +78,21 @@ def up(layout: Layout, progress: Progress) -> Started:
         env = process_environment(common, secrets["stack_id"])
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
-        _Start(layout, env, progress).run(parts, missing)
+        _Start(layout, env, running, progress).run(parts, missing)
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
 
 
 class _Start:
     """One run of `up`: a thread a part, the first failure ends the wait of all."""
 
-    def __init__(self, layout: Layout, env: Mapping[str, str], progress: Progress) -> None:
-        self._layout, self._env, self._progress = layout, env, progress
+    def __init__(
+        self,
+        layout: Layout,
+        env: Mapping[str, str],
+        running: Mapping[str, ProcessRecord],
+        progress: Progress,
+    ) -> None:
+        self._layout, self._env, self._running, self._progress = layout, env, running, progress
         self._migrated = threading.Event()
         self._failed = threading.Event()
 
@@ -126,7 +133,7 @@ class _Start:
                 raise _GaveUpError
             self._progress.begin(part.name, part.title)
             began = time.monotonic()
-            self._wait(part, self._launch(part) if missing else None)
+            self._wait(part, self._launch(part) if missing else self._running[part.name])
             note = f"{time.monotonic() - began:.1f} s" if missing else "was running"
             self._progress.done(part.name, note)
         except BaseException:
@@ -140,13 +147,13 @@ class _Start:
         record.write(self._layout.run)
         return record
 
-    def _wait(self, part: Component, record: ProcessRecord | None) -> None:
+    def _wait(self, part: Component, record: ProcessRecord) -> None:
         log = self._layout.logs / f"{part.name}.log"
         deadline = time.monotonic() + PATIENCE
-        while not part.healthy():
+        while not part.healthy(record.started_at):
             if self._failed.is_set():
                 raise _GaveUpError
-            if record is not None and not record.alive:
+            if not record.alive:
                 raise UnreachableError(
                     f"the {part.title} ended while starting: {last_line(log)}",
                     where=str(log),
@@ -192,7 +199,7 @@ def _only_one(layout: Layout) -> Iterator[None]:
         yield
 
 
-def _addresses(layout: Layout, running: set[str], progress: Progress) -> Addresses:
+def _addresses(layout: Layout, running: Collection[str], progress: Progress) -> Addresses:
     """Keep the ports of what runs and those of the last time; replace what somebody else took."""
     owner = {"airflow": "airflow-api", "mlflow": "mlflow", "serving": "serving"}
     known = known_addresses(layout)

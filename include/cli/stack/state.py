@@ -75,7 +75,13 @@ def _state(part: Component, record: ProcessRecord | None, layout: Layout) -> Com
     state: State = "stopped"
     if record is not None:
         # `down` removes the record: one that is left without its process is a crash.
-        state = "crashed" if not record.alive else "running" if part.healthy() else "not well"
+        state = (
+            "crashed"
+            if not record.alive
+            else "running"
+            if part.healthy(record.started_at)
+            else "not well"
+        )
     alive = record is not None and record.alive
     return ComponentState(
         name=part.name,
