@@ -181,23 +181,35 @@ def setting_error(mistake: Mistake, layers: Layers, environ: Mapping[str, str]) 
     )
 
 
+def read_settings() -> tuple[Settings | None, list[SpecError]]:
+    """The settings as files and variables are now, or everything that is wrong with them."""
+    if unknown := unknown_variables(os.environ):
+        return None, unknown
+    try:
+        return Settings(), []
+    except SpecError as error:
+        return None, [error]
+    except ValidationError as error:
+        layers = _layers()
+        found = mistakes(error, SettingsFields)
+        return None, [setting_error(mistake, layers, os.environ) for mistake in found]
+    except SettingsError as error:
+        wrong = SpecError(
+            "the variable of a mapping must hold JSON",
+            where=f"the environment, {error}",
+            remedy='write for instance {"key": "value"}',
+        )
+        return None, [wrong]
+
+
 @cache
 def load_settings() -> Settings:
     """The settings of this process, read once.
 
     :raises SpecError: if a file or a variable is wrong
     """
-    for unknown in unknown_variables(os.environ):
-        raise unknown
-    try:
-        return Settings()
-    except ValidationError as error:
-        # "from None": pydantic's own error would carry the values, secrets among them.
-        first = mistakes(error, SettingsFields)[0]
-        raise setting_error(first, _layers(), os.environ) from None
-    except SettingsError as error:
-        raise SpecError(
-            "the variable of a mapping must hold JSON",
-            where=f"the environment, {error}",
-            remedy='write for instance {"key": "value"}',
-        ) from None
+    settings, errors = read_settings()
+    if settings is None:
+        # Raised here, outside the handler: pydantic's own error would carry the values, secrets among them.
+        raise errors[0]
+    return settings

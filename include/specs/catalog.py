@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from include.contracts import Contract
+from include.contracts import NAME_PATTERN, Contract
 from include.errors import RequestError, SpecError
 from include.specs.dataset import DatasetSpec
-from include.specs.files import read_yaml
+from include.specs.files import Document, read_document
+from include.specs.mistakes import Mistake, mistakes
 from include.specs.model import ModelSpec
 
 T = TypeVar("T", bound=Contract)
@@ -49,25 +51,37 @@ class Catalog:
 
     def _load(self, kind: str, name: str, model: type[T]) -> T:
         path = self.folder / kind / f"{name}.yaml"
-        valid = _names(self.folder / kind)
-        if name not in valid:
+        # The name may come from a command line: it is checked before it becomes a path.
+        if not re.match(NAME_PATTERN, name) or not path.exists():
+            valid = _names(self.folder / kind)
             raise RequestError(f"no such spec in config/{kind}", value=name, valid=valid)
-        data = read_yaml(path)
-        if data.setdefault("name", name) != name:
+        document = read_document(path, strict=True)
+        spec, found = parse(document, model)
+        if spec is None:
+            first, others = found[0], len(found) - 1
             raise SpecError(
-                "the name in the file differs from the file's name",
-                value=data["name"],
-                where=f"{path}, key name",
-                remedy=f"write name: {name} or rename the file",
+                first.what + (f" (the first of {others + 1} mistakes)" if others else ""),
+                value=first.value,
+                where=document.where(first),
+                remedy=first.remedy or ("airloop check shows all of them" if others else ""),
+                valid=first.valid,
             )
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise SpecError(
-                first["msg"], value=first["input"], where=f"{path}, key {key}"
-            ) from error
+        return spec
+
+
+def parse(document: Document, model: type[T]) -> tuple[T | None, list[Mistake]]:
+    """The spec in a file, or all that is wrong with it."""
+    stem = document.path.stem
+    data = {"name": stem, **document.data}
+    found = []
+    if data["name"] != stem:
+        what, remedy = "the name differs from the file's name", f"write {stem} or rename the file"
+        found.append(Mistake(("name",), what, data["name"], remedy))
+    try:
+        spec = model.model_validate(data)
+    except ValidationError as error:
+        return None, found + mistakes(error, model)
+    return (None if found else spec), found
 
 
 def _names(folder: Path) -> tuple[str, ...]:

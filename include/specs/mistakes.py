@@ -93,7 +93,11 @@ def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[Mistake]:
     if not isinstance(raised, MistakesError):
         return (_mistake(detail, root),)
     _, prefix = _walk(root, detail["loc"])
-    return (replace(mistake, path=(*prefix, *mistake.path)) for mistake in raised.found)
+    given = detail["input"] if prefix else None
+    return (
+        replace(m, path=(*prefix, *m.path), value=m.value if m.path else given)
+        for m in raised.found
+    )
 
 
 def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
@@ -111,6 +115,9 @@ def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return _wrong_tag(schema, path, value)
     if kind in {"literal_error", "enum"}:
+        if detail["loc"][-1] == "[key]":
+            parent, _ = _walk(root, detail["loc"][:-2])
+            schema = _resolve(root, parent).get("propertyNames", {})
         valid = tuple(str(choice) for choice in _choices(_resolve(root, schema)))
         return Mistake(path, "not one of the values it may have", value, "", valid)
     if kind == "string_pattern_mismatch":
@@ -163,7 +170,10 @@ def _child(schema: dict[str, Any], part: str | int) -> dict[str, Any]:
     if isinstance(part, int):
         found = schema.get("items", {})
     else:
-        found = schema.get("properties", {}).get(part, schema.get("additionalProperties", {}))
+        # A mapping's values stand under the pattern of its keys, where these have one.
+        values = next(iter(schema.get("patternProperties", {}).values()), {})
+        values = schema.get("additionalProperties", values)
+        found = schema.get("properties", {}).get(part, values)
     return found if isinstance(found, dict) else {}
 
 

@@ -6,8 +6,8 @@ The rules read plain data and pass over what has the wrong shape (pydantic repor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from string import Formatter
 from typing import Any
 
 from include.specs.expectations import (
@@ -24,6 +24,10 @@ REGRESSION_METRICS = ("mae", "rmse", "r2")
 _METRICS = {"classification": CLASSIFICATION_METRICS, "regression": REGRESSION_METRICS}
 
 Data = Mapping[str, Any]
+
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+#: A bound parameter as SQLAlchemy sees it: not ``::date``.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
 def dataset_rules(data: Data) -> list[Mistake]:
@@ -95,18 +99,16 @@ def _partition_column(data: Data, columns: Data) -> Iterator[Mistake]:
 
 
 def _source(data: Data) -> Iterator[Mistake]:
-    path = _get(data, "source", "path")
-    if not isinstance(path, str):
-        return
-    try:
-        parts = [part for part in Formatter().parse(path) if part[1] is not None]
-    except ValueError as error:
-        yield Mistake(("source", "path"), f"its braces do not match: {error}", path)
-        return
-    for _, name, form, conversion in parts:
-        if name != "partition" or form or conversion:
+    path, query = _get(data, "source", "path"), _get(data, "source", "query")
+    for placeholder in _PLACEHOLDER.findall(path) if isinstance(path, str) else ():
+        if placeholder != "{partition}":
             remedy = "the only placeholder is {partition}"
-            yield Mistake(("source", "path"), "unknown placeholder", path, remedy)
+            yield Mistake(("source", "path"), "unknown placeholder", placeholder, remedy)
+    if isinstance(query, str) and set(_PARAMETER.findall(query)) != {"start", "end"}:
+        what = "the query must use the parameters :start and :end and no others"
+        found = sorted(set(_PARAMETER.findall(query)))
+        remedy = "write: WHERE day >= :start AND day < :end"
+        yield Mistake(("source", "query"), what, found, remedy)
 
 
 def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:

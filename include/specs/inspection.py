@@ -1,0 +1,152 @@
+"""Everything that is wrong in a config folder, found in one pass: what `airloop check` prints.
+
+Nothing is imported, opened or connected to but the files of the folder and the user's modules, and
+those are only read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from include.contracts import NAME_PATTERN
+from include.errors import SpecError
+from include.specs.catalog import Catalog, parse
+from include.specs.dataset import DatasetSpec
+from include.specs.files import Document, read_document
+from include.specs.mistakes import WORDS, KeyPath, Mistake
+from include.specs.model import Level, ModelSpec
+from include.specs.modules import find_module, read_module
+from include.specs.problems import Problem, from_error, problems_of
+from include.specs.project import pool_problems, settings_problems
+from include.specs.rules import dataset_rules, model_rules, pair_rules
+
+Data = dict[str, Any]
+#: What a model's module must define, and what it may.
+REQUIRED_FUNCTIONS = ("features", "build")
+OPTIONAL_FUNCTIONS = ("label",)
+
+
+def check(catalog: Catalog) -> list[Problem]:
+    """All problems of the specs and the settings under the catalog's folder, by file and line."""
+    folder = catalog.folder
+    if not folder.is_dir():
+        remedy = "set AIRLOOP_CONFIG to the folder that holds airloop.yaml, datasets and models"
+        return [Problem("the config folder does not exist", str(folder), remedy=remedy)]
+    datasets: dict[str, Data] = {}
+    found: list[Problem] = []
+    for path in _files(folder / "datasets", found):
+        document = _read(path, found)
+        if document is not None:
+            datasets[path.stem] = document.data
+            found += _dataset(document)
+    for path in _files(folder / "models", found):
+        document = _read(path, found)
+        if document is not None:
+            found += _model(document, datasets)
+    found += settings_problems(folder)
+    found += pool_problems(folder)
+    unique = {(str(problem), problem.severity): problem for problem in found}
+    return sorted(unique.values(), key=lambda problem: (problem.file, problem.line or 0))
+
+
+def _files(folder: Path, found: list[Problem]) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".yml":
+            remedy = f"rename it to {path.stem}.yaml"
+            found.append(Problem("a file that ends in .yml is not read", str(path), remedy=remedy))
+        elif path.suffix == ".yaml" and not re.match(NAME_PATTERN, path.stem):
+            what, remedy = "the file's name is no name of a spec", WORDS[NAME_PATTERN]
+            found.append(Problem(what, str(path), value=path.stem, remedy=remedy))
+        elif path.suffix == ".yaml":
+            yield path
+
+
+def _read(path: Path, found: list[Problem]) -> Document | None:
+    try:
+        return read_document(path)
+    except SpecError as error:
+        found.append(from_error(error, str(path)))
+        return None
+
+
+def _dataset(document: Document) -> list[Problem]:
+    data = document.data
+    _, found = parse(document, DatasetSpec)
+    source = data.get("source")
+    function = source.get("function") if isinstance(source, dict) else None
+    if isinstance(function, str) and function.count(":") == 1:
+        module, _, name = function.partition(":")
+        found += _functions(("source", "function"), module, required=(name,))
+    return problems_of(document, [*found, *dataset_rules(data)])
+
+
+def _model(document: Document, datasets: Mapping[str, Data]) -> list[Problem]:
+    data = document.data
+    _, found = parse(document, ModelSpec)
+    found += model_rules(data)
+    dataset = data.get("dataset")
+    if isinstance(dataset, str) and dataset in datasets:
+        found += pair_rules(data, datasets[dataset])
+    elif isinstance(dataset, str):
+        remedy = f"add config/datasets/{dataset}.yaml"
+        what = "there is no such dataset"
+        found.append(Mistake(("dataset",), what, dataset, remedy, tuple(datasets)))
+    module = data.get("module")
+    if isinstance(module, str):
+        found += _functions(
+            ("module",), module, required=REQUIRED_FUNCTIONS, optional=OPTIONAL_FUNCTIONS
+        )
+    problems = problems_of(document, found)
+    if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
+        problems.append(_level_two(document))
+    return problems
+
+
+def _level_two(document: Document) -> Problem:
+    return Problem(
+        "level 2 (CI/CD of the pipeline itself) is not there yet: this model runs as level 1",
+        str(document.path),
+        document.line(("level",)),
+        "level",
+        remedy="write level: 1 until then",
+        severity="notice",
+    )
+
+
+def _functions(
+    path: KeyPath, module: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[Mistake]:
+    """What is wrong with the functions a spec counts on; each is called with one argument."""
+    file = find_module(module)
+    if file is None:
+        remedy = "put it on the path of the checkout, as include/models/<name>.py for instance"
+        return [Mistake(path, "there is no such module", module, remedy)]
+    try:
+        source = read_module(file)
+    except SpecError as error:
+        return [Mistake(path, f"{error.what} ({error.where})", module)]
+    found = []
+    for name in (*required, *optional):
+        definition = source.definitions.get(name)
+        if definition is None and name in required and not source.open:
+            what = f"the module has no function {name!r}"
+            valid = tuple(known.name for known in source.definitions.values() if known.node)
+            mistake = Mistake(path, what, name, f"define it in {file}", valid)
+            found.append(mistake)
+        elif definition is not None and (fault := definition.fault()):
+            where = f"{file}:{definition.line}"
+            found.append(Mistake(path, f"the function {name!r} {fault} ({where})", module))
+    # One key holds them all, so they are told as one mistake.
+    return _joined(found)
+
+
+def _joined(found: list[Mistake]) -> list[Mistake]:
+    if len(found) < 2:
+        return found
+    return [replace(found[0], what="; ".join(mistake.what for mistake in found))]
