@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.data.lake import Lake
+from include.errors import DataError
+from include.serving import compaction
+from include.serving.compaction import CompactionResult, compact
+from include.serving.predictionlog import PredictionLog, log_folder
+from include.serving.records import Answered, encode
+from include.settings import Settings
+from tests.serving_fakes import dataset_spec, model_spec, parsed_row
+
+
+class OneModelCatalog:
+    """The catalog, as far as compaction asks."""
+
+    def model(self, name: str) -> object:
+        return model_spec(name)
+
+    def dataset(self, _: str) -> object:
+        return dataset_spec()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    return Settings()
+
+
+def run(settings: Settings, **options: object) -> CompactionResult:
+    return compact(settings, "doubler", catalog=OneModelCatalog(), **options)  # type: ignore[arg-type]
+
+
+def answered(number: int, rows: int = 1, version: int = 1, **changes: object) -> Answered:
+    return Answered(
+        request_id=f"r{number}",
+        version=version,
+        at=datetime(2026, 1, 1, 12, tzinfo=UTC),
+        rows=[parsed_row(key=f"{number}-{row}", **changes) for row in range(rows)],
+        predictions=[float(number)] * rows,
+        event_time="day",
+    )
+
+
+def table(settings: Settings) -> pa.Table:
+    lake = Lake(settings)
+    name = "predictions__doubler"
+    return lake.read_table(lake.snapshot(name, lake.partitions(name)))
+
+
+def keys(settings: Settings) -> list[str]:
+    return sorted(table(settings)["key"].to_pylist())
+
+
+def test_logged_predictions_become_typed_rows_under_their_prediction_date(settings: Settings):
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1, rows=2), answered(2, x=None)]))
+    result = run(settings)
+    assert (result.segments, result.rows, result.torn, result.damaged) == (1, 3, 0, 0)
+    assert Lake(settings).partitions("predictions__doubler") == ("2013-03-01",)
+    (last,) = (row for row in table(settings).to_pylist() if row["request_id"] == "r2")
+    assert last["prediction"] == 2.0
+    assert last["model_version"] == 1
+    assert last["x"] is None
+    assert last["day"].isoformat() == "2013-03-01"
+    assert last["predicted_at"] == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert not list(log_folder(settings.home, "doubler").glob("*.sealed"))
+
+
+def test_without_an_event_time_the_day_of_the_request_counts(settings: Settings):
+    one = answered(1)
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([Answered(one.request_id, 1, one.at, one.rows, one.predictions, None)]))
+    run(settings)
+    assert Lake(settings).partitions("predictions__doubler") == ("2026-01-01",)
+
+
+def test_nothing_logged_is_nothing_done(settings: Settings):
+    assert run(settings) == CompactionResult(model="doubler", table="predictions__doubler")
+
+
+def test_killed_between_commit_and_delete_the_rows_are_there_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1, rows=3)]))
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(settings)
+    again = run(settings)
+    assert (again.rows, again.already) == (0, 3)
+    assert keys(settings) == ["1-0", "1-1", "1-2"]
+
+
+def test_control_without_the_application_id_the_rows_are_doubled(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    class Forgetful(Lake):
+        def append_once(self, name, table, *, partition_by, app_id, sequence):  # type: ignore[no-untyped-def]
+            app_id = f"{app_id}-{time.time_ns()}"
+            return super().append_once(
+                name, table, partition_by=partition_by, app_id=app_id, sequence=sequence
+            )
+
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1)]))
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, lake=Forgetful(settings))
+    run(settings, lake=Forgetful(settings))
+    assert keys(settings) == ["1-0", "1-0"]
+
+
+def test_compactions_while_the_service_writes_lose_and_double_nothing(settings: Settings):
+    folder = log_folder(settings.home, "doubler")
+    stop = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        log = PredictionLog(folder)
+        while not stop.is_set():
+            log.append(encode([answered(len(written))]))
+            written.append(len(written))
+
+    def compact_often() -> None:
+        while len(written) < 60:
+            run(settings)
+
+    writer = threading.Thread(target=write)
+    compactors = [threading.Thread(target=compact_often) for _ in range(2)]
+    writer.start()
+    for thread in compactors:
+        thread.start()
+    for thread in compactors:
+        thread.join()
+    stop.set()
+    writer.join()
+    run(settings)
+    assert keys(settings) == sorted(f"{number}-0" for number in written)
+
+
+def test_control_a_writer_that_ignores_the_seal_loses_rows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    folder = log_folder(settings.home, "doubler")
+    log = PredictionLog(folder)
+    log.append(encode([answered(1)]))
+    run(settings)
+    # The name is gone; a writer that does not look goes on writing into a deleted file.
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    log.append(encode([answered(2)]))
+    monkeypatch.undo()
+    monkeypatch.setenv("AIRLOOP_HOME", str(settings.home))
+    run(settings)
+    assert keys(settings) == ["1-0"]
+
+
+def test_a_torn_tail_is_counted_and_the_acknowledged_rows_are_kept(settings: Settings):
+    folder = log_folder(settings.home, "doubler")
+    PredictionLog(folder).append(encode([answered(1)]))
+    (path,) = folder.glob("*.open")
+    path.write_bytes(path.read_bytes() + b"\x40\x00")
+    result = run(settings)
+    assert (result.rows, result.torn) == (1, 1)
+
+
+def test_a_damaged_segment_is_kept_aside_and_counted(settings: Settings):
+    folder = log_folder(settings.home, "doubler")
+    log = PredictionLog(folder)
+    log.append(encode([answered(1)]))
+    log.append(encode([answered(2)]))
+    (path,) = folder.glob("*.open")
+    path.write_bytes(path.read_bytes().replace(b'"r1"', b'"rX"'))
+    result = run(settings)
+    assert (result.rows, result.damaged) == (0, 1)
+    assert len(list(folder.glob("*.damaged"))) == 1
+
+
+def test_a_lake_that_fails_leaves_every_segment_for_the_next_time(settings: Settings):
+    class Full:
+        def append_once(self, *_: object, **__: object) -> bool:
+            raise DataError("no")
+
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1)]))
+    with pytest.raises(DataError):
+        run(settings, lake=Full())
+    log.append(encode([answered(2)]))
+    assert run(settings).rows == 2
+
+
+def test_a_row_that_no_longer_fits_the_dataset_is_one_clear_error(settings: Settings):
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1, n="text")]))
+    with pytest.raises(DataError, match="does not fit the dataset"):
+        run(settings)
+
+
+def test_a_column_that_a_newer_version_asks_for_joins_the_table(settings: Settings):
+    folder = log_folder(settings.home, "doubler")
+    PredictionLog(folder).append(encode([answered(1)]))
+    run(settings)
+    PredictionLog(folder).append(encode([answered(2, added="text")]))
+    run(settings)
+    assert sorted(table(settings)["added"].to_pylist(), key=str) == [None, "text"]
+    assert compaction.table_name("doubler") == "predictions__doubler"
