@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from include.contracts import ArtifactRef, Deployment, ModelVersion
+from include.errors import (
+    AirloopError,
+    ArtifactError,
+    GateError,
+    RequestError,
+    SupersededError,
+    UnreachableError,
+)
+from include.ledger import Ledger, open_ledger
+from include.ledger.commit import Stage
+from include.ledger.faults import PlantedFaultError
+from include.serving import delivery
+from include.serving.answers import SlotState
+from include.serving.delivery import delivery_key, promote, rollback
+from include.settings import Settings
+
+MODEL = "doubler"
+
+
+class FakeService:
+    """Follows the ledger at each refresh, as the service does; some versions it refuses."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.refused, self.down = ledger, set[int](), False
+        self.serving: Deployment | None = None
+        self.before_refresh: Callable[[], None] = lambda: None
+
+    def slots(self) -> tuple[SlotState, ...]:
+        if self.down:
+            raise UnreachableError("the prediction service does not answer")
+        return (self._state(None),)
+
+    def refresh(self, model: str) -> SlotState:
+        self.slots()
+        self.before_refresh()
+        wanted = self.ledger.current_deployment(model)
+        error = None
+        if wanted is not None and wanted.version in self.refused:
+            error = f"version {wanted.version} refused"
+        else:
+            self.serving = wanted
+        return self._state(error)
+
+    def _state(self, error: str | None) -> SlotState:
+        now = self.serving
+        return SlotState(
+            model=MODEL,
+            version=now.version if now else None,
+            sequence=now.sequence if now else None,
+            error=error,
+        )
+
+
+class World:
+    """A ledger, a service, an artifact store and the registry's aliases."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings, self.store = Settings(), home / "store"
+        self.ledger = open_ledger(self.settings)
+        self.service = FakeService(self.ledger)
+        self.aliases: dict[str, int] = {}
+
+    def version(self, number: int) -> ModelVersion:
+        folder = self.store / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "manifest.json").write_text(f"version {number}")
+        digest = "sha256:" + hashlib.sha256(f"version {number}".encode()).hexdigest()
+        ref = ArtifactRef(uri=str(folder), digest=digest)
+        return ModelVersion(model=MODEL, version=number, run_id=f"run{number}", artifact=ref)
+
+    def promote(self, number: int) -> Deployment:
+        fence = self.ledger.begin_attempt(delivery_key(MODEL))
+        version = self.version(number)
+        return promote(
+            self.ledger, self.settings, fence, version, "gates passed", service=self.service
+        )
+
+    def rollback(self, **options: int) -> Deployment:
+        return rollback(
+            self.ledger, self.settings, MODEL, "it is worse", service=self.service, **options
+        )  # type: ignore[arg-type]
+
+    def history(self) -> list[tuple[str, int]]:
+        found = self.ledger.deployments(MODEL)
+        return [(deployment.kind, deployment.version) for deployment in reversed(found)]
+
+    @property
+    def served(self) -> int | None:
+        return self.service.serving.version if self.service.serving else None
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    world = World(tmp_path)
+
+    def fetch(ref: ArtifactRef, _: Settings) -> Path:
+        return Path(ref.uri)
+
+    def set_alias(_: str, alias: str, version: int, *, settings: Settings) -> None:
+        world.aliases[alias] = version
+
+    monkeypatch.setattr(delivery.artifacts, "fetch", fetch)
+    monkeypatch.setattr(delivery.models, "set_alias", set_alias)
+    monkeypatch.setattr(delivery.models, "aliases", lambda *_, **__: dict(world.aliases))
+    monkeypatch.setattr(
+        delivery.models, "remove_alias", lambda _, alias, **__: world.aliases.pop(alias, None)
+    )
+    return world
+
+
+def test_a_promotion_is_a_row_then_the_service_then_the_aliases_and_a_decision(world: World):
+    world.aliases["challenger"] = 2
+    world.promote(1)
+    deployment = world.promote(2)
+    assert (deployment.sequence, deployment.previous, deployment.kind) == (2, 1, "promote")
+    assert world.served == 2
+    assert world.aliases == {"champion": 2, "previous": 1}
+    decision = world.ledger.decisions(MODEL)[0]
+    assert (decision.subject, decision.action) == ("promotion", "promoted")
+    assert decision.figures["version"] == 2
+
+
+def test_the_same_version_again_changes_nothing(world: World):
+    first = world.promote(1)
+    assert world.promote(1) == first
+    assert world.history() == [("promote", 1)]
+    assert len(world.ledger.decisions(MODEL)) == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_promotion_that_dies_anywhere_converges_when_repeated(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: Stage, moment: str
+):
+    world.promote(1)
+    with monkeypatch.context() as fault:
+        fault.setenv("AIRLOOP_FAULT", f"{delivery_key(MODEL)}@{stage}:{moment}:error")
+        with pytest.raises(PlantedFaultError):
+            world.promote(2)
+    world.promote(2)
+    assert world.history() == [("promote", 1), ("promote", 2)]
+    assert (world.served, world.aliases["champion"]) == (2, 2)
+
+
+def test_without_the_service_nothing_is_promoted(world: World):
+    world.service.down = True
+    with pytest.raises(UnreachableError):
+        world.promote(1)
+    assert world.history() == []
+
+
+def test_a_service_lost_after_the_row_is_caught_up_by_the_retry(world: World):
+    def lost() -> None:
+        world.service.before_refresh = lambda: None
+        raise UnreachableError("gone")
+
+    world.service.before_refresh = lost
+    with pytest.raises(UnreachableError):
+        world.promote(1)
+    world.promote(1)
+    assert world.history() == [("promote", 1)]
+    assert (world.served, world.aliases["champion"]) == (1, 1)
+
+
+def test_a_version_the_service_refuses_is_taken_back_with_its_reason(world: World):
+    world.promote(1)
+    world.service.refused = {2}
+    with pytest.raises(ArtifactError, match="does not serve version 2"):
+        world.promote(2)
+    assert world.history() == [("promote", 1), ("promote", 2), ("rollback", 1)]
+    assert (world.served, world.aliases["champion"]) == (1, 1)
+    assert world.ledger.decisions(MODEL)[0].action == "refused"
+    with pytest.raises(GateError, match="delivered before"):
+        world.promote(2)
+
+
+def test_an_artifact_with_other_bytes_is_never_deployed(world: World):
+    version = world.version(1)
+    fence = world.ledger.begin_attempt(delivery_key(MODEL))
+    (Path(version.artifact.uri) / "manifest.json").write_text("swapped")
+    with pytest.raises(ArtifactError):
+        promote(world.ledger, world.settings, fence, version, "", service=world.service)
+    assert world.history() == []
+
+
+def test_an_older_version_never_replaces_a_newer_champion(world: World):
+    world.promote(3)
+    with pytest.raises(GateError, match="newer than version 2"):
+        world.promote(2)
+    assert world.served == 3
+
+
+def test_a_retry_never_undoes_a_persons_rollback(world: World):
+    world.promote(1)
+    world.promote(2)
+    world.rollback()
+    with pytest.raises(GateError, match="a later decision"):
+        world.promote(2)
+    assert world.served == 1
+
+
+def test_an_attempt_that_was_overtaken_changes_nothing(world: World):
+    old = world.ledger.begin_attempt(delivery_key(MODEL))
+    world.promote(1)
+    with pytest.raises(SupersededError):
+        promote(world.ledger, world.settings, old, world.version(2), "", service=world.service)
+    assert world.history() == [("promote", 1)]
+
+
+def test_eight_promoters_at_once_leave_a_gapless_history_and_one_of_theirs_serving(world: World):
+    def one(number: int) -> str:
+        try:
+            world.promote(number)
+        except AirloopError as error:
+            return type(error).__name__
+        return "promoted"
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(one, range(1, 9)))
+    history = world.ledger.deployments(MODEL)[::-1]
+    assert [deployment.sequence for deployment in history] == list(range(1, len(history) + 1))
+    versions = [deployment.version for deployment in history]
+    assert versions == sorted(set(versions)), "never a version older than the one before"
+    assert outcomes.count("promoted") >= 1
+    assert set(outcomes) <= {"promoted", "SupersededError", "GateError"}
+
+
+def test_a_rollback_returns_to_the_previous_champion_and_is_idempotent(world: World):
+    world.promote(1)
+    world.promote(2)
+    first = world.rollback()
+    for _ in range(3):
+        assert world.rollback() == first
+    assert world.history() == [("promote", 1), ("promote", 2), ("rollback", 1)]
+    assert world.served == 1
+    assert world.aliases == {"champion": 1, "previous": 2}
+    decision = world.ledger.decisions(MODEL)[0]
+    assert (decision.subject, decision.action) == ("rollback", "rolled back")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_rollback_that_dies_anywhere_converges_when_repeated(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: Stage, moment: str
+):
+    world.promote(1)
+    world.promote(2)
+    with monkeypatch.context() as fault:
+        fault.setenv("AIRLOOP_FAULT", f"{delivery_key(MODEL)}@{stage}:{moment}:error")
+        with pytest.raises(PlantedFaultError):
+            world.rollback()
+    world.rollback()
+    assert world.history()[2:] == [("rollback", 1)]
+    assert (world.served, world.aliases["champion"]) == (1, 1)
+
+
+def test_a_rollback_can_name_any_version_that_served(world: World):
+    for number in (1, 2, 3):
+        world.promote(number)
+    assert world.rollback(to_version=1).version == 1
+    assert world.rollback(to_version=3).version == 3
+    with pytest.raises(RequestError, match="never served"):
+        world.rollback(to_version=9)
+
+
+def test_a_rollback_stands_where_the_service_is_down(world: World):
+    world.promote(1)
+    world.promote(2)
+    world.service.down = True
+    assert world.rollback().version == 1
+    world.service.down = False
+    assert world.service.refresh(MODEL).version == 1
+
+
+def test_there_must_be_something_to_roll_back_to(world: World):
+    with pytest.raises(RequestError, match="nothing is deployed"):
+        world.rollback()
+    world.promote(1)
+    with pytest.raises(RequestError, match="no champion before"):
+        world.rollback()
+    assert world.served == 1
+
+
+def test_control_without_the_fence_an_overtaken_attempt_does_change_something(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    from include.ledger import attempts
+
+    old = world.ledger.begin_attempt(delivery_key(MODEL))
+    world.promote(1)
+    monkeypatch.setattr(attempts, "check", lambda *_, **__: None)
+    promote(world.ledger, world.settings, old, world.version(2), "", service=world.service)
+    assert world.history() == [("promote", 1), ("promote", 2)]
+
+
+def test_control_without_the_monotonic_check_an_older_version_replaces_a_newer_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.promote(3)
+    monkeypatch.setattr(delivery, "PROMOTE", "another kind")
+    world.promote(2)
+    assert world.served == 2
