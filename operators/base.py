@@ -31,6 +31,8 @@ class StepOperator(BaseOperator):
         "retry_exponential_backoff": 2,
         "max_retry_delay": timedelta(minutes=5),
         "execution_timeout": timedelta(hours=1),
+        # Each field of the result becomes an XCom of its own, for `train.output["candidate"]`.
+        "multiple_outputs": True,
     }
 
     def __init__(self, **kwargs: Any) -> None:

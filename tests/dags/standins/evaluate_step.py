@@ -1,0 +1,26 @@
+"""One gate: roc_auc of at least 0.6."""
+
+from include.contracts import Candidate, Check, GateReport, Outcome
+from include.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    candidate: Candidate
+
+
+class Result(StepResult):
+    report: GateReport
+
+
+def run(request: Request, context: StepContext) -> Result:
+    auc = request.candidate.metrics["roc_auc"]
+    outcome = Outcome.OK if auc >= 0.6 else Outcome.BAD
+    check = Check(name="absolute", outcome=outcome, reason=f"roc_auc {auc} against 0.6")
+    return Result(
+        report=GateReport(
+            model=request.candidate.model,
+            run_id=request.candidate.run_id,
+            champion_version=None,
+            checks=(check,),
+        )
+    )

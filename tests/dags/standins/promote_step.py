@@ -1,0 +1,26 @@
+"""Writes the ledger's row, no more."""
+
+from include.contracts import Deployment, ModelVersion
+from include.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    version: ModelVersion
+    reason: str
+
+
+class Result(StepResult):
+    deployment: Deployment
+
+
+def run(request: Request, context: StepContext) -> Result:
+    version = request.version
+    deployment = context.ledger.record_deployment(
+        request.fence,
+        model=version.model,
+        version=version.version,
+        artifact=version.artifact,
+        kind="promote",
+        reason=request.reason,
+    )
+    return Result(deployment=deployment)

@@ -1,0 +1,21 @@
+"""Version 1."""
+
+from include.contracts import Candidate, GateReport, ModelVersion
+from include.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    candidate: Candidate
+    report: GateReport
+
+
+class Result(StepResult):
+    version: ModelVersion
+
+
+def run(request: Request, context: StepContext) -> Result:
+    candidate = request.candidate
+    version = ModelVersion(
+        model=candidate.model, version=1, run_id=candidate.run_id, artifact=candidate.artifact
+    )
+    return Result(version=version)

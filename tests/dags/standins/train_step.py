@@ -1,0 +1,37 @@
+"""A candidate; the parameter ``auc`` is its quality."""
+
+from typing import Any
+
+from include.contracts import ArtifactRef, Candidate, DatasetRef
+from include.steps.base import StepContext, StepRequest, StepResult
+
+DIGEST = "sha256:" + "0" * 64
+
+
+class Request(StepRequest):
+    model: str
+    trigger_id: str | None
+    until: str | None
+    params: dict[str, Any] | None
+
+
+class Result(StepResult):
+    candidate: Candidate
+    run_url: str | None
+
+
+def run(request: Request, context: StepContext) -> Result:
+    day = request.until or "2013-02-28"
+    dataset = DatasetRef(
+        name="flights", uri="lake/flights", version=3, partitions=(day,), rows=842, digest=DIGEST
+    )
+    candidate = Candidate(
+        model=request.model,
+        run_id="abc123",
+        artifact=ArtifactRef(uri="runs:/abc123/model", digest=DIGEST),
+        dataset=dataset,
+        holdout=(day,),
+        metrics={"roc_auc": float((request.params or {}).get("auc", 0.7))},
+        trigger_id=request.trigger_id,
+    )
+    return Result(candidate=candidate, run_url=None)
