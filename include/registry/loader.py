@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from include.contracts import ArtifactRef, Contract
+from include.contracts import ArtifactRef, Contract, PartitionKey
 from include.errors import AirloopError, ArtifactError
 from include.features.transform import transform
 from include.registry import artifacts
@@ -51,6 +51,8 @@ class FrozenSpec(Contract):
     model: ModelSpec
     dataset: DatasetSpec
     features: dict[str, Literal["number", "string"]]
+    #: The days whose rows it learned from; a later comparison on one of them would flatter it.
+    trained_on: tuple[PartitionKey, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class LoadedModel:
     digest: str
     runtime: Literal["onnx", "sklearn"]
     features: tuple[str, ...]
+    trained_on: tuple[str, ...]
     scorer: Scorer
 
     def predict(self, frame: pd.DataFrame) -> Scores:
@@ -111,6 +114,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         digest=digest,
         runtime="onnx" if path.exists() else "sklearn",
         features=tuple(frozen.features),
+        trained_on=frozen.trained_on,
         scorer=scorer,
     )
     check_examples(model, folder)
@@ -248,7 +252,7 @@ _ONNX_TYPES: dict[str, Any] = {
 
 def _check_onnx(content: bytes, path: Path) -> None:
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.ModelProto.FromString(content)

@@ -1,0 +1,133 @@
+"""The metrics of the gates, for one set of rows or for hundreds of weighted resamples of it at once.
+
+Own code for speed: a bootstrap asks for the AUC 1,000 times, which by scikit-learn's function takes 2 s on 10,000 rows
+and as one sorted cumulative sum 0.1 s. Tests hold every metric to scikit-learn's figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Task = Literal["classification", "regression"]
+
+#: Whether more is better.
+HIGHER_IS_BETTER: dict[str, bool] = {
+    "roc_auc": True,
+    "average_precision": True,
+    "log_loss": False,
+    "brier": False,
+    "accuracy": True,
+    "mae": False,
+    "rmse": False,
+    "r2": True,
+}
+METRICS: dict[Task, tuple[str, ...]] = {
+    "classification": ("roc_auc", "average_precision", "log_loss", "brier", "accuracy"),
+    "regression": ("mae", "rmse", "r2"),
+}
+#: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+def evaluate(task: Task, truth: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, float]:
+    """All metrics of a task; NaN where one is not defined (no rows, one class only)."""
+    return {name: metric(name, truth, scores) for name in METRICS[task]}
+
+
+def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+    """One metric over all rows; NaN where it is not defined."""
+    truth, scores = np.asarray(truth, np.float64), np.asarray(scores, np.float64)
+    if not len(truth) or not (np.isfinite(truth).all() and np.isfinite(scores).all()):
+        return float("nan")
+    return float(resampled(name, truth, scores, np.ones((1, len(truth))))[0])
+
+
+def resampled(name: str, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """One metric for each row of ``weights`` (resamples × rows): how often each row was drawn."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _METRICS[name](truth, scores, weights)
+
+
+def gain(name: str, candidate: Floats, other: Floats) -> Floats:
+    """How much better the candidate is: positive is better, whichever way the metric points."""
+    return candidate - other if HIGHER_IS_BETTER[name] else other - candidate
+
+
+def expected_calibration_error(truth: Floats, scores: Floats, bins: int = 10) -> float:
+    """Mean distance between predicted and observed rate over equally filled bins (Naeini et al., 2015)."""
+    order = np.argsort(scores, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(truth[part].mean() - scores[part].mean()) * len(part) for part in parts]
+    return float(sum(gaps) / len(truth)) if len(truth) else float("nan")
+
+
+def _ranked(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Weight of positives and of negatives per distinct score, scores rising (resamples × scores)."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    drawn = weights[:, order]
+    positives = drawn * (truth[order] == 1)
+    whole = np.add.reduceat(drawn, starts, axis=1).astype(np.float64)
+    positive = np.add.reduceat(positives, starts, axis=1).astype(np.float64)
+    return positive, whole - positive
+
+
+def _roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The chance that a positive outranks a negative, ties counting half (Mann and Whitney, 1947)."""
+    positive, negative = _ranked(truth, scores, weights)
+    below = np.cumsum(negative, axis=1) - negative / 2
+    pairs: Floats = positive.sum(axis=1) * negative.sum(axis=1)
+    return np.asarray((positive * below).sum(axis=1) / pairs)
+
+
+def _average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    positive, negative = (part[:, ::-1] for part in _ranked(truth, scores, weights))
+    hits = np.cumsum(positive, axis=1)
+    taken = hits + np.cumsum(negative, axis=1)
+    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+    return np.asarray((precision * positive).sum(axis=1) / hits[:, -1])
+
+
+def _mean(loss: Callable[[Floats, Floats], Floats]) -> Callable[..., Floats]:
+    def average(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        return np.asarray(weights @ loss(truth, scores) / weights.sum(axis=1))
+
+    return average
+
+
+def _cross_entropy(truth: Floats, scores: Floats) -> Floats:
+    clipped = np.clip(scores, EPSILON, 1 - EPSILON)
+    return np.asarray(-(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped)))
+
+
+def _rmse(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    return np.sqrt(_mean(_squared)(truth, scores, weights))
+
+
+def _r2(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    mean = weights @ truth / weights.sum(axis=1)
+    # Shifted first: the difference of two large squares would eat the digits.
+    centred = truth - truth.mean()
+    spread = weights @ centred**2 / weights.sum(axis=1) - (mean - truth.mean()) ** 2
+    return np.asarray(1 - _mean(_squared)(truth, scores, weights) / spread)
+
+
+def _squared(truth: Floats, scores: Floats) -> Floats:
+    return np.asarray((truth - scores) ** 2)
+
+
+_METRICS: dict[str, Callable[..., Floats]] = {
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "log_loss": _mean(_cross_entropy),
+    "brier": _mean(_squared),
+    "accuracy": _mean(lambda truth, scores: ((scores > 0.5) == (truth == 1)).astype(np.float64)),
+    "mae": _mean(lambda truth, scores: np.abs(truth - scores)),
+    "rmse": _rmse,
+    "r2": _r2,
+}

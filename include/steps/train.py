@@ -1,0 +1,149 @@
+"""Train: pin a snapshot, fit on its earlier days, keep the later ones for the gates, record one candidate."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from include.contracts import Candidate, Name, PartitionKey
+from include.errors import SpecError
+from include.ledger.commit import commit
+from include.registry import lineage, tracking
+from include.specs.dataset import DatasetSpec, Known
+from include.specs.model import ModelSpec
+from include.steps.base import StepContext, StepRequest, StepResult
+from include.training import package, plots, snapshot, trainer
+from include.training.publication import CandidatePublication, Training
+
+log = logging.getLogger("airloop.train")
+
+#: A parameter as a form or a command line can write it.
+Scalar = bool | int | float | str | None
+ParamName = Annotated[str, Field(pattern=r"\A[A-Za-z_]\w{0,62}\Z")]
+
+
+class Request(StepRequest):
+    """What to train, on the days up to which one, and why."""
+
+    model: Name
+    trigger_id: str | None = None
+    #: The last day of the window; None for the newest in the lake.
+    until: PartitionKey | None = None
+    #: Override the spec's training.params, for this run only.
+    params: dict[ParamName, Scalar] = Field(default={}, max_length=50)
+    reason: str = Field(default="", max_length=500)
+
+
+class Result(StepResult):
+    """The candidate, and the page of its run."""
+
+    candidate: Candidate
+    run_url: str | None = None
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Train one candidate, or return the one that an earlier attempt recorded under this fence's key.
+
+    :raises DataError: if there are too few days, rows or labels
+    :raises RequestError: if a parameter of this run does not suit the estimator
+    :raises SupersededError: if a newer attempt began
+    """
+    model = context.catalog.model(request.model)
+    dataset = context.catalog.dataset(model.dataset)
+    check_inputs(model, dataset)
+    publication = CandidatePublication(
+        context.settings,
+        context.ledger,
+        request.fence,
+        model.name,
+        request.trigger_id,
+        lambda: _train(request, context, model, dataset),
+    )
+    candidate = commit(context.ledger, request.fence, publication)
+    url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
+    return Result(candidate=candidate, run_url=url)
+
+
+def check_inputs(model: ModelSpec, dataset: DatasetSpec) -> None:
+    """Every input must be a column that is known when a prediction is asked for.
+
+    :raises SpecError: if one is not in the dataset, or known only afterwards: that would be leakage
+    """
+    where = f"config/models/{model.name}.yaml, key inputs"
+    for name in model.inputs:
+        column = dataset.columns.get(name)
+        if column is None:
+            raise SpecError(
+                "the dataset has no such column", value=name, where=where, valid=dataset.columns
+            )
+        if column.known is Known.AFTER:
+            raise SpecError(
+                "an input is known only after the prediction: that is leakage",
+                value=name,
+                where=where,
+                remedy="take it out of inputs",
+            )
+
+
+def _train(
+    request: Request, context: StepContext, model: ModelSpec, dataset: DatasetSpec
+) -> Training:
+    from include.data.lake import Lake
+
+    lake = Lake(context.settings)
+    ref, days = snapshot.take(lake, model, request.until)
+    log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
+    rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
+    fitted = trainer.fit(model, dataset, rows, request.params)
+    folder = context.workdir / "run"
+    digest, conversion = package.pack(
+        model, dataset, rows, fitted, folder / tracking.FOLDER, trained_on=days.training
+    )
+    log.info("onnx %s: %s", "kept" if conversion.kept else "not kept", conversion.reason)
+    score, seed = fitted.scorer(model.task), model.training.seed
+    primary = model.gates.primary
+    weights = plots.permutation_importance(primary, fitted.features, fitted.truth, score, seed)
+    plots.draw(folder / "plots", model.task, fitted.truth, fitted.scores, weights, primary)
+    extra = {
+        "training_rows": float(fitted.training_rows),
+        "holdout_rows": float(len(fitted.truth)),
+        "unlabelled_rows": float(rows.training.unlabelled + rows.holdout.unlabelled),
+        "fit_seconds": fitted.seconds,
+    }
+    if conversion.difference is not None:
+        extra["onnx_difference"] = conversion.difference
+    figure = fitted.metrics.get(primary, float("nan"))
+    return Training(
+        folder=folder,
+        digest=digest,
+        dataset=ref,
+        holdout=days.holdout,
+        metrics=fitted.metrics | extra,
+        params=_params(model, fitted.params),
+        tags=_tags(request, ref.model_dump_json(), digest, conversion.reason),
+        summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
+        f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
+    )
+
+
+def _params(model: ModelSpec, params: Mapping[str, object]) -> dict[str, object]:
+    fields = model.training.model_dump(include={"trainer", "window_days", "holdout_days", "seed"})
+    return {**{f"training.{name}": value for name, value in fields.items()}, **params}
+
+
+def _tags(request: Request, dataset: str, digest: str, onnx: str) -> dict[str, str]:
+    return {
+        "airloop.model": request.model,
+        "airloop.dataset": dataset,
+        "airloop.artifact_digest": digest,
+        "airloop.trigger_id": request.trigger_id or "",
+        "airloop.reason": request.reason,
+        "airloop.params_override": json.dumps(request.params),
+        "airloop.lock_digest": lineage.lock_digest() or "",
+        "airloop.onnx": onnx,
+        "mlflow.source.git.commit": lineage.git_revision() or "",
+    }

@@ -1,0 +1,120 @@
+"""A fitted model as the files of an artifact."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from include.contracts import Digest
+from include.errors import SpecError
+from include.monitoring import reference
+from include.registry import artifacts, lineage, loader
+from include.registry.loader import FrozenSpec
+from include.specs.dataset import ColumnType, DatasetSpec
+from include.specs.model import ModelSpec
+from include.training.conversion import Conversion, convert
+from include.training.snapshot import Split
+from include.training.trainer import Fitted
+
+log = logging.getLogger("airloop.training")
+
+#: Rows whose answers are kept and asked again at every load.
+EXAMPLE_ROWS = 16
+
+_MLFLOW_TYPES = {
+    ColumnType.STRING: "string",
+    ColumnType.INTEGER: "long",
+    ColumnType.FLOAT: "double",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.TIMESTAMP: "datetime",
+    ColumnType.DATE: "datetime",
+}
+
+
+def pack(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    split: Split,
+    fitted: Fitted,
+    folder: Path,
+    *,
+    trained_on: Sequence[str] = (),
+) -> tuple[Digest, Conversion]:
+    """Write every file of the artifact; returns its digest and whether ONNX is among them.
+
+    :raises SpecError: if the estimator holds a type that the loader would refuse
+    """
+    folder.mkdir(parents=True)
+    frozen = FrozenSpec(
+        model=model,
+        dataset=dataset,
+        features={name: _kind(fitted.features[name]) for name in fitted.features.columns},
+        trained_on=tuple(trained_on),
+    )
+    (folder / artifacts.SPEC).write_text(
+        frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"
+    )
+    _write_skops(fitted, folder / artifacts.SKOPS)
+    conversion = convert(fitted, frozen, folder)
+    metrics = fitted.metrics | {"training_rows": float(fitted.training_rows)}
+    (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    _write_reference(model, dataset, split, fitted, folder)
+    examples = split.holdout.frame[list(model.inputs)].head(EXAMPLE_ROWS)
+    loader.write_examples(folder, examples, fitted.scores[: len(examples)])
+    _write_mlflow_files(model, dataset, folder)
+    return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
+
+
+def _kind(column: pd.Series[float]) -> Literal["number", "string"]:
+    return "string" if column.dtype == object else "number"
+
+
+def _write_skops(fitted: Fitted, path: Path) -> None:
+    import skops.io
+
+    skops.io.dump(fitted.estimator, path)
+    foreign = set(skops.io.get_untrusted_types(file=path)) - set(loader.TRUSTED_TYPES)
+    if foreign:
+        raise SpecError(
+            "the estimator holds a type that is not on Airloop's trust list, so it could never be loaded",
+            value=sorted(foreign)[0],
+            where="the model's build()",
+            remedy="use estimators of scikit-learn, without functions of your own",
+        )
+
+
+def _write_reference(
+    model: ModelSpec, dataset: DatasetSpec, split: Split, fitted: Fitted, folder: Path
+) -> None:
+    frame = split.everything
+    truth = pd.Series(np.nan, index=frame.index)
+    for part in (split.training, split.holdout):
+        truth[part.truth.index] = part.truth
+    profile = reference.build(
+        model, dataset, frame, fitted.scores, labels=truth.to_numpy(), holdout=fitted.metrics
+    )
+    reference.write(profile, folder)
+
+
+def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) -> None:
+    """MLflow's pages read these; the flavour is named so that nothing but Airloop loads the model."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [
+        ColSpec(_MLFLOW_TYPES[column.type], name, required=not column.nullable)
+        for name, column in ((name, dataset.columns[name]) for name in model.inputs)
+    ]
+    description = Model(
+        signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "prediction")])),
+        flavors={"airloop": {"data": artifacts.SKOPS, "onnx": (folder / artifacts.ONNX).exists()}},
+    )
+    (folder / artifacts.MLMODEL).write_text(description.to_yaml(), encoding="utf-8")
+    pins = [f"{name}=={number}" for name, number in sorted(lineage.library_versions().items())]
+    (folder / artifacts.REQUIREMENTS).write_text("\n".join(pins) + "\n", encoding="utf-8")
