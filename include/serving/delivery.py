@@ -161,13 +161,8 @@ class _Publication:
 
     def stage(self) -> None:
         """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
-        current = self.ledger.current_deployment(self.model)
-        if self.kind == PROMOTE and current is not None and current.version > self.version:
-            raise GateError(
-                f"version {current.version} serves, which is newer than version {self.version}",
-                where=f"model {self.model}",
-                remedy="train again: this candidate was never compared with that champion",
-            )
+        if self.kind == PROMOTE:
+            _check_newer(self.ledger.current_deployment(self.model), self.version)
         if self.service is not None:
             self.service.slots()
         folder = artifacts.fetch(self.artifact, self.settings)
@@ -196,6 +191,16 @@ class _Publication:
         """Read the row back."""
         if self.ledger.current_deployment(self.model) != result:
             raise SupersededError("superseded by another deployment", where=f"model {self.model}")
+
+
+def _check_newer(current: Deployment | None, version: int) -> None:
+    """Never a version older than the champion: it was compared with another one, if with any."""
+    if current is not None and current.version > version:
+        raise GateError(
+            f"version {current.version} serves, which is newer than version {version}",
+            where=f"model {current.model}",
+            remedy="train again: this candidate was never compared with that champion",
+        )
 
 
 def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deployment, Deployment]:
