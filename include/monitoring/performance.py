@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.special import stdtrit
 
 from include.contracts import Check, Outcome
 from include.data.labels import Labelled
+from include.evaluation.metrics import HIGHER_IS_BETTER, metric, resampled
 from include.monitoring.reference import Reference
 from include.monitoring.sketch import Floats, count
 from include.specs import ModelSpec
@@ -20,7 +20,6 @@ NAME = "performance"
 RESAMPLES = 200
 #: With fewer days the rows are drawn instead.
 MIN_DAYS = 3
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse"})
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,20 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     """
     name: str = model.gates.primary
     rows = labelled.rows
-    metric = metric_of(name)
     current = _prediction_figures(reference, rows)
-    days = {str(day): (len(part), metric(part)) for day, part in rows.groupby("day")}
+    days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby("day")}
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
     if why := _cannot_tell(model, labelled, promised):
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=f"could not tell: {why}")
         return Performance(check, current, baseline, days)
-    now = metric(rows)
+    now = metric_of(name, rows)
     if promised is None or math.isnan(now):
         reason = f"could not tell: {name} is not defined on {len(rows)} rows"
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=reason)
         return Performance(check, current, baseline, days)
-    sign = -1.0 if name in SMALLER_IS_BETTER else 1.0
-    noise = _noise(model, rows, metric, len(days))
-    loss = sign * (promised - now)
+    noise = _noise(model, rows)
+    loss = promised - now if HIGHER_IS_BETTER[name] else now - promised
     margin = model.monitoring.performance_margin
     outcome = Outcome.BAD if loss - noise > margin else Outcome.OK
     reason = (
@@ -67,29 +64,9 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     return Performance(check, {name: now, **current}, baseline, days)
 
 
-def metric_of(name: str) -> Callable[[pd.DataFrame], float]:
+def metric_of(name: str, rows: pd.DataFrame) -> float:
     """A metric of the columns ``label`` and ``prediction``; NaN where it is not defined."""
-    from sklearn import metrics
-
-    functions: dict[str, Callable[[Floats, Floats], float]] = {
-        "roc_auc": metrics.roc_auc_score,
-        "average_precision": metrics.average_precision_score,
-        "log_loss": lambda truth, score: metrics.log_loss(truth, score, labels=[0, 1]),
-        "brier": metrics.brier_score_loss,
-        "accuracy": lambda truth, score: metrics.accuracy_score(truth, score >= 0.5),
-        "mae": metrics.mean_absolute_error,
-        "rmse": metrics.root_mean_squared_error,
-        "r2": metrics.r2_score,
-    }
-    ranks = name in {"roc_auc", "average_precision"}
-
-    def metric(rows: pd.DataFrame) -> float:
-        truth = rows["label"].to_numpy(dtype=np.float64)
-        if not len(truth) or (ranks and truth.min() == truth.max()):
-            return math.nan
-        return float(functions[name](truth, rows["prediction"].to_numpy(dtype=np.float64)))
-
-    return metric
+    return metric(name, *_arrays(rows))
 
 
 def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -> str | None:
@@ -116,20 +93,22 @@ def _prediction_figures(reference: Reference, rows: pd.DataFrame) -> dict[str, f
     return {"prediction_psi": float(moved), "rows": float(len(rows))}
 
 
-def _noise(
-    model: ModelSpec, rows: pd.DataFrame, metric: Callable[[pd.DataFrame], float], days: int
-) -> float:
+def _noise(model: ModelSpec, rows: pd.DataFrame) -> float:
     """The half-width beyond which a loss is not chance, one-sided at the false-alarm rate."""
     random = np.random.default_rng(model.training.seed)
-    parts = [part for _, part in rows.groupby("day")]
-    values = []
-    for _ in range(RESAMPLES):
-        if days >= MIN_DAYS:
-            drawn = pd.concat([parts[index] for index in random.integers(0, days, days)])
-        else:
-            drawn = rows.iloc[random.integers(0, len(rows), len(rows))]
-        values.append(metric(drawn))
-    spread = float(np.nanstd(values, ddof=1))
-    freedom = days - 1 if days >= MIN_DAYS else len(rows) - 1
-    quantile = float(stdtrit(freedom, 1 - model.monitoring.false_alarm_rate))
-    return quantile * spread * math.sqrt(1 + days / model.training.holdout_days)
+    days, codes = np.unique(rows["day"].to_numpy(dtype=str), return_inverse=True)
+    # Below a handful of days the rows themselves are drawn, each a group of its own.
+    groups = codes if len(days) >= MIN_DAYS else np.arange(len(rows))
+    size = int(groups.max()) + 1
+    drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    values = resampled(model.gates.primary, *_arrays(rows), drawn[:, groups])
+    quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
+    holdout = math.sqrt(1 + len(days) / model.training.holdout_days)
+    return quantile * float(np.nanstd(values, ddof=1)) * holdout
+
+
+def _arrays(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    return (
+        rows["label"].to_numpy(dtype=np.float64),
+        rows["prediction"].to_numpy(dtype=np.float64),
+    )

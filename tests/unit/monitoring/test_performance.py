@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.contracts import Outcome
+from include.data.labels import Labelled
+from include.monitoring import performance
+from include.monitoring.reference import Reference
+from include.specs import ModelSpec
+
+
+def labelled(skill: float, days: int = 7, rows: int = 400, seed: int = 0) -> Labelled:
+    """Predictions whose AUC grows with ``skill``."""
+    random = np.random.default_rng(seed)
+    total = days * rows
+    truth = random.integers(0, 2, total).astype(float)
+    score = 1 / (1 + np.exp(-(skill * truth + random.normal(size=total))))
+    day = [f"2013-03-{1 + index // rows:02d}" for index in range(total)]
+    frame = pd.DataFrame({"day": day, "prediction": score, "label": truth})
+    return Labelled(rows=frame, predicted=total + 10, matched=total + 5)
+
+
+def test_a_model_that_keeps_its_promise_is_ok(model: ModelSpec, quiet_reference: Reference) -> None:
+    measured = performance.measure(model, quiet_reference, labelled(skill=1.2))
+    assert measured.check.outcome is Outcome.OK
+    assert measured.current["roc_auc"] == pytest.approx(0.8, abs=0.02)
+    assert measured.baseline == {"roc_auc": 0.8}
+
+
+def test_a_model_that_lost_its_skill_is_concept_drift(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    check = performance.measure(model, quiet_reference, labelled(skill=0.3)).check
+    assert check.outcome is Outcome.BAD
+    assert "against 0.800 on the holdout" in check.reason
+
+
+def test_a_loss_within_chance_is_no_drift(model: ModelSpec, quiet_reference: Reference) -> None:
+    few = labelled(skill=0.9, days=2, rows=110)
+    assert performance.measure(model, quiet_reference, few).check.outcome is Outcome.OK
+
+
+def test_quiet_weeks_are_seldom_called_drift(model: ModelSpec, quiet_reference: Reference) -> None:
+    weeks = [
+        performance.measure(model, quiet_reference, labelled(1.19, rows=60, seed=seed)).check
+        for seed in range(25)
+    ]
+    assert sum(check.outcome is Outcome.BAD for check in weeks) == 0
+
+
+def test_without_predictions_it_could_not_tell(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    nothing = Labelled(pd.DataFrame(columns=["day", "prediction", "label"]), 0, 0)
+    measured = performance.measure(model, quiet_reference, nothing)
+    assert measured.check.outcome is Outcome.UNKNOWN
+    assert measured.current == {}
+    assert measured.by_day == {}
+
+
+def test_labels_of_one_class_could_not_tell(model: ModelSpec, quiet_reference: Reference) -> None:
+    joined = labelled(1.0)
+    joined.rows["label"] = 1.0
+    assert performance.measure(model, quiet_reference, joined).check.outcome is Outcome.UNKNOWN
+
+
+def test_a_reference_without_a_promise_could_not_tell(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    silent = quiet_reference.model_copy(update={"holdout": {}})
+    check = performance.measure(model, silent, labelled(1.0)).check
+    assert (check.outcome, "no roc_auc" in check.reason) == (Outcome.UNKNOWN, True)
+
+
+def test_each_prediction_date_has_its_own_metric(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    by_day = performance.measure(model, quiet_reference, labelled(1.2, days=3)).by_day
+    assert list(by_day) == ["2013-03-01", "2013-03-02", "2013-03-03"]
+    assert all(rows == 400 and 0.7 < value < 0.9 for rows, value in by_day.values())
+
+
+def test_for_an_error_smaller_is_better(model: ModelSpec, quiet_reference: Reference) -> None:
+    gates = model.gates.model_copy(update={"primary": "brier"})
+    brier = model.model_copy(update={"gates": gates})
+    promised = quiet_reference.model_copy(update={"holdout": {"brier": 0.05}})
+    assert performance.measure(brier, promised, labelled(1.2)).check.outcome is Outcome.BAD
+    modest = quiet_reference.model_copy(update={"holdout": {"brier": 0.4}})
+    assert performance.measure(brier, modest, labelled(1.2)).check.outcome is Outcome.OK
