@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from include.cli.check import check_command
 from include.cli.commands import demo, loop, stack
 from include.errors import AirloopError, RequestError, SpecError
 
@@ -31,6 +32,7 @@ app.command("up", epilog="Example: airloop up")(stack.up_command)
 app.command("down", epilog="Example: airloop down")(stack.down_command)
 app.command("status", epilog="Example: airloop status --json")(stack.status_command)
 app.command("demo", epilog="Example: airloop demo")(demo.demo_command)
+app.command("check", epilog="Example: airloop check")(check_command)
 app.command(
     "trigger", epilog="Example: airloop trigger ingest_flights partition=2013-03-01 --wait"
 )(loop.trigger_command)

@@ -40,8 +40,9 @@ def check(catalog: Catalog) -> list[Problem]:
     found: list[Problem] = []
     for path in _files(folder / "datasets", found):
         document = _read(path, found)
+        # A dataset that cannot be read is there all the same: its models are not to blame.
+        datasets[path.stem] = document.data if document is not None else {}
         if document is not None:
-            datasets[path.stem] = document.data
             found += _dataset(document)
     for path in _files(folder / "models", found):
         document = _read(path, found)

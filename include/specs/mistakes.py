@@ -171,7 +171,7 @@ def _child(schema: dict[str, Any], part: str | int) -> dict[str, Any]:
         found = schema.get("items", {})
     else:
         # A mapping's values stand under the pattern of its keys, where these have one.
-        values = next(iter(schema.get("patternProperties", {}).values()), {})
+        values: Any = next(iter(schema.get("patternProperties", {}).values()), {})
         values = schema.get("additionalProperties", values)
         found = schema.get("properties", {}).get(part, values)
     return found if isinstance(found, dict) else {}

@@ -1,0 +1,250 @@
+"""`airloop check`: everything that is wrong is told, each with its place."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.settings import ROOT
+from include.specs.catalog import Catalog
+from include.specs.inspection import check
+
+DATASET = "datasets/flights.yaml"
+MODEL = "models/flight_delay.yaml"
+
+
+@pytest.fixture
+def config(tmp_path):
+    folder = tmp_path / "config"
+    shutil.copytree(ROOT / "config", folder)
+    return folder
+
+
+def change(config, file, old, new):
+    text = (config / file).read_text()
+    assert old in text, f"the test is out of date: {old!r}"
+    (config / file).write_text(text.replace(old, new, 1))
+
+
+def found(config):
+    return {problem.key: problem for problem in check(Catalog(config))}
+
+
+def test_the_checkouts_own_config_is_fine(config):
+    assert check(Catalog(config)) == []
+
+
+PLANTED = [
+    # file, what stands there, what is put there, the key, a word of the message, did you mean
+    (MODEL, "owner: data-science\n", "", "owner", "missing", None),
+    (MODEL, "owner:", "onwer:", "onwer", "unknown key", "owner"),
+    (MODEL, "window_days: 60", "window_day: 60", "training.window_day", "unknown", "window_days"),
+    (MODEL, "window_days: 60", "window_days: true", "training.window_days", "integer", None),
+    (MODEL, "window_days: 60", 'window_days: "60"', "training.window_days", "integer", None),
+    (MODEL, "holdout_days: 10", "holdout_days: 60", "training.holdout_days", "smaller", None),
+    (MODEL, "holdout_days: 10", "window_days: 10", "training.window_days", "stands twice", None),
+    (MODEL, "level: 1", "level: 3", "level", "not one of", None),
+    (MODEL, "level: 1", "level: true", "level", "0, 1 or 2", None),
+    (MODEL, "dataset: flights", "dataset: flighst", "dataset", "no such dataset", "flights"),
+    (MODEL, "[flight_date, carrier", "[flight_date, carier", "inputs[1]", "no such column", "carrier"),
+    (MODEL, "[flight_date, carrier", "[flight_date, dep_delay", "inputs[1]", "leakage", None),
+    (MODEL, "[flight_date, carrier", "[flight_date, arr_delay", "inputs[1]", "target", None),
+    (MODEL, "[flight_date, carrier", "[flight_date, origin", "inputs[2]", "twice", None),
+    (MODEL, "column: arr_delay", "column: arr_dealy", "target.column", "no such", "arr_delay"),
+    (MODEL, "slices: [carrier", "slices: [carierr", "gates.slices[0]", "no such", "carrier"),
+    (MODEL, "primary: roc_auc", "primary: roc_acu", "gates.primary", "not one of", "roc_auc"),
+    (MODEL, "primary: roc_auc", "primary: rmse", "gates.primary", "no metric of class", None),
+    (MODEL, "{roc_auc: {min: 0.6}", "{roc_acu: {min: 0.6}", "gates.absolute.roc_acu", "not one", "roc_auc"),
+    (MODEL, "{roc_auc: {min: 0.6}", "{roc_auc: {}", "gates.absolute.roc_auc", "min, max or both", None),
+    (MODEL, "{roc_auc: {min: 0.6}", "{roc_auc: {min: 1e999}", "gates.absolute.roc_auc.min", "finite", None),
+    (MODEL, "{event_time: flight_date}", "{event_time: carrier}", "serving.event_time", "tells no time", None),
+    (MODEL, "{event_time: flight_date}", "{event_time: time_hour}", "serving.event_time", "no such input", None),
+    (MODEL, "scoring: {when: null}", "scoring: {when: on}", "scoring.when", "must be dataset", None),
+    (MODEL, "scoring: {when: null}", "scoring: {when: 0 6 30 2 *}", "scoring.when", "never run", None),
+    (MODEL, "include.models.flight_delay", "include.models.flight_dealy", "module", "no such module", None),
+    (MODEL, "include.models.flight_delay", "include.models.flights", "module", "'features'", None),
+    (MODEL, "include.models.flight_delay", "../models/x", "module", "form", None),
+    (MODEL, "name: flight_delay", "name: other", "name", "differs", None),
+    (DATASET, "kind: python", "kind: pyton", "source.kind", "not one of", "python"),
+    (DATASET, "kind: python, ", "", "source.kind", "missing", None),
+    (DATASET, "flights:flights", "flights:flihgts", "source.function", "no function", "flights"),
+    (DATASET, "flights:flights", "flihgts:flights", "source.function", "no such module", None),
+    (DATASET, '"0 6 * * *"', '"0 25 * * *"', "schedule", "hour", None),
+    (DATASET, '"0 6 * * *"', '"@daily"', "schedule", "five fields", None),
+    (DATASET, "timezone: UTC", "timezone: Europa/Berlin", "timezone", "time zone", None),
+    (DATASET, "start: 2013-01-01", "start: 2013-02-29", "start", "no such day", None),
+    (DATASET, "start: 2013-01-01", "start: 20130101", "start", "YYYY-MM-DD", None),
+    (DATASET, "end: 2013-12-31", "end: 2012-12-31", "end", "before start", None),
+    (DATASET, "keys: [flight_id]", "keys: [fligth_id]", "keys[0]", "no such column", "flight_id"),
+    (DATASET, "partition_column: flight_date", "partition_column: origin", "partition_column", "type date", None),
+    (DATASET, "temp: {type: float", "temp: {type: flaot", "columns.temp.type", "not one of", "float"),
+    (DATASET, "temp: {type: float", "temp: {type: float, knwon: after", "columns.temp.knwon", "unknown", "known"),
+    (DATASET, "  temp: {", '  "temp\\n": {', "columns.temp\n", "form", None),
+    (DATASET, "to_be_unique", "to_be_uniqe", "expectations[2].expect", "no such expectation", "expect_column_values_to_be_unique"),
+    (DATASET, "{column: flight_id}", "{column: fligth_id}", "expectations[2].with.column", "no such column", "flight_id"),
+    (DATASET, "{column: flight_id}", "{colum: flight_id}", "expectations[2].with.colum", "no such argument", "column"),
+    (DATASET, "{column: flight_id}", "{}", "expectations[2].with.column", "needs this argument", None),
+    (DATASET, "expect_table_row_count_to_be_between", "expect_table_row_count_to_be_between, severity: quarantine", "expectations[0].severity", "needs a column", None),
+    (DATASET, "max_quarantine_fraction: 0.05", "max_quarantine_fraction: 1.5", "max_quarantine_fraction", "less than or equal to 1", None),
+    ("airloop.yaml", "environment: local", "environment: lcoal", "environment", "no such environment", "local"),
+    ("airloop.yaml", "environment: local", "ledger_url: foo", "ledger_url", "database URL", None),
+    ("airloop.yaml", "environment: local", "lake_ury: /x", "lake_ury", "unknown key", "lake_uri"),
+    ("airloop.yaml", "environment: local", "serving: {timeout_seconds: 0}", "serving.timeout_seconds", "greater", None),
+    ("pools.json", "airloop_heavy", "airloop_havy", "airloop_heavy", "missing", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new", "key", "said", "meant"), PLANTED)
+def test_a_planted_mistake_is_told_with_file_line_key_and_suggestion(
+    config, file, old, new, key, said, meant
+):
+    change(config, file, old, new)
+    problem = found(config)[key]
+    assert problem.severity == "error"
+    assert problem.file == str(config / file)
+    assert said in problem.sentence
+    assert (f"did you mean {meant!r}" in problem.sentence) == (meant is not None)
+    if "missing" not in problem.what:
+        lines = (config / file).read_text().splitlines()
+        leaf = re.split(r"[.\[\]]+", key.strip().rstrip("]"))
+        leaf = next(part for part in reversed(leaf) if part and not part.isdigit())
+        near = "\n".join(lines[problem.line - 1 : problem.line + 1])
+        assert leaf in near or str(problem.value) in near
+
+
+def test_all_mistakes_are_told_at_once(config):
+    for file, old, new, *_ in [PLANTED[1], PLANTED[8], PLANTED[29], PLANTED[37], PLANTED[44]]:
+        change(config, file, old, new)
+    assert len(found(config)) >= 5
+
+
+def test_a_line_is_the_line_of_the_key(config):
+    change(config, MODEL, "holdout_days: 10", "\n\n  holdout_days: 99")
+    lines = (config / MODEL).read_text().splitlines()
+    assert lines[found(config)["training.holdout_days"].line - 1].strip() == "holdout_days: 99"
+
+
+def test_level_two_is_announced_and_is_no_error(config):
+    change(config, MODEL, "level: 1", "level: 2")
+    (problem,) = check(Catalog(config))
+    assert problem.severity == "notice"
+    assert "not there yet" in problem.what
+
+
+def test_a_yml_file_and_a_file_with_a_wild_name_are_told(config):
+    (config / "models" / "other.yml").write_text("a: 1")
+    (config / "models" / "Other One.yaml").write_text("a: 1")
+    said = " ".join(str(problem) for problem in check(Catalog(config)))
+    assert ".yml is not read" in said
+    assert "no name of a spec" in said
+
+
+def test_a_dataset_that_cannot_be_read_is_not_held_against_its_models(config):
+    (config / DATASET).write_text("a: [")
+    (problem,) = check(Catalog(config))
+    assert problem.file == str(config / DATASET)
+
+
+def test_a_folder_that_is_not_there_is_one_clear_problem(tmp_path):
+    (problem,) = check(Catalog(tmp_path / "nowhere"))
+    assert "AIRLOOP_CONFIG" in problem.remedy
+
+
+def test_the_check_imports_no_user_code(config, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    marker = tmp_path / "ran"
+    package = tmp_path / "planted"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"open({str(marker)!r}, 'w')")
+    (package / "code.py").write_text(
+        f"open({str(marker)!r}, 'w')\ndef build(params): ...\ndef features(frame): ...\n"
+    )
+    change(config, MODEL, "include.models.flight_delay", "planted.code")
+    assert check(Catalog(config)) == []
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def features(frame):\n  return (", "not valid Python"),
+        ("def features(frame, more): ...\ndef build(params): ...", "takes 2 arguments"),
+        ("def features(): ...\ndef build(params): ...", "takes 0 arguments"),
+        ("async def features(frame): ...\ndef build(params): ...", "is async"),
+        ("def features(frame, *, k): ...\ndef build(params): ...", "keyword argument k"),
+        ("def features(frame): ...", "no function 'build'"),
+        ("def features(f): ...\ndef build(p): ...\ndef label(): ...", "'label' takes 0"),
+    ],
+)
+def test_a_models_code_that_cannot_be_called_is_told(config, tmp_path, monkeypatch, source, said):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "usermodel.py").write_text(source)
+    change(config, MODEL, "include.models.flight_delay", "usermodel")
+    assert said in found(config)["module"].sentence
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from json import loads as features, dumps as build",
+        "from json import *",
+        "if True:\n    def features(f, **k): ...\ntry:\n    build = dict\nexcept ImportError: ...",
+        "def features(f, deep=True): ...\nclass build: ...",
+    ],
+)
+def test_functions_that_come_from_elsewhere_are_taken(config, tmp_path, monkeypatch, source):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "usermodel.py").write_text(source)
+    change(config, MODEL, "include.models.flight_delay", "usermodel")
+    assert check(Catalog(config)) == []
+
+
+def run_check(config, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from include.cli.main import main; main()", "check", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        env={"AIRLOOP_CONFIG": str(config), "PATH": "/usr/bin:/bin", "COLUMNS": "80"},
+    )
+
+
+def test_the_command_says_fine_on_stdout_and_ends_with_0(config):
+    done = run_check(config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "2 specs are fine: 1 dataset, 1 model\n"
+
+
+def test_the_command_prints_errors_to_stderr_and_ends_with_2(config):
+    before = {path: path.read_bytes() for path in config.rglob("*") if path.is_file()}
+    change(config, MODEL, "owner:", "onwer:")
+    done = run_check(config)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "config/models/flight_delay.yaml:4  error  onwer" in done.stderr
+    assert "did you mean 'owner'?" in done.stderr
+    assert "2 errors in 1 file" in done.stderr
+    after = {path for path in config.rglob("*") if path.is_file()}
+    assert after == set(before)
+
+
+def test_the_command_can_print_json(config):
+    change(config, MODEL, "owner:", "onwer:")
+    done = run_check(config, "--json")
+    assert done.returncode == 2
+    assert {record["key"] for record in json.loads(done.stdout)} == {"owner", "onwer"}
+
+
+def test_a_spec_cannot_move_the_terminals_cursor(config):
+    change(config, MODEL, "owner: data-science", 'owner: "a\\e[2Jb"')
+    done = run_check(config)
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+
+
+def test_the_paths_are_where_they_are_said_to_be():
+    assert Path(ROOT / "config" / DATASET).exists()
