@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from include.ledger.commit import Stage
 from include.ledger.faults import VARIABLE
 
-PRELOAD = ["__main__", "sqlalchemy", "pandas", "pyarrow", "deltalake", "include.ledger.commit"]
+PRELOAD = ["__main__", "tests.faults.preload"]
 PATIENCE = 60
 #: Each point at which the kernel can be hit.
 POINTS = [f"{stage}:{moment}" for stage in Stage for moment in ("before", "after")]
@@ -156,7 +156,7 @@ class Reader:
 
 
 @contextmanager
-def watching(scenario: Scenario, pause: float = 0.002) -> Iterator[Reader]:
+def watching(scenario: Scenario, pause: float = 0.01) -> Iterator[Reader]:
     """A reader that polls while the block runs."""
     reader, stop = Reader(scenario), threading.Event()
 
@@ -205,15 +205,15 @@ def kill_at_random_then_retry(scenario: Scenario, seed: int, longest: float) -> 
 
 
 def overlap(
-    scenario: Scenario, point: str, sabotage: str = "", between: Callable[[], None] | None = None
+    scenario: Scenario, point: str, sabotage: str = "", meanwhile: Callable[[], None] | None = None
 ) -> tuple[Ended, Ended]:
     """Pause one attempt at a point, let another run to its end, wake the first; returns both ends."""
     first = start(scenario, f"{point}:pause", sabotage)
     try:
         first.wait_until_stopped()
+        if meanwhile:
+            meanwhile()
         second = run(scenario, sabotage=sabotage)
-        if between:
-            between()
     finally:
         first.signal(signal.SIGCONT)
     return first.wait(), second

@@ -1,0 +1,85 @@
+"""The ingest step under kill -9 and SIGSTOP, on a real lake with a reader beside it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import (
+    POINTS,
+    UNPUBLISHED,
+    Ended,
+    kill_at_random_then_retry,
+    kill_then_retry,
+    overlap,
+    run,
+)
+from tests.faults.ingesting import IngestScenario
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> IngestScenario:
+    return IngestScenario(tmp_path).prepare()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_an_ingest_killed_at_any_stage_converges(scenario: IngestScenario, point: str) -> None:
+    reader = kill_then_retry(scenario, point)
+    assert reader.torn == []
+    assert reader.seen in ([None, scenario.visible()], [scenario.visible()])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_ingest_killed_at_random_converges(scenario: IngestScenario, seed: int) -> None:
+    reader = kill_at_random_then_retry(scenario, seed, longest=0.6)
+    assert reader.torn == []
+    assert reader.seen[-1] == scenario.visible() is not None
+
+
+def test_without_one_commit_a_partition_a_reader_sees_half(scenario: IngestScenario) -> None:
+    """The control of the tests above."""
+    assert run(scenario, sabotage="two halves").code == -signal.SIGKILL
+    with pytest.raises(AssertionError, match="199 of 398 rows"):
+        scenario.visible()
+
+
+def test_without_asking_what_is_there_a_retry_commits_again(scenario: IngestScenario) -> None:
+    """The control of the tests above."""
+    assert run(scenario, "verify:before:kill", "not asking").code == -signal.SIGKILL
+    assert run(scenario, sabotage="not asking") == Ended(0)
+    assert scenario.commits() == 2
+
+
+@pytest.mark.parametrize("point", UNPUBLISHED)
+def test_of_two_overlapping_ingests_one_commits_and_the_other_is_superseded(
+    scenario: IngestScenario, point: str
+) -> None:
+    paused, other = overlap(scenario, point)
+    assert other == Ended(0)
+    assert paused.error.startswith("SupersededError: superseded by attempt 2")
+    assert scenario.commits() == 1
+
+
+@pytest.mark.parametrize("point", UNPUBLISHED[-2:])
+def test_a_stale_ingest_does_not_put_old_rows_over_new_ones(
+    scenario: IngestScenario, point: str
+) -> None:
+    """The first has read the file before it was corrected, and wakes when all is done."""
+    paused, _ = overlap(scenario, point, meanwhile=lambda: scenario.write_source(offset=5))
+    assert paused.error.startswith("SupersededError: superseded by attempt 2")
+    assert scenario.first_value() == 5
+
+
+def test_without_the_fence_it_does(scenario: IngestScenario) -> None:
+    """The control of the tests above."""
+    paused, _ = overlap(
+        scenario,
+        "publish:before",
+        "no fence",
+        meanwhile=lambda: scenario.write_source(offset=5),
+    )
+    assert paused == Ended(0)
+    assert scenario.first_value() == 0
+    assert scenario.commits() == 2
