@@ -81,6 +81,8 @@ class SettingsFields(Section):
     mlflow_uri: TrackingUri = "http://127.0.0.1:5000"
     airflow_url: ServerUrl = "http://127.0.0.1:8080"
     storage_options: dict[str, str] = Field(default={}, repr=False)
+    #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
+    alert_webhook: SecretStr | None = None
     serving: ServingSettings = ServingSettings()
 
 

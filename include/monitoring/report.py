@@ -119,11 +119,7 @@ def _samples(
 def _keep(settings: Settings, uri: str, text: str) -> str:
     """Write a file of the report; returns its link."""
     local = "://" not in uri
-    with fsspec.open(
-        uri,
-        "w",
-        encoding="utf-8",
-        **({"auto_mkdir": True} if local else settings.storage_options),
-    ) as file:
+    options = {"auto_mkdir": True} if local else settings.storage_options
+    with fsspec.open(uri, "w", encoding="utf-8", **options) as file:
         file.write(text)
     return Path(uri).absolute().as_uri() if local else uri
