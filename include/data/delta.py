@@ -70,11 +70,18 @@ def storage_errors(where: str) -> Iterator[None]:
 
     :raises StorageFullError: if there is no space left
     :raises UnreachableError: if the store does not answer, or refuses
+    :raises DataError: if a file is damaged
     """
     try:
         yield
     except AirloopError:
         raise
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"a file of the lake is damaged: {str(error).splitlines()[0]}",
+            where=where,
+            remedy="ingest its partition again",
+        ) from error
     except (OSError, DeltaError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         number = error.errno if isinstance(error, OSError) else None
@@ -173,15 +180,10 @@ def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
     """The digest of the rows that really lie in a staged file: computed from its bytes.
 
     :raises UnreachableError: if the file is not there
-    :raises DataError: if it is no Parquet file
+    :raises DataError: if it is damaged
     """
     with storage_errors(uri):
-        try:
-            content = pq.read_table(staged.path, filesystem=filesystem_of(table), partitioning=None)
-        except pa.ArrowInvalid as error:
-            raise DataError(
-                "the staged file is damaged", value=str(error), where=f"{uri}/{staged.path}"
-            ) from error
+        content = pq.read_table(staged.path, filesystem=filesystem_of(table), partitioning=None)
     return rows_digest(content)
 
 

@@ -109,11 +109,13 @@ class Lake:
         names = _checked(columns, dataset.schema.names, ref)
         with delta.storage_errors(ref.uri):
             waiting: list[pa.RecordBatch] = []
+            rows = 0
             for batch in dataset.to_batches(columns=names, batch_size=batch_rows):
-                waiting.append(batch)
-                if sum(part.num_rows for part in waiting) >= batch_rows:
+                if rows + batch.num_rows > batch_rows:
                     yield from _joined(waiting, column)
-                    waiting = []
+                    waiting, rows = [], 0
+                waiting.append(batch)
+                rows += batch.num_rows
             yield from _joined(waiting, column)
 
     def verify(self, ref: DatasetRef) -> None:

@@ -6,8 +6,8 @@ from include.contracts import DatasetRef, Fence
 from include.data.delta import Staged
 from include.data.digest import dataset_digest, rows_digest
 from include.data.lake import Lake
-from include.data.quality import Validated
 from include.data.quarantine import EMPTY, belonging_to, table_name
+from include.data.validated import Validated
 from include.errors import DataError
 from include.specs.dataset import DatasetSpec
 

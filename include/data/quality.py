@@ -7,7 +7,6 @@ What cannot be answered blocks too: an empty batch, a column without values, a c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from include.data.conform import conform
 from include.data.digest import AT
 from include.data.schema import to_pandas
 from include.data.suite import Evaluated, declared_and_implied, evaluate, needed_columns
+from include.data.validated import Validated
 from include.specs.dataset import DatasetSpec, Severity
 
 #: Added to quarantined rows, beside the time: the expectations that they fail.
@@ -27,20 +27,6 @@ REASONS = "_reasons"
 
 #: Keeps GX's result as a page and returns its link.
 KeepDocs = Callable[[Any], str]
-
-
-@dataclass(frozen=True)
-class Validated:
-    """A report with the rows it is about: none where the partition is refused."""
-
-    report: ValidationReport
-    good: pa.Table | None = None
-    quarantined: pa.Table | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the partition may go in."""
-        return self.report.outcome is Outcome.OK
 
 
 def validate(

@@ -19,8 +19,9 @@ from include.contracts import (
 from include.data.datadocs import write_page
 from include.data.lake import Lake
 from include.data.publication import PartitionPublication
-from include.data.quality import Validated, failures, validate
+from include.data.quality import failures, validate
 from include.data.sources import read_frame
+from include.data.validated import Validated
 from include.errors import DataError
 from include.ledger.commit import commit
 from include.specs.dataset import DatasetSpec
