@@ -170,6 +170,8 @@ def environment() -> dict[str, str]:
     """The child's environment: the caller's without Airflow's own, which hold its database URL and keys."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
     paths = [str(ROOT), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    # Boosting's threads otherwise spin at their barriers, which on busy cores costs many times the work.
+    kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return kept | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}
 
 

@@ -30,7 +30,7 @@ class Fitted:
     params: dict[str, Any]
     #: The features of the holdout rows.
     features: pd.DataFrame
-    truth: np.ndarray[Any, np.dtype[np.float64]]
+    truth: Scores
     scores: Scores
     metrics: dict[str, float]
     training_rows: int
