@@ -115,15 +115,7 @@ class Airflow:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """A task's result."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.get(path, deserialize=False)["value"]
-
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """What a task wrote, as one text."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        lines = self.get(path, full_content=True)["content"]
-        return "\n".join(
-            str(line.get("event", "")) if isinstance(line, dict) else str(line) for line in lines
-        )
+        return self.get(path, deserialize=True)["value"]
 
     def wait(
         self,
@@ -149,9 +141,13 @@ class Airflow:
         if not failed:
             return "no task failed"
         first = failed[0]
-        log = self.log(dag_id, run_id, first["task_id"], first["try_number"])
-        lines = [line for line in log.splitlines() if "Error" in line or "error" in line]
-        return f"{first['task_id']}: {lines[-1] if lines else 'see its log'}"
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{first['task_id']}/logs"
+        lines = self.get(f"{path}/{first['try_number']}", full_content=True)["content"]
+        # The newest exception of the log is the one that ended the task.
+        for line in reversed(lines):
+            if isinstance(line, dict) and line.get("error_detail"):
+                return f"{first['task_id']}: {line['error_detail'][0]['exc_value']}"
+        return f"{first['task_id']}: see its log"
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:

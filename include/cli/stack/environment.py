@@ -32,6 +32,8 @@ def stack_environment(layout: Layout, mlflow_uri: str) -> dict[str, str]:
         "AIRLOOP_CONFIG": str(config_folder()),
         "AIRFLOW_HOME": str(layout.airflow),
         "MLFLOW_TRACKING_URI": mlflow_uri,
+        # Nine processes for scheduled LLM judges, 6 s of one core each to start: nothing here uses them.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "BENTOML_HOME": str(layout.home / "bentoml"),
         "PYTHONPATH": str(checkout()),
         # Tracebacks of a daemon belong into its log at once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Protocol
 
 import yaml
 
+from include.cli.airflow import Airflow
 from include.cli.stack import airflow_config, ports
 from include.cli.stack.components import DEFAULT_PORTS, Addresses, Component, components
 from include.cli.stack.environment import (
@@ -28,7 +30,7 @@ from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.processes import ProcessRecord, read_records, start
 from include.cli.stack.secrets import Secrets, ensure_secrets
 from include.errors import PermanentError, TransientError, UnreachableError
-from include.settings import load_settings
+from include.settings import config_folder, load_settings
 from include.specs.files import read_yaml
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
@@ -79,7 +81,18 @@ def up(layout: Layout, progress: Progress) -> Started:
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
         _Start(layout, env, running, progress).run(parts, missing)
+        if "airflow-api" not in running:
+            import_pools(Airflow(addresses.url("airflow"), secrets["airflow_password"]))
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
+
+
+def import_pools(airflow: Airflow) -> None:
+    """Give Airflow the pools of config/pools.json: a task of a pool that is not there waits for ever."""
+    wanted = json.loads((config_folder() / "pools.json").read_text(encoding="utf-8"))
+    entities = [{"name": name, **pool} for name, pool in wanted.items()]
+    action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
+    with airflow:
+        airflow.call("PATCH", "/pools", json={"actions": [action]})
 
 
 class _Start:
