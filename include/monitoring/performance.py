@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 from include.contracts import Check, Outcome
 from include.data.labels import Labelled
 from include.evaluation.metrics import HIGHER_IS_BETTER, metric, resampled
+from include.monitoring.drift import psi
 from include.monitoring.reference import Reference
 from include.monitoring.sketch import Floats, count
 from include.specs import ModelSpec
@@ -41,7 +42,7 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     """
     name: str = model.gates.primary
     rows = labelled.rows
-    current = _prediction_figures(reference, rows)
+    current = _figures(reference, labelled)
     days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby("day")}
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
@@ -82,15 +83,20 @@ def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -
     return None
 
 
-def _prediction_figures(reference: Reference, rows: pd.DataFrame) -> dict[str, float]:
-    """How the answers themselves moved, for the record: figures, not a verdict."""
-    if not len(rows) or reference.scores is None:
+def _figures(reference: Reference, labelled: Labelled) -> dict[str, float]:
+    """What was joined, and how the answers themselves moved: for the record, not a verdict."""
+    if not labelled.predicted:
         return {}
-    from include.monitoring.drift import psi
-
-    counted = count(reference.scores.bins, rows["prediction"])
-    moved = psi(counted.bins, np.array(reference.scores.counts, dtype=np.int64))
-    return {"prediction_psi": float(moved), "rows": float(len(rows))}
+    figures = {
+        "predicted": float(labelled.predicted),
+        "labelled": float(len(labelled.rows)),
+        "unmatched": float(labelled.unmatched),
+    }
+    if reference.scores is not None and len(labelled.rows):
+        counted = count(reference.scores.bins, labelled.rows["prediction"])
+        usual = np.array(reference.scores.counts, dtype=np.int64)
+        figures["prediction_psi"] = float(psi(counted.bins, usual))
+    return figures
 
 
 def _noise(model: ModelSpec, rows: pd.DataFrame) -> float:

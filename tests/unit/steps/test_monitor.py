@@ -1,0 +1,324 @@
+"""The step through a real lake and a real ledger; only the artifact's download is replaced by a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+
+from include.contracts import Action, ArtifactRef, DriftKind, Outcome, Triage
+from include.data.digest import rows_digest
+from include.data.lake import Lake
+from include.data.schema import arrow_schema
+from include.errors import ArtifactError, RequestError, SupersededError
+from include.ledger import Ledger
+from include.monitoring import reference
+from include.settings import Settings
+from include.specs import Catalog
+from include.steps import monitor
+from include.steps.base import StepContext
+
+DATASET = {
+    "description": "a small world",
+    "owner": "tests",
+    "source": {"kind": "python", "function": "include.contracts:Contract"},
+    "partition_column": "day",
+    "start": "2013-01-01",
+    "keys": ["id"],
+    "columns": {
+        "id": {"type": "string", "nullable": False},
+        "day": {"type": "date", "nullable": False},
+        "carrier": {"type": "string"},
+        "temp": {"type": "float"},
+        "wind": {"type": "float"},
+        "y": {"type": "float", "known": "after"},
+    },
+    "expectations": [
+        {
+            "expect": "expect_table_row_count_to_be_between",
+            "with": {"min_value": 1, "max_value": 9999},
+        }
+    ],
+}
+MODEL = {
+    "description": "a guess",
+    "owner": "tests",
+    "dataset": "world",
+    "module": "include.contracts",
+    "task": "classification",
+    "target": {"column": "y", "delay_days": 1},
+    "inputs": ["day", "carrier", "temp", "wind"],
+    "gates": {"primary": "roc_auc", "absolute": {"roc_auc": {"min": 0.5}}},
+    "serving": {"event_time": "day"},
+    "monitoring": {"window_days": 3},
+}
+Make = Callable[..., pd.DataFrame]
+
+
+def rows_of(day: str, rows: int = 400, warmer: float = 0.0) -> pd.DataFrame:
+    random = np.random.default_rng(int(day.replace("-", "")))
+    temp = random.normal(40 + random.normal(0, 3), 5, rows)
+    return pd.DataFrame(
+        {
+            "id": [f"{day}-{index}" for index in range(rows)],
+            "day": pd.Timestamp(day).date(),
+            "carrier": random.choice(["AA", "B6", "UA"], rows),
+            "temp": temp + warmer,
+            "wind": random.normal(10, 2, rows),
+            "y": (random.normal(temp - temp.mean(), 5) > 0).astype(float),
+        }
+    )
+
+
+class World:
+    """A lake with a reference of 40 days, a champion, and nights to add."""
+
+    def __init__(self, home: Path, config: Path) -> None:
+        self.settings = Settings(lake_uri=str(home / "lake"), reports_uri=str(home / "reports"))
+        self.catalog = Catalog(config)
+        self.ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
+        self.lake = Lake(self.settings)
+        self.model, self.dataset = self.catalog.model("guess"), self.catalog.dataset("world")
+        self.artifact = home / "artifact"
+        self.artifact.mkdir()
+        self.context = StepContext(self.settings, self.catalog, self.ledger, home)
+
+    def ingest(self, day: str, frame: pd.DataFrame) -> None:
+        schema = arrow_schema(self.dataset)
+        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        fence = self.ledger.begin_attempt(f"ingest:world:{day}")
+        digest = rows_digest(table, without=["day"])
+        self.lake.replace_partition(
+            "world", day, table, partition_column="day", fence=fence, digest=digest
+        )
+
+    def train(self) -> None:
+        days = pd.date_range("2013-01-01", periods=40).strftime("%Y-%m-%d")
+        frames = [rows_of(day) for day in days]
+        for frame in frames[-3:]:
+            self.ingest(f"{frame['day'][0]}", frame)
+        frame = pd.concat(frames)
+        profile = reference.build(
+            self.model, self.dataset, frame, labels=frame["y"], holdout={"roc_auc": 0.78}
+        )
+        reference.write(profile, self.artifact)
+        self.ledger.record_deployment(
+            self.ledger.begin_attempt("promote:guess"),
+            model="guess",
+            version=1,
+            artifact=ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64),
+            kind="promote",
+            reason="first",
+        )
+
+    def predict(self, day: str, frame: pd.DataFrame, skill: float = 1.0, version: int = 1) -> None:
+        random = np.random.default_rng(0)
+        score = skill * (frame["temp"] - frame["temp"].mean()) / 5 + (1 - skill) * random.normal(
+            size=len(frame)
+        )
+        table = pa.table(
+            {
+                "id": frame["id"].tolist(),
+                "prediction_date": [day] * len(frame),
+                "prediction": (1 / (1 + np.exp(-score))).tolist(),
+                "predicted_at": [datetime(2013, 1, 1, tzinfo=UTC)] * len(frame),
+                "model_version": [version] * len(frame),
+            }
+        )
+        self.lake.append_once(
+            "predictions__guess",
+            table,
+            partition_by="prediction_date",
+            app_id=f"p:{day}:{version}",
+            sequence=1,
+        )
+
+    def nights(self, days: list[str], **how: Any) -> None:
+        for day in days:
+            self.ingest(day, rows_of(day, **how))
+
+    def monitor(self, partition: str) -> monitor.Result:
+        fence = self.ledger.begin_attempt(f"monitor:guess:{partition}")
+        request = monitor.Request(model="guess", partition=partition, fence=fence)
+        return monitor.run(request, self.context)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    for kind, name, spec in (("datasets", "world", DATASET), ("models", "guess", MODEL)):
+        folder = tmp_path / "config" / kind
+        folder.mkdir(parents=True)
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, **spec}))
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    made = World(tmp_path, tmp_path / "config")
+    monkeypatch.setattr(monitor, "fetch", lambda artifact, settings: made.artifact)
+    # Evidently costs seconds to import; its page has a test of its own.
+    monkeypatch.setattr(monitor.report, "render", lambda now, before, reference: "<html></html>")
+    made.train()
+    return made
+
+
+QUIET = ["2013-02-10", "2013-02-11", "2013-02-12"]
+
+
+def test_a_quiet_night_waits_and_records_why(world: World) -> None:
+    world.nights(QUIET)
+
+    result = world.monitor("2013-02-12")
+
+    assert result.report.triage is Triage.NOTHING
+    assert result.decision.action == Action.WAIT
+    assert result.trigger is None
+    assert result.created
+    assert "no predictions" in result.report.reason
+    recorded = world.ledger.decisions("guess", "retraining")
+    assert [one.id for one in recorded] == [result.decision.id]
+
+
+def test_a_shifted_night_retrains_once_however_often_it_is_replayed(world: World) -> None:
+    world.nights(QUIET, warmer=40.0)
+
+    first, *others = [world.monitor("2013-02-12") for _ in range(3)]
+
+    assert first.report.triage is Triage.DRIFT
+    assert first.report.kinds == (DriftKind.COVARIATE,)
+    assert first.decision.action == Action.RETRAIN
+    assert "temp" in first.decision.reason
+    assert first.created
+    assert first.trigger is not None
+    assert {(other.trigger, other.created) for other in others} == {(first.trigger, False)}
+    assert len(world.ledger.open_triggers("guess")) == 1
+
+
+def test_a_broken_night_alerts_and_trains_nothing(world: World) -> None:
+    world.nights(QUIET[:2])
+    world.ingest(QUIET[2], rows_of(QUIET[2]).assign(temp=np.nan, wind=np.nan))
+
+    result = world.monitor(QUIET[2])
+
+    assert result.report.triage is Triage.INCIDENT
+    assert result.report.reason.startswith("all values missing: temp, wind")
+    assert result.decision.action == Action.ALERT
+    assert result.trigger is None
+    unsure = {one.column for one in result.report.features if one.outcome is Outcome.UNKNOWN}
+    assert unsure >= {"temp", "wind"}
+
+
+def test_the_night_after_a_broken_one_is_judged_on_what_is_sound(world: World) -> None:
+    world.nights(["2013-02-10", "2013-02-12"])
+    world.ingest("2013-02-11", rows_of("2013-02-11").assign(temp=np.nan))
+    assert world.monitor("2013-02-12").report.triage is Triage.NOTHING
+
+
+def test_a_missing_partition_is_an_incident_and_not_a_crash(world: World) -> None:
+    result = world.monitor("2013-09-09")
+    assert result.report.triage is Triage.INCIDENT
+    assert result.report.reason.startswith("the partition 2013-09-09 is missing")
+    assert result.report.report_uri is None
+
+
+def test_late_labels_are_joined_and_the_metric_of_each_date_is_recorded(world: World) -> None:
+    world.nights(QUIET)
+    for day in QUIET:
+        world.predict(day, rows_of(day))
+
+    result = world.monitor("2013-02-12")
+
+    # The labels of the night itself are complete a day later.
+    assert result.report.performance["labelled"] == 800
+    assert result.report.performance["unmatched"] == 0
+    assert 0.7 < result.report.performance["roc_auc"] < 0.9
+    assert result.report.triage is Triage.NOTHING
+    days = {one.figures["partition"] for one in world.ledger.decisions("guess", "performance")}
+    assert days == {"2013-02-10", "2013-02-11"}
+
+
+def test_a_date_is_measured_again_when_more_labels_arrive(world: World) -> None:
+    world.nights(QUIET)
+    late = rows_of("2013-02-11")
+    world.predict("2013-02-11", late)
+    world.ingest("2013-02-11", late.assign(y=late["y"].where(late.index < 250)))
+    world.monitor("2013-02-12")
+    world.ingest("2013-02-11", late)
+    world.monitor("2013-02-12")
+    rows = [one.figures["rows"] for one in world.ledger.decisions("guess", "performance")]
+    assert rows == [400, 250]
+
+
+def test_a_model_that_lost_its_skill_is_concept_drift(world: World) -> None:
+    nights = [f"2013-02-{day}" for day in range(10, 15)]
+    world.nights(nights)
+    for day in nights:
+        world.predict(day, rows_of(day), skill=0.0)
+    result = world.monitor("2013-02-14")
+    assert DriftKind.CONCEPT in result.report.kinds
+    assert result.trigger is not None
+    assert result.trigger.cause == "performance"
+
+
+def test_predictions_of_another_version_say_nothing_of_the_champion(world: World) -> None:
+    world.nights(QUIET)
+    for day in QUIET:
+        world.predict(day, rows_of(day), skill=0.0, version=7)
+    assert world.monitor("2013-02-12").report.triage is Triage.NOTHING
+
+
+def test_the_report_is_kept_and_linked(world: World, tmp_path: Path) -> None:
+    world.nights(QUIET)
+    result = world.monitor("2013-02-12")
+    folder = tmp_path / "reports" / "guess" / "2013-02-12"
+    assert result.report.report_uri == (folder / "drift.html").as_uri()
+    assert "2013-02-12" in (folder / "drift.json").read_text()
+
+
+def test_a_report_that_cannot_be_made_costs_no_verdict(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("inside the library")
+
+    monkeypatch.setattr(monitor.report, "render", broken)
+    world.nights(QUIET, warmer=40.0)
+    result = world.monitor("2013-02-12")
+    assert result.decision.action == Action.RETRAIN
+    assert result.report.report_uri is None
+    assert "could not be made: ZeroDivisionError: inside the library" in result.report.reason
+
+
+def test_a_superseded_attempt_decides_nothing(world: World) -> None:
+    world.nights(QUIET, warmer=40.0)
+    stale = world.ledger.begin_attempt("monitor:guess:2013-02-12")
+    world.ledger.begin_attempt("monitor:guess:2013-02-12")
+    request = monitor.Request(model="guess", partition="2013-02-12", fence=stale)
+    with pytest.raises(SupersededError):
+        monitor.run(request, world.context)
+    assert world.ledger.decisions("guess") == []
+    assert world.ledger.open_triggers("guess") == []
+
+
+def test_the_reference_is_the_champions_and_never_takes_in_a_night(world: World) -> None:
+    before = (world.artifact / reference.FILE).read_bytes()
+    world.nights(QUIET, warmer=40.0)
+    world.monitor("2013-02-12")
+    assert (world.artifact / reference.FILE).read_bytes() == before
+
+
+def test_without_a_champion_the_remedy_is_said(world: World, tmp_path: Path) -> None:
+    world.context = StepContext(
+        world.settings, world.catalog, Ledger(f"sqlite:///{tmp_path / 'other.db'}"), tmp_path
+    )
+    with pytest.raises(RequestError, match=r"no champion.*run train_guess"):
+        world.monitor("2013-02-12")
+
+
+def test_a_champion_without_a_reference_is_refused(world: World) -> None:
+    (world.artifact / reference.FILE).unlink()
+    with pytest.raises(ArtifactError, match="train the model again"):
+        world.monitor("2013-02-12")
