@@ -59,11 +59,12 @@ class Catalog:
         spec, found = parse(document, model)
         if spec is None:
             first, others = found[0], len(found) - 1
+            more = "airloop check shows all of them" if others else ""
             raise SpecError(
                 first.what + (f" (the first of {others + 1} mistakes)" if others else ""),
                 value=first.value,
                 where=document.where(first),
-                remedy=first.remedy or ("airloop check shows all of them" if others else ""),
+                remedy="; ".join(part for part in (first.remedy, more) if part),
                 valid=first.valid,
             )
         return spec
