@@ -67,7 +67,7 @@ def fit(
         ) from error
     held = transform(model, dataset, split.holdout.frame)
     scores = estimator_scorer(estimator, model.task)(held)
-    known = split.holdout.truth.to_numpy(dtype=np.float64)
+    known = np.asarray(split.holdout.truth, dtype=np.float64)
     seconds = time.perf_counter() - start
     log.info("fitted on %d rows in %.1f s, %d held out", len(rows), seconds, len(held))
     return Fitted(
