@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from include.data.schema import ARROW_TYPES
 from include.specs.dataset import ColumnType, DatasetSpec
 
-_OFFSET: Final = re.compile(r"(Z|z|[+-]\d\d:?\d\d)\s*\Z")
+_OFFSET: Final = re.compile(r"(?:Z|z|[+-]\d\d:?\d\d)\s*\Z")
 _ARROW_FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 

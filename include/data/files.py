@@ -51,6 +51,9 @@ def _located(path: str) -> str:
 def _read_csv(file: IO[bytes], url: str, options: dict[str, Any]) -> Iterator[pd.DataFrame]:
     checked = io.BufferedReader(_CheckedBytes(file, url, options.get("max_bytes", MAX_BYTES)))
     header = _header(checked, url, options)
+    if not checked.peek(1):
+        yield pd.DataFrame(columns=header, dtype=object)
+        return
     reader = pv.open_csv(
         pa.PythonFile(checked, mode="r"),
         read_options=pv.ReadOptions(use_threads=False, column_names=header),

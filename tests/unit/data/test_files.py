@@ -1,0 +1,262 @@
+"""Files that are not what they should be: one clear error each, and nothing changed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.contracts import Fence
+from include.data.quality import failures, validate
+from include.data.sources import read_frame
+from include.errors import DataError, SpecError
+from include.ledger import open_ledger
+from include.settings import Settings
+from include.specs.catalog import Catalog
+from include.specs.dataset import DatasetSpec
+from include.steps import ingest
+from include.steps.base import StepContext
+from tests.unit.data.specimens import DAY, frame, spec
+
+HEADER = "id,day,at,pieces,price,paid,shop,note"
+ROW = f"o1,{DAY},{DAY}T10:00:00Z,1,1.5,true,north,a"
+GOOD = f"{HEADER}\n{ROW}\n".encode()
+
+
+def of_files(folder: Path, name: str = "{partition}.csv", **options: Any) -> DatasetSpec:
+    format_ = "parquet" if name.endswith("parquet") else "csv"
+    path = str(folder / name)
+    return spec(source={"kind": "file", "path": path, "format": format_, "options": options})
+
+
+def parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def whole() -> bytes:
+    return parquet(pa.Table.from_pandas(frame(), preserve_index=False))
+
+
+#: What is wrong → the file's name, its bytes, and what the one message must say.
+CORPUS: dict[str, tuple[str, bytes, str]] = {
+    "no bytes": (f"{DAY}.csv", b"", "the partition is empty"),
+    "blank line": (f"{DAY}.csv", b"\n\n", "the partition is empty"),
+    "header only": (f"{DAY}.csv", f"{HEADER}\n".encode(), "the batch is empty"),
+    "truncated gzip": (f"{DAY}.csv.gz", gzip.compress(GOOD * 50)[:-20], "truncated or damaged"),
+    "gzip cut in its header": (f"{DAY}.csv.gz", gzip.compress(GOOD)[:5], "truncated or damaged"),
+    "gzip that is none": (f"{DAY}.csv.gz", GOOD, "truncated or damaged"),
+    "gzip with a wrong checksum": (
+        f"{DAY}.csv.gz",
+        gzip.compress(GOOD)[:-8] + b"\0" * 8,
+        "truncated or damaged",
+    ),
+    "one field too many": (f"{DAY}.csv", GOOD + f"{ROW},x\n".encode(), "Expected 8 columns, got 9"),
+    "one field too few": (f"{DAY}.csv", GOOD + b"o2,2013-01-05\n", "Expected 8 columns, got 2"),
+    "duplicate header": (
+        f"{DAY}.csv",
+        GOOD.replace(b"shop,note", b"note,note"),
+        "names 1 columns twice; got ['note']",
+    ),
+    "byte order mark": (f"{DAY}.csv", b"\xef\xbb\xbf" + GOOD, "byte order mark"),
+    "UTF-16": (f"{DAY}.csv", GOOD.decode().encode("utf-16"), "byte order mark"),
+    "NUL": (f"{DAY}.csv", GOOD.replace(b"north", b"no\0th"), "NUL byte"),
+    "not UTF-8": (f"{DAY}.csv", GOOD.replace(b"north", b"n\xfcrth"), "UTF8"),
+    "binary": (f"{DAY}.csv", bytes(range(1, 256)) * 50, ""),
+    "1e400": (f"{DAY}.csv", GOOD.replace(b"1.5", b"1e400"), "'1e400' in row 0 is no float"),
+    "infinite": (f"{DAY}.csv", GOOD.replace(b"1.5", b"inf"), "values of price are infinite"),
+    "text for a number": (f"{DAY}.csv", GOOD.replace(b"1.5", b"abc"), "'abc' in row 0 is no float"),
+    "fraction for an integer": (
+        f"{DAY}.csv",
+        GOOD.replace(b"Z,1,", b"Z,1.5,"),
+        "'1.5' in row 0 is no integer",
+    ),
+    "an integer too large": (
+        f"{DAY}.csv",
+        GOOD.replace(b"Z,1,", b"Z,9223372036854775808,"),
+        "is no integer",
+    ),
+    "no such day": (
+        f"{DAY}.csv",
+        GOOD.replace(b"o1,2013-01-05", b"o1,2013-02-30"),
+        "'2013-02-30' in row 0 is no date",
+    ),
+    "no such moment": (f"{DAY}.csv", GOOD.replace(b"T10:", b"T25:"), "is no timestamp"),
+    "mixed timezones": (
+        f"{DAY}.csv",
+        GOOD + ROW.replace("o1", "o2").replace("Z", "").encode(),
+        "a mixture",
+    ),
+    "no truth value": (f"{DAY}.csv", GOOD.replace(b"true", b"maybe"), "is no boolean"),
+    "missing column": (
+        f"{DAY}.csv",
+        GOOD.replace(b",price", b"").replace(b",1.5", b""),
+        f"column price missing in partition {DAY}",
+    ),
+    "unclosed quote": (f"{DAY}.csv", GOOD + b'o2,"2013-01-05,never closed\n', ""),
+    "larger than allowed": (f"{DAY}.csv", GOOD + b"x" * 5000, "larger than 4096 bytes"),
+    "bomb": (f"{DAY}.csv.gz", gzip.compress(b"a" * 50_000_000), "larger than 4096 bytes"),
+    "parquet that is none": (f"{DAY}.parquet", GOOD, "Parquet magic bytes not found"),
+    "no bytes of parquet": (f"{DAY}.parquet", b"", ""),
+    "truncated parquet": (f"{DAY}.parquet", whole()[:-100], ""),
+    "parquet without rows": (
+        f"{DAY}.parquet",
+        parquet(pa.Table.from_pandas(frame(), preserve_index=False).slice(0, 0)),
+        "the batch is empty",
+    ),
+    "parquet with a name twice": (
+        f"{DAY}.parquet",
+        parquet(pa.table([pa.array([1]), pa.array([2])], names=["id", "id"])),
+        "names 1 columns twice",
+    ),
+    "parquet of lists": (
+        f"{DAY}.parquet",
+        parquet(
+            pa.Table.from_pandas(frame(1), preserve_index=False).set_column(
+                4, "price", pa.array([[1.0]])
+            )
+        ),
+        "is no float",
+    ),
+    "nothing there": ("another-day.csv", GOOD, "the partition does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", CORPUS)
+def test_a_malformed_file_gives_one_clear_error_and_changes_nothing(
+    case: str, tmp_path: Path
+) -> None:
+    name, content, message = CORPUS[case]
+    upstream = tmp_path / "upstream"
+    upstream.mkdir()
+    (upstream / name).write_bytes(content)
+    context = _context(tmp_path, name)
+    fence = context.ledger.begin_attempt(f"ingest:orders:{DAY}")
+    with pytest.raises(DataError) as error:
+        ingest.run(ingest.Request(fence=fence, dataset="orders", partition=DAY), context)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "lake").exists()
+    [decision] = context.ledger.decisions(subject="validation")
+    assert decision.action == "refuse"
+
+
+def test_the_untouched_file_is_ingested(tmp_path: Path) -> None:
+    """The control of the test above: the same way in, and nothing wrong."""
+    (tmp_path / "upstream").mkdir()
+    (tmp_path / "upstream" / f"{DAY}.csv").write_bytes(GOOD)
+    result = ingest.run(
+        ingest.Request(fence=Fence(key="k", token=1), dataset="orders", partition=DAY),
+        _fenced(_context(tmp_path, f"{DAY}.csv")),
+    )
+    assert result.dataset.rows == 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_mutated_file_is_read_or_refused_but_never_crashes(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    is_csv = seed % 2 == 0
+    content = bytearray(GOOD if is_csv else whole())
+    for _ in range(chance.randint(1, 8)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    name = f"{DAY}.csv" if is_csv else f"{DAY}.parquet"
+    (tmp_path / name).write_bytes(bytes(content[: chance.randint(1, len(content))]))
+    its_spec = of_files(tmp_path, "{partition}." + name.rpartition(".")[2])
+    with suppress(DataError):
+        found = validate(its_spec, DAY, read_frame(its_spec, DAY))
+        assert found.ok or failures(found.report)
+
+
+def test_a_cell_of_a_million_characters_is_only_long(tmp_path: Path) -> None:
+    (tmp_path / f"{DAY}.csv").write_bytes(GOOD.replace(b"north", b"n" * 1_000_000))
+    read = read_frame(of_files(tmp_path), DAY)
+    assert len(read["shop"][0]) == 1_000_000
+
+
+def test_csv_keeps_what_stands_there(tmp_path: Path) -> None:
+    rows = f'"NA",{DAY},{DAY}T10:00:00Z,007, 1.5 ,true,NA,"a, ""b"""\n'
+    (tmp_path / f"{DAY}.csv").write_text(f"{HEADER}\n{rows}")
+    read = read_frame(of_files(tmp_path), DAY)
+    assert read.loc[0, "id"] == "NA"
+    assert read.loc[0, "shop"] is None
+    assert read.loc[0, "note"] == 'a, "b"'
+    assert read.loc[0, "pieces"] == "007"
+
+
+def test_options_reach_the_reader(tmp_path: Path) -> None:
+    text = GOOD.decode().replace(",", ";").replace("north", "?")
+    (tmp_path / f"{DAY}.csv").write_text(text)
+    read = read_frame(of_files(tmp_path, delimiter=";", null_values=["?"]), DAY)
+    assert read.loc[0, "shop"] is None
+    assert read.loc[0, "id"] == "o1"
+
+
+def test_an_unknown_option_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="did you mean 'delimiter'"):
+        read_frame(of_files(tmp_path, delimeter=";"), DAY)
+
+
+def test_gzip_and_fsspec_urls_are_read(tmp_path: Path) -> None:
+    (tmp_path / f"{DAY}.csv.gz").write_bytes(gzip.compress(GOOD))
+    url = f"file://{tmp_path}/{{partition}}.csv.gz"
+    from_url = spec(source={"kind": "file", "path": url, "format": "csv"})
+    assert list(read_frame(from_url, DAY)["id"]) == ["o1"]
+
+
+def test_an_unknown_scheme_is_named() -> None:
+    wrong = spec(source={"kind": "file", "path": "nowhere://x/{partition}.csv", "format": "csv"})
+    with pytest.raises(SpecError, match="scheme is not known"):
+        read_frame(wrong, DAY)
+
+
+def test_parquet_becomes_the_same_frame(tmp_path: Path) -> None:
+    (tmp_path / f"{DAY}.parquet").write_bytes(whole())
+    its_spec = of_files(tmp_path, "{partition}.parquet")
+    read = read_frame(its_spec, DAY)
+    assert validate(its_spec, DAY, read).ok
+    pd.testing.assert_series_equal(read["price"], frame()["price"])
+
+
+@pytest.mark.parametrize("key", ["../2013-01-05", "2013-01-05\n", "", "2013-1-5"])
+def test_a_key_that_is_none_opens_nothing(key: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a partition key"):
+        read_frame(of_files(tmp_path), key)
+
+
+def _context(folder: Path, name: str) -> StepContext:
+    settings = Settings(
+        lake_uri=str(folder / "lake"),
+        reports_uri=str(folder / "reports"),
+        ledger_url=f"sqlite:///{folder / 'ledger.db'}",
+    )
+    suffix = name.partition(".")[2]
+    its_spec = of_files(
+        folder / "upstream",
+        "{partition}." + suffix,
+        **({} if suffix == "parquet" else {"max_bytes": 4096}),
+    )
+    return StepContext(settings, _Catalog(its_spec), open_ledger(settings), folder)
+
+
+def _fenced(context: StepContext) -> StepContext:
+    context.ledger.begin_attempt("k")
+    return context
+
+
+class _Catalog(Catalog):
+    """A catalog of one dataset."""
+
+    def __init__(self, only: DatasetSpec) -> None:
+        self._only = only
+
+    def dataset(self, name: str) -> DatasetSpec:
+        return self._only

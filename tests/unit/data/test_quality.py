@@ -1,0 +1,260 @@
+"""Validation is never vacuous: what cannot be answered blocks, each with a reason of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.contracts import Outcome
+from include.data import quality, structure, suite
+from include.data.datadocs import write_page
+from include.data.quality import failures, validate
+from include.data.schema import to_pandas
+from include.data.validated import Validated
+from include.errors import SpecError
+from include.settings import Settings
+from include.specs.dataset import DatasetSpec, Expectation
+from tests.unit.data.specimens import DAY, frame, spec
+
+Spoil = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def _one(column: str, value: object) -> Spoil:
+    def spoil(good: pd.DataFrame) -> pd.DataFrame:
+        values = good[column].astype(object).tolist()
+        values[3] = value
+        return good.assign(**{column: values})
+
+    return spoil
+
+
+def _all(column: str, value: object) -> Spoil:
+    return lambda good: good.assign(**{column: [value] * len(good)})
+
+
+def _raising() -> DatasetSpec:
+    """Between dates, of text: GX's metric itself raises."""
+    return spec(
+        expectations=[
+            {
+                "expect": "expect_column_values_to_be_between",
+                "with": {"column": "shop", "min_value": 1, "max_value": 2},
+            }
+        ]
+    )
+
+
+def _vacuous() -> DatasetSpec:
+    return spec().model_copy(update={"expectations": ()})
+
+
+SPOILED: dict[str, tuple[Spoil, str, DatasetSpec]] = {
+    "empty batch": (lambda good: good.iloc[:0], "the batch is empty: no rows", spec()),
+    "no frame at all": (lambda _: pd.DataFrame(), "the batch is empty: no rows", spec()),
+    "all-missing text": (_all("shop", None), "all 20 values of shop are missing", spec()),
+    "all-missing number": (_all("price", np.nan), "all 20 values of price are missing", spec()),
+    "infinite": (_one("price", np.inf), "1 values of price are infinite", spec()),
+    "minus infinite": (_one("price", -np.inf), "1 values of price are infinite", spec()),
+    "text among numbers": (_one("price", "dear"), "'dear' in row 3 is no float", spec()),
+    "numbers for text": (_all("shop", 7), "7 in row 0 is no string", spec()),
+    "missing column": (
+        lambda good: good.drop(columns="price"),
+        f"column price missing in partition {DAY}",
+        spec(),
+    ),
+    "empty suite": (lambda good: good, "the suite is empty", _vacuous()),
+    "check raised": (lambda good: good, "the check raised: ", _raising()),
+    "another day's rows": (
+        _one("day", pd.Timestamp("2013-01-06")),
+        f"1 rows have another day than {DAY}",
+        spec(),
+    ),
+}
+
+#: The same seen by Great Expectations alone, with the declared suite: passed, each of them.
+PASSED_BY_GX = (
+    "empty batch",
+    "all-missing number",
+    "infinite",
+    "empty suite",
+    "another day's rows",
+)
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_what_cannot_be_trusted_blocks_with_its_own_reason(case: str) -> None:
+    spoil, reason, its_spec = SPOILED[case]
+    found = validate(its_spec, DAY, spoil(frame()))
+    assert found.report.outcome in (Outcome.BAD, Outcome.UNKNOWN)
+    assert reason in "; ".join(check.reason for check in failures(found.report))
+    assert found.good is found.quarantined is None
+
+
+def test_every_reason_is_distinct() -> None:
+    reasons = [reason for case, (_, reason, _) in SPOILED.items() if case != "no frame at all"]
+    different = {reason for reason in reasons if "infinite" not in reason}
+    assert len(different) == len(reasons) - 2
+
+
+@pytest.mark.parametrize("case", PASSED_BY_GX)
+def test_great_expectations_alone_passes_it(case: str) -> None:
+    """The control: the protection is the wrapper, not the library."""
+    spoil, _, its_spec = SPOILED[case]
+    expectations = [
+        suite.build(one, index, "test") for index, one in enumerate(its_spec.expectations)
+    ]
+    if case == "empty batch":  # the row count is the one expectation that would notice
+        expectations = expectations[1:]
+    batch = suite._batch_definition().get_batch(batch_parameters={"dataframe": spoil(frame())})
+    result = batch.validate(gx.ExpectationSuite(name="bare", expectations=expectations))
+    assert result.success
+
+
+@pytest.mark.parametrize("case", ["all-missing number", "infinite", "another day's rows"])
+def test_without_the_questions_gx_does_not_ask_it_passes(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control inside the wrapper: without the content checks the partition goes in."""
+    monkeypatch.setattr(structure, "content_checks", lambda *_: [])
+    spoil, _, its_spec = SPOILED[case]
+    assert validate(its_spec, DAY, spoil(frame())).ok
+
+
+def test_good_rows_pass() -> None:
+    found = validate(spec(), DAY, frame())
+    assert found.ok
+    assert failures(found.report) == []
+    assert found.good is not None
+    assert found.good.num_rows == 20
+    assert found.quarantined is not None
+    assert found.quarantined.num_rows == 0
+
+
+def test_impossible_rows_go_to_quarantine_with_their_reasons() -> None:
+    spoiled = frame()
+    spoiled.loc[[4, 9], "price"] = -1.0
+    found = validate(spec(), DAY, spoiled)
+    assert found.ok
+    assert found.report.quarantined == 2
+    good, quarantined = _frames(found)
+    assert list(quarantined["id"]) == ["o4", "o9"]
+    assert set(quarantined["_reasons"]) == {"expect_column_values_to_be_between(price)"}
+    assert quarantined["_at"].notna().all()
+    assert not set(good["id"]) & {"o4", "o9"}
+    assert len(good) == 18
+
+
+def test_too_many_quarantined_rows_refuse_the_partition() -> None:
+    spoiled = frame()
+    spoiled.loc[:4, "price"] = -1.0
+    found = validate(spec(), DAY, spoiled)
+    [failed] = failures(found.report)
+    assert failed.reason == "5 of 20 rows quarantined (25.00%, allowed 20.00%)"
+    assert found.good is None
+
+
+def test_a_quarantine_that_takes_every_row_refuses_whatever_is_allowed() -> None:
+    found = validate(spec(max_quarantine_fraction=1), DAY, frame().assign(price=-1.0))
+    assert not found.ok
+
+
+def test_a_warning_is_reported_and_lets_the_partition_in() -> None:
+    found = validate(spec(), DAY, frame().assign(note="zzz"))
+    assert found.ok
+    [warned] = [check for check in found.report.checks if not check.ok]
+    assert warned.figures["severity"] == "warn"
+    assert warned.reason.startswith("20 of 20 values fail, such as 'zzz'")
+
+
+def test_a_column_nobody_depends_on_may_be_wholly_missing() -> None:
+    """Weather that did not come must not stop the flights."""
+    found = validate(spec(), DAY, frame().assign(note=None))
+    assert found.ok
+    assert "all 20 values of note are missing" in {check.reason for check in found.report.checks}
+
+
+def test_what_the_columns_promise_need_not_be_declared_again() -> None:
+    twice = validate(spec(), DAY, frame().assign(id="same"))
+    assert {check.name for check in failures(twice.report)} == {
+        "expect_column_values_to_be_unique(id)"
+    }
+    missing = validate(spec(), DAY, _one("id", None)(frame()))
+    assert {check.name for check in failures(missing.report)} == {
+        "expect_column_values_to_not_be_null(id)"
+    }
+
+
+def test_several_keys_are_unique_together() -> None:
+    both = spec(keys=["id", "shop"])
+    assert validate(both, DAY, frame()).ok
+    twice = validate(both, DAY, frame().assign(id="same"))
+    assert {check.name for check in failures(twice.report)} == {
+        "expect_compound_columns_to_be_unique(id, shop)"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        ("expect_column_values_to_be_betwen", {"column": "price"}, "did you mean"),
+        ("expect_column_values_to_be_between", {"column": "price", "min": 1}, "does not take"),
+    ],
+)
+def test_an_expectation_gx_does_not_know_is_named(
+    kind: str, arguments: dict[str, Any], message: str
+) -> None:
+    expectation = Expectation.model_construct(expect=kind, arguments=arguments)
+    with pytest.raises(SpecError, match=message):
+        suite.build(expectation, 0, "test")
+
+
+def test_a_result_that_is_missing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated = suite._evaluated(spec().expectations[0], None)
+    assert evaluated.outcome is Outcome.UNKNOWN
+    monkeypatch.setattr(quality, "evaluate", lambda *_: ([evaluated], None))
+    assert not validate(spec(), DAY, frame()).ok
+
+
+def test_data_docs_are_kept_for_each_attempt(tmp_path: Path) -> None:
+    settings = Settings(reports_uri=str(tmp_path))
+    for attempt in (1, 2):
+        found = validate(
+            spec(),
+            DAY,
+            frame(),
+            lambda result, n=attempt: write_page(settings, "orders", DAY, n, result),
+        )
+        assert (
+            found.report.docs_uri
+            == f"file://{tmp_path}/data_docs/orders/{DAY}/attempt-{attempt}.html"
+        )
+        page = Path(found.report.docs_uri.removeprefix("file://")).read_text(encoding="utf-8")
+        assert "values must be greater than or equal to" in page
+
+
+def test_only_the_columns_a_suite_looks_at_are_given_to_gx() -> None:
+    expectations = suite.declared_and_implied(spec())
+    have = list(spec().columns)
+    assert suite.needed_columns(expectations, have) == ["id", "day", "price", "shop", "note"]
+    shape = spec(
+        expectations=[{"expect": "expect_table_column_count_to_equal", "with": {"value": 8}}]
+    )
+    assert suite.needed_columns(suite.declared_and_implied(shape), have) == have
+
+
+def test_gx_reports_to_nobody() -> None:
+    import os
+
+    assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+
+
+def _frames(found: Validated) -> tuple[pd.DataFrame, pd.DataFrame]:
+    assert found.good is not None
+    assert found.quarantined is not None
+    return to_pandas(found.good), to_pandas(found.quarantined)
