@@ -79,10 +79,18 @@ def _ranked(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> tuple[F
 
 def _roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     """The chance that a positive outranks a negative, ties counting half (Mann and Whitney, 1947)."""
-    positive, negative = _ranked(truth, scores, weights)
-    below = np.cumsum(negative, axis=1) - negative / 2
-    pairs: Floats = positive.sum(axis=1) * negative.sum(axis=1)
-    return np.asarray((positive * below).sum(axis=1) / pairs)
+    is_positive = truth == 1
+    negatives = np.flatnonzero(~is_positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    drawn = weights[:, negatives]
+    below = np.zeros((len(weights), len(negatives) + 1))
+    np.cumsum(drawn, axis=1, out=below[:, 1:])
+    ranked, asked = scores[negatives], scores[is_positive]
+    outranked = np.take(below, np.searchsorted(ranked, asked, side="left"), axis=1)
+    outranked += np.take(below, np.searchsorted(ranked, asked, side="right"), axis=1)
+    positive = weights[:, is_positive]
+    pairs = positive.sum(axis=1) * below[:, -1]
+    return np.asarray(np.einsum("ij,ij->i", positive, outranked) / 2 / pairs)
 
 
 def _average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
