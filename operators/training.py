@@ -93,7 +93,7 @@ class TrainModelOperator(StepOperator):
             "model": self.model,
             "trigger_id": self.trigger_id,
             "until": self.until,
-            "params": self.parameters,
+            "params": dict(self.parameters or {}),
         }
         try:
             result = self.run_step(context, "train", key, request)
