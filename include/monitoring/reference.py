@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from include.contracts import Contract, Name
 from include.errors import ArtifactError, DataError
-from include.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, count_by, cut
+from include.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
 from include.specs import DatasetSpec, ModelSpec
 
 #: The file's name in a model's artifact.
@@ -96,20 +96,19 @@ def build(
     lacking = [name for name in (*model.inputs, dataset.partition_column) if name not in frame]
     if frame.empty or lacking:
         raise DataError("a reference needs rows with all inputs", value=lacking or 0, where=where)
-    keys = pd.to_datetime(frame[dataset.partition_column]).dt.strftime("%Y-%m-%d")
-    groups, days = pd.factorize(keys, sort=True)
+    days = _Days(pd.to_datetime(frame[dataset.partition_column]))
     kinds = {name: KINDS[dataset.columns[name].type] for name in model.inputs}
-    columns = [_profile(frame[name], name, kinds[name], groups, len(days)) for name in model.inputs]
+    columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
     truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
     answers = None if scores is None else pd.Series(np.asarray(scores, dtype=np.float64))
     return Reference(
         model=model.name,
         dataset=dataset.name,
         rows=len(frame),
-        days=tuple(days),
-        day_rows=tuple(np.bincount(groups, minlength=len(days)).tolist()),
+        days=days.keys,
+        day_rows=days.rows,
         columns=tuple(columns),
-        label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, groups, len(days)),
+        label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, days),
         label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
         scores=None if answers is None else _whole(answers, "score"),
         holdout={name: float(value) for name, value in (holdout or {}).items()},
@@ -140,18 +139,36 @@ def read(folder: Path) -> Reference:
         ) from error
 
 
-def _profile(
-    values: pd.Series, name: str, kind: Kind, groups: Integers, days: int
-) -> ColumnReference:
+class _Days:
+    """A frame's rows day by day: an order that brings each day's rows together, and where the days begin."""
+
+    def __init__(self, dates: pd.Series) -> None:
+        stamps = dates.to_numpy(dtype="datetime64[D]")
+        together = bool((stamps[1:] >= stamps[:-1]).all())
+        self.order = None if together else np.argsort(stamps, kind="stable")
+        found, rows = np.unique(stamps, return_counts=True)
+        self.keys = tuple(np.datetime_as_string(found, unit="D").tolist())
+        self.rows = tuple(rows.tolist())
+
+    def split(self, values: pd.Series) -> Iterator[pd.Series]:
+        """A column's values, one day after the other."""
+        ordered = values if self.order is None else values.take(self.order)
+        start = 0
+        for rows in self.rows:
+            yield ordered.iloc[start : start + rows]
+            start += rows
+
+
+def _profile(values: pd.Series, name: str, kind: Kind, days: _Days) -> ColumnReference:
     bins = cut(name, kind, values)
-    counted = count_by(bins, values, groups, days)
+    counted = [count(bins, part) for part in days.split(values)]
     return ColumnReference(
         bins=bins,
-        counts=tuple(counted.bins.sum(axis=0).tolist()),
-        missing=int(counted.missing.sum()),
-        day_counts=tuple(map(tuple, counted.bins.tolist())),
-        day_missing=tuple(counted.missing.tolist()),
-        day_totals=tuple(counted.totals.tolist()),
+        counts=tuple(np.sum([one.bins for one in counted], axis=0).tolist()),
+        missing=sum(one.missing for one in counted),
+        day_counts=tuple(tuple(one.bins.tolist()) for one in counted),
+        day_missing=tuple(one.missing for one in counted),
+        day_totals=tuple(one.total for one in counted),
     )
 
 

@@ -130,35 +130,6 @@ def count(bins: Bins, values: pd.Series) -> Counts:
     return Counts(np.array([len(values) - missing]), rows=len(values), missing=missing)
 
 
-@dataclass(frozen=True)
-class GroupCounts:
-    """A column counted group by group: groups × bins, and each group's missing values and sum."""
-
-    bins: Integers
-    missing: Integers
-    totals: Floats
-
-
-def count_by(bins: Bins, values: pd.Series, groups: Integers, size: int) -> GroupCounts:
-    """Count a column in each of ``size`` groups, in one pass."""
-    totals: Floats = np.zeros(size)
-    if bins.kind is Kind.NUMERIC:
-        numbers = _numbers(values)[0]
-        known = np.isfinite(numbers)
-        codes = np.searchsorted(np.array(bins.edges), numbers[known], side="right")
-        totals += np.bincount(groups[known], weights=numbers[known], minlength=size)
-    else:
-        known = values.notna().to_numpy()
-        codes = np.zeros(int(known.sum()), dtype=np.int64)
-    if bins.kind is Kind.CATEGORY:
-        names = pd.Index(values[known].astype(str))
-        found = pd.Index(bins.categories, dtype=object).get_indexer(names)
-        codes = np.where(found < 0, len(bins.categories), found)
-    flat = np.bincount(groups[known] * bins.size + codes, minlength=size * bins.size)
-    missing = np.bincount(groups[~known], minlength=size)
-    return GroupCounts(flat.reshape(size, bins.size), missing, totals)
-
-
 def _edges(numbers: Floats) -> tuple[float, ...]:
     """Inner quantiles; a value that fills much of a bin by itself gets a bin of its own."""
     finite = numbers[np.isfinite(numbers)]
@@ -188,27 +159,29 @@ def _numbers(values: pd.Series) -> tuple[Floats, int]:
 
 def _count_numbers(bins: Bins, values: pd.Series) -> Counts:
     numbers, wrong = _numbers(values)
-    edges = np.array(bins.edges, dtype=np.float64)
-    counts = np.bincount(np.searchsorted(edges, numbers, side="right"), minlength=bins.size)
-    absent = int(np.isnan(numbers).sum())
+    absent = int(np.count_nonzero(np.isnan(numbers)))
     above = below = 0
     low, high = np.inf, -np.inf
     if absent < len(numbers):
         low, high = float(np.fmin.reduce(numbers)), float(np.fmax.reduce(numbers))
-    if np.isinf(low) or np.isinf(high):
+    infinite = np.isinf(low) or np.isinf(high)
+    if infinite:
         above, below = int((numbers == np.inf).sum()), int((numbers == -np.inf).sum())
-    # searchsorted puts NaN and +inf into the last bin and -inf into the first: take them out again.
-    counts[-1] -= absent + above
-    counts[0] -= below
+    # Ten comparisons of a batch in the cache take a fifth of a binary search per value. NaN is above nothing.
+    beyond = [int(np.count_nonzero(numbers >= edge)) for edge in bins.edges]
+    finite = len(numbers) - absent - above - below
+    at_least = np.array([finite, *(number - above for number in beyond), 0])
+    if infinite or absent:
+        numbers = numbers[np.isfinite(numbers)]
     return Counts(
-        counts.astype(np.int64),
-        rows=len(numbers),
+        at_least[:-1] - at_least[1:],
+        rows=len(values),
         missing=absent - wrong,
         infinite=above + below,
         wrong=wrong,
         low=low,
         high=high,
-        total=float(numbers.sum(where=np.isfinite(numbers))),
+        total=float(numbers.sum()),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from include.contracts import FeatureDrift, Outcome
 from include.monitoring import drift
 from include.monitoring.reference import ColumnReference, Reference
-from include.monitoring.sketch import Counts, Kind, count, count_by, cut
+from include.monitoring.sketch import Counts, Kind, count, cut
 from include.monitoring.window import observe
 from include.specs import DatasetSpec, ModelSpec
 from include.specs.model import MonitoringSpec
@@ -34,14 +34,14 @@ def reference_of(values: np.ndarray, days: int) -> Reference:
 
 def column_of(name: str, row: np.ndarray, groups: np.ndarray, days: int) -> ColumnReference:
     bins = cut(name, Kind.NUMERIC, pd.Series(row))
-    counted = count_by(bins, pd.Series(row), groups, days)
+    counted = [count(bins, pd.Series(row[groups == day])) for day in range(days)]
     return ColumnReference(
         bins=bins,
-        counts=tuple(counted.bins.sum(axis=0).tolist()),
+        counts=tuple(sum(one.bins for one in counted).tolist()),
         missing=0,
-        day_counts=tuple(map(tuple, counted.bins.tolist())),
-        day_missing=tuple(counted.missing.tolist()),
-        day_totals=tuple(counted.totals.tolist()),
+        day_counts=tuple(tuple(one.bins.tolist()) for one in counted),
+        day_missing=(0,) * days,
+        day_totals=tuple(one.total for one in counted),
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,8 @@ from include.errors import ArtifactError, DataError
 from include.monitoring import reference
 from include.monitoring.reference import Reference
 from include.specs import DatasetSpec, ModelSpec
+
+MakeFrame = Callable[..., pd.DataFrame]
 
 
 def test_a_reference_survives_its_file(quiet_reference: Reference, tmp_path: Path) -> None:
@@ -24,7 +27,7 @@ def test_it_knows_every_input_and_every_day(quiet_reference: Reference, model: M
 
 
 def test_a_frame_without_an_input_makes_no_reference(
-    model: ModelSpec, dataset: DatasetSpec, make_frame: object
+    model: ModelSpec, dataset: DatasetSpec, make_frame: MakeFrame
 ) -> None:
     frame = pd.DataFrame({"day": [pd.Timestamp("2013-01-01")], "carrier": ["AA"]})
     with pytest.raises(DataError, match="x0"):
@@ -37,3 +40,19 @@ def test_a_damaged_reference_is_refused(tmp_path: Path, content: bytes | None) -
         (tmp_path / reference.FILE).write_bytes(content)
     with pytest.raises(ArtifactError, match="train the model again"):
         reference.read(tmp_path)
+
+
+def test_rows_in_any_order_make_the_same_reference(
+    model: ModelSpec, dataset: DatasetSpec, make_frame: MakeFrame
+) -> None:
+    frame = pd.concat([make_frame(seed, f"2013-01-0{seed}", rows=80) for seed in range(1, 6)])
+    shuffled = frame.sample(frac=1, random_state=3)
+    made = reference.build(model, dataset, frame, labels=frame["y"])
+    again = reference.build(model, dataset, shuffled, labels=shuffled["y"])
+    assert made.days == again.days == tuple(f"2013-01-0{day}" for day in range(1, 6))
+    for one, other in zip(made.columns, again.columns, strict=True):
+        assert one.day_counts == other.day_counts
+        assert one.day_totals == pytest.approx(other.day_totals)
+    assert made.label is not None
+    assert again.label is not None
+    assert made.label.day_counts == again.label.day_counts

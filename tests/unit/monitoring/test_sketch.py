@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.monitoring.sketch import Kind, count, count_by, cut
+from include.monitoring.sketch import Kind, count, cut
 
 FLOATS = st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=60)
 
@@ -67,20 +67,3 @@ def test_rare_categories_beyond_the_limit_are_other() -> None:
     assert bins.truncated
     assert bins.categories[0] == "c0"
     assert count(bins, values).bins[-1] == 100
-
-
-@pytest.mark.parametrize("kind", list(Kind))
-def test_counting_by_day_adds_up_to_counting_at_once(kind: Kind) -> None:
-    random = np.random.default_rng(1)
-    columns = {
-        Kind.NUMERIC: pd.Series(random.normal(size=500)),
-        Kind.CATEGORY: pd.Series(random.choice(["A", "B", "C"], 500)),
-        Kind.TIME: pd.Series(pd.date_range("2013-01-01", periods=500)),
-    }
-    values = columns[kind].where(random.random(500) > 0.2)
-    bins = cut("x", kind, values)
-    by_day = count_by(bins, values, random.integers(0, 7, 500), 7)
-    at_once = count(bins, values)
-    assert by_day.bins.sum(axis=0).tolist() == at_once.bins.tolist()
-    assert by_day.missing.sum() == at_once.missing
-    assert by_day.totals.sum() == pytest.approx(at_once.total)
