@@ -32,7 +32,6 @@ spec = time.process_time() - began
 if len(sys.argv) > 1:
     runpy.run_path(sys.argv[1])
 used = resource.getrusage(resource.RUSAGE_SELF)
-found = [v.dag_id for v in dags.values() if hasattr(v, "dag_id") and hasattr(v, "task_dict")]
 print(json.dumps([used.ru_utime + used.ru_stime, spec]))
 """
 
