@@ -29,7 +29,7 @@ from include.specs.mistakes import Mistake, children, mistakes
 
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.
-_SECRET = ("ledger_url", "storage_options", "token")
+_SECRET = ("alert_webhook", "ledger_url", "storage_options", "token")
 ROOT = Path(__file__).resolve().parent.parent
 
 

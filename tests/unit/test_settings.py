@@ -163,3 +163,11 @@ def test_settings_are_frozen_and_can_cross_a_process(project):
     with pytest.raises(ValueError, match="frozen"):
         settings.lake_uri = "/elsewhere"
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_a_wrong_webhook_is_refused_without_being_shown(project):
+    path = project / "config" / "airloop.yaml"
+    path.write_text("alert_webhook: [s3cret-word]\n")
+    error = refused()
+    assert "alert_webhook" in error.where
+    assert "s3cret-word" not in str(error)

@@ -1,0 +1,117 @@
+"""docs/configuration.md names every key with its default, and its example is a spec."""
+
+import re
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from include.settings import ROOT, ServingSettings, SettingsFields
+from include.specs import requests
+from include.specs.catalog import parse
+from include.specs.dataset import (
+    Column,
+    DatasetSpec,
+    Expectation,
+    FileSource,
+    PythonSource,
+    SqlSource,
+)
+from include.specs.files import read_document
+from include.specs.model import (
+    GatesSpec,
+    ModelSpec,
+    MonitoringSpec,
+    RetrainingSpec,
+    ScoringSpec,
+    ServingSpec,
+    Target,
+    Threshold,
+    TrainingSpec,
+)
+from include.specs.project import Pool
+
+PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+HEADER = "| key | default | meaning |\n|---|---|---|\n"
+#: The tables of the page, in their order.
+TABLES = [
+    DatasetSpec,
+    FileSource,
+    SqlSource,
+    PythonSource,
+    Column,
+    Expectation,
+    ModelSpec,
+    Target,
+    TrainingSpec,
+    GatesSpec,
+    Threshold,
+    ServingSpec,
+    MonitoringSpec,
+    RetrainingSpec,
+    ScoringSpec,
+    SettingsFields,
+    ServingSettings,
+    Pool,
+]
+
+
+def tables():
+    found = []
+    for text in PAGE.split(HEADER)[1:]:
+        rows = [row.split("|") for row in re.match(r"(\|.*\|\n)+", text).group().splitlines()]
+        found.append({cells[1].strip().strip("`"): cells[2].strip() for cells in rows})
+    return found
+
+
+def test_there_is_one_table_a_model():
+    assert len(tables()) == len(TABLES)
+
+
+@pytest.mark.parametrize("number", range(len(TABLES)), ids=[model.__name__ for model in TABLES])
+def test_each_key_is_documented_with_its_default(number):
+    model, table = TABLES[number], tables()[number]
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    assert list(table) == list(fields)
+    for name, field in fields.items():
+        if (default := shown(name, field)) is not None:
+            assert table[name] == default, name
+
+
+def shown(name, field):
+    """The default as the page writes it; None where the page says it in words of its own."""
+    default = field.default
+    if name == "name" or (default is PydanticUndefined and not field.is_required()):
+        return None
+    if field.is_required():
+        return "required"
+    if default is None or default == "" or isinstance(default, BaseModel):
+        return None
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if default == ():
+        return "`[]`"
+    return f"`{getattr(default, 'value', default)}`"
+
+
+def test_the_example_of_a_dataset_is_right(tmp_path):
+    example = re.search(r"```yaml\n(name: flights.*?)```", PAGE, re.DOTALL).group(1)
+    path = tmp_path / "flights.yaml"
+    path.write_text(example)
+    spec, found = parse(read_document(path), DatasetSpec)
+    assert found == []
+    assert spec.columns["arr_delay"].known == "after"
+    assert yaml.safe_load(example)["name"] == spec.name
+
+
+def test_the_keys_of_each_conf_are_documented():
+    for dag, model in {
+        "ingest_<dataset>": requests.IngestConf,
+        "train_<model>": requests.TrainConf,
+        "deploy_<model>": requests.DeployConf,
+        "monitor_<model>": requests.MonitorConf,
+        "score_<model>": requests.ScoreConf,
+    }.items():
+        row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{dag}` |"))
+        assert set(re.findall(r"`(\w+)`", row)) == set(model.model_fields)
