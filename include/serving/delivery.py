@@ -282,14 +282,9 @@ def _follow(
     actor: str = "airloop",
 ) -> None:
     """Move the registry's aliases after the ledger, and record why."""
-    model = deployment.model
-    models.set_alias(model, models.CHAMPION, deployment.version, settings=settings)
-    if deployment.previous is not None and deployment.previous != deployment.version:
-        models.set_alias(model, models.PREVIOUS, deployment.previous, settings=settings)
-    if models.aliases(model, settings=settings).get(models.CHALLENGER) == deployment.version:
-        models.remove_alias(model, models.CHALLENGER, settings=settings)
+    _copy_to_aliases(ledger, settings, deployment)
     ledger.record_decision(
-        model=model,
+        model=deployment.model,
         subject="promotion" if deployment.kind == PROMOTE else "rollback",
         action=action,
         reason=deployment.reason,
@@ -299,5 +294,21 @@ def _follow(
             "sequence": deployment.sequence,
         },
         actor=actor,
-        id=f"{model}:deployment:{deployment.sequence}",
+        id=f"{deployment.model}:deployment:{deployment.sequence}",
     )
+
+
+def _copy_to_aliases(ledger: Ledger, settings: Settings, deployment: Deployment) -> None:
+    """Let the aliases say what the ledger says; once more where the ledger moved on meanwhile.
+
+    MLflow's aliases know no compare-and-set: an attempt that slept just here would put its version over a newer
+    champion, if it did not look at the ledger again after it wrote.
+    """
+    model, copied, current = deployment.model, None, deployment
+    while copied != current:
+        models.set_alias(model, models.CHAMPION, current.version, settings=settings)
+        if current.previous is not None and current.previous != current.version:
+            models.set_alias(model, models.PREVIOUS, current.previous, settings=settings)
+        if models.aliases(model, settings=settings).get(models.CHALLENGER) == current.version:
+            models.remove_alias(model, models.CHALLENGER, settings=settings)
+        copied, current = current, ledger.current_deployment(model) or current
