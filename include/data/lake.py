@@ -118,6 +118,10 @@ class Lake:
                 rows += batch.num_rows
             yield from _joined(waiting, column)
 
+    def schema(self, ref: DatasetRef) -> pa.Schema:
+        """The columns of what :meth:`batches` yields."""
+        return self._empty(ref, None).schema
+
     def verify(self, ref: DatasetRef) -> None:
         """Compute a reference's digest again from the rows themselves.
 

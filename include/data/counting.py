@@ -1,0 +1,191 @@
+"""Great Expectations' own metrics, counted batch by batch with Arrow instead of on one pandas frame.
+
+Each class counts what the GX metric of the same name counts, so that GX's expectation can give the verdict.
+All but uniqueness need no memory beyond the batch at hand; uniqueness keeps eight bytes a row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_Words = npt.NDArray[np.uint64]
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Metric(Protocol):
+    """A number that grows with each batch."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch's rows."""
+
+    def total(self) -> int:
+        """The count so far."""
+
+
+class RowCount:
+    """``table.row_count``."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch's rows."""
+        self._total += batch.num_rows
+
+    def total(self) -> int:
+        """The count so far."""
+        return self._total
+
+
+class Unexpected:
+    """A metric that counts the values of one column for which a test is true; missing ones never are."""
+
+    def __init__(self, column: str, test: Callable[[pa.Array], pa.Array]) -> None:
+        self._column, self._test, self._total = column, test, 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch's unexpected values."""
+        self._total += pc.sum(self._test(batch.column(self._column))).as_py() or 0
+
+    def total(self) -> int:
+        """The count so far."""
+        return self._total
+
+
+class Duplicates:
+    """``column_values.unique``: the values that stand more than once, each time they do.
+
+    Equal values have equal words; different ones may share a word. So words that are all different prove
+    uniqueness, and only the values under a shared word are looked at again, one by one.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._words: list[_Words] = []
+        self._suspects: _Words | None = None
+        self._values: Counter[Any] = Counter()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep a word for each value; on the second pass, the values of the shared words."""
+        values = pc.drop_null(batch.column(self._column))
+        words = _words(values)
+        if self._suspects is None:
+            self._words.append(words)
+        else:
+            shared = values.filter(pa.array(np.isin(words, self._suspects)))
+            self._values.update(shared.to_pylist())
+
+    def needs_second_pass(self) -> bool:
+        """Whether words are shared; from then on :meth:`add` compares values."""
+        words = np.concatenate(self._words) if self._words else np.empty(0, np.uint64)
+        self._words = []
+        words.sort()
+        self._suspects = np.unique(words[1:][words[1:] == words[:-1]])
+        return bool(self._suspects.size)
+
+    def total(self) -> int:
+        """The count after the second pass; nothing was shared where there was none."""
+        return sum(count for count in self._values.values() if count > 1)
+
+
+def metric_for(
+    name: str, column: str | None, arguments: Mapping[str, Any], schema: pa.Schema
+) -> Metric | None:
+    """The counter of a GX metric over rows of a schema; None where only GX itself can compute it."""
+    if name == "table.row_count":
+        return RowCount()
+    if column is None or column not in schema.names:
+        return None
+    kind = schema.field(column).type
+    match name.removesuffix(".unexpected_count"):
+        case "column_values.nonnull":
+            return Unexpected(column, lambda values: pc.is_null(values, nan_is_null=True))
+        case "column_values.between" if _is_number(kind):
+            return _between(column, arguments)
+        case "column_values.in_set":
+            return _in_set(column, kind, arguments)
+        case "column_values.unique" if _is_number(kind) or _is_text(kind):
+            return Duplicates(column)
+    return None
+
+
+def _between(column: str, arguments: Mapping[str, Any]) -> Metric | None:
+    low, high = arguments.get("min_value"), arguments.get("max_value")
+    if not all(bound is None or isinstance(bound, int | float) for bound in (low, high)):
+        return None
+    too_low = pc.less_equal if arguments.get("strict_min") else pc.less
+    too_high = pc.greater_equal if arguments.get("strict_max") else pc.greater
+
+    def outside(values: pa.Array) -> pa.Array:
+        tests = [
+            test(values, bound)
+            for test, bound in ((too_low, low), (too_high, high))
+            if bound is not None
+        ]
+        return tests[0] if len(tests) == 1 else pc.or_(*tests)
+
+    return Unexpected(column, outside)
+
+
+def _in_set(column: str, kind: pa.DataType, arguments: Mapping[str, Any]) -> Metric | None:
+    try:
+        allowed = pa.array(list(arguments["value_set"])).cast(kind)
+    except (pa.ArrowException, KeyError, TypeError):
+        return None
+    return Unexpected(
+        column,
+        lambda values: pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, value_set=allowed))),
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _words(values: pa.Array) -> _Words:
+    """One 64-bit word for each value: a number's own bits, a text's mixed bytes."""
+    if not _is_text(values.type):
+        wide = pa.float64() if pa.types.is_floating(values.type) else pa.int64()
+        numbers = values.cast(wide).to_numpy(zero_copy_only=False)
+        if pa.types.is_floating(values.type):
+            numbers = numbers + 0.0  # -0.0 equals 0.0
+        bits: _Words = numbers.view(np.uint64)
+        return bits
+    text = values.cast(pa.large_string())
+    offsets, data = _buffers(text)
+    lengths = np.diff(offsets)
+    starts = offsets[:-1]
+    # Every eight bytes of the text as one number, wherever they start; padded, so that the last may read on.
+    eights = np.ndarray(len(data) - 7, dtype="<u8", buffer=data, strides=(1,))
+    words = lengths.astype(np.uint64) * _MIX
+    for position in range(0, int(lengths.max(initial=0)), 8):
+        left = lengths - position
+        there = left > 0
+        eight = eights[np.where(there, starts + position, 0)]
+        unused = np.clip(8 - left, 0, 8).astype(np.uint64) * np.uint64(8)
+        kept = np.where(
+            unused > 0, eight & ((np.uint64(1) << (np.uint64(64) - unused)) - np.uint64(1)), eight
+        )
+        mixed = (words ^ kept) * _MIX
+        words = np.where(there, mixed ^ (mixed >> np.uint64(29)), words)
+    return words
+
+
+def _buffers(text: pa.Array) -> tuple[npt.NDArray[np.int64], bytes]:
+    _, offset_buffer, data_buffer = text.buffers()
+    offsets = np.frombuffer(offset_buffer, dtype=np.int64)[
+        text.offset : text.offset + len(text) + 1
+    ]
+    data = memoryview(data_buffer)[int(offsets[0]) : int(offsets[-1])] if data_buffer else b""
+    return offsets - offsets[0], bytes(data) + b"\0" * 8
