@@ -25,6 +25,12 @@ _METRICS = {"classification": CLASSIFICATION_METRICS, "regression": REGRESSION_M
 
 Data = Mapping[str, Any]
 
+#: The options of a file source, and what each must be.
+FILE_OPTIONS = {
+    "delimiter": "one character",
+    "null_values": "a list of texts",
+    "max_bytes": "a whole number above 0",
+}
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 #: A bound parameter as SQLAlchemy sees it: not ``::date``.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
@@ -38,6 +44,7 @@ def dataset_rules(data: Data) -> list[Mistake]:
         *_twice(data, ("keys",)),
         *_partition_column(data, columns),
         *_source(data),
+        *_file_options(data),
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
@@ -109,6 +116,24 @@ def _source(data: Data) -> Iterator[Mistake]:
         found = sorted(set(_PARAMETER.findall(query)))
         remedy = "write: WHERE day >= :start AND day < :end"
         yield Mistake(("source", "query"), what, found, remedy)
+
+
+def _file_options(data: Data) -> Iterator[Mistake]:
+    options = _get(data, "source", "options")
+    for name, value in options.items() if isinstance(options, dict) else ():
+        path: KeyPath = ("source", "options", name)
+        if name not in FILE_OPTIONS:
+            yield Mistake(path, "no such option", name, "", tuple(FILE_OPTIONS))
+        elif not _fits(name, value):
+            yield Mistake(path, f"must be {FILE_OPTIONS[name]}", value)
+
+
+def _fits(option: str, value: Any) -> bool:
+    if option == "delimiter":
+        return isinstance(value, str) and len(value) == 1
+    if option == "null_values":
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -246,5 +245,40 @@ def test_a_spec_cannot_move_the_terminals_cursor(config):
     assert "\x1b" not in done.stderr
 
 
-def test_the_paths_are_where_they_are_said_to_be():
-    assert Path(ROOT / "config" / DATASET).exists()
+FILE = 'source: {kind: file, path: "x/{partition}.csv", format: csv, options: {max_bytes: 9}}'
+SQL = (
+    'source: {kind: sql, query: "SELECT * FROM t WHERE d >= :start AND d < :end", url_env: DB_URL}'
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "said"),
+    [
+        (FILE.replace("{partition}", "{day}"), "source.path", "only placeholder is {partition}"),
+        (FILE.replace("max_bytes", "max_byte"), "source.options.max_byte", "'max_bytes'"),
+        (FILE.replace("9", "true"), "source.options.max_bytes", "whole number"),
+        (FILE.replace("max_bytes: 9", "delimiter: tab"), "source.options.delimiter", "one char"),
+        (FILE.replace("csv, ", "cvs, "), "source.format", "'csv'"),
+        (FILE.replace("kind: file", "kind: sql"), "source.url_env", "missing"),
+        (SQL.replace(":end", "'2013'"), "source.query", ":start and :end"),
+        (SQL.replace("DB_URL", "postgresql://me:pw@h/d"), "source.url_env", "form"),
+    ],
+)
+def test_a_source_that_cannot_work_is_told(config, source, key, said):
+    text = (config / DATASET).read_text()
+    (config / DATASET).write_text(re.sub(r"source: .*", lambda _: source, text))
+    assert said in found(config)[key].sentence
+
+
+@pytest.mark.parametrize("source", [FILE, SQL, SQL.replace(":end", ":end AND d::date > :start")])
+def test_a_source_that_can_work_is_fine(config, source):
+    text = (config / DATASET).read_text()
+    (config / DATASET).write_text(re.sub(r"source: .*", lambda _: source, text))
+    assert check(Catalog(config)) == []
+
+
+def test_the_options_of_a_file_are_those_the_reader_takes():
+    from include.data import files
+    from include.specs.rules import FILE_OPTIONS
+
+    assert set(FILE_OPTIONS) == set(files._OPTIONS)
