@@ -20,7 +20,7 @@ from include.specs.model import Level
 from include.specs.requests import DeployConf
 from operators.approval import ApproveModelOperator
 from operators.assets import candidate_asset
-from operators.defaults import NO_BACKFILL, form, life, policy, to_parse
+from operators.defaults import NO_BACKFILL, form, policy, start_of, to_parse
 from operators.delivery import PromoteModelOperator, VerifyModelOperator
 
 
@@ -32,7 +32,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         description=f"Deliver: {spec.description}",
         doc_md=__doc__,
         schedule=None if spec.level is Level.MANUAL else [candidate_asset(spec.name)],
-        start_date=life(dataset)["start_date"],
+        start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
         allowed_run_types=NO_BACKFILL,

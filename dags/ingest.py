@@ -17,7 +17,7 @@ from airflow.sdk import dag
 
 from include.specs import DatasetSpec, load_catalog
 from include.specs.requests import IngestConf
-from operators.defaults import each_partition, form, life, policy, to_parse
+from operators.defaults import each_partition, form, policy, start_of, to_parse
 from operators.ingestion import IngestDatasetOperator
 
 
@@ -29,7 +29,7 @@ def build(spec: DatasetSpec) -> None:
         description=spec.description,
         doc_md=__doc__,
         schedule=each_partition(spec.schedule, spec.timezone),
-        **life(spec),
+        start_date=start_of(spec),
         catchup=False,
         max_active_runs=4,
         max_active_tasks=4,

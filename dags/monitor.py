@@ -18,7 +18,7 @@ from airflow.sdk import dag
 from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.model import Level
 from include.specs.requests import MonitorConf
-from operators.defaults import HEAVY_POOL, each_interval, form, life, policy, to_parse
+from operators.defaults import HEAVY_POOL, each_interval, form, policy, start_of, to_parse
 from operators.monitoring import MonitorModelOperator
 
 
@@ -31,7 +31,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         description=f"Watch: {spec.description}",
         doc_md=__doc__,
         schedule=each_interval(cron, dataset.timezone),
-        **life(dataset),
+        start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,

@@ -13,7 +13,7 @@ from airflow.sdk import dag
 
 from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.requests import ScoreConf
-from operators.defaults import HEAVY_POOL, form, life, policy, scoring, to_parse
+from operators.defaults import HEAVY_POOL, form, policy, scoring, start_of, to_parse
 from operators.scoring import ScoreDatasetOperator
 
 
@@ -25,7 +25,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         description=f"Score: {spec.description}",
         doc_md=__doc__,
         schedule=scoring(spec, dataset),
-        **life(dataset),
+        start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,

@@ -19,7 +19,7 @@ from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.model import Level
 from include.specs.requests import TrainConf
 from operators.approval import ApproveModelOperator
-from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, life, policy, retraining, to_parse
+from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, policy, retraining, start_of, to_parse
 from operators.training import (
     ClaimTriggerOperator,
     EvaluateModelOperator,
@@ -36,7 +36,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         description=f"Train: {spec.description}",
         doc_md=__doc__,
         schedule=retraining(spec, dataset),
-        start_date=life(dataset)["start_date"],
+        start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
         allowed_run_types=NO_BACKFILL,

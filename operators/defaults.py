@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pendulum
@@ -57,16 +57,15 @@ def form(conf: type[Contract]) -> dict[str, Param]:
     return {name: Param(**field) for name, field in form_fields(conf).items()}
 
 
-def life(dataset: DatasetSpec) -> dict[str, datetime | None]:
-    """When the dataset has partitions, as a DAG's ``start_date`` and ``end_date``.
+def start_of(dataset: DatasetSpec) -> pendulum.DateTime:
+    """A DAG's ``start_date``: when the dataset begins.
 
-    A day's partition is complete on the next day, so the last run lies one day after the last partition.
+    There is no ``end_date`` to match: Airflow leaves a task out of a run whose logical date lies beyond it, and the
+    trigger form sends today's, so a run by hand over closed data would have no task and succeed. A schedule that goes
+    on after the dataset's end skips (``operators.runs.own_partition``).
     """
-    start, end, zone = dataset.start, dataset.end, dataset.timezone
-    return {
-        "start_date": pendulum.datetime(start.year, start.month, start.day, tz=zone),
-        "end_date": end and pendulum.datetime(end.year, end.month, end.day, tz=zone).add(days=2),
-    }
+    start = dataset.start
+    return pendulum.datetime(start.year, start.month, start.day, tz=dataset.timezone)
 
 
 def each_partition(cron: str | None, timezone: str) -> CronPartitionTimetable | None:

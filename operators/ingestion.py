@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from include.errors import DataError, PermanentError
+from include.errors import DataError
+from include.specs import load_catalog
 from operators.assets import dataset_asset
 from operators.base import StepOperator
 from operators.links import DataDocsLink, report_link
@@ -33,54 +34,39 @@ class IngestDatasetOperator(StepOperator):
         self.partition = partition
 
     def work(self, context: Any) -> dict[str, Any]:
-        """Ingest each partition under a fence of its own."""
-        days = (self.partition,) if self.partition else partitions_of(context)
-        results: dict[str, dict[str, Any]] = {}
-        refused: dict[str, PermanentError] = {}
-        for day in days:
-            try:
-                results[day] = self._ingest(context, day)
-            except PermanentError as error:
-                refused[day] = error
-                self.log.error("%s is refused: %s", day, error)
-        if refused:
-            raise _refusal(self.dataset, refused, len(days))
+        """Ingest the days; each is fenced on its own."""
+        days = (self.partition,) if self.partition else self._asked(context)
+        single = len(days) == 1
+        try:
+            result = self.run_step(
+                context,
+                "ingest",
+                f"ingest:{self.dataset}:{days[0] if single else f'{days[0]}..{days[-1]}'}",
+                {"dataset": self.dataset}
+                | ({"partition": days[0]} if single else {"partitions": list(days)}),
+            )
+        except DataError as error:
+            self._link(error.where)  # what was refused is where one wants to look
+            raise
+        self._link(result["report"]["docs_uri"])
         event = context["outlet_events"][dataset_asset(self.dataset)]
         event.add_partitions(list(days))
-        event.extra = results[days[-1]]["dataset"]
-        return _summary(results)
+        event.extra = {key: result["dataset"][key] for key in ("uri", "version", "rows", "digest")}
+        return _summary(result)
 
-    def _ingest(self, context: Any, day: str) -> dict[str, Any]:
-        result = self.run_step(
-            context,
-            "ingest",
-            f"ingest:{self.dataset}:{day}",
-            {"dataset": self.dataset, "partition": day},
-        )
-        docs = report_link(self.settings(), result["report"].get("docs_uri"))
-        self.found_links[DataDocsLink().name] = docs
-        return result
+    def _asked(self, context: Any) -> tuple[str, ...]:
+        return partitions_of(context, load_catalog().dataset(self.dataset))
+
+    def _link(self, uri: str | None) -> None:
+        self.found_links[DataDocsLink().name] = report_link(self.settings(), uri)
 
 
-def _refusal(dataset: str, refused: dict[str, PermanentError], days: int) -> PermanentError:
-    """One day's own error; for a range, which days and why."""
-    if days == 1:
-        return next(iter(refused.values()))
-    reasons = "; ".join(f"{day}: {error}" for day, error in refused.items())
-    return DataError(
-        f"{len(refused)} of {days} partitions of {dataset} were refused: {reasons}",
-        remedy="the other days are in the lake; repair these and ingest them again",
-    )
-
-
-def _summary(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The newest reference, the report of a single day, and the counts of them all."""
-    last = results[list(results)[-1]]
-    reports = [result["report"] for result in results.values()]
+def _summary(result: dict[str, Any]) -> dict[str, Any]:
+    """The reference and the counts; of many days not each day's checks, which would be too much for an XCom."""
+    reports = [part["report"] for part in result.get("partitions", ())] or [result["report"]]
     return {
-        "dataset": last["dataset"],
-        "report": last["report"] if len(results) == 1 else None,
-        "partitions": list(results),
+        "dataset": result["dataset"],
+        "report": result["report"] if len(reports) == 1 else None,
         "rows": sum(report["rows"] for report in reports),
         "quarantined": sum(report["quarantined"] for report in reports),
     }

@@ -49,13 +49,11 @@ class ServiceLink(_Link):
 
 def report_link(settings: Settings, uri: str | None) -> str:
     """The page under which the plugin shows a report; an http(s) URI as it is; nothing for anything else."""
-    if not uri:
-        return ""
-    if uri.startswith(("http://", "https://")):
-        return uri
+    if not uri or uri.startswith(("http://", "https://")):
+        return uri or ""
     root = settings.reports_uri.removeprefix("file://").rstrip("/")
-    path = uri.removeprefix("file://")
-    return f"{REPORTS_PATH}/{quote(path[len(root) + 1 :])}" if path.startswith(f"{root}/") else ""
+    path = uri.removeprefix("file://").removeprefix(f"{root}/")
+    return "" if path.startswith("/") or "://" in path else f"{REPORTS_PATH}/{quote(path)}"
 
 
 def mlflow_link(settings: Settings, run_id: str) -> str:

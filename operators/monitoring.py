@@ -10,7 +10,7 @@ from include.specs.requests import MonitorConf
 from operators.assets import retrain_alias, retrain_asset
 from operators.base import StepOperator
 from operators.links import DriftReportLink, report_link
-from operators.runs import conf_of, own_partition
+from operators.runs import day_of
 
 
 class MonitorModelOperator(StepOperator):
@@ -34,7 +34,7 @@ class MonitorModelOperator(StepOperator):
 
     def work(self, context: Any) -> dict[str, Any]:
         """Monitor one night."""
-        night = self.partition or conf_of(context, MonitorConf).partition or own_partition(context)
+        night = self.partition or day_of(context, MonitorConf, self.model)
         result = self.run_step(
             context,
             "monitor",

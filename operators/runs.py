@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from include.contracts import Contract
 from include.errors import RequestError
-from include.specs.requests import IngestConf, parse_conf
+from include.specs import DatasetSpec, load_catalog
+from include.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
 
 ConfT = TypeVar("ConfT", bound=Contract)
 
@@ -29,16 +32,30 @@ def task_name(context: Any) -> str:
     return f"{run_name(context)}/{context['ti'].task_id}#{context['ti'].try_number}"
 
 
-def partitions_of(context: Any) -> tuple[str, ...]:
+def partitions_of(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
     """The days an ingest run is about: those of its ``conf``, else its own partition.
 
     :raises RequestError: if neither names one
+    :raises AirflowSkipException: if the schedule goes on after the dataset's end
     """
-    return conf_of(context, IngestConf).partitions() or (own_partition(context),)
+    return conf_of(context, IngestConf).partitions() or (own_partition(context, dataset),)
 
 
-def own_partition(context: Any) -> str:
-    """The partition that the timetable gave the run: its key, else the day on which its interval begins.
+def own_partition(context: Any, dataset: DatasetSpec) -> str:
+    """The run's partition that its timetable names; a schedule that goes on after the dataset's end skips.
+
+    :raises RequestError: if there is none
+    :raises AirflowSkipException: if the dataset has ended before
+    """
+    day = _timetables_partition(context)
+    scheduled = "scheduled" in str(context["dag_run"].run_type)
+    if scheduled and dataset.end is not None and day > dataset.end.isoformat():
+        raise AirflowSkipException(f"{dataset.name} ended on {dataset.end}: there is no {day}")
+    return day
+
+
+def _timetables_partition(context: Any) -> str:
+    """The run's partition key, else the day on which its data interval begins.
 
     :raises RequestError: if there is none, or the interval is empty: a range filter over it would select nothing,
         and an empty frame passes most expectations
@@ -60,3 +77,14 @@ def own_partition(context: Any) -> str:
         )
     day: str = start.astimezone(context["dag"].timezone).strftime("%Y-%m-%d")
     return day
+
+
+def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str:
+    """The day a run over one model is about: that of its ``conf``, else its own partition.
+
+    :raises RequestError: if neither names one
+    :raises AirflowSkipException: if the schedule goes on after the dataset's end
+    """
+    catalog = load_catalog()
+    asked = conf_of(context, conf).partition
+    return asked or own_partition(context, catalog.dataset(catalog.model(model).dataset))

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.specs.requests import ScoreConf
 from operators.base import StepOperator
-from operators.runs import conf_of, own_partition
+from operators.runs import day_of
 
 
 class ScoreDatasetOperator(StepOperator):
@@ -27,7 +27,7 @@ class ScoreDatasetOperator(StepOperator):
 
     def work(self, context: Any) -> dict[str, Any]:
         """Score one partition."""
-        day = self.partition or conf_of(context, ScoreConf).partition or own_partition(context)
+        day = self.partition or day_of(context, ScoreConf, self.model)
         return self.run_step(
             context,
             "score",

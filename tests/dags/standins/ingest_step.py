@@ -2,7 +2,7 @@
 
 import logging
 
-from include.contracts import Check, DatasetRef, Outcome, ValidationReport
+from include.contracts import Check, Contract, DatasetRef, Outcome, ValidationReport
 from include.errors import DataError, UnreachableError
 from include.steps.base import StepContext, StepRequest, StepResult
 
@@ -11,35 +11,50 @@ log = logging.getLogger("airloop.ingest")
 
 class Request(StepRequest):
     dataset: str
+    partition: str | None = None
+    partitions: tuple[str, ...] = ()
+
+
+class Ingested(Contract):
     partition: str
+    dataset: DatasetRef
+    report: ValidationReport
 
 
 class Result(StepResult):
     dataset: DatasetRef
     report: ValidationReport
+    partitions: tuple[Ingested, ...]
 
 
 def run(request: Request, context: StepContext) -> Result:
-    log.info("fetching %s", request.partition)
-    if request.partition == "2013-01-05":
-        raise DataError("the column carrier is missing", where=f"flights, {request.partition}")
-    if request.partition == "2013-01-07":
-        raise UnreachableError("the source does not answer", where=f"flights, {request.partition}")
+    days = request.partitions or (request.partition or "",)
+    done = tuple(ingest(request.dataset, day, context) for day in days)
+    return Result(dataset=done[-1].dataset, report=done[-1].report, partitions=done)
+
+
+def ingest(name: str, day: str, context: StepContext) -> Ingested:
+    log.info("fetching %s", day)
+    docs = f"file://{context.settings.reports_uri}/data_docs/{name}/{day}/attempt-1.html"
+    if day == "2013-01-05":
+        raise DataError("the column carrier is missing", where=docs)
+    if day == "2013-01-07":
+        raise UnreachableError("the source does not answer", where=f"{name}, {day}")
     report = ValidationReport(
-        dataset=request.dataset,
-        partition=request.partition,
+        dataset=name,
+        partition=day,
         outcome=Outcome.OK,
         checks=(Check(name="rows", outcome=Outcome.OK, reason="842 rows"),),
         rows=842,
-        quarantined=int(request.partition == "2013-01-06"),
-        docs_uri=f"{context.settings.reports_uri}/validation/flights/{request.partition}.html",
+        quarantined=int(day == "2013-01-06"),
+        docs_uri=docs,
     )
     ref = DatasetRef(
-        name=request.dataset,
-        uri=f"{context.settings.lake_uri}/flights",
+        name=name,
+        uri=f"{context.settings.lake_uri}/{name}",
         version=3,
-        partitions=(request.partition,),
+        partitions=(day,),
         rows=842,
         digest="sha256:" + "0" * 64,
     )
-    return Result(dataset=ref, report=report)
+    return Ingested(partition=day, dataset=ref, report=report)

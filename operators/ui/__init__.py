@@ -1,0 +1,1 @@
+"""The Airloop page in Airflow's interface."""

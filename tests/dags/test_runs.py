@@ -1,0 +1,163 @@
+"""The DAGs run in Airflow, their steps as real processes with stand-ins for the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+
+LoadDags = Callable[..., dict[str, Any]]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(load_dags: LoadDags, database: None, home: Path) -> Run:
+    """Run one DAG to its end with a conf."""
+    from include.settings import load_settings
+
+    load_settings.cache_clear()
+
+    def run(dag_id: str, conf: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        return load_dags()[dag_id].test(run_conf=conf or {}, **kwargs)
+
+    return run
+
+
+@pytest.fixture
+def ledger(home: Path) -> Any:
+    from include.ledger import open_ledger
+    from include.settings import load_settings
+
+    return open_ledger(load_settings())
+
+
+def _states(dag_run: Any) -> dict[str, str]:
+    return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
+
+
+def _xcom(dag_run: Any, task: str, key: str = "return_value") -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(
+            run_id=dag_run.run_id, dag_ids=dag_run.dag_id, task_ids=task, key=key
+        )
+        row = session.scalars(query).first()
+        return XComModel.deserialize_value(row) if row else None
+
+
+def test_one_day_is_ingested_and_linked(run: Run) -> None:
+    done = run("ingest_flights", {"partition": "2013-01-06"})
+    assert _states(done) == {"ingest": "success"}
+    result = _xcom(done, "ingest")
+    assert result["dataset"]["partitions"] == ["2013-01-06"]
+    assert (result["rows"], result["quarantined"]) == (842, 1)
+    assert _xcom(done, "ingest", "_link_DataDocsLink") == (
+        "/airloop/reports/data_docs/flights/2013-01-06/attempt-1.html"
+    )
+
+
+def test_a_range_of_days_is_one_run(run: Run) -> None:
+    done = run("ingest_flights", {"start": "2013-02-26", "end": "2013-03-02"})
+    assert _xcom(done, "ingest")["rows"] == 5 * 842
+
+
+def test_a_refused_day_fails_at_once(run: Run) -> None:
+    done = run("ingest_flights", {"partition": "2013-01-05"})
+    (task,) = done.get_task_instances()
+    assert (str(task.state), task.try_number) == ("failed", 1)
+    assert _xcom(done, "ingest") is None
+
+
+@pytest.mark.parametrize("conf", [{}, {"partiton": "2013-01-06"}, {"start": "2013-01-06"}])
+def test_a_run_that_names_no_day_is_refused(run: Run, ledger: Any, conf: dict[str, Any]) -> None:
+    done = run("ingest_flights", conf)
+    assert _states(done) == {"ingest": "failed"}
+    assert ledger.begin_attempt("ingest:flights:2013-01-06").token == 1  # none had begun
+
+
+def test_training_claims_a_reason_and_registers(run: Run, ledger: Any) -> None:
+    done = run("train_flight_delay", {"reason": "first", "until": "2013-02-20"})
+    assert set(_states(done).values()) == {"success"}
+    assert _xcom(done, "claim")["reason"] == "first"
+    assert _xcom(done, "train")["candidate"]["holdout"] == ["2013-02-20"]
+    assert _xcom(done, "register")["version"]["version"] == 1
+    assert ledger.open_triggers("flight_delay") == []
+
+
+def test_a_gates_no_is_red_final_and_on_record(run: Run, ledger: Any) -> None:
+    done = run("train_flight_delay", {"params": {"auc": 0.5}})
+    assert _states(done) == {
+        "claim": "success",
+        "train": "success",
+        "evaluate": "failed",
+        "register": "upstream_failed",
+    }
+    assert (
+        _xcom(done, "evaluate", "gate_report")["checks"][0]["reason"] == "roc_auc 0.5 against 0.6"
+    )
+
+
+def test_a_night_without_drift_wakes_nobody(run: Run, ledger: Any) -> None:
+    done = run("monitor_flight_delay", {"partition": "2013-03-08"})
+    assert _xcom(done, "monitor")["decision"]["action"] == "wait"
+    assert _events("flight_delay_retrain", done) == 0
+
+
+def test_a_night_of_drift_wakes_the_training_once_however_often_it_is_replayed(
+    run: Run, ledger: Any
+) -> None:
+    first = run("monitor_flight_delay", {"partition": "2013-07-01"})
+    again = run("monitor_flight_delay", {"partition": "2013-07-01"})
+    assert len(ledger.open_triggers("flight_delay")) == 1
+    assert _events("flight_delay_retrain", first) == 1
+    ledger.claim_trigger("flight_delay", "somebody")
+    late = run("monitor_flight_delay", {"partition": "2013-07-01"})
+    assert _xcom(again, "monitor")["created"] is False
+    assert _events("flight_delay_retrain", late) == 0
+
+
+def _events(asset: str, dag_run: Any) -> int:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    with create_session() as session:
+        query = (
+            select(func.count())
+            .select_from(AssetEvent)
+            .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            .where(AssetModel.name == asset, AssetEvent.source_run_id == dag_run.run_id)
+        )
+        return int(session.scalar(query) or 0)
+
+
+def test_the_days_own_interval_names_the_partition(run: Run) -> None:
+    night = pendulum.datetime(2013, 3, 8, 8, tz="UTC")
+    done = run("monitor_flight_delay", logical_date=night)
+    assert _xcom(done, "monitor")["report"]["partition"] == "2013-03-08"
+
+
+def test_a_version_is_verified_and_promoted(run: Run, ledger: Any) -> None:
+    done = run("deploy_flight_delay", {"version": 4})
+    assert set(_states(done).values()) == {"success"}
+    assert ledger.current_deployment("flight_delay").version == 4
+
+
+def test_a_version_that_cannot_serve_is_not_promoted(run: Run, ledger: Any) -> None:
+    done = run("deploy_flight_delay", {"version": 13})
+    assert _states(done) == {"verify": "failed", "promote": "upstream_failed"}
+    assert ledger.current_deployment("flight_delay") is None
+
+
+def test_a_delivery_that_names_no_version_is_refused(run: Run) -> None:
+    assert _states(run("deploy_flight_delay"))["verify"] == "failed"
+
+
+def test_a_day_is_scored(run: Run) -> None:
+    done = run("score_flight_delay", {"partition": "2013-03-08"})
+    assert _xcom(done, "score")["table"]["partitions"] == ["2013-03-08"]
