@@ -52,8 +52,8 @@ def compare(
 ) -> Comparison:
     """Compare two models' scores of the same rows by one metric.
 
-    Each bound is the more cautious of the percentile and the basic bootstrap's: the percentile's alone lets a few more
-    equals pass than the confidence promises.
+    Each bound is the more cautious of the percentile and the basic bootstrap's, at a quantile that is moved outwards by
+    the error of reading it from so few draws: without both, more equals pass than the confidence promises.
     """
     ours, theirs = metric(name, truth, candidate), metric(name, truth, other)
     point = float(gain(name, np.array(ours), np.array(theirs)))
@@ -69,9 +69,16 @@ def compare(
     draws = draws[np.isfinite(draws)]
     if len(draws) < resamples * (1 - MAX_UNDEFINED):
         return nothing
-    below, above = np.quantile(draws, (1 - confidence, confidence), method="inverted_cdf")
+    below, above = _outer_quantiles(np.sort(draws), 1 - confidence)
     low, high = min(below, 2 * point - above), max(above, 2 * point - below)
     return Comparison(ours, theirs, point, float(low), float(high), len(truth))
+
+
+def _outer_quantiles(draws: Floats, tail: float) -> tuple[float, float]:
+    """The draws that lie beyond the tail's true quantiles with 97.5 % certainty (binomial order statistics)."""
+    expected = len(draws) * tail
+    rank = max(0, int(expected - 1.96 * np.sqrt(expected * (1 - tail))) - 1)
+    return float(draws[rank]), float(draws[-1 - rank])
 
 
 def _weights(rows: int, resamples: int, seed: int) -> Iterator[npt.NDArray[Any]]:

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.errors import DataError, SpecError
+from include.features.transform import conform, labels, transform
+from tests.loop_specimens import dataset_spec, model_spec, rows
+
+ALL = ["id", "day", "courier", "distance", "parcels", "stops", "asked_at", "express"]
+
+
+def as_request(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows as a service builds them: Python objects, None for what is missing."""
+
+    def plain(value: object) -> object:
+        if pd.isna(value):
+            return None
+        if isinstance(value, pd.Timestamp):
+            return value.to_pydatetime() if value.tzinfo else value.date()
+        return value.item() if isinstance(value, np.generic) else value
+
+    return pd.DataFrame({name: [plain(value) for value in frame[name]] for name in frame.columns})
+
+
+def test_a_request_and_a_training_row_become_the_same_features():
+    frame = rows(20)
+    trained = transform(model_spec(), dataset_spec(), frame)
+    for start in range(0, len(frame), 7):
+        part = frame.iloc[start : start + 7]
+        asked = transform(model_spec(), dataset_spec(), as_request(part))
+        pd.testing.assert_frame_equal(asked, trained.iloc[start : start + 7].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_types_depend_on_the_spec_not_on_the_batch(count):
+    frame = rows(3).iloc[:count]
+    for given in (frame, as_request(frame), frame.assign(stops=None, express=None, distance=None)):
+        types = conform(dataset_spec(), ALL, given).dtypes.astype(str).tolist()
+        assert types == [
+            "object", "datetime64[ns]", "object", "float64", "int64", "float64", "datetime64[ns, UTC]", "float64",
+        ]  # fmt: skip
+
+
+def test_dates_are_read_from_dates_texts_and_timestamps():
+    spec, day = dataset_spec(), pd.Timestamp("2024-03-05")
+    for value in ("2024-03-05", dt.date(2024, 3, 5), day, day.tz_localize("UTC")):
+        assert conform(spec, ["day"], pd.DataFrame({"day": [value]}))["day"][0] == day
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("distance", "far"),
+        ("parcels", 1.5),
+        ("parcels", None),
+        ("courier", 7),
+        ("day", "someday"),
+        ("asked_at", "noon"),
+        ("express", 2),
+    ],
+)
+def test_a_value_that_does_not_fit_names_its_column(column, value):
+    with pytest.raises(DataError, match=rf"column {column}"):
+        conform(dataset_spec(), [column], pd.DataFrame({column: [value]}))
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(DataError, match="rain"):
+        transform(model_spec(), dataset_spec(), rows(2).drop(columns="rain"))
+
+
+def test_missing_text_is_a_category_of_its_own():
+    spec = dataset_spec()
+    columns = spec.columns | {
+        "courier": spec.columns["courier"].model_copy(update={"nullable": True})
+    }
+    features = transform(
+        model_spec(), spec.model_copy(update={"columns": columns}), rows(2).assign(courier=None)
+    )
+    assert set(features["courier"]) == {""}
+
+
+def module(monkeypatch: pytest.MonkeyPatch, **functions: object) -> str:
+    made = types.ModuleType("planted_model")
+    for name, function in functions.items():
+        setattr(made, name, function)
+    monkeypatch.setitem(sys.modules, "planted_model", made)
+    from include.features import transform as under_test
+
+    under_test._import.cache_clear()
+    return "planted_model"
+
+
+@pytest.mark.parametrize(
+    ("features", "error", "what"),
+    [
+        (lambda frame: frame[["nothing"]], DataError, "KeyError"),
+        (lambda frame: frame[["distance"]].head(1), SpecError, "rows it was given"),
+        (lambda frame: frame["distance"], SpecError, "DataFrame"),
+        (lambda frame: frame[["day"]], SpecError, "number or a string"),
+        (lambda frame: frame[["distance", "distance"]], SpecError, "twice"),
+    ],
+)
+def test_wrong_features_are_one_clear_error(monkeypatch, features, error, what):
+    spec = model_spec(module=module(monkeypatch, features=features))
+    with pytest.raises(error, match=what):
+        transform(spec, dataset_spec(), rows(3))
+
+
+def test_a_module_without_features_or_that_cannot_be_imported_is_named(monkeypatch):
+    with pytest.raises(SpecError, match="def features"):
+        transform(model_spec(module=module(monkeypatch)), dataset_spec(), rows(2))
+    with pytest.raises(SpecError, match="no_such_module"):
+        transform(model_spec(module="no_such_module"), dataset_spec(), rows(2))
+
+
+def test_a_label_is_unknown_where_the_truth_is():
+    frame = rows(5)
+    frame.loc[3, "minutes_late"] = np.nan
+    truth = labels(model_spec(), frame)
+    assert np.isnan(truth[3])
+    assert truth.drop(3).isin([0.0, 1.0]).all()
+
+
+def test_a_label_that_is_no_class_is_refused(monkeypatch):
+    spec = model_spec(module=module(monkeypatch, features=None))
+    with pytest.raises(DataError, match="0, 1 or missing"):
+        labels(spec, rows(5))
+
+
+def test_numbers_become_what_onnx_computes_with():
+    features = transform(model_spec(), dataset_spec(), rows(2))
+    assert {str(kind) for kind in features.drop(columns="courier").dtypes} == {"float32"}
