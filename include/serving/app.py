@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from include.errors import DataError
 from include.serving.answers import LOG_HEADER, SlotsResponse
 from include.serving.docs import docs_assets, docs_page, openapi
-from include.serving.door import HttpError, error_response, overloaded, read_body
+from include.serving.door import FAILED, HttpError, error_response, overloaded, read_body
 from include.serving.schema import InvalidRequestError
 from include.serving.slot import Question, Slot
 from include.serving.slots import Slots
@@ -59,6 +60,7 @@ def create_app(slots: Slots) -> FastAPI:
     app.mount("/docs/assets", docs_assets())
     app.add_exception_handler(HttpError, _http_error)
     app.add_exception_handler(StarletteHTTPException, _starlette_error)
+    app.add_exception_handler(Exception, _any_error)
     plain = app.openapi
     app.openapi = lambda: openapi(plain(), slots.all())  # type: ignore[method-assign]
     return app
@@ -88,6 +90,8 @@ class Routes:
                 answer = await slot.ask(question)
         except InvalidRequestError as error:
             raise HttpError(422, str(error), details=error.details) from None
+        except DataError as error:
+            raise HttpError(422, error.what) from None
         except NotFiniteError:
             raise HttpError(422, "the model has no finite answer for these rows") from None
         except TimeoutError:
@@ -164,3 +168,7 @@ async def _starlette_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this type)
     shown = HttpError(error.status_code, str(error.detail), headers=error.headers)
     return error_response(request.scope["airloop.request_id"], shown)
+
+
+async def _any_error(request: Request, _: Exception) -> Response:
+    return error_response(request.scope["airloop.request_id"], FAILED)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from include.contracts import ArtifactRef, Deployment
 from include.errors import AirloopError
 from include.ledger import Ledger, open_ledger
-from include.serving.schema import RequestSchema, Row
+from include.serving.schema import RequestSchema, Row, plain
 from include.serving.slots import Slots
 from include.serving.version import Model
 from include.settings import Settings
@@ -72,7 +72,7 @@ def example_row(settings: Settings, model: Model) -> Row | None:
     keys = {
         name: value for name, value in schema.placeholder.items() if name not in model.spec.inputs
     }
-    return keys | {name: _frequent(batch.column(name)) for name in model.spec.inputs}
+    return keys | {name: plain(_frequent(batch.column(name))) for name in model.spec.inputs}
 
 
 def _frequent(values: pa.Array) -> Any:

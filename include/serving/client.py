@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from include.serving.answers import (
     SlotsResponse,
     SlotState,
 )
+from include.serving.schema import plain
 from include.settings import Settings
 
 #: Answers that a second attempt may turn into a yes.
@@ -61,7 +61,7 @@ class ServiceClient:
     ) -> PredictionResponse:
         """Predictions of rows; dates and timestamps may be Python's own, missing values None."""
         headers = {REQUEST_ID_HEADER: request_id} if request_id else {}
-        body = {"rows": [{name: _plain(value) for name, value in row.items()} for row in rows]}
+        body = {"rows": [{name: plain(value) for name, value in row.items()} for row in rows]}
         response = self._send("POST", f"/models/{model}/predict", json=body, headers=headers)
         logged = LOG_HEADER not in response.headers
         return PredictionResponse.model_validate(response.json() | {"logged": logged})
@@ -122,7 +122,3 @@ def _of(slots: Sequence[SlotState], model: str) -> SlotState:
     raise RequestError(
         "the service has no such model", value=model, valid=[slot.model for slot in slots]
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | datetime) else value

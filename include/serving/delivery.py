@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,22 +71,22 @@ def promote(
     :raises UnreachableError: if the service, MLflow or the ledger does not answer
     :raises SupersededError: if a newer delivery of this model began
     """
-    service = service or ServiceClient(settings)
-    publication = _Publication(
-        ledger=ledger,
-        settings=settings,
-        model=version.model,
-        version=version.version,
-        artifact=version.artifact,
-        kind=PROMOTE,
-        reason=reason,
-        request=f"promote:{version.version}",
-        service=service,
-    )
-    deployment = commit(ledger, fence, publication)
-    state = service.refresh(version.model)
-    if not _confirms(state, deployment):
-        _take_back(ledger, fence, deployment, state, service)
+    with _reached(service, settings) as service:
+        publication = _Publication(
+            ledger=ledger,
+            settings=settings,
+            model=version.model,
+            version=version.version,
+            artifact=version.artifact,
+            kind=PROMOTE,
+            reason=reason,
+            request=f"promote:{version.version}",
+            service=service,
+        )
+        deployment = commit(ledger, fence, publication)
+        state = service.refresh(version.model)
+        if not _confirms(state, deployment):
+            _take_back(ledger, fence, deployment, state, service)
     _follow(ledger, settings, deployment, "promoted")
     return deployment
 
@@ -121,7 +123,8 @@ def rollback(
         )
         deployment = commit(ledger, ledger.begin_attempt(delivery_key(model), actor), publication)
     try:
-        state = (service or ServiceClient(settings)).refresh(model)
+        with _reached(service, settings) as reached:
+            state = reached.refresh(model)
     except UnreachableError as error:
         log.warning("the rollback stands; the service will follow when it starts: %s", error)
     else:
@@ -191,6 +194,15 @@ class _Publication:
         """Read the row back."""
         if self.ledger.current_deployment(self.model) != result:
             raise SupersededError("superseded by another deployment", where=f"model {self.model}")
+
+
+@contextmanager
+def _reached(service: Service | None, settings: Settings) -> Iterator[Service]:
+    if service is not None:
+        yield service
+        return
+    with ServiceClient(settings) as client:
+        yield client
 
 
 def _check_newer(current: Deployment | None, version: int) -> None:

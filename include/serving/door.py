@@ -94,12 +94,11 @@ class FrontDoor:
             await self.app(scope, receive, answer)
         except HttpError as error:
             await error_response(request_id, error)(scope, receive, answer)
-        except Exception as error:  # the last net: the type is logged, never the request
-            log.error("request %s failed: %s", request_id, type(error).__name__)
-            if started:
-                raise
-            failed = HttpError(500, "the service failed; its log has the request id")
-            await error_response(request_id, failed)(scope, receive, answer)
+        except Exception:
+            # The last net. A prediction's own errors, which may quote a row, never come this far.
+            log.exception("request %s failed", request_id)
+            if not started:
+                await error_response(request_id, FAILED)(scope, receive, answer)
 
     def _may_enter(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
@@ -109,6 +108,8 @@ class FrontDoor:
         return self._expected is not None and hmac.compare_digest(given, self._expected)
 
 
+#: What a caller learns of an error of ours.
+FAILED = HttpError(500, "the service failed; its log has the request id")
 _BEARER = {"www-authenticate": "Bearer"}
 
 

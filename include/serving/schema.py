@@ -109,6 +109,11 @@ class RequestSchema:
         return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
 
 
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dates and timestamps in ISO 8601."""
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
 def _row_model(name: str, columns: Sequence[str], dataset: DatasetSpec) -> type[BaseModel]:
     # Positional field names with the column as alias: a column may be called anything, even "class".
     fields: dict[str, Any] = {

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import orjson
 import pandas as pd
 
 from include.contracts import Deployment
@@ -61,7 +62,12 @@ class Version:
         :raises NotFiniteError: if the model answers NaN or infinity, or not one number a row
         """
         columns = {name: [row[name] for row in rows] for name in self.schema.inputs}
-        predictions = np.asarray(self.model.predict(pd.DataFrame(columns)), dtype=np.float64)
+        try:
+            found = self.model.predict(pd.DataFrame(columns))
+        except ArtifactError:
+            # The loader's word for the same; that the artifact itself is right was shown when it was loaded.
+            raise NotFiniteError from None
+        predictions = np.asarray(found, dtype=np.float64)
         if predictions.shape != (len(rows),) or not np.isfinite(predictions).all():
             raise NotFiniteError
         result: list[float] = predictions.tolist()
@@ -77,7 +83,7 @@ def prepare(
 ) -> Version:
     """Check a loaded model and warm it on rows it must be able to answer.
 
-    :param example: a real row, where the lake has one
+    :param example: a row as callers send it, made from real ones, where the lake has any
     :param recent: rows that the version before it answered a moment ago
     :raises ArtifactError: if it is another model, or does not answer those rows
     """
@@ -89,9 +95,11 @@ def prepare(
         )
     schema = RequestSchema(model.spec, model.dataset)
     version = Version(deployment, model, schema, since, example or schema.placeholder)
-    rows = [row for row in (*recent, example) if row is not None and _fits(row, schema)]
+    rows = [row for row in recent if all(name in row for name in schema.inputs)]
+    if example is not None:
+        rows += schema.parse(orjson.dumps({"rows": [example]}))
     try:
-        version.answer(rows or [_typed(schema)])
+        version.answer(rows or schema.parse(orjson.dumps({"rows": [schema.placeholder]})))
     except Exception as error:
         # A made-up row may be beyond what the user's features() expects; a real one may not.
         if rows:
@@ -100,13 +108,3 @@ def prepare(
                 where=deployment.artifact.uri,
             ) from error
     return version
-
-
-def _fits(row: Row, schema: RequestSchema) -> bool:
-    return all(name in row for name in schema.inputs)
-
-
-def _typed(schema: RequestSchema) -> Row:
-    import orjson
-
-    return schema.parse(orjson.dumps({"rows": [schema.placeholder]}))[0]

@@ -1,0 +1,263 @@
+"""The real service, started by its own command, with real artifacts: delivered, swapped, attacked, rolled back."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import httpx
+import numpy as np
+import pytest
+
+from bench import serving_world as made
+from include.contracts import ArtifactRef, ModelVersion
+from include.errors import ArtifactError
+from include.ledger import Ledger, open_ledger
+from include.registry import artifacts, loader
+from include.serving import delivery
+from include.serving.assembly import build_slots
+from include.serving.client import ServiceClient
+from include.serving.command import service_command
+from include.serving.compaction import compact
+from include.serving.delivery import promote, rollback
+from include.serving.verification import verify
+from include.settings import ROOT, Settings
+from include.specs import load_catalog
+
+pytestmark = pytest.mark.timeout(180)
+MODEL = made.MODEL
+TOKEN = "a-token-of-the-test"
+
+
+class World:
+    """A home with four days of flights, two trained versions and a running service."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home, self.url = home, url
+        self.settings = Settings()
+        made.ingest(self.settings, [f"2013-01-0{day}" for day in range(2, 6)])
+        self.v1 = made.train(self.settings, 1, max_iter=20)
+        self.v2 = made.train(self.settings, 2, max_iter=40)
+        self.ledger: Ledger = open_ledger(self.settings)
+        self.client = ServiceClient(self.settings)
+        self.rows: list[dict[str, Any]] = []
+
+    def promote(self, version: ModelVersion) -> None:
+        fence = self.ledger.begin_attempt(delivery.delivery_key(MODEL))
+        promote(self.ledger, self.settings, fence, version, "gates passed")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        patch.setenv("AIRLOOP_HOME", str(home))
+        patch.setenv("AIRLOOP__SERVING__URL", url)
+        patch.setenv("AIRLOOP__SERVING__TOKEN", TOKEN)
+        for name in ("set_alias", "remove_alias"):
+            patch.setattr(delivery.models, name, lambda *_, **__: None)
+        patch.setattr(delivery.models, "aliases", lambda *_, **__: {})
+        argv, env = service_command(Settings())
+        with (home / "service.log").open("wb") as log:
+            process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)
+            try:
+                started = _started(home, url)
+                yield started
+                started.client.close()
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def _started(home: Path, url: str) -> World:
+    world = World(home, url)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"{url}/healthz", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        ready = httpx.get(f"{url}/readyz")
+        assert ready.status_code == 503
+        assert "nothing is deployed yet" in ready.json()["reason"]
+        world.promote(world.v1)
+        world.rows = made.request_rows(world.settings)
+        return world
+    raise AssertionError((home / "service.log").read_text())
+
+
+def test_answers_over_http_are_the_offline_ones(world: World):
+    model = loader.load(world.v1.artifact, world.settings)
+    lake = made.Lake(world.settings)
+    frame = lake.read(lake.snapshot("flights", lake.partitions("flights")[-1:])).head(500)
+    answer = world.client.predict(MODEL, world.rows)
+    assert answer.logged
+    assert np.abs(np.array(answer.predictions) - model.predict(frame)).max() <= 1e-9
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/metrics",
+        "/schema.json",
+        "/docs.json",
+        "/livez",
+        "/static_content/index.css",
+        "/slots",
+    ],
+)
+def test_no_route_of_bentomls_own_is_open(world: World, path: str):
+    assert httpx.get(f"{world.url}{path}").status_code == 401
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    allowed = httpx.get(f"{world.url}{path}", headers=headers).status_code
+    assert allowed == (200 if path == "/slots" else 404)
+
+
+def test_twenty_megabytes_are_413_and_a_pickle_is_415(world: World):
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    url = f"{world.url}/predict"
+    assert httpx.post(url, content=b" " * 20_000_000, headers=headers).status_code == 413
+    headers["content-type"] = "application/vnd.bentoml+pickle"
+    assert httpx.post(url, content=b"x", headers=headers).status_code == 415
+
+
+def test_the_docs_page_shows_the_models_schema_with_an_example_that_works(world: World):
+    document = httpx.get(f"{world.url}/openapi.json").json()
+    operation = document["paths"][f"/models/{MODEL}/predict"]["post"]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    assert example["rows"][0]["origin"] in {"EWR", "JFK", "LGA"}
+    assert len(world.client.predict(MODEL, example["rows"]).predictions) == 1
+    assert httpx.get(f"{world.url}/docs/assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_the_infrastructure_check_of_a_good_version_is_ok(world: World, tmp_path: Path):
+    checks = verify(world.v2, world.settings, tmp_path)
+    assert [check.name for check in checks] == ["loads", "parity", "refuses bad input", "load"]
+    assert all(check.ok for check in checks), checks
+    assert world.client.slot(MODEL).version == 1, "the running service was not touched"
+
+
+def test_promotion_and_rollback_under_live_traffic_fail_no_request(world: World):
+    stop, versions, failures = threading.Event(), set[int](), list[Exception]()
+
+    def traffic() -> None:
+        with ServiceClient(world.settings) as client:
+            while not stop.is_set():
+                try:
+                    versions.add(client.predict(MODEL, world.rows[:2]).version)
+                except Exception as error:
+                    failures.append(error)
+
+    callers = [threading.Thread(target=traffic) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    world.promote(world.v2)
+    assert world.client.slot(MODEL).version == 2
+    start = time.monotonic()
+    rollback(world.ledger, world.settings, MODEL, "it is worse")
+    seconds = time.monotonic() - start
+    assert world.client.slot(MODEL).version == 1
+    stop.set()
+    for caller in callers:
+        caller.join()
+    assert failures == []
+    assert versions == {1, 2}
+    assert seconds < 5
+
+
+def test_compaction_beside_the_running_service_moves_every_answer(world: World):
+    compact(world.settings, MODEL)
+    before = _logged(world)
+    for start in range(0, 60, 20):
+        world.client.predict(MODEL, world.rows[start : start + 20])
+        compact(world.settings, MODEL)
+    assert _logged(world) == before + 60
+
+
+def _logged(world: World) -> int:
+    lake = made.Lake(world.settings)
+    name = f"predictions__{MODEL}"
+    return lake.snapshot(name, lake.partitions(name)).rows
+
+
+def spoil(kind: str, world: World, folder: Path) -> None:
+    """Break the artifact in a folder as accidents and attackers do."""
+    path = folder / artifacts.ONNX
+    data = path.read_bytes()
+    if kind == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif kind == "flipped":
+        path.write_bytes(data[:500] + bytes([data[500] ^ 1]) + data[501:])
+    else:
+        other = Path(urlparse(world.v1.artifact.uri).path)
+        shutil.rmtree(folder)
+        shutil.copytree(other, folder)
+
+
+def spoiled(world: World, tmp_path: Path, kind: str, number: int) -> ModelVersion:
+    folder = tmp_path / "store"
+    shutil.copytree(urlparse(world.v2.artifact.uri).path, folder)
+    spoil(kind, world, folder)
+    cached = world.home / "artifacts" / world.v2.artifact.digest.removeprefix("sha256:")
+    shutil.rmtree(cached, ignore_errors=True)
+    ref = ArtifactRef(uri=folder.as_uri(), digest=world.v2.artifact.digest)
+    return ModelVersion(model=MODEL, version=number, run_id=f"run{number}", artifact=ref)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("truncated", 3), ("flipped", 4), ("swapped", 5)])
+def test_a_spoiled_artifact_is_refused_and_the_old_champion_keeps_serving(
+    world: World, tmp_path: Path, kind: str, number: int
+):
+    version = spoiled(world, tmp_path, kind, number)
+    before = world.ledger.current_deployment(MODEL)
+    with pytest.raises(ArtifactError):
+        world.promote(version)
+    assert world.ledger.current_deployment(MODEL) == before
+    # Even written into the ledger by a hand that skipped every check, it is not served.
+    made.deploy(world.settings, version)
+    state = world.client.refresh(MODEL)
+    assert (state.version, state.wanted_version) == (1, number)
+    assert state.error is not None
+    assert world.client.predict(MODEL, world.rows[:1]).version == 1
+
+
+def test_control_without_the_verification_a_swapped_artifact_is_served(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    version = spoiled(world, tmp_path, "swapped", 6)
+    made.deploy(world.settings, version)
+    monkeypatch.setattr(artifacts, "verify", lambda *_: None)
+
+    async def served() -> int | None:
+        slots = build_slots(world.settings, load_catalog())
+        await slots.refresh()
+        (state,) = slots.states()
+        await slots.close()
+        return state.version
+
+    assert asyncio.run(served()) == 6
+    shutil.rmtree(
+        world.home / "artifacts" / world.v2.artifact.digest.removeprefix("sha256:"),
+        ignore_errors=True,
+    )
+
+
+def test_nothing_is_written_outside_the_home_and_no_token_into_its_logs(world: World):
+    assert (world.home / "bentoml").is_dir()
+    assert TOKEN not in (world.home / "service.log").read_text()
+    assert not (Path.home() / "bentoml").exists()
