@@ -156,7 +156,7 @@ class Reader:
 
 
 @contextmanager
-def watching(scenario: Scenario, pause: float = 0.01) -> Iterator[Reader]:
+def watching(scenario: Scenario, pause: float = 0.03) -> Iterator[Reader]:
     """A reader that polls while the block runs."""
     reader, stop = Reader(scenario), threading.Event()
 
