@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from include.contracts import ArtifactRef, Contract, PartitionKey
-from include.errors import AirloopError, ArtifactError
+from include.errors import AirloopError, ArtifactError, DataError
 from include.features.transform import transform
 from include.registry import artifacts
 from include.settings import Settings
@@ -223,9 +223,12 @@ def check_examples(model: LoadedModel, folder: Path) -> None:
     try:
         examples = json.loads(path.read_bytes())
         frame, expected = pd.DataFrame(examples["inputs"]), np.array(examples["scores"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError("the model's examples cannot be read", where=str(path)) from error
-    difference = np.abs(model.predict(frame) - expected)
+        answers = model.predict(frame)
+    except (OSError, ValueError, KeyError, DataError) as error:
+        raise ArtifactError(
+            "the model's examples cannot be asked", value=str(error), where=str(path)
+        ) from error
+    difference = np.abs(answers - expected)
     if not len(expected) or difference.max() > TOLERANCE:
         raise ArtifactError(
             "the model no longer answers as it did at training: its code or a library changed",

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from include.errors import DataError
+from include.training.snapshot import choose_days, split
+from tests.loop_specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
+
+TRAINING = model_spec().training
+
+
+def test_the_last_days_up_to_the_asked_one_are_taken_and_the_latest_held_out():
+    days = choose_days(TRAINING.model_copy(update={"window_days": 4}), DAYS, "2024-03-05")
+    assert days.training == ("2024-03-02", "2024-03-03")
+    assert days.holdout == ("2024-03-04", "2024-03-05")
+
+
+def test_days_that_are_not_there_are_passed_over():
+    there = [day for day in DAYS if day != "2024-03-03"]
+    assert choose_days(TRAINING, there, None).all == tuple(there)
+
+
+@pytest.mark.parametrize("there", [(), DAYS[:2]])
+def test_too_few_days_are_refused(there):
+    with pytest.raises(DataError, match="not enough"):
+        choose_days(TRAINING, there, None)
+
+
+def test_no_row_is_on_both_sides_and_rows_without_label_are_counted():
+    frame = rows()
+    parts = split(model_spec(), dataset_spec(), frame, HOLDOUT)
+    assert not set(parts.training.frame["id"]) & set(parts.holdout.frame["id"])
+    known = len(parts.training.frame) + len(parts.holdout.frame)
+    assert known + parts.training.unlabelled + parts.holdout.unlabelled == len(frame)
+    assert parts.training.unlabelled > 0
+    assert parts.holdout.frame["day"].min() > parts.training.frame["day"].max()
+
+
+def test_labels_that_have_not_arrived_are_refused():
+    frame = rows()
+    frame.loc[frame["day"] >= HOLDOUT[0], "minutes_late"] = np.nan
+    with pytest.raises(DataError, match="no holdout row has a label"):
+        split(model_spec(), dataset_spec(), frame, HOLDOUT)
+
+
+def test_an_empty_snapshot_is_refused():
+    with pytest.raises(DataError, match="no rows"):
+        split(model_spec(), dataset_spec(), rows().head(0), HOLDOUT)
