@@ -124,18 +124,21 @@ def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
     result = plan.built.metrics_validate(
         totals, runtime_configuration=dict(_VERDICT_ONLY), execution_engine=_engine()
     )
-    figures: dict[str, float | int | str | None] = {key[0]: totals[key] for key in totals}
-    failing = [
-        count
-        for name, count in figures.items()
-        if name.endswith("unexpected_count") and isinstance(count, int)
-    ]
+    by_name = {key[0]: total for key, total in totals.items()}
+    rows = by_name["table.row_count"]
+    # The expectation's own metric is the last it names; missing values, where named before, do not count.
+    failing = [count for name, count in by_name.items() if name.endswith("unexpected_count")]
+    figures: dict[str, float | int | str | None] = {"observed_value": rows}
+    reason = f"observed {rows}"
+    if failing:
+        there = rows - sum(failing[:-1])
+        share = 100 * failing[-1] / there if there else None
+        figures = {"unexpected_count": failing[-1], "unexpected_percent": share}
+        reason = f"{failing[-1]} of {rows} values fail"
+    result.result = {"element_count": rows, **figures}
     if result.success:
-        return Evaluated(expectation, Outcome.OK, "as expected", figures, None)
-    count = failing[-1] if failing else None
-    total = figures.get("table.row_count")
-    reason = f"{count} of {total} values fail" if failing else f"observed {total}"
-    return Evaluated(expectation, Outcome.BAD, reason, figures, None)
+        return Evaluated(expectation, Outcome.OK, "as expected", figures, None, result)
+    return Evaluated(expectation, Outcome.BAD, reason, figures, None, result)
 
 
 def _on_a_frame(left: tuple[Expectation, ...], rows: Rows, where: str) -> list[Evaluated]:
@@ -143,7 +146,7 @@ def _on_a_frame(left: tuple[Expectation, ...], rows: Rows, where: str) -> list[E
         return []
     columns = needed_columns(left, rows.schema.names)
     frame = to_pandas(pa.Table.from_batches(rows.read(columns)))
-    return evaluate(left, frame, where)[0]
+    return evaluate(left, frame, where)
 
 
 @cache

@@ -5,33 +5,50 @@ GX's own site builder renders every result it ever kept again; a night needs the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import fsspec
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
+from include.contracts import Outcome
 from include.data.delta import storage_errors
+from include.data.suite import Evaluated
 from include.settings import Settings
 
 
-def write_page(settings: Settings, dataset: str, partition: str, attempt: int, result: Any) -> str:
-    """Render a validation result and keep it; each attempt has its own page.
+def write_page(
+    settings: Settings, dataset: str, partition: str, attempt: int, evaluated: Iterable[Evaluated]
+) -> str:
+    """Render what the expectations said and keep it; each attempt has its own page.
 
     :returns: a link a browser can open: ``file://`` or the store's URL
     :raises UnreachableError: if the reports cannot be written
     :raises StorageFullError: if there is no space left
     """
+    result = _as_one(f"{dataset} {partition}", list(evaluated))
     page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
     root = settings.reports_uri.rstrip("/")
     url = f"{root}/data_docs/{dataset}/{partition}/attempt-{attempt}.html"
-    with storage_errors(url):
-        local = "://" not in url
-        options = {} if local else settings.storage_options
-        with (
-            fsspec.open(url, "wb", auto_mkdir=True, **options)
-            if local
-            else fsspec.open(url, "wb", **options) as file
-        ):
-            file.write(page.encode())
-    return f"file://{url}" if local else url
+    remote = "://" in url
+    options = settings.storage_options if remote else {"auto_mkdir": True}
+    with storage_errors(url), fsspec.open(url, "wb", **options) as file:
+        file.write(page.encode())
+    return url if remote else f"file://{url}"
+
+
+def _as_one(name: str, evaluated: list[Evaluated]) -> ExpectationSuiteValidationResult:
+    """The single results as the result of a suite, wherever each was computed."""
+    good = sum(one.outcome is Outcome.OK for one in evaluated)
+    return ExpectationSuiteValidationResult(
+        success=good == len(evaluated),
+        results=[one.gx for one in evaluated if one.gx is not None],
+        suite_name=name,
+        statistics={
+            "evaluated_expectations": len(evaluated),
+            "successful_expectations": good,
+            "unsuccessful_expectations": len(evaluated) - good,
+            "success_percent": 100 * good / len(evaluated) if evaluated else None,
+        },
+    )

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from include.contracts import Check, Outcome, ValidationReport
 from include.data import structure
+from include.data.batches import evaluate_batches, rows_of
 from include.data.conform import conform
 from include.data.digest import AT
 from include.data.schema import to_pandas
 from include.data.suite import Evaluated, declared_and_implied, evaluate, needed_columns
 from include.data.validated import Validated
-from include.specs.dataset import DatasetSpec, Severity
+from include.specs.dataset import DatasetSpec, Expectation, Severity
 
 #: Added to quarantined rows, beside the time: the expectations that they fail.
 REASONS = "_reasons"
 
-#: Keeps GX's result as a page and returns its link.
-KeepDocs = Callable[[Any], str]
+#: From this many rows on, the suite is evaluated over batches, and only failing rows are looked up.
+LARGE_ROWS = 100_000
+
+#: Keeps what the expectations said as a page and returns its link.
+KeepDocs = Callable[[list[Evaluated]], str]
 
 
 def validate(
@@ -34,7 +37,7 @@ def validate(
 ) -> Validated:
     """Check one partition's raw frame against its spec.
 
-    :param keep_docs: called with GX's result; its return value becomes the report's ``docs_uri``
+    :param keep_docs: called with what each expectation said; its return value becomes the report's ``docs_uri``
     :raises SpecError: if an expectation is not one that GX knows
     """
     table, wrong = conform(spec, frame)
@@ -42,15 +45,11 @@ def validate(
     if checks:
         return Validated(_report(spec, partition, checks, len(frame)))
     checks = structure.content_checks(spec, partition, table)
-    expectations = declared_and_implied(spec)
-    looked_at = table.select(needed_columns(expectations, table.column_names))
-    evaluated, result = evaluate(
-        expectations, to_pandas(looked_at), f"config/datasets/{spec.name}.yaml"
-    )
+    evaluated = _evaluated(spec, table)
     checks += [_checked(one) for one in evaluated]
     reasons = _reasons(evaluated)
     checks.append(_quarantine_check(spec, len(reasons), table.num_rows))
-    docs_uri = keep_docs(result) if keep_docs is not None else None
+    docs_uri = keep_docs(evaluated) if keep_docs is not None else None
     report = _report(spec, partition, checks, table.num_rows, len(reasons), docs_uri)
     if report.outcome is not Outcome.OK:
         return Validated(report)
@@ -61,6 +60,29 @@ def validate(
 def failures(report: ValidationReport) -> list[Check]:
     """The checks for which a partition is refused."""
     return [check for check in report.checks if _blocks(check)]
+
+
+def _evaluated(spec: DatasetSpec, table: pa.Table) -> list[Evaluated]:
+    """The suite over one frame, or over batches where that frame would be large."""
+    expectations = declared_and_implied(spec)
+    where = f"config/datasets/{spec.name}.yaml"
+    if table.num_rows < LARGE_ROWS:
+        return _named(expectations, table, where)
+    evaluated = evaluate_batches(expectations, rows_of(table), where)
+    return [
+        _named((one.expectation,), table, where)[0] if _must_name_rows(one) else one
+        for one in evaluated
+    ]
+
+
+def _named(expectations: tuple[Expectation, ...], table: pa.Table, where: str) -> list[Evaluated]:
+    looked_at = table.select(needed_columns(expectations, table.column_names))
+    return evaluate(expectations, to_pandas(looked_at), where)
+
+
+def _must_name_rows(evaluated: Evaluated) -> bool:
+    quarantines = evaluated.expectation.severity is Severity.QUARANTINE
+    return quarantines and evaluated.outcome is Outcome.BAD and not evaluated.rows
 
 
 def _report(

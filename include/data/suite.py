@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ class Evaluated:
     figures: dict[str, float | int | str | None]
     #: Positions of the rows that failed; None where the expectation cannot name rows.
     rows: tuple[int, ...] | None
+    #: GX's own result, for Data Docs.
+    gx: Any = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -93,11 +95,11 @@ def needed_columns(expectations: tuple[Expectation, ...], have: list[str]) -> li
 
 def evaluate(
     expectations: tuple[Expectation, ...], frame: pd.DataFrame, where: str
-) -> tuple[list[Evaluated], Any]:
+) -> list[Evaluated]:
     """Run the suite over a frame.
 
     :param where: the spec, for the message where an expectation is not one
-    :returns: what each expectation said, in their order, and GX's own result, for Data Docs
+    :returns: what each expectation said, in their order
     :raises SpecError: if GX does not know an expectation or its arguments
     """
     suite = gx.ExpectationSuite(
@@ -107,8 +109,7 @@ def evaluate(
     batch = _batch_definition().get_batch(batch_parameters={"dataframe": frame})
     result = batch.validate(suite, result_format="COMPLETE" if rows else "SUMMARY")
     found = {one.expectation_config.meta["airloop"]: one for one in result.results}
-    evaluated = [_evaluated(one, found.get(i)) for i, one in enumerate(expectations)]
-    return evaluated, result
+    return [_evaluated(one, found.get(i)) for i, one in enumerate(expectations)]
 
 
 def build(expectation: Expectation, index: int, where: str) -> Any:
@@ -159,7 +160,8 @@ def _evaluated(expectation: Expectation, found: Any | None) -> Evaluated:
         return Evaluated(expectation, Outcome.UNKNOWN, "the check gave no result", {}, None)
     raised = _exception(found.exception_info)
     if raised is not None:
-        return Evaluated(expectation, Outcome.UNKNOWN, f"the check raised: {raised}", {}, None)
+        reason = f"the check raised: {raised}"
+        return Evaluated(expectation, Outcome.UNKNOWN, reason, {}, None, found)
     result = found.result or {}
     figures = {
         key: _plain(result[key])
@@ -169,8 +171,8 @@ def _evaluated(expectation: Expectation, found: Any | None) -> Evaluated:
     positions = result.get("unexpected_index_list")
     rows = None if positions is None else tuple(int(one) for one in positions)
     if found.success:
-        return Evaluated(expectation, Outcome.OK, "as expected", figures, rows)
-    return Evaluated(expectation, Outcome.BAD, _reason(result), figures, rows)
+        return Evaluated(expectation, Outcome.OK, "as expected", figures, rows, found)
+    return Evaluated(expectation, Outcome.BAD, _reason(result), figures, rows, found)
 
 
 def _reason(result: Mapping[str, Any]) -> str:

@@ -217,7 +217,7 @@ def test_an_expectation_gx_does_not_know_is_named(
 def test_a_result_that_is_missing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated = suite._evaluated(spec().expectations[0], None)
     assert evaluated.outcome is Outcome.UNKNOWN
-    monkeypatch.setattr(quality, "evaluate", lambda *_: ([evaluated], None))
+    monkeypatch.setattr(quality, "evaluate", lambda *_: [evaluated])
     assert not validate(spec(), DAY, frame()).ok
 
 
@@ -236,6 +236,29 @@ def test_data_docs_are_kept_for_each_attempt(tmp_path: Path) -> None:
         )
         page = Path(found.report.docs_uri.removeprefix("file://")).read_text(encoding="utf-8")
         assert "values must be greater than or equal to" in page
+
+
+def test_a_large_partition_is_judged_in_batches_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spoiled = frame()
+    spoiled.loc[[4, 9], "price"] = -1.0
+    small = validate(spec(), DAY, spoiled)
+    monkeypatch.setattr(quality, "LARGE_ROWS", 1)
+    settings = Settings(reports_uri=str(tmp_path))
+    large = validate(
+        spec(), DAY, spoiled, lambda results: write_page(settings, "orders", DAY, 1, results)
+    )
+    assert [(one.name, one.outcome) for one in large.report.checks] == [
+        (one.name, one.outcome) for one in small.report.checks
+    ]
+    assert large.report.quarantined == 2
+    for mine, theirs in zip(_frames(large), _frames(small), strict=True):
+        pd.testing.assert_frame_equal(
+            mine.drop(columns="_at", errors="ignore"), theirs.drop(columns="_at", errors="ignore")
+        )
+    assert large.report.docs_uri is not None
+    assert Path(large.report.docs_uri.removeprefix("file://")).exists()
 
 
 def test_only_the_columns_a_suite_looks_at_are_given_to_gx() -> None:
