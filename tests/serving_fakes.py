@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from include.contracts import ArtifactRef, Deployment
-from include.serving.app import create_app
+from include.serving.app import Application
 from include.serving.door import FrontDoor
 from include.serving.slots import Slots
 from include.specs.dataset import DatasetSpec
@@ -123,7 +123,7 @@ class FakeLedger:
 
 def client(slots: Slots, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
     """A client of the whole application, front door included, without a socket."""
-    transport = httpx.ASGITransport(FrontDoor(create_app(slots), TOKEN), **options)
+    transport = httpx.ASGITransport(FrontDoor(Application(slots), TOKEN), **options)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
 

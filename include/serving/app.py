@@ -1,4 +1,4 @@
-"""The service's HTTP routes, as an ASGI application that BentoML mounts."""
+"""The service's HTTP application: predictions, probes, slots and the docs page."""
 
 from __future__ import annotations
 
@@ -7,31 +7,47 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import orjson
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from include.errors import DataError
-from include.serving.answers import LOG_HEADER, SlotsResponse
+from include.serving.answers import SlotsResponse
 from include.serving.docs import docs_assets, docs_page, openapi
-from include.serving.door import FAILED, HttpError, error_response, overloaded, read_body
-from include.serving.schema import InvalidRequestError
-from include.serving.slot import Question, Slot
+from include.serving.door import FAILED, HttpError, error_response
+from include.serving.predictions import Predictions
 from include.serving.slots import Slots
-from include.serving.version import NotFiniteError
 
 log = logging.getLogger("airloop.serving")
 
-#: How long a request may wait for its answer.
-ANSWER_SECONDS = 10.0
+PREDICT, MODELS = "/predict", "/models/"
 
 
-def create_app(slots: Slots) -> FastAPI:
-    """The application over these slots; following the ledger starts and ends with its lifespan."""
+class Application:
+    """The whole service over these slots, as one ASGI application: predictions, and the pages around them."""
+
+    def __init__(self, slots: Slots) -> None:
+        #: What BentoML mounts: it runs the lifespan, in which the slots follow the ledger.
+        self.pages = _pages(slots)
+        self._predictions = Predictions(slots)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer predictions directly, since FastAPI's machinery would cost more than the model."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path: str = scope["path"]
+            if path == PREDICT:
+                await self._predictions.answer(None, scope, receive, send)
+                return
+            if path.startswith(MODELS) and path.endswith(PREDICT):
+                name = path[len(MODELS) : -len(PREDICT)]
+                await self._predictions.answer(name, scope, receive, send)
+                return
+        await self.pages(scope, receive, send)
+
+
+def _pages(slots: Slots) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,10 +60,7 @@ def create_app(slots: Slots) -> FastAPI:
         await slots.close()
 
     app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan)
-    routes = Routes(slots)
-    # Plain routes for what is asked often: FastAPI's own dependency machinery costs more than the model.
-    app.router.routes.append(Route("/predict", routes.predict, methods=["POST"]))
-    app.router.routes.append(Route("/models/{model}/predict", routes.predict, methods=["POST"]))
+    routes = _Routes(slots)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
     app.add_api_route("/slots", routes.slots, methods=["GET"], summary="What each slot serves")
@@ -58,7 +71,6 @@ def create_app(slots: Slots) -> FastAPI:
         "/docs", routes.docs, methods=["GET"], include_in_schema=False, response_class=HTMLResponse
     )
     app.mount("/docs/assets", docs_assets())
-    app.add_exception_handler(HttpError, _http_error)
     app.add_exception_handler(StarletteHTTPException, _starlette_error)
     app.add_exception_handler(Exception, _any_error)
     plain = app.openapi
@@ -66,65 +78,11 @@ def create_app(slots: Slots) -> FastAPI:
     return app
 
 
-class Routes:
-    """The handlers, over one set of slots."""
+class _Routes:
+    """The handlers of the pages."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-
-    async def predict(self, request: Request) -> Response:
-        """Answer rows: read, check, predict, log, acknowledge."""
-        slot = self._slot(request.path_params.get("model"))
-        version = slot.current
-        if version is None:
-            raise overloaded(f"{slot.model}: {slot.error or 'nothing is deployed yet'}")
-        limits = version.model.spec.serving
-        if slot.inflight >= limits.max_concurrency:
-            raise overloaded(f"more than {limits.max_concurrency} requests at once")
-        request_id: str = request.scope["airloop.request_id"]
-        slot.inflight += 1
-        try:
-            body = await read_body(request, limits.max_body_bytes)
-            question = Question(version, version.schema.parse(body), request_id)
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await slot.ask(question)
-        except InvalidRequestError as error:
-            raise HttpError(422, str(error), details=error.details) from None
-        except DataError as error:
-            raise HttpError(422, error.what) from None
-        except NotFiniteError:
-            raise HttpError(422, "the model has no finite answer for these rows") from None
-        except TimeoutError:
-            raise overloaded(f"no answer within {ANSWER_SECONDS:g} s") from None
-        except HttpError:
-            raise
-        except Exception as error:
-            # The type only: an exception's text often quotes the value it stumbled over.
-            log.error("%s failed on request %s: %s", slot.model, request_id, type(error).__name__)
-            raise HttpError(500, "the model failed on these rows") from None
-        finally:
-            slot.inflight -= 1
-        content = {
-            "model": slot.model,
-            "version": answer.version,
-            "request_id": request_id,
-            "predictions": answer.predictions,
-        }
-        headers = None if answer.logged else {LOG_HEADER: "degraded"}
-        return Response(orjson.dumps(content), 200, headers, "application/json")
-
-    def _slot(self, model: str | None) -> Slot:
-        slots = self._slots.all()
-        if model is not None:
-            slot = self._slots.get(model)
-            if slot is None:
-                raise HttpError(404, f"no such model; there is {_names(slots)}")
-            return slot
-        if not slots:
-            raise overloaded(f"no model yet: {self._slots.error}")
-        if len(slots) > 1:
-            raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(slots)}")
-        return slots[0]
 
     async def healthz(self) -> dict[str, str]:
         """The process runs."""
@@ -153,15 +111,6 @@ class Routes:
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""
         return docs_page()
-
-
-def _names(slots: list[Slot]) -> str:
-    return ", ".join(slot.model for slot in slots) or "none"
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HttpError)  # noqa: S101 (registered for this type)
-    return error_response(request.scope["airloop.request_id"], error)
 
 
 async def _starlette_error(request: Request, error: Exception) -> Response:

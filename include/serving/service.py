@@ -13,7 +13,7 @@ from typing import Any
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from include.serving.app import create_app
+from include.serving.app import Application
 from include.serving.assembly import build_slots
 from include.serving.door import FrontDoor
 from include.settings import load_settings
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 _settings = load_settings()
-application = create_app(build_slots(_settings, load_catalog()))
+application = Application(build_slots(_settings, load_catalog()))
 
 
 class Entrance:
@@ -50,7 +50,7 @@ class Entrance:
 
 
 @bentoml.service(name="airloop", **OPTIONS)
-@bentoml.asgi_app(application, path="/")
+@bentoml.asgi_app(application.pages, path="/")
 class Predictions:
     """Predictions of every deployed model."""
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from include.contracts import ArtifactRef, Deployment, ModelVersion
 from include.errors import ArtifactError, UnreachableError
-from include.serving.app import create_app
+from include.serving.app import Application
 from include.serving.door import FrontDoor
 from include.serving.slots import Slots
 from include.serving.version import Model
@@ -54,7 +54,7 @@ def serve_version(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(FrontDoor(create_app(slots), token), log_config=None)
+        config = uvicorn.Config(FrontDoor(Application(slots), token), log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from include.serving.app import create_app
+from include.serving.app import Application
 from include.serving.door import FrontDoor
 from include.serving.predictionlog import PredictionLog
 from tests.serving_fakes import TOKEN, FakeLedger, FakeModel
@@ -38,5 +38,5 @@ if __name__ == "__main__":
         acknowledge_first()
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
-    application = FrontDoor(create_app(ledger.slots(home)), TOKEN)
+    application = FrontDoor(Application(ledger.slots(home)), TOKEN)
     uvicorn.run(application, port=port, log_config=None, access_log=False)
