@@ -56,7 +56,7 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
             return (
                 loads,
                 _guarded("parity", lambda: parity(trial, model, inputs, rows)),
-                _guarded("refuses bad input", lambda: refusals(trial, name, rows[0])),
+                _guarded("refuses bad input", lambda: refusals(trial, name, rows)),
                 _guarded("load", lambda: small_load(trial, name, rows)),
             )
     except ArtifactError as error:
@@ -104,12 +104,12 @@ def parity(
     return _check("parity", outcome, reason, rows=len(rows), difference=difference)
 
 
-def refusals(settings: Settings, model: str, row: Row) -> Check:
+def refusals(settings: Settings, model: str, rows: Sequence[Row]) -> Check:
     """Whether what must be refused is refused."""
+    # A NaN in a field of text would be refused for being no text.
+    places = ((row, name) for row in rows for name in row if isinstance(row[name], float))
+    row, number = next(places, (rows[0], next(iter(rows[0]))))
     good = orjson.dumps({"rows": [row]})
-    number = next(
-        (name for name, value in row.items() if isinstance(value, float)), next(iter(row))
-    )
     marked = {**row, number: "\x00"}
     not_a_number = orjson.dumps({"rows": [marked]}).replace(b'"\\u0000"', b"NaN")
     cases = {

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.contracts import Fence
+from include.data.digest import rows_digest
+from include.data.lake import Lake
+from include.errors import DataError, SupersededError
+from include.serving.scoring import score_partition
+from include.settings import Settings
+from tests.serving_fakes import FakeModel, deployment
+
+DAY = "2013-03-01"
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    lake = Lake(Settings())
+    rows = pa.table(
+        {
+            "key": ["k1", "k2", "k3"],
+            "day": pa.array([date(2013, 3, 1)] * 3, pa.date32()),
+            "x": [1.0, 2.0, None],
+            "n": pa.array([1, 2, 3], pa.int64()),
+            "class": ["a", "a", "a"],
+            "late": [1.0, 1.0, 1.0],
+        }
+    )
+    lake.replace_partition(
+        "things",
+        DAY,
+        rows,
+        partition_column="day",
+        fence=Fence(key="ingest", token=1),
+        digest=rows_digest(rows, without=["day"]),
+    )
+    return lake
+
+
+def score(lake: Lake, token: int, number: int = 7, scale: float = 2.0):  # type: ignore[no-untyped-def]
+    fence = Fence(key=f"score:doubler:{DAY}", token=token)
+    return score_partition(lake, FakeModel(scale), deployment(number), DAY, fence)
+
+
+def test_a_partition_is_scored_with_keys_prediction_and_version(lake: Lake):
+    ref = score(lake, 1)
+    frame = lake.read(ref).sort_values("key")
+    assert list(frame["prediction"]) == [2.0, 4.0, 0.0]
+    assert set(frame["model_version"]) == {7}
+    assert set(frame.columns) == {"key", "day", "prediction", "model_version"}
+
+
+def test_scored_again_the_same_way_nothing_changes(lake: Lake):
+    first = score(lake, 1)
+    assert score(lake, 2).digest == first.digest
+    assert score(lake, 2).version == first.version
+
+
+def test_another_champion_replaces_the_scores(lake: Lake):
+    score(lake, 1)
+    ref = score(lake, 2, number=8, scale=3.0)
+    assert ref.rows == 3
+    assert set(lake.read(ref)["model_version"]) == {8}
+
+
+def test_an_attempt_that_was_overtaken_changes_nothing(lake: Lake):
+    newest = score(lake, 5, number=8, scale=3.0)
+    with pytest.raises(SupersededError):
+        score(lake, 4)
+    assert lake.snapshot("scores__doubler", [DAY]).digest == newest.digest
+
+
+def test_a_partition_that_is_not_there_is_an_error(lake: Lake):
+    with pytest.raises(DataError):
+        score_partition(lake, FakeModel(), deployment(1), "2013-03-02", Fence(key="k", token=1))
+    assert lake.partitions("scores__doubler") == ()
