@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
@@ -60,7 +61,10 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 def _links(folder: Path) -> list[str]:
-    try:
-        return [str(entry.readlink()) for entry in folder.iterdir()]
-    except OSError:  # another user's process, or one that ended in between
-        return []
+    links = []
+    # Another user's process, one that ended in between, a file closed in between.
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            with contextlib.suppress(OSError):
+                links.append(str(entry.readlink()))
+    return links

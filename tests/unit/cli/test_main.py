@@ -1,0 +1,92 @@
+"""The command line's contract: one line on stderr, exit code 2 for the user's mistake and 1 for ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from include.cli import main
+from include.cli.commands import loop
+from include.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    load_settings.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trigger", "ingest_fligts"], "did you mean 'ingest_flights'"),
+        (["trigger", "train_flight_delay", "untill=2013-01-01"], "did you mean 'until'"),
+        (["trigger", "ingest_flights", "partition=2013-02-30"], "no such day"),
+        (["trigger", "ingest_flights", "partition=2013-01-01\n"], "partition"),
+        (["trigger", "ingest_flights", "partition=../../etc"], "partition"),
+        (["trigger", "ingest_flights", "partition"], "key=value"),
+        (["trigger", "ingest_flights", "partition=2013-01-01", "partition=2013-01-02"], "twice"),
+        (["predict", "flight_delay"], "no row was given"),
+        (["predict", "flight_dely", "--row", "{}"], "did you mean 'flight_delay'"),
+        (["predict", "flight_delay", "--row", "{"], "not JSON"),
+        (["predict", "flight_delay", "--row", "[1]"], "JSON object"),
+        (["predict", "flight_delay", "--file", "/no/such/file"], "cannot be read"),
+        (["decisions", "flight_dely"], "did you mean 'flight_delay'"),
+        (["decisions", "--limit", "0"], "--limit"),
+        (["rollback"], "MODEL"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(arguments) == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert shown.err.count("\n") == 1
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_stack_that_was_never_started_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["trigger", "ingest_flights", "partition=2013-01-01"]) == 1
+    assert "airloop up" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: list[str]) -> dict[str, object]:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(loop, "_pairs", broken)
+    assert main.run(["trigger", "ingest_flights"]) == 1
+    shown = capsys.readouterr().err
+    assert "fault of Airloop" in shown
+    assert shown.count("\n") == 1
+
+
+def test_no_decision_yet_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["decisions"]) == 0
+    assert "nothing was decided yet" in capsys.readouterr().out
+
+
+def test_a_stack_that_does_not_run_is_stopped_not_crashed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["status"]) == 0
+    assert "stopped" in capsys.readouterr().out
+    assert main.run(["down"]) == 0
+    assert "nothing was running" in capsys.readouterr().out
+
+
+def test_every_commands_help_has_an_example() -> None:
+    commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
+    assert set(commands) == {
+        "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
+    }  # fmt: skip
+    for name, command in commands.items():
+        assert f"Example: airloop {name}" in (command.epilog or ""), name

@@ -1,0 +1,128 @@
+"""Daemons are recognised by id and start time, and end with everything they started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from include.cli.stack import processes
+from include.cli.stack.processes import MARK, ProcessRecord, read_records, start, stop
+
+STACK = "0123456789abcdef-test"
+SLEEP = "import time; time.sleep(60)"
+
+
+def daemon(tmp_path: Path, code: str = SLEEP, name: str = "part") -> ProcessRecord:
+    env = {**os.environ, MARK: STACK}
+    log = tmp_path / "log"
+    record = start(name, [sys.executable, "-c", code], env=env, cwd=tmp_path, log=log)
+    record.write(tmp_path)
+    return record
+
+
+def alive(pid: int) -> bool:
+    return pid in processes.processes()
+
+
+def child_of(tmp_path: Path, code: str) -> tuple[ProcessRecord, int]:
+    """A daemon that started a process of its own and wrote down its id."""
+    file = tmp_path / "child"
+    script = (
+        "import subprocess, sys, time, pathlib\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)\n"
+        f"pathlib.Path({str(file)!r}).write_text(str(child.pid))\n{code}"
+    )
+    record = daemon(tmp_path, script)
+    deadline = time.monotonic() + 20
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return record, int(file.read_text())
+
+
+def test_a_daemon_is_recorded_found_again_and_stopped(tmp_path: Path) -> None:
+    record = daemon(tmp_path)
+    assert read_records(tmp_path) == {"part": record}
+    assert record.alive
+    stop([record], STACK)
+    assert not record.alive
+
+
+def test_what_a_daemon_started_in_another_session_ends_with_it(tmp_path: Path) -> None:
+    record, child = child_of(tmp_path, "time.sleep(60)")
+    stop([record], STACK)
+    assert not record.alive
+    assert not alive(child)
+
+
+def test_the_orphan_of_a_crashed_daemon_is_found_by_the_mark(tmp_path: Path) -> None:
+    record, child = child_of(tmp_path, "")
+    deadline = time.monotonic() + 20
+    while record.alive:
+        processes._reap()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert alive(child)
+    stop([record], STACK, patience=1)
+    assert not alive(child)
+
+
+def test_without_the_mark_the_orphan_would_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, child = child_of(tmp_path, "")
+    while record.alive:
+        processes._reap()
+        time.sleep(0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "_marked", lambda _: set())
+        stop([record], STACK, patience=1)
+    assert alive(child)
+    stop([record], STACK, patience=1)
+
+
+def test_a_recycled_process_id_is_never_touched(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEP]) as stranger:
+        seen = processes.processes()[stranger.pid]
+        record = ProcessRecord(
+            name="part", pid=seen.pid, started_ticks=seen.ticks - 1, started_at=0, command=("x",)
+        )
+        assert not record.alive
+        stop([record], "another-stack", patience=0.2)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_by_the_id_alone_the_stranger_would_be_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEP]) as stranger:
+        seen = processes.processes()[stranger.pid]
+        record = ProcessRecord(
+            name="part", pid=seen.pid, started_ticks=seen.ticks, started_at=0, command=("x",)
+        )
+        stop([record], "another-stack", patience=5)
+        assert stranger.wait(timeout=5) != 0
+
+
+def test_a_daemon_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = (
+        "import signal, pathlib, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    record = daemon(tmp_path, code)
+    deadline = time.monotonic() + 20
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert stop([record], STACK, patience=0.3) == 1
+    assert not record.alive
+
+
+def test_a_record_that_is_not_one_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "part.pid").write_text("12345")
+    assert read_records(tmp_path) == {}

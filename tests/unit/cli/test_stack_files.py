@@ -1,0 +1,130 @@
+"""Secrets, ports, configuration and the shell's environment file of the embedded stack."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from include.cli.stack import airflow_config, ports
+from include.cli.stack.environment import (
+    NO_TELEMETRY,
+    process_environment,
+    stack_environment,
+    write_env_file,
+)
+from include.cli.stack.layout import Layout
+from include.cli.stack.secrets import ensure_secrets
+from include.cli.stack.start import known_addresses, last_line
+from include.errors import StorageFullError
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    made = Layout(tmp_path / "home")
+    made.create()
+    return made
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_secrets_are_made_once_and_readable_by_nobody_else(layout: Layout) -> None:
+    first, new = ensure_secrets(layout.secrets)
+    token = first["service_token"]
+    second, again = ensure_secrets(layout.secrets)
+    assert new
+    assert not again
+    assert second["service_token"] == token
+    assert mode(layout.secrets) == 0o700
+    assert {mode(path) for path in layout.secrets.iterdir()} == {0o600}
+
+
+def test_a_secret_that_was_opened_up_is_closed_again(layout: Layout) -> None:
+    ensure_secrets(layout.secrets)
+    (layout.secrets / "service_token").chmod(0o644)
+    ensure_secrets(layout.secrets)
+    assert mode(layout.secrets / "service_token") == 0o600
+
+
+def test_airflow_reads_the_same_password(layout: Layout) -> None:
+    secrets, _ = ensure_secrets(layout.secrets)
+    assert json.loads(secrets.passwords_file.read_text()) == {"admin": secrets["airflow_password"]}
+
+
+def test_airflow_cfg_is_private_and_on_loopback(layout: Layout) -> None:
+    secrets, _ = ensure_secrets(layout.secrets)
+    airflow_config.write(layout, airflow_config.options(layout, secrets, 8181))
+    path = layout.airflow / "airflow.cfg"
+    parser = configparser.ConfigParser()
+    parser.read(path)
+    assert mode(path) == 0o600
+    assert parser["api"]["host"] == "127.0.0.1"
+    assert parser["api"]["base_url"] == "http://127.0.0.1:8181"
+    assert parser["api_auth"]["jwt_secret"] == secrets["jwt_secret"]
+
+
+def test_a_taken_port_is_replaced_and_its_holder_named() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        taken = server.getsockname()[1]
+        chosen = ports.pick(taken, set())
+        assert chosen != taken
+        assert f"process {os.getpid()}" in ports.holder(taken)
+
+
+def test_a_free_port_is_kept_and_never_given_twice() -> None:
+    free = ports.pick(0, {0})
+    assert ports.pick(free, set()) == free
+    assert ports.pick(free, {free}) != free
+
+
+def test_no_library_reports_home(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere.example")
+    monkeypatch.setenv("AIRFLOW_HOME", "/another/airflow")
+    env = process_environment(stack_environment(layout, "http://127.0.0.1:5000"), "id")
+    assert NO_TELEMETRY.items() <= env.items()
+    assert env["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
+    assert env["AIRFLOW_HOME"] == str(layout.airflow)
+
+
+def test_the_env_file_can_be_sourced_and_holds_no_secret(layout: Layout) -> None:
+    secrets, _ = ensure_secrets(layout.secrets)
+    write_env_file(layout, stack_environment(layout, "http://127.0.0.1:5000"))
+    script = f'. "{layout.env_file}" && echo "$AIRFLOW_HOME"'
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == str(layout.airflow)
+    text = layout.env_file.read_text()
+    assert not any(secrets[name] in text for name in ("service_token", "jwt_secret", "stack_id"))
+
+
+def test_addresses_are_known_from_the_last_start(layout: Layout) -> None:
+    assert known_addresses(layout) is None
+    layout.runtime.write_text(
+        "airflow_url: http://127.0.0.1:1\nmlflow_uri: http://127.0.0.1:2\n"
+        "serving: {url: 'http://127.0.0.1:3'}\n"
+    )
+    found = known_addresses(layout)
+    assert found is not None
+    assert (found.airflow, found.mlflow, found.serving) == (1, 2, 3)
+
+
+def test_the_last_word_of_a_log_is_a_sentence(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Traceback ...\nValueError: the port is taken\n\n----\n")
+    assert last_line(log) == "ValueError: the port is taken"
+    assert last_line(tmp_path / "none") == "it left no word"
+
+
+def test_a_home_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageFullError, match="AIRLOOP_HOME"):
+        Layout(tmp_path / "file" / "home").create()
