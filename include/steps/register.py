@@ -47,7 +47,8 @@ class VersionPublication:
         return self.candidate.artifact.digest
 
     def publish(self, fence: Fence, digest: str) -> ModelVersion:
-        """Create the version."""
+        """Create the version. MLflow knows no fences: this attempt looks once more just before."""
+        self.context.ledger.check_fence(fence)
         return models.register(self.candidate, self.report, settings=self.context.settings)
 
     def verify(self, result: ModelVersion, digest: str) -> None:

@@ -19,6 +19,9 @@ from tests.faults.harness import (
 )
 from tests.faults.toy import FileScenario
 
+# The first child waits for the server that imports everything.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> FileScenario:

@@ -24,6 +24,9 @@ from tests.faults.harness import (
 #: What a reader may see, in this order: (ledger, service, champion alias).
 STEPS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2)]
 
+# The first child waits for the server that imports everything.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromoteScenario]:
