@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from include.contracts import Candidate, Name, PartitionKey
-from include.errors import SpecError
+from include.errors import SpecError, SupersededError
 from include.ledger.commit import commit
 from include.registry import lineage, tracking
 from include.specs.dataset import DatasetSpec, Known
@@ -63,7 +63,11 @@ def run(request: Request, context: StepContext) -> Result:
         request.trigger_id,
         lambda: _train(request, context, model, dataset),
     )
-    candidate = commit(context.ledger, request.fence, publication)
+    try:
+        candidate = commit(context.ledger, request.fence, publication)
+    except SupersededError:
+        publication.abandon()
+        raise
     url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
     return Result(candidate=candidate, run_url=url)
 

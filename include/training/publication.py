@@ -7,13 +7,14 @@ create-if-absent act. A crash before it leaves an unfinished run, which the next
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from include.contracts import ArtifactRef, Candidate, DatasetRef, Decision, Digest, Fence
-from include.errors import ArtifactError, SupersededError
+from include.errors import AirloopError, ArtifactError, SupersededError
 from include.ledger import Ledger, attempts, decisions
 from include.registry import artifacts, runs, tracking
 from include.settings import Settings
@@ -136,6 +137,12 @@ class CandidatePublication:
             self.experiment = str(run.info.experiment_id)
             if run.info.status != "FINISHED":
                 self.client.set_terminated(result.run_id)
+
+    def abandon(self) -> None:
+        """Close the run of an attempt that will not be recorded, so that it does not look as if it still ran."""
+        if self._staged is not None:
+            with suppress(AirloopError), tracking.reaching(self.settings):
+                self.client.set_terminated(self._staged.run_id, "KILLED")
 
     def _mine(self) -> Candidate:
         if self._staged is None:

@@ -229,6 +229,8 @@ def test_an_attempt_overtaken_while_it_fits_leaves_the_newer_ones_candidate(worl
     recorded = world.ledger.decision(f"candidate:{KEY}")
     assert recorded is not None
     assert recorded.figures["run_id"] == newer[0].run_id
+    assert world.runs() == [newer[0].run_id]
+    assert world.runs("RUNNING") == []
 
 
 def test_a_later_attempt_closes_what_a_killed_one_left_open(world, monkeypatch):
