@@ -15,6 +15,7 @@ from include.data.schema import ARROW_TYPES
 from include.specs.dataset import ColumnType, DatasetSpec
 
 _OFFSET: Final = re.compile(r"(?:Z|z|[+-]\d\d:?\d\d)\s*\Z")
+_MIXTURES: Final = {"mixed", "mixed-integer"}
 _ARROW_FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
@@ -53,6 +54,8 @@ def _cast(series: pd.Series, wanted: ColumnType, timezone: str) -> pa.Array:
 
     :raises ValueError, TypeError, pa.ArrowException: if a value cannot have it
     """
+    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) in _MIXTURES:
+        raise TypeError("values of several kinds")  # of which Arrow would make one kind silently
     array = pa.array(series, from_pandas=True)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
@@ -123,7 +126,10 @@ def _day(array: pa.Array, _timezone: str) -> pa.Array:
         raise TypeError("not a date")
     if pa.types.is_timestamp(array.type) and array.type.tz is not None:
         raise TypeError("a moment with a timezone, not a date")
-    return array.cast(pa.date32(), safe=True)
+    days = array.cast(pa.date32())
+    if pc.any(pc.not_equal(days.cast(array.type), array)).as_py():
+        raise ValueError("a moment within a day, not a date")
+    return days
 
 
 _CASTS: Final[dict[ColumnType, Callable[[pa.Array, str], pa.Array]]] = {

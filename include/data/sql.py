@@ -20,11 +20,13 @@ def read_sql(source: SqlSource, partition: str) -> Iterator[pd.DataFrame]:
 
     The rows come through a server-side cursor where the database has one, ``batch_rows`` at a time.
 
-    :raises SpecError: if the URL's variable is not set or wrong, or the query lacks a parameter
+    :raises SpecError: if the URL's variable is not set or wrong
     :raises UnreachableError: if the database does not answer
     :raises DataError: if the query fails
     """
-    query = _bound(source)
+    query = sa.text(source.query).bindparams(
+        sa.bindparam("start", type_=sa.Date), sa.bindparam("end", type_=sa.Date)
+    )
     start = date.fromisoformat(partition)
     engine = _engine(source)
     try:
@@ -35,33 +37,23 @@ def read_sql(source: SqlSource, partition: str) -> Iterator[pd.DataFrame]:
             names = list(result.keys())
             if len(set(names)) != len(names):
                 raise DataError("the query names a column twice", value=names)
-            for rows in result.partitions():
+            for rows in result.partitions(source.batch_rows):
                 yield pd.DataFrame([tuple(row) for row in rows], columns=names)
     finally:
         engine.dispose()
 
 
-def _bound(source: SqlSource) -> sa.TextClause:
-    query = sa.text(source.query)
-    names = set(query._bindparams)
-    if names != {"start", "end"}:
-        raise SpecError(
-            "the query must use the parameters :start and :end and no others",
-            value=sorted(names),
-            where="source.query",
-            remedy="write: WHERE day >= :start AND day < :end",
-        )
-    return query.bindparams(
-        sa.bindparam("start", type_=sa.Date), sa.bindparam("end", type_=sa.Date)
-    )
-
-
 def _engine(source: SqlSource) -> sa.Engine:
-    url = os.environ.get(source.url_env, "")
+    text = os.environ.get(source.url_env, "")
     where = f"environment variable {source.url_env}"
-    if not url:
+    if not text:
         raise SpecError("the database's URL is not set", where=where)
     try:
+        url = sa.make_url(text)
+        if (
+            url.drivername == "postgresql"
+        ):  # the driver the lock has; SQLAlchemy 2.1 would take psycopg
+            url = url.set(drivername="postgresql+psycopg2")
         return sa.create_engine(url)
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         # Never the URL itself: it may hold a password.
