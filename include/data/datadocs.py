@@ -13,7 +13,7 @@ from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
 from include.contracts import Outcome
-from include.data.delta import storage_errors
+from include.data.storage import storage_errors
 from include.data.suite import Evaluated
 from include.settings import Settings
 

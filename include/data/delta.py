@@ -7,12 +7,9 @@ book-keeping that could disagree. A staged file is nothing to any reader until t
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,24 +17,17 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
 
 from include.contracts import Fence
 from include.data.digest import rows_digest
 from include.data.schema import stored_schema
-from include.errors import (
-    AirloopError,
-    DataError,
-    StorageFullError,
-    SupersededError,
-    TransientError,
-    UnreachableError,
-)
+from include.data.storage import storage_errors
+from include.errors import DataError, SupersededError, TransientError
 
 _FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
-_FULL: Final = ("no space left", "os error 28", "disk quota exceeded", "os error 122")
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
 
@@ -62,41 +52,6 @@ class Staged:
     rows: int
     size: int
     digest: str
-
-
-@contextmanager
-def storage_errors(where: str) -> Iterator[None]:
-    """Translate what the store raises into what the house raises.
-
-    :raises StorageFullError: if there is no space left
-    :raises UnreachableError: if the store does not answer, or refuses
-    :raises DataError: if a file is damaged
-    """
-    try:
-        yield
-    except AirloopError:
-        raise
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"a file of the lake is damaged: {str(error).splitlines()[0]}",
-            where=where,
-            remedy="ingest its partition again",
-        ) from error
-    except (OSError, DeltaError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        number = error.errno if isinstance(error, OSError) else None
-        full = number in (errno.ENOSPC, errno.EDQUOT) or any(
-            sign in str(error).lower() for sign in _FULL
-        )
-        if full:
-            raise StorageFullError(
-                "no space left in the lake", where=where, remedy="free some space and run it again"
-            ) from error
-        raise UnreachableError(
-            f"the lake cannot be used: {text}",
-            where=where,
-            remedy="check lake_uri, storage_options and the folder's permissions",
-        ) from error
 
 
 def open_table(uri: str, options: dict[str, str], version: int | None = None) -> DeltaTable | None:

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake import DeltaTable
 
 from include.contracts import NAME_PATTERN, PARTITION_PATTERN, DatasetRef, Fence
 from include.data import delta
+from include.data.append import append_once
 from include.data.digest import dataset_digest, rows_digest
 from include.data.schema import to_pandas, with_dates
-from include.errors import DataError, TransientError
+from include.data.storage import storage_errors
+from include.errors import DataError
 from include.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 #: Rows of a batch: a few MB of a table of twenty columns.
 BATCH_ROWS: Final = 131_072
-_APPEND_ATTEMPTS: Final = 5
 
 
 class Lake:
@@ -107,7 +106,7 @@ class Lake:
         """
         dataset, column = self._pinned(ref)
         names = _checked(columns, dataset.schema.names, ref)
-        with delta.storage_errors(ref.uri):
+        with storage_errors(ref.uri):
             waiting: list[pa.RecordBatch] = []
             rows = 0
             for batch in dataset.to_batches(columns=names, batch_size=batch_rows):
@@ -129,7 +128,7 @@ class Lake:
         """
         dataset, column = self._pinned(ref)
         digests = []
-        with delta.storage_errors(ref.uri):
+        with storage_errors(ref.uri):
             for key in ref.partitions:
                 rows = dataset.to_table(filter=ds.field(column) == key)
                 digests.append((key, rows_digest(rows, without=[column])))
@@ -204,30 +203,14 @@ class Lake:
         :returns: whether this call appended them
         :raises TransientError: if others kept changing the table
         """
-        uri = self.table_uri(name)
-        keys = pc.cast(pc.cast(table[partition_by], pa.string()), pa.string())
-        index = table.column_names.index(partition_by)
-        rows = table.set_column(index, partition_by, keys)
-        opened = delta.open_or_create(uri, self.options, rows.schema, partition_by)
-        properties = CommitProperties(app_transactions=[Transaction(app_id, sequence)])
-        for _ in range(_APPEND_ATTEMPTS):
-            last = opened.transaction_version(app_id)
-            if last is not None and last >= sequence:
-                return False
-            with delta.storage_errors(uri):
-                try:
-                    write_deltalake(
-                        opened,
-                        rows,
-                        mode="append",
-                        schema_mode="merge",
-                        commit_properties=properties,
-                    )
-                except CommitFailedError:
-                    opened = delta.open_or_create(uri, self.options, rows.schema, partition_by)
-                    continue
-            return True
-        raise TransientError("others kept changing the table", where=uri, remedy="run it again")
+        return append_once(
+            self.table_uri(name),
+            self.options,
+            table,
+            partition_by=partition_by,
+            app_id=app_id,
+            sequence=sequence,
+        )
 
     def _open(self, name: str) -> DeltaTable | None:
         return delta.open_table(self.table_uri(name), self.options)
@@ -246,7 +229,7 @@ class Lake:
         if len(files) == 1 and files[0].digest is not None:
             return files[0].digest
         column = delta.partition_column(table)
-        with delta.storage_errors(self.table_uri(name)):
+        with storage_errors(self.table_uri(name)):
             rows = table.to_pyarrow_dataset().to_table(
                 filter=ds.field(column) == files[0].partition
             )
