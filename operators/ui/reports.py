@@ -31,12 +31,14 @@ def find(settings: Settings, path: str) -> Path | None:
         return None
     root = Path(uri).resolve()
     found = (root / path.strip("/")).resolve()
-    hidden = (
-        any(part.startswith(".") for part in found.relative_to(root).parts)
-        if (found.is_relative_to(root))
-        else True
-    )
-    return None if hidden or not found.exists() else found
+    return found if _inside(found, root) and found.exists() else None
+
+
+def _inside(found: Path, root: Path) -> bool:
+    """Whether a resolved path lies in the folder, and in no hidden part of it."""
+    if not found.is_relative_to(root):
+        return False
+    return not any(part.startswith(".") for part in found.relative_to(root).parts)
 
 
 def entries(folder: Path) -> list[Entry]:

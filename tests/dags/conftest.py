@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,21 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME / 'airflow.db'}",
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLES),
     "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
-    "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-tests-of-32-bytes",
-    "AIRFLOW__API__SECRET_KEY": "another-secret-of-the-tests-32-b",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-tests" * 4,
+    "AIRFLOW__API__SECRET_KEY": "another-secret-of-the-tests" * 4,
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def test_client() -> None:
+    """Starlette's test client, which dag.test() uses too, warns at its import that httpx2 is coming."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import fastapi.testclient  # noqa: F401
+
+
 @pytest.fixture(scope="session")
-def database() -> None:
+def database(test_client: None) -> None:
     """Airflow's tables."""
     from airflow.utils.db import initdb
 

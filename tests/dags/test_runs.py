@@ -137,8 +137,8 @@ def _events(asset: str, dag_run: Any) -> int:
 
 
 def test_the_days_own_interval_names_the_partition(run: Run) -> None:
-    night = pendulum.datetime(2013, 3, 8, 8, tz="UTC")
-    done = run("monitor_flight_delay", logical_date=night)
+    morning = pendulum.datetime(2013, 3, 9, 9, tz="UTC")  # the interval from 8 to 8 is over
+    done = run("monitor_flight_delay", logical_date=morning)
     assert _xcom(done, "monitor")["report"]["partition"] == "2013-03-08"
 
 

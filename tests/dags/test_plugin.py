@@ -1,0 +1,230 @@
+"""The Airloop page: behind Airflow's login, drawn from the ledger, and no way out of the reports' folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.contracts import ArtifactRef
+from include.ledger import Ledger, open_ledger
+from include.settings import load_settings
+from operators.ui import reports
+from operators.ui.overview import since
+from operators.ui.pictures import Bar, Point, bars, curve
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "flight_delay"
+Client = Any
+
+
+@pytest.fixture
+def ledger(home: Path) -> Ledger:
+    return open_ledger(load_settings())
+
+
+@pytest.fixture
+def client(home: Path, database: None) -> Iterator[Client]:
+    """The app as the API server mounts it, with Airflow's own auth manager."""
+    from airflow.api_fastapi.app import init_auth_manager
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from operators.ui.app import create_app
+
+    app = FastAPI()
+    init_auth_manager(app)
+    app.mount("/airloop", create_app())
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def login(client: Client) -> dict[str, str]:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    user = SimpleAuthManagerUser(username="admin", role="admin")
+    return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+
+
+@pytest.mark.parametrize("path", ["/", "/theme.js", "/reports/", "/reports/a/drift.html"])
+def test_nothing_is_shown_without_a_login(client: Client, path: str) -> None:
+    assert client.get(f"/airloop{path}").status_code == 401
+    assert client.get(f"/airloop{path}", headers={"Authorization": "Bearer no"}).status_code == 403
+
+
+def test_a_person_without_a_login_is_sent_to_it(client: Client) -> None:
+    answer = client.get("/airloop/", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"].split("?")[0]) == (
+        303,
+        "/api/v2/auth/login",
+    )
+
+
+def test_an_empty_project_says_what_comes_first(client: Client, login: dict[str, str]) -> None:
+    page = client.get("/airloop/", headers=login).text
+    for words in ("flight_delay", "none yet", "train, then deploy", "Nothing was decided yet."):
+        assert words in page
+
+
+def _live(ledger: Ledger) -> None:
+    fence = ledger.begin_attempt(f"promote:{MODEL}")
+    ledger.record_deployment(
+        fence,
+        model=MODEL,
+        version=3,
+        artifact=ArtifactRef(uri="runs:/x/model", digest="sha256:" + "0" * 64),
+        kind="promote",
+        reason="first",
+    )
+    for day, value, triage in (("2013-03-08", 0.71, "nothing"), ("2013-07-01", 0.66, "drift")):
+        ledger.record_decision(
+            model=MODEL,
+            subject="performance",
+            action="measured",
+            reason="labels",
+            figures={"partition": day, "roc_auc": value, "promised": 0.7},
+        )
+        ledger.record_decision(
+            model=MODEL,
+            subject="retraining",
+            action="retrain" if triage == "drift" else "wait",
+            reason=f"<b>{triage}</b>",
+            figures={"partition": day, "features_drifted": 4, "triage": triage},
+        )
+
+
+def test_the_page_tells_champion_trend_and_decisions(
+    client: Client, login: dict[str, str], ledger: Ledger
+) -> None:
+    _live(ledger)
+    page = client.get("/airloop/", headers=login)
+    for words in (
+        "version 3",
+        "0.660",
+        "promised 0.700",
+        'class="drift"',
+        "2013-07-01",
+        "<polyline",
+    ):
+        assert words in page.text
+    assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_broken_spec_is_told_on_the_page(
+    config: Path, client: Client, login: dict[str, str]
+) -> None:
+    (config / "models" / "flight_delay.yaml").write_text("name: flight_delay\nlevle: 1\n")
+    answer = client.get("/airloop/", headers=login)
+    assert answer.status_code == 503
+    assert "flight_delay.yaml" in answer.text
+
+
+@pytest.fixture
+def reports_folder(home: Path) -> Path:
+    folder = home / "reports"
+    (folder / MODEL / "2013-07-01").mkdir(parents=True)
+    (folder / MODEL / "2013-07-01" / "drift.html").write_text("<script>1</script>")
+    (home / "secrets").mkdir()
+    (home / "secrets" / "service_token").write_text("canary-of-the-tests")
+    (folder / "link").symlink_to(home / "secrets")
+    return folder
+
+
+def test_a_report_is_shown_as_a_stranger(
+    client: Client, login: dict[str, str], reports_folder: Path
+) -> None:
+    path = f"/airloop/reports/{MODEL}/2013-07-01"
+    assert "drift.html" in client.get(path, headers=login).text
+    answer = client.get(f"{path}/drift.html", headers=login)
+    assert answer.text == "<script>1</script>"
+    policy = answer.headers["content-security-policy"]
+    assert "sandbox" in policy
+    assert "allow-same-origin" not in policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secrets/service_token",
+        "..%2fsecrets%2fservice_token",
+        "%2e%2e/secrets/service_token",
+        "flight_delay/../../secrets/service_token",
+        "//etc/passwd",
+        "%2fetc%2fpasswd",
+        "link/service_token",
+        "a%00b",
+        "nothing.html",
+    ],
+)
+def test_no_path_leads_out_of_the_reports(
+    client: Client, login: dict[str, str], reports_folder: Path, path: str
+) -> None:
+    answer = client.get(f"/airloop/reports/{path}", headers=login)
+    assert answer.status_code == 404
+    assert "canary" not in answer.text
+
+
+def test_control_without_the_edge_a_link_leads_out(
+    reports_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings()
+    assert reports.find(settings, "link/service_token") is None
+    monkeypatch.setattr(reports, "_inside", lambda found, root: True)
+    found = reports.find(settings, "link/service_token")
+    assert found is not None
+    assert found.read_text() == "canary-of-the-tests"
+
+
+def test_every_process_may_load_the_plugin_cheaply() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'plugins'); import airloop_plugin as p; "
+        "print(p.AirloopPlugin().name, 'fastapi' in sys.modules, 'mlflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[-3:] == ["airloop", "False", "False"]
+
+
+def test_the_plugin_is_one_thin_file() -> None:
+    files = list((ROOT / "plugins").rglob("*.py"))
+    assert [path.name for path in files] == ["airloop_plugin.py"]
+    assert len(files[0].read_text().splitlines()) < 50
+
+
+def test_pictures_hold_every_point() -> None:
+    points = [Point(f"2013-01-0{n}", 0.6 + n / 100, f"day {n}") for n in range(1, 6)]
+    svg = curve(points, promised=0.7)
+    assert svg.count("<circle") == 5
+    assert 'class="promised"' in svg
+    assert curve([]) == "" == bars([])
+    assert bars([Bar("2013-01-01", 0, "quiet", '<&">')]).count("&lt;&amp;&quot;&gt;") == 1
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [
+        (timedelta(seconds=5), "less than a minute"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(hours=5), "5 hours"),
+        (timedelta(days=12), "12 days"),
+        (timedelta(seconds=-9), "less than a minute"),
+    ],
+)
+def test_ages_are_in_words(ago: timedelta, words: str) -> None:
+    now = datetime(2013, 7, 1, tzinfo=UTC)
+    assert since(now - ago, now) == words
