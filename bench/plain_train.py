@@ -102,6 +102,10 @@ def log(model, train, test, uri: str) -> None:  # type: ignore[no-untyped-def]
             name="model",
             input_example=train.head(5),
             registered_model_name="plain_flight_delay",
+            # Without it MLflow 3.17 refuses boosted trees.
+            skops_trusted_types=[
+                "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+            ],
         )
 
 

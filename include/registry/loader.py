@@ -23,6 +23,7 @@ from include.contracts import ArtifactRef, Contract, PartitionKey
 from include.errors import AirloopError, ArtifactError, DataError
 from include.features.transform import transform
 from include.registry import artifacts
+from include.registry.trees import check_bounds
 from include.settings import Settings
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
 
 #: Types that skops may build besides its own defaults (public scikit-learn, numpy and scipy classes). Reviewed: each
-#: holds arrays only, and neither its constructor nor ``__setstate__`` runs anything found in the file.
+#: holds arrays only, neither its constructor nor ``__setstate__`` runs anything found in the file, and the indices in
+#: trees are checked by :mod:`include.registry.trees` before anything follows them.
 TRUSTED_TYPES = (
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -183,7 +185,9 @@ def read_skops(path: Path) -> Any:
                 remedy="use an estimator of scikit-learn, or have the type reviewed and added to "
                 "include.registry.loader.TRUSTED_TYPES",
             )
-        return skops.io.load(path, trusted=unknown)
+        estimator = skops.io.load(path, trusted=unknown)
+        check_bounds(estimator, path)
+        return estimator
     except AirloopError:
         raise
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:

@@ -222,3 +222,22 @@ def test_plain_estimators_need_no_entry_on_the_list(tmp_path):
     estimator = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     skops.io.dump(estimator, tmp_path / "plain.skops")
     assert loader.read_skops(tmp_path / "plain.skops").coef_ == estimator.coef_
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("left", 10**6), ("right", 0), ("feature_idx", 999), ("feature_idx", -1)]
+)
+def test_a_tree_that_points_outside_itself_is_refused(copy, field, value):
+    estimator = loader.read_skops(copy / artifacts.SKOPS)
+    estimator["model"]._predictors[3][0].nodes[field][0] = value
+    skops.io.dump(estimator, copy / artifacts.SKOPS)
+    with pytest.raises(ArtifactError, match="outside itself"):
+        loader.read_skops(copy / artifacts.SKOPS)
+
+
+def test_without_the_check_of_bounds_it_would_have_been_loaded(copy, monkeypatch):
+    estimator = loader.read_skops(copy / artifacts.SKOPS)
+    estimator["model"]._predictors[3][0].nodes["left"][0] = 10**6
+    skops.io.dump(estimator, copy / artifacts.SKOPS)
+    monkeypatch.setattr(loader, "check_bounds", lambda estimator, path: None)
+    assert loader.read_skops(copy / artifacts.SKOPS)["model"]
