@@ -22,7 +22,6 @@ from include.specs.dataset import FileSource
 NULL_VALUES: Final = ("", "NA", "NaN", "null", "NULL")
 #: Decompressed bytes of one partition's CSV file; more is an accident, or a bomb.
 MAX_BYTES: Final = 1 << 29
-_OPTIONS: Final = ("delimiter", "null_values", "max_bytes")
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BATCH_ROWS: Final = 65_536
 
@@ -31,12 +30,9 @@ def read_files(source: FileSource, partition: str) -> Iterator[pd.DataFrame]:
     """The frames of one partition's file; text as it stands there, for the spec's types to be applied.
 
     :raises DataError: if the file does not exist, is empty or is damaged
-    :raises SpecError: if an option is unknown
+    :raises SpecError: if the path's scheme is unknown
     :raises UnreachableError: if the store does not answer
     """
-    for name in source.options:
-        if name not in _OPTIONS:
-            raise SpecError("no such option", value=name, where="source.options", valid=_OPTIONS)
     url = _located(source.path.replace("{partition}", partition))
     read = _read_csv if source.format == "csv" else _read_parquet
     with _file_errors(url, partition), fsspec.open(url, "rb", compression="infer") as file:

@@ -200,11 +200,6 @@ def test_options_reach_the_reader(tmp_path: Path) -> None:
     assert read.loc[0, "id"] == "o1"
 
 
-def test_an_unknown_option_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="did you mean 'delimiter'"):
-        read_frame(of_files(tmp_path, delimeter=";"), DAY)
-
-
 def test_gzip_and_fsspec_urls_are_read(tmp_path: Path) -> None:
     (tmp_path / f"{DAY}.csv.gz").write_bytes(gzip.compress(GOOD))
     url = f"file://{tmp_path}/{{partition}}.csv.gz"
