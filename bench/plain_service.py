@@ -20,6 +20,8 @@ app = FastAPI()
 
 
 class Body(BaseModel):
+    """A request, unchecked."""
+
     rows: list[dict[str, Any]]
 
 

@@ -10,43 +10,29 @@ rollback row. A rollback does not: where the service is down it stands, and the 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
 
-from include.contracts import ArtifactRef, Deployment, Fence, ModelVersion
+from include.contracts import Deployment, Fence, ModelVersion
 from include.errors import (
     ArtifactError,
-    GateError,
     RequestError,
     SupersededError,
     UnreachableError,
 )
 from include.ledger import Ledger
 from include.ledger.commit import commit
-from include.registry import artifacts, models
+from include.registry import models
 from include.serving.answers import SlotState
 from include.serving.client import ServiceClient
+from include.serving.deployment import PROMOTE, ROLLBACK, DeploymentPublication, Service
 from include.settings import Settings
 
 log = logging.getLogger("airloop.delivery")
 
-PROMOTE, ROLLBACK = "promote", "rollback"
 #: Deployments looked through for a version's artifact.
 HISTORY = 1_000
-
-
-class Service(Protocol):
-    """What delivery needs of the prediction service; :class:`ServiceClient` is one."""
-
-    def slots(self) -> tuple[SlotState, ...]:
-        """What each slot serves."""
-
-    def refresh(self, model: str) -> SlotState:
-        """Follow the ledger now."""
 
 
 def delivery_key(model: str) -> str:
@@ -72,7 +58,7 @@ def promote(
     :raises SupersededError: if a newer delivery of this model began
     """
     with _reached(service, settings) as service:
-        publication = _Publication(
+        publication = DeploymentPublication(
             ledger=ledger,
             settings=settings,
             model=version.model,
@@ -111,7 +97,7 @@ def rollback(
     current, target = _target(ledger, model, to_version)
     deployment = current
     if target.version != current.version:
-        publication = _Publication(
+        publication = DeploymentPublication(
             ledger=ledger,
             settings=settings,
             model=model,
@@ -134,68 +120,6 @@ def rollback(
     return deployment
 
 
-@dataclass
-class _Publication:
-    """One deployment row, for the commit kernel. A promotion also names the service it needs."""
-
-    ledger: Ledger
-    settings: Settings
-    model: str
-    version: int
-    artifact: ArtifactRef
-    kind: str
-    reason: str
-    request: str
-    service: Service | None = None
-    _digest: str = ""
-
-    def published(self) -> Deployment | None:
-        """The row of this very request, while it is the last one."""
-        done = self.ledger.requested_deployment(self.model, self.request)
-        current = self.ledger.current_deployment(self.model)
-        if done is None or done == current:
-            return done
-        raise GateError(
-            f"version {self.version} was delivered before and has been replaced",
-            value=f"deployment {done.sequence}, now {current.sequence if current else None}",
-            where=f"model {self.model}",
-            remedy="a retry never undoes a later decision; roll back to this version by its number",
-        )
-
-    def stage(self) -> None:
-        """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
-        if self.kind == PROMOTE:
-            _check_newer(self.ledger.current_deployment(self.model), self.version)
-        if self.service is not None:
-            self.service.slots()
-        folder = artifacts.fetch(self.artifact, self.settings)
-        with (folder / artifacts.MANIFEST).open("rb") as file:
-            self._digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-    def checksum(self) -> str:
-        """The digest of the artifact's manifest, which covers its files."""
-        return self._digest
-
-    def publish(self, fence: Fence, digest: str) -> Deployment:
-        """Append the row."""
-        if digest != self.artifact.digest:
-            raise ArtifactError("the artifact changed while it was staged", value=digest)
-        return self.ledger.record_deployment(
-            fence,
-            model=self.model,
-            version=self.version,
-            artifact=self.artifact,
-            kind=self.kind,
-            reason=self.reason,
-            request=self.request,
-        )
-
-    def verify(self, result: Deployment, digest: str) -> None:
-        """Read the row back."""
-        if self.ledger.current_deployment(self.model) != result:
-            raise SupersededError("superseded by another deployment", where=f"model {self.model}")
-
-
 @contextmanager
 def _reached(service: Service | None, settings: Settings) -> Iterator[Service]:
     if service is not None:
@@ -203,16 +127,6 @@ def _reached(service: Service | None, settings: Settings) -> Iterator[Service]:
         return
     with ServiceClient(settings) as client:
         yield client
-
-
-def _check_newer(current: Deployment | None, version: int) -> None:
-    """Never a version older than the champion: it was compared with another one, if with any."""
-    if current is not None and current.version > version:
-        raise GateError(
-            f"version {current.version} serves, which is newer than version {version}",
-            where=f"model {current.model}",
-            remedy="train again: this candidate was never compared with that champion",
-        )
 
 
 def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deployment, Deployment]:

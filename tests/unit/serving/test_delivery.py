@@ -19,7 +19,7 @@ from include.errors import (
 from include.ledger import Ledger, open_ledger
 from include.ledger.commit import Stage
 from include.ledger.faults import PlantedFaultError
-from include.serving import delivery
+from include.serving import delivery, deployment
 from include.serving.answers import SlotState
 from include.serving.delivery import delivery_key, promote, rollback
 from include.settings import Settings
@@ -110,7 +110,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def set_alias(_: str, alias: str, version: int, *, settings: Settings) -> None:
         world.aliases[alias] = version
 
-    monkeypatch.setattr(delivery.artifacts, "fetch", fetch)
+    monkeypatch.setattr(deployment.artifacts, "fetch", fetch)
     monkeypatch.setattr(delivery.models, "set_alias", set_alias)
     monkeypatch.setattr(delivery.models, "aliases", lambda *_, **__: dict(world.aliases))
     monkeypatch.setattr(
@@ -122,8 +122,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_a_promotion_is_a_row_then_the_service_then_the_aliases_and_a_decision(world: World):
     world.aliases["challenger"] = 2
     world.promote(1)
-    deployment = world.promote(2)
-    assert (deployment.sequence, deployment.previous, deployment.kind) == (2, 1, "promote")
+    row = world.promote(2)
+    assert (row.sequence, row.previous, row.kind) == (2, 1, "promote")
     assert world.served == 2
     assert world.aliases == {"champion": 2, "previous": 1}
     decision = world.ledger.decisions(MODEL)[0]
@@ -308,6 +308,6 @@ def test_control_without_the_monotonic_check_an_older_version_replaces_a_newer_o
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     world.promote(3)
-    monkeypatch.setattr(delivery, "_check_newer", lambda *_: None)
+    monkeypatch.setattr(deployment, "check_newer", lambda *_: None)
     world.promote(2)
     assert world.served == 2
