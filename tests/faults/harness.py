@@ -25,8 +25,9 @@ PRELOAD = ["__main__", "tests.faults.preload"]
 PATIENCE = 60
 #: Each point at which the kernel can be hit.
 POINTS = [f"{stage}:{moment}" for stage in Stage for moment in ("before", "after")]
-#: Those of them at which nothing is public yet.
-UNPUBLISHED = POINTS[: POINTS.index("publish:before") + 1]
+#: The moments at which nothing is public yet, each once: after one stage is before the next.
+UNPUBLISHED = ["stage:before", "checksum:before", "fence:before", "publish:before"]
+PUBLISHED = ["publish:after", "verify:before", "verify:after"]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.harness import (
     POINTS,
+    PUBLISHED,
     UNPUBLISHED,
     Ended,
     kill_at_random_then_retry,
@@ -68,7 +69,7 @@ def test_of_two_overlapping_attempts_one_commits_and_the_other_is_superseded(
     assert scenario.commits() == 1
 
 
-@pytest.mark.parametrize("point", POINTS[len(UNPUBLISHED) :])
+@pytest.mark.parametrize("point", PUBLISHED)
 def test_an_attempt_paused_after_it_published_has_committed_and_the_other_converges(
     scenario: FileScenario, point: str
 ) -> None:
