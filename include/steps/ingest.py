@@ -121,7 +121,7 @@ def _refusal(spec: DatasetSpec, report: ValidationReport) -> DataError:
     verdict = "could not be validated" if could_not_tell else "is refused"
     return DataError(
         f"partition {report.partition} of {spec.name} {verdict}: {reasons}",
-        where=report.docs_uri or f"dataset {spec.name}",
+        where=report.docs_uri or "",
         remedy="correct it at the source and ingest it again",
     )
 
