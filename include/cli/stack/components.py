@@ -18,7 +18,7 @@ from include.settings import load_settings
 
 #: The ports a person expects.
 DEFAULT_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 3000}
-_TIMEOUT = 2.0
+_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)

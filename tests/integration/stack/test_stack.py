@@ -1,0 +1,186 @@
+"""The embedded stack and the loop on it, over the interfaces that people use. The tests build on each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from include.cli.airflow import Airflow, wait_for
+from include.cli.demo.upstream import lose_column
+from include.data.lake import Lake
+from include.ledger import open_ledger
+from include.settings import Settings
+
+MODEL = "flight_delay"
+FIRST, LAST, BROKEN = "2013-01-01", "2013-01-08", "2013-01-09"
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def listening(pids: list[int]) -> set[str]:
+    """The addresses on which these processes listen for TCP."""
+    inodes = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                link = str(entry.readlink())
+            except OSError:
+                continue
+            if link.startswith("socket:["):
+                inodes.add(link[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                found.add(fields[1].rsplit(":", 1)[0])
+    return found
+
+
+def test_everything_runs(stack: Any) -> None:
+    parts = stack.status()
+    assert {name for name, part in parts.items() if part["state"] != "running"} == set()
+    assert set(parts) == {
+        "mlflow", "serving", "airflow-api", "airflow-scheduler", "airflow-dag-processor",
+        "airflow-triggerer", "step-host",
+    }  # fmt: skip
+
+
+def test_everything_listens_on_loopback_only(stack: Any) -> None:
+    # 127.0.0.1 in the kernel's byte order.
+    assert listening(stack.processes()) == {"0100007F"}
+
+
+def test_state_and_secrets_are_private(stack: Any) -> None:
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (stack.home / "secrets").iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(stack.home.stat().st_mode) == 0o700
+
+
+def test_a_second_up_starts_nothing(stack: Any) -> None:
+    before = {name: part["pid"] for name, part in stack.status().items()}
+    again = stack.airloop("up")
+    assert again.returncode == 0
+    assert "everything was running already" in again.stdout
+    assert "shown this once" not in again.stdout
+    assert {name: part["pid"] for name, part in stack.status().items()} == before
+
+
+def test_airflow_lets_nobody_in_without_the_password(settings: Settings) -> None:
+    for path in ("/api/v2/dags", "/api/v2/pools"):
+        answer = httpx.get(settings.airflow_url + path, trust_env=False)
+        assert answer.status_code == httpx.codes.UNAUTHORIZED
+    wrong = {"username": "admin", "password": "admin"}
+    answer = httpx.post(settings.airflow_url + "/auth/token", json=wrong, trust_env=False)
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_the_service_lets_nobody_in_without_the_token(settings: Settings) -> None:
+    url = f"{settings.serving.url}/models/{MODEL}/predict"
+    for headers in ({}, {"authorization": "Bearer wrong"}):
+        answer = httpx.post(url, json={"rows": []}, headers=headers, trust_env=False)
+        assert answer.status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_mlflow_answers_only_to_its_own_name(settings: Settings) -> None:
+    strange = {"host": "evil.example"}
+    url = f"{settings.mlflow_uri}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert httpx.get(url, headers=strange, trust_env=False).status_code == httpx.codes.FORBIDDEN
+    assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
+
+
+def test_airflow_knows_the_five_dags_and_the_pool(airflow: Airflow) -> None:
+    wait_for(lambda: len(airflow.dag_ids()) == 5 or None, "five DAGs", patience=60)
+    assert set(airflow.dag_ids()) == {
+        "ingest_flights", "train_flight_delay", "deploy_flight_delay", "monitor_flight_delay", "score_flight_delay",
+    }  # fmt: skip
+    assert airflow.get("/importErrors")["total_entries"] == 0
+    assert airflow.get("/pools/airloop_heavy")["slots"] == 2
+
+
+def test_days_are_ingested_by_the_command_line(stack: Any, settings: Settings) -> None:
+    fields = (f"start={FIRST}", f"end={LAST}")
+    done = stack.airloop("trigger", "ingest_flights", *fields, "--wait")
+    assert done.returncode == 0, done.stderr
+    assert len(Lake(settings).partitions("flights")) == 8
+
+
+def test_a_broken_day_is_refused_in_one_line_and_invisible(stack: Any, settings: Settings) -> None:
+    lose_column(stack.home / "upstream", BROKEN, "distance")
+    done = stack.airloop("trigger", "ingest_flights", f"partition={BROKEN}", "--wait")
+    assert done.returncode == 1
+    assert "column distance missing" in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert BROKEN not in Lake(settings).partitions("flights")
+
+
+def test_unknown_keys_in_conf_are_refused(airflow: Airflow) -> None:
+    run = airflow.trigger("ingest_flights", {"partition": LAST, "image": "evil"})
+    assert airflow.wait("ingest_flights", run) == "failed"
+    assert "image" in airflow.failure("ingest_flights", run)
+
+
+def test_a_candidate_is_trained_registered_and_delivered(
+    airflow: Airflow, settings: Settings
+) -> None:
+    run = airflow.trigger("train_flight_delay", {"reason": "the first", "until": LAST})
+    state = airflow.wait("train_flight_delay", run)
+    assert state == "success", airflow.failure("train_flight_delay", run)
+    ledger = open_ledger(settings)
+    deployment = wait_for(
+        lambda: ledger.current_deployment(MODEL), "a delivery", patience=120, every=0.5
+    )
+    assert deployment.version == 1
+
+
+def test_the_service_answers_with_the_delivered_version(stack: Any) -> None:
+    def answer() -> str | None:
+        shown = stack.airloop("predict", MODEL, "--partition", "2013-01-10", "--rows", "3")
+        return shown.stdout if shown.returncode == 0 else None
+
+    shown = wait_for(answer, "an answer", patience=60)
+    assert '"version": 1' in shown
+
+
+def test_decisions_are_on_record(stack: Any) -> None:
+    shown = stack.airloop("decisions", MODEL, "--json")
+    assert shown.returncode == 0
+    assert '"subject": "gate"' in shown.stdout
+
+
+def test_going_back_from_the_first_version_is_refused(stack: Any) -> None:
+    done = stack.airloop("rollback", MODEL)
+    assert done.returncode in {1, 2}
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_a_night_is_looked_at(airflow: Airflow) -> None:
+    run = airflow.trigger("monitor_flight_delay", {"partition": LAST})
+    state = airflow.wait("monitor_flight_delay", run)
+    assert state == "success", airflow.failure("monitor_flight_delay", run)
+
+
+def test_a_crash_is_noticed_and_up_repairs_it(stack: Any) -> None:
+    os.kill(stack.status()["airflow-triggerer"]["pid"], signal.SIGKILL)
+    time.sleep(0.5)
+    assert stack.status()["airflow-triggerer"]["state"] == "crashed"
+    assert stack.airloop("status").returncode == 1
+    assert stack.airloop("up").returncode == 0
+    assert stack.status()["airflow-triggerer"]["state"] == "running"
+
+
+def test_down_leaves_no_process_and_keeps_the_state(stack: Any) -> None:
+    assert stack.processes()
+    done = stack.airloop("down")
+    assert done.returncode == 0, done.stderr
+    assert stack.processes() == []
+    assert list((stack.home / "run").glob("*.pid")) == []
+    assert (stack.home / "ledger.db").exists()
+    assert {part["state"] for part in stack.status().values()} == {"stopped"}
