@@ -145,21 +145,15 @@ print(json.dumps({"errors": list(bag.import_errors.values()), "dags": sorted(bag
 """
 
 
-def _parse(folder: Path, **env: str) -> dict[str, Any]:
-    """Parse in a fresh process."""
+def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _PARSE, str(folder)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | env,
+        [sys.executable, "-c", _PARSE, str(ROOT / "dags")],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "AIRLOOP_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
-
-
-def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
-    parsed = _parse(ROOT / "dags", AIRLOOP_HOME=str(tmp_path))
+    parsed = json.loads(done.stdout.splitlines()[-1])
     assert parsed["errors"] == []
     assert len(parsed["dags"]) == 5
     assert not set(HEAVY) & set(parsed["modules"])
@@ -168,7 +162,9 @@ def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
     )  # CPU seconds for all five, in a process that has seen none of ours
 
 
-def test_a_task_parses_its_own_dag_only(config: Path) -> None:
+def test_a_task_parses_its_own_dag_only(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
     spec = (config / "models" / "flight_delay.yaml").read_text()
     for number in range(20):
         name = f"copy_{number}"
@@ -176,10 +172,8 @@ def test_a_task_parses_its_own_dag_only(config: Path) -> None:
             spec.replace("name: flight_delay", f"name: {name}")
         )
     (config / "models" / "copy_7.yaml").write_text("this one: is broken")
-    env = {"AIRLOOP_CONFIG": str(config)}
-    mine = _parse(
-        ROOT / "dags" / "train.py", _AIRFLOW_PARSING_CONTEXT_DAG_ID="train_flight_delay", **env
-    )
-    assert (mine["errors"], mine["dags"]) == ([], ["train_flight_delay"])
-    everything = _parse(ROOT / "dags" / "train.py", **env)
-    assert "copy_7.yaml" in everything["errors"][0]
+    everything = DagBag(ROOT / "dags" / "train.py")
+    assert "copy_7.yaml" in "".join(everything.import_errors.values())
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "train_flight_delay")
+    mine = DagBag(ROOT / "dags" / "train.py")
+    assert (mine.import_errors, list(mine.dags)) == ({}, ["train_flight_delay"])
