@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,11 @@ from include.contracts import ArtifactRef, Contract, PartitionKey
 from include.errors import AirloopError, ArtifactError, DataError
 from include.features.transform import transform
 from include.registry import artifacts
+from include.registry.graphs import check_graph
 from include.registry.trees import check_bounds
 from include.settings import Settings
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message  # type: ignore[import-untyped]
 
 #: Types that skops may build besides its own defaults (public scikit-learn, numpy and scipy classes). Reviewed: each
 #: holds arrays only, neither its constructor nor ``__setstate__`` runs anything found in the file, and the indices in
@@ -38,8 +36,6 @@ TRUSTED_TYPES = (
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-#: ONNX's standard operators. Others are libraries' code, which an artifact must not choose.
-ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 #: How far an answer may differ from the one at training: float32 sums, in another order.
 TOLERANCE = 1e-6
 
@@ -131,7 +127,7 @@ def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
     import onnxruntime
 
     content = path.read_bytes()
-    _check_onnx(content, path)
+    check_graph(content, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("AIRLOOP_ONNX_THREADS", "1"))
     options.inter_op_num_threads = 1
@@ -255,37 +251,3 @@ _ONNX_TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
 }
-
-
-def _check_onnx(content: bytes, path: Path) -> None:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.ModelProto.FromString(content)
-    except DecodeError as error:
-        raise ArtifactError("the ONNX file cannot be read", where=str(path)) from error
-    for message in _walk(model):
-        domain = getattr(message, "domain", "") if not isinstance(message, onnx.ModelProto) else ""
-        if domain not in ONNX_DOMAINS:
-            raise ArtifactError(
-                "the ONNX model needs operators that are not standard",
-                value=domain,
-                where=str(path),
-            )
-        # A path to another file: nothing that a manifest covers.
-        if isinstance(message, onnx.TensorProto) and message.data_location == message.EXTERNAL:
-            raise ArtifactError(
-                "the ONNX model refers to data outside its file",
-                value=message.name,
-                where=str(path),
-            )
-
-
-def _walk(message: Message) -> Iterator[Message]:
-    """A protobuf message and all messages in it: subgraphs, functions and attributes included."""
-    yield message
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_MESSAGE:
-            for inner in value if field.is_repeated else (value,):
-                yield from _walk(inner)
