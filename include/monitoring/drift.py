@@ -204,7 +204,15 @@ def _location_p(column: ColumnReference, current: Counts, days: int, blocks: flo
     if variance <= 0:
         return 0.0 if current.mean != mean else 1.0
     t = abs(current.mean - mean) / np.sqrt(variance * (1 + share))
-    return float(2 * stdtr(max(blocks - 1, 1.0), -t))
+    return float(2 * stdtr(min(max(blocks - 1, 1.0), _tail_freedom(means)), -t))
+
+
+def _tail_freedom(means: Floats) -> float:
+    """The degrees of freedom of the t distribution with the means' kurtosis: rain has heavy tails, heat has none."""
+    centred = means - means.mean()
+    spread = float((centred**2).mean())
+    excess = float((centred**4).mean()) / spread**2 - 3 if spread > 0 else 0.0
+    return 4 + 6 / excess if excess > 0 else np.inf
 
 
 def _mean(column: ColumnReference) -> float | None:
