@@ -30,7 +30,8 @@ class ApproveModelOperator(ApprovalOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("subject", f"{act.capitalize()} of {model}")
-        kwargs.setdefault("params", {"why": Param("", type="string", title="Why")})
+        # Airflow hands in the DAG's own params here; the answer's form has this one field instead.
+        kwargs["params"] = {"why": Param("", type="string", title="Why", source="task")}
         super().__init__(
             defaults=self.REJECT,
             response_timeout=response_timeout,
