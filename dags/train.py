@@ -56,6 +56,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             trigger_id=claim.output["trigger_id"],
             until=claim.output["until"],
             parameters=claim.output["parameters"],
+            reason=claim.output["reason"],
             pool=HEAVY_POOL,
             doc_md="Snapshot the window, train, log to MLflow.",
         )

@@ -66,9 +66,10 @@ class TrainModelOperator(StepOperator):
     :param trigger_id: the claimed reason (templated); without one the run's own name is the step's key
     :param until: last day of the training window, YYYY-MM-DD (templated); without it the newest day there is
     :param parameters: laid over the spec's ``training.params`` (templated)
+    :param reason: why, for the run's record (templated)
     """
 
-    template_fields: Sequence[str] = ("trigger_id", "until", "parameters")
+    template_fields: Sequence[str] = ("trigger_id", "until", "parameters", "reason")
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(
@@ -78,6 +79,7 @@ class TrainModelOperator(StepOperator):
         trigger_id: str | None = None,
         until: str | None = None,
         parameters: Mapping[str, Any] | None = None,
+        reason: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,6 +87,7 @@ class TrainModelOperator(StepOperator):
         self.trigger_id = trigger_id
         self.until = until
         self.parameters = parameters
+        self.reason = reason
 
     def work(self, context: Any) -> dict[str, Any]:
         """Train; a failure that cannot be repaired by trying again ends the trigger too."""

@@ -10,8 +10,8 @@ step      request, besides ``fence``                          result
 ingest    dataset: Name, partition: PartitionKey              dataset: DatasetRef, report: ValidationReport
 train     model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
           until: PartitionKey | None (last day of the window;
-          None: the newest), params: dict | None (laid over
-          the spec's training.params)
+          None: the newest), params: dict (laid over the
+          spec's training.params), reason: str
 evaluate  candidate: Candidate                                report: GateReport
 register  candidate: Candidate, report: GateReport            version: ModelVersion
 verify    model: Name, number: int (a registered version's)   version: ModelVersion, checks: tuple[Check, ...]

@@ -45,7 +45,9 @@ def test_no_answer_means_no(dags: dict[str, Any]) -> None:
 
 
 def test_the_form_asks_why(dags: dict[str, Any]) -> None:
-    assert set(dags["deploy_flight_delay"].get_task("approve_delivery").serialized_params) == {"why"}
+    assert set(dags["deploy_flight_delay"].get_task("approve_delivery").serialized_params) == {
+        "why"
+    }
 
 
 def _answer(task: Any, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -12,7 +12,8 @@ class Request(StepRequest):
     model: str
     trigger_id: str | None
     until: str | None
-    params: dict[str, Any] | None
+    params: dict[str, Any]
+    reason: str
 
 
 class Result(StepResult):
@@ -31,7 +32,7 @@ def run(request: Request, context: StepContext) -> Result:
         artifact=ArtifactRef(uri="runs:/abc123/model", digest=DIGEST),
         dataset=dataset,
         holdout=(day,),
-        metrics={"roc_auc": float((request.params or {}).get("auc", 0.7))},
+        metrics={"roc_auc": float(request.params.get("auc", 0.7))},
         trigger_id=request.trigger_id,
     )
     return Result(candidate=candidate, run_url=None)
