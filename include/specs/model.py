@@ -11,6 +11,7 @@ from include.contracts import Contract, Name
 from include.specs.cron import check_cron
 from include.specs.fields import ColumnName, Cron, Fraction, Line, ModulePath, Number, Text, Whole
 from include.specs.mistakes import refuse
+from include.specs.resources import EnvironmentSpec, ResourcesSpec
 from include.specs.rules import model_rules
 
 MetricName = Literal[
@@ -154,7 +155,10 @@ class ModelSpec(Contract):
     target: Target
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
-    compute: Literal["process"] = "process"
+    #: Where the steps that need it run: beside Airflow, or as pods.
+    compute: Literal["process", "kubernetes"] = "process"
+    resources: ResourcesSpec = ResourcesSpec()
+    environment: EnvironmentSpec | None = None
     training: TrainingSpec = TrainingSpec()
     gates: GatesSpec
     serving: ServingSpec = ServingSpec()

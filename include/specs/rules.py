@@ -18,6 +18,7 @@ from include.specs.expectations import (
     signature,
 )
 from include.specs.mistakes import KeyPath, Mistake
+from include.specs.resources import compute_rules
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
 REGRESSION_METRICS = ("mae", "rmse", "r2")
@@ -70,6 +71,7 @@ def model_rules(data: Data) -> list[Mistake]:
     if isinstance(window, int) and isinstance(holdout, int) and holdout >= window:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
+    found += compute_rules(data)
     return found + list(_metrics(data))
 
 
