@@ -45,7 +45,8 @@ class PodApi:
             return self._call(
                 lambda: self._client().read_namespaced_pod(
                     name, self.namespace, _request_timeout=self.timeout
-                )
+                ),
+                again=(*_AGAIN, 409),
             )
         except _NotFoundError:
             return None
@@ -79,14 +80,20 @@ class PodApi:
         """
         name, uid = pod.metadata.name, pod.metadata.uid
         options = kube.V1DeleteOptions(preconditions=kube.V1Preconditions(uid=uid))
-        try:
-            self._call(
-                lambda: self._client().delete_namespaced_pod(
-                    name, self.namespace, body=options, _request_timeout=self.timeout
+        for _ in self.pauses:
+            try:
+                self._call(
+                    lambda: self._client().delete_namespaced_pod(
+                        name, self.namespace, body=options, _request_timeout=self.timeout
+                    )
                 )
-            )
-        except (_NotFoundError, _ConflictError):
-            return
+                break
+            except _NotFoundError:
+                return
+            except _ConflictError:  # another pod has the name by now, or the server was busy with this one
+                there = self.find(name)
+                if there is None or there.metadata.uid != uid:
+                    return
         until = time.monotonic() + self.patience
         while wait:
             there = self.find(name)
@@ -114,16 +121,20 @@ class PodApi:
 
     def tail(self, name: str, lines: int = 20) -> list[str]:
         """The last lines of the step's log."""
-        text = self._call(
+        # Read by hand: the client would make `str(bytes)` of it.
+        answer = self._call(
             lambda: self._client().read_namespaced_pod_log(
                 name,
                 self.namespace,
                 container=CONTAINER,
                 tail_lines=lines,
+                _preload_content=False,
                 _request_timeout=self.timeout,
             )
         )
-        return str(text).splitlines()
+        with self.told():
+            text: str = answer.data.decode("utf-8", "replace")
+        return text.splitlines()
 
     @staticmethod
     def plain(item: Any) -> dict[str, Any]:
@@ -131,12 +142,12 @@ class PodApi:
         found: dict[str, Any] = kube.ApiClient().sanitize_for_serialization(item)
         return found
 
-    def _call(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[[], T], again: tuple[int, ...] = _AGAIN) -> T:
         for pause in self.pauses[:-1]:
             try:
                 return call()
             except ApiException as error:
-                if error.status not in _AGAIN:
+                if error.status not in again:
                     raise self._told(error) from None
             except HTTPError:  # no answer: what was asked may have happened all the same
                 pass
