@@ -90,7 +90,9 @@ class PodApi:
                 break
             except _NotFoundError:
                 return
-            except _ConflictError:  # another pod has the name by now, or the server was busy with this one
+            except (
+                _ConflictError
+            ):  # another pod has the name by now, or the server was busy with this one
                 there = self.find(name)
                 if there is None or there.metadata.uid != uid:
                     return

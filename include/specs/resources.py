@@ -131,7 +131,7 @@ class KubernetesSettings(Contract):
     #: Plain variables of a pod: addresses, never secrets.
     variables: dict[str, str] = {}
     #: How often the triggerer looks at a pod, in seconds.
-    poll_seconds: float = Field(default=5, gt=0, allow_inf_nan=False)
+    poll_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 def local_gpus(devices: Path = Path("/dev")) -> int:

@@ -49,7 +49,7 @@ class Child:
         lifeline, self._alive = os.pipe()
         try:
             self._popen = subprocess.Popen(
-                [*command(python), *argv, "--lifeline", str(lifeline)],
+                [*([python, *command()[1:]] if python else command()), *argv, "--lifeline", str(lifeline)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -172,9 +172,9 @@ def stop(process: Process) -> None:
         os.close(ended)
 
 
-def command(python: str | None = None) -> list[str]:
+def command() -> list[str]:
     """The command that a plain child runs, to which the step's arguments are added."""
-    return [python or sys.executable, "-m", "include.steps"]
+    return [sys.executable, "-m", "include.steps"]
 
 
 def environment() -> dict[str, str]:

@@ -48,7 +48,9 @@ def task(cluster: Cluster, tmp_path: Path) -> Any:
     return PodTask(cluster, tmp_path, gpu=1, gpu_type="NVIDIA-H200", memory="16Gi")
 
 
-def test_the_result_comes_by_the_step_store_and_the_pod_is_gone(task: Any, cluster: Cluster) -> None:
+def test_the_result_comes_by_the_step_store_and_the_pod_is_gone(
+    task: Any, cluster: Cluster
+) -> None:
     task.begin()
     assert cluster.live() == [task.name]
     task.leave(RESULT)
@@ -110,7 +112,9 @@ FAULTS = st.builds(
     code=st.sampled_from([409, 429, 500, 503]),
     times=st.integers(1, 2),
 )
-ACTIONS = st.sampled_from(["begin", "finish", "crash", "evict", "fail", "vanish", "resume", "cancel", "kill", "late"])
+ACTIONS = st.sampled_from(
+    ["begin", "finish", "crash", "evict", "fail", "vanish", "resume", "cancel", "kill", "late"]
+)
 SCHEDULES = st.lists(st.tuples(ACTIONS, st.lists(FAULTS, max_size=2)), min_size=1, max_size=8)
 _numbers = itertools.count()
 
@@ -228,7 +232,9 @@ def test_no_node_has_that_gpu(task: Any, cluster: Cluster) -> None:
 
 def test_the_image_cannot_be_pulled(task: Any, cluster: Cluster) -> None:
     cluster.node.pulls = False
-    with pytest.raises(PermanentError, match=r"ErrImagePull: failed to pull .* not found") as caught:
+    with pytest.raises(
+        PermanentError, match=r"ErrImagePull: failed to pull .* not found"
+    ) as caught:
         task.run()
     assert "correct environment.image" in str(caught.value)
     assert gone(cluster)
@@ -295,8 +301,12 @@ def test_an_expired_token(task: Any, cluster: Cluster) -> None:
 
 
 def test_a_namespace_that_forbids_pods(task: Any, cluster: Cluster) -> None:
-    cluster.faults = [Fault("status", "POST", 403, 1, 'pods is forbidden: violates PodSecurity "restricted"')]
-    with pytest.raises(PermanentError, match="the namespace forbids the pod .403.: pods is forbidden"):
+    cluster.faults = [
+        Fault("status", "POST", 403, 1, 'pods is forbidden: violates PodSecurity "restricted"')
+    ]
+    with pytest.raises(
+        PermanentError, match=r"the namespace forbids the pod \(403\): pods is forbidden"
+    ):
         task.begin()
     assert cluster.pods() == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,12 +47,60 @@ def _states(dag_run: Any) -> dict[str, str]:
     return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
 
 
-def test_a_model_is_trained_as_a_pod_and_registered(
-    cluster: Cluster, load_dags: LoadDags, database: None
+def test_training_by_pod_and_by_process_differ_in_the_specs_compute_alone(
+    cluster: Cluster, config: Path, load_dags: LoadDags, database: None
 ) -> None:
-    done = load_dags()["train_flight_delay"].test(run_conf={"until": "2013-02-20"})
-    assert set(_states(done).values()) == {"success"}
+    results = []
+    for compute in ("kubernetes", "process"):
+        _change(config / "models" / "flight_delay.yaml", compute=compute)
+        done = load_dags()["train_flight_delay"].test(run_conf={"until": "2013-02-20"})
+        assert set(_states(done).values()) == {"success"}
+        results.append(_candidate(done))
     (pod,) = cluster.created
     assert pod["spec"]["containers"][0]["command"] == ["python", "-m", "include.steps"]
     assert pod["metadata"]["labels"]["task_id"] == "train"
     assert cluster.live() == []
+    assert {**results[0], "trigger_id": ""} == {**results[1], "trigger_id": ""}
+
+
+def _candidate(dag_run: Any) -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(
+            run_id=dag_run.run_id, dag_ids=dag_run.dag_id, task_ids="train", key="candidate"
+        )
+        return XComModel.deserialize_value(session.scalars(query).first())
+
+
+def test_gpu_pods_wait_for_their_own_pool(
+    cluster: Cluster, config: Path, load_dags: LoadDags
+) -> None:
+    resources = {"gpu": 2, "deadline_minutes": 600}
+    _change(config / "models" / "flight_delay.yaml", resources=resources)
+    tasks = load_dags()["train_flight_delay"].task_dict
+    assert (tasks["train"].pool, tasks["train"].pool_slots) == ("airloop_gpu", 2)
+    assert tasks["train"].execution_timeout.total_seconds() > 600 * 60
+    assert tasks["evaluate"].pool == "airloop_heavy"
+
+
+_LOADED = """
+import sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+assert not bag.import_errors, bag.import_errors
+from operators.training import TrainModelOperator
+print(sorted(name for name in sys.modules if name.split(".")[0] == "kubernetes"))
+"""
+
+
+def test_who_runs_no_pod_loads_no_kubernetes(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, str(ROOT / "dags")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -31,6 +31,12 @@ from include.specs.model import (
     TrainingSpec,
 )
 from include.specs.project import Pool
+from include.specs.resources import (
+    EnvironmentSpec,
+    KubernetesSettings,
+    ResourcesSpec,
+    Toleration,
+)
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 HEADER = "| key | default | meaning |\n|---|---|---|\n"
@@ -51,8 +57,12 @@ TABLES = [
     MonitoringSpec,
     RetrainingSpec,
     ScoringSpec,
+    ResourcesSpec,
+    Toleration,
+    EnvironmentSpec,
     SettingsFields,
     ServingSettings,
+    KubernetesSettings,
     Pool,
 ]
 
@@ -92,6 +102,8 @@ def shown(name, field):
         return f"`{str(default).lower()}`"
     if default == ():
         return "`[]`"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(default)}]`"
     return f"`{getattr(default, 'value', default)}`"
 
 

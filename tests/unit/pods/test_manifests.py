@@ -43,7 +43,9 @@ Pod = dict[str, Any]
 
 def rendered(model: Any) -> Pod:
     plan = PodPlan("train", model, SETTINGS, CONFIG, ("dag", "run", "train", "-1"))
-    return manifest(plan, FENCE, "0" * 64, ["train", "--request", "s3://x/q", "--result", "s3://x/r"])
+    return manifest(
+        plan, FENCE, "0" * 64, ["train", "--request", "s3://x/q", "--result", "s3://x/r"]
+    )
 
 
 def every_pod() -> Iterator[Pod]:
@@ -92,7 +94,10 @@ def _container_faults(container: Pod) -> Iterator[str]:
     if not {"cpu", "memory", "ephemeral-storage"} <= limits.keys():
         yield "no limits"
     for variable in container.get("env", ()):
-        if re.search("PASSWORD|SECRET|TOKEN|KEY|LEDGER_URL", variable["name"]) and "value" in variable:
+        if (
+            re.search("PASSWORD|SECRET|TOKEN|KEY|LEDGER_URL", variable["name"])
+            and "value" in variable
+        ):
             yield f"the secret {variable['name']} by value"
 
 
@@ -125,12 +130,14 @@ BREAKS: dict[str, Callable[[Pod], Any]] = {
     "no seccomp profile": lambda p: p["spec"]["securityContext"].pop("seccompProfile"),
     "gets a token of the API": lambda p: p["spec"].pop("automountServiceAccountToken"),
     "no deadline": lambda p: p["spec"].pop("activeDeadlineSeconds"),
-    "mounts the host's files": lambda p: p["spec"]["volumes"].append({"name": "h", "hostPath": {"path": "/"}}),
+    "mounts the host's files": lambda p: p["spec"]["volumes"].append(
+        {"name": "h", "hostPath": {"path": "/"}}
+    ),
     "may gain privileges": lambda p: p["spec"]["containers"][0].pop("securityContext"),
     "no limits": lambda p: p["spec"]["containers"][0]["resources"].pop("limits"),
-    "the secret AIRLOOP__SERVING__TOKEN by value": lambda p: p["spec"]["containers"][0]["env"].append(
-        {"name": "AIRLOOP__SERVING__TOKEN", "value": "x"}
-    ),
+    "the secret AIRLOOP__SERVING__TOKEN by value": lambda p: p["spec"]["containers"][0][
+        "env"
+    ].append({"name": "AIRLOOP__SERVING__TOKEN", "value": "x"}),
     "unknown field .spec.tolerationss": lambda p: p["spec"].update(tolerationss=[]),
 }
 
@@ -192,7 +199,9 @@ def test_the_templates_in_config_keep_their_rules() -> None:
         (("kind",), "Deployment"),
     ],
 )
-def test_a_template_that_decides_the_specs_part_is_refused(path: tuple[Any, ...], value: Any) -> None:
+def test_a_template_that_decides_the_specs_part_is_refused(
+    path: tuple[Any, ...], value: Any
+) -> None:
     data = copy.deepcopy(read_template(CONFIG, "cpu"))
     inner = data
     for key in path[:-1]:
@@ -246,7 +255,9 @@ def test_the_role_is_minimal() -> None:
 
 
 def test_all_traffic_is_denied_that_is_not_named() -> None:
-    policies = {document["metadata"]["name"]: document["spec"] for document in documents("network.yaml")}
+    policies = {
+        document["metadata"]["name"]: document["spec"] for document in documents("network.yaml")
+    }
     deny = policies.pop("default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for name, policy in policies.items():
