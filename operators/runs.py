@@ -48,7 +48,9 @@ def own_partition(context: Any, dataset: DatasetSpec) -> str:
     :raises AirflowSkipException: if the dataset has ended before
     """
     day = _timetables_partition(context)
-    scheduled = "scheduled" in str(context["dag_run"].run_type)
+    run_type = context["dag_run"].run_type
+    # The task SDK's enum does not print as its value, Airflow core's does.
+    scheduled = getattr(run_type, "value", run_type) == "scheduled"
     if scheduled and dataset.end is not None and day > dataset.end.isoformat():
         raise AirflowSkipException(f"{dataset.name} ended on {dataset.end}: there is no {day}")
     return day

@@ -97,6 +97,7 @@ class TrainModelOperator(StepOperator):
             "trigger_id": self.trigger_id,
             "until": self.until,
             "params": dict(self.parameters or {}),
+            "reason": self.reason or "",
         }
         try:
             result = self.run_step(context, "train", key, request)

@@ -19,7 +19,7 @@ from include.specs import ModelSpec
 
 NAME = "performance"
 RESAMPLES = 200
-#: With fewer days the rows are drawn instead.
+#: With fewer labelled days, chance cannot be told.
 MIN_DAYS = 3
 
 
@@ -35,21 +35,21 @@ class Performance:
 
 
 def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Performance:
-    """Compare the window's metric with the holdout's, beyond the margin and beyond chance.
+    """Compare the metric of the labelled days with the holdout's: a loss beyond the margin and beyond chance.
 
-    Chance is the bootstrap's, drawing whole days where there are enough: the days of a window differ by more than
-    their rows do. The holdout's own chance is taken as that of a window of its length.
+    Chance is the bootstrap's, drawing whole days: days differ by more than their rows do. The holdout's own chance
+    is taken as that of as many days.
     """
     name: str = model.gates.primary
     rows = labelled.rows
-    current = _figures(reference, labelled)
+    now = metric_of(name, rows)
+    current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
     days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby("day")}
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
     if why := _cannot_tell(model, labelled, promised):
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=f"could not tell: {why}")
         return Performance(check, current, baseline, days)
-    now = metric_of(name, rows)
     if promised is None or math.isnan(now):
         reason = f"could not tell: {name} is not defined on {len(rows)} rows"
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=reason)
@@ -57,12 +57,12 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     noise = _noise(model, rows)
     loss = promised - now if HIGHER_IS_BETTER[name] else now - promised
     margin = model.monitoring.performance_margin
-    outcome = Outcome.BAD if loss - noise > margin else Outcome.OK
+    outcome = Outcome.BAD if loss > max(margin, noise) else Outcome.OK
     reason = (
         f"{name} {now:.3f} ± {noise:.3f} against {promised:.3f} on the holdout, {margin:g} allowed"
     )
     check = Check(name=NAME, outcome=outcome, reason=reason)
-    return Performance(check, {name: now, **current}, baseline, days)
+    return Performance(check, current, baseline, days)
 
 
 def metric_of(name: str, rows: pd.DataFrame) -> float:
@@ -80,6 +80,8 @@ def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -
             f"{len(labelled.rows)} of {labelled.predicted} predictions have a label, "
             f"fewer than {model.monitoring.min_rows}"
         )
+    if labelled.rows["day"].nunique() < MIN_DAYS:
+        return f"labels of {labelled.rows['day'].nunique()} days, fewer than {MIN_DAYS}"
     return None
 
 
@@ -103,13 +105,11 @@ def _noise(model: ModelSpec, rows: pd.DataFrame) -> float:
     """The half-width beyond which a loss is not chance, one-sided at the false-alarm rate."""
     random = np.random.default_rng(model.training.seed)
     days, codes = np.unique(rows["day"].to_numpy(dtype=str), return_inverse=True)
-    # Below a handful of days the rows themselves are drawn, each a group of its own.
-    groups = codes if len(days) >= MIN_DAYS else np.arange(len(rows))
-    size = int(groups.max()) + 1
+    size = len(days)
     drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
-    values = resampled(model.gates.primary, *_arrays(rows), drawn[:, groups])
+    values = resampled(model.gates.primary, *_arrays(rows), drawn[:, codes])
     quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
-    holdout = math.sqrt(1 + len(days) / model.training.holdout_days)
+    holdout = math.sqrt(1 + size / model.training.holdout_days)
     return quantile * float(np.nanstd(values, ddof=1)) * holdout
 
 

@@ -23,6 +23,8 @@ from include.specs import DatasetSpec, ModelSpec
 
 #: The label's name among a window's columns.
 LABEL = "label"
+#: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
+MIN_LABELLED_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,11 @@ def look(
 ) -> Window:
     """Read a night's window. Days that are not in the lake are left out: the caller judges that.
 
-    The inputs are those of the ``window_days`` days up to the night; the labels are of as many days, but of the
-    days for which the truth is complete by then.
+    The inputs are those of the ``window_days`` days up to the night; the labels are of the days for which the truth
+    is complete by then.
     """
-    size, delay = model.monitoring.window_days, model.target.delay_days
-    recent = days_before(partition, size)
-    complete = days_before(partition, size, delay)
+    recent = days_before(partition, model.monitoring.window_days)
+    complete = labelled_days(model, partition)
     there = sorted({*recent, *complete} & set(lake.partitions(dataset.name)))
     # A partition that is there without a row is an empty day, not a missing one.
     days = {key: EMPTY for key in there if key in recent}
@@ -125,6 +126,12 @@ def days_before(partition: str, size: int, delay: int = 0) -> list[str]:
     """The keys of ``size`` days, the last of them ``delay`` days before the partition."""
     last = date.fromisoformat(partition) - timedelta(days=delay)
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(size))]
+
+
+def labelled_days(model: ModelSpec, partition: str) -> list[str]:
+    """The days whose labels are complete by a night: as many as the window's, but a week at least."""
+    size = max(model.monitoring.window_days, MIN_LABELLED_DAYS)
+    return days_before(partition, size, model.target.delay_days)
 
 
 def _frames(

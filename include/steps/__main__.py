@@ -37,9 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     if arguments.lifeline is not None:
         watch_caller(arguments.lifeline)
+    logging.getLogger("airloop").setLevel(logging.INFO)
     logging.basicConfig(
         stream=sys.stdout,
-        level=logging.INFO,
+        level=logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
         force=True,  # in a fork of the step host a library may have been first
     )
@@ -114,12 +115,15 @@ def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     work = settings.home / "work"
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     workdir = tempfile.mkdtemp(prefix=f"{step}-", dir=work)
+    # What libraries leave in temporary folders goes too: a forked child ends without their clean-up at exit.
+    tempfile.tempdir = workdir
     try:
         context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
         result = module.run(request, context)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:
+        tempfile.tempdir = None
         shutil.rmtree(workdir, ignore_errors=True)
 
 

@@ -46,7 +46,11 @@ LIBRARIES = (
     "sqlalchemy",
     "great_expectations",
     "mlflow",
-    "evidently",
+    "matplotlib.backends.backend_agg",
+    "skops.io",
+    "skl2onnx",
+    "onnxruntime",
+    "evidently.presets",
 )
 #: Their telemetry stays off: it would also start threads, and a process with threads must not be forked.
 QUIET = {

@@ -26,7 +26,7 @@ from include.monitoring.health import Finding
 from include.monitoring.performance import Performance
 from include.monitoring.sketch import count
 from include.monitoring.triage import triage
-from include.monitoring.window import LABEL, Window, days_before, look
+from include.monitoring.window import LABEL, Window, days_before, labelled_days, look
 from include.registry.artifacts import fetch
 from include.serving.compaction import compact
 from include.specs import DatasetSpec, ModelSpec
@@ -117,7 +117,7 @@ def _performance(
     deployment: Deployment,
 ) -> Performance:
     """The champion's own predictions only: its promise is the one that is compared."""
-    days = days_before(window.partition, model.monitoring.window_days, model.target.delay_days)
+    days = labelled_days(model, window.partition)
     logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
     joined = labels.join(logged, window.truths, dataset.keys)
     log.info(
@@ -135,7 +135,9 @@ def _features(
 ) -> tuple[FeatureDrift, ...]:
     """All columns judged; of a column that is broken tonight, nothing can be told."""
     columns = window.columns
-    truth = window.truths[LABEL]
+    size, delay = model.monitoring.window_days, model.target.delay_days
+    recent = window.truths["day"].isin(days_before(window.partition, size, delay))
+    truth = window.truths[LABEL][recent]
     if profile.label is not None and truth.notna().any():
         columns[LABEL] = count(profile.label.bins, truth)
     judged = drift.judge(profile, columns, len(window.days), model.monitoring)

@@ -38,8 +38,15 @@ def test_a_model_that_lost_its_skill_is_concept_drift(
 
 
 def test_a_loss_within_chance_is_no_drift(model: ModelSpec, quiet_reference: Reference) -> None:
-    few = labelled(skill=0.9, days=2, rows=110)
+    few = labelled(skill=0.9, days=3, rows=70)
     assert performance.measure(model, quiet_reference, few).check.outcome is Outcome.OK
+
+
+def test_two_days_cannot_tell_a_bad_day_from_a_bad_model(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    check = performance.measure(model, quiet_reference, labelled(0.3, days=2)).check
+    assert (check.outcome, "labels of 2 days" in check.reason) == (Outcome.UNKNOWN, True)
 
 
 def test_quiet_weeks_are_seldom_called_drift(model: ModelSpec, quiet_reference: Reference) -> None:

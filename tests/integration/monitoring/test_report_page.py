@@ -1,0 +1,48 @@
+"""Evidently's page on real frames, made in a process of its own: the library warns as it is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from include.settings import ROOT
+
+SCRIPT = """
+import time
+import numpy as np, pandas as pd
+from include.monitoring import report
+from include.monitoring.reference import ColumnReference, Reference
+from include.monitoring.sketch import Bins, Kind
+
+def column(name, kind):
+    bins = Bins(column=name, kind=kind)
+    return ColumnReference(
+        bins=bins, counts=(1,), missing=0, day_counts=(), day_missing=(), day_totals=()
+    )
+
+random = np.random.default_rng(0)
+frames = [
+    pd.DataFrame({"temp": random.normal(place, 5, 2000), "dest": random.choice(["A", "B"], 2000)})
+    for place in (80, 35)
+]
+frames[0].loc[::3, "temp"] = np.nan
+columns = (column("temp", Kind.NUMERIC), column("dest", Kind.CATEGORY))
+known = Reference(model="m", dataset="d", rows=1, days=(), day_rows=(), columns=columns)
+import evidently.presets
+started = time.perf_counter()
+html = report.render(*frames, known)
+assert "<html" in html and "temp" in html and "dest" in html, html[:300]
+print(time.perf_counter() - started)
+"""
+
+
+def test_evidently_draws_the_columns_that_matter_within_seconds() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.splitlines()[-1]) < 10
