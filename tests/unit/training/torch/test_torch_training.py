@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_a_number_stops_and_names_the_batch():
 
 
 def test_the_gradients_norm_is_cut():
-    task, network, early, late = made({"clip_norm": 0.01})
+    task, network, early, _ = made({"clip_norm": 0.01})
     step = module.Optimiser(network, task.options, torch.device("cpu"), None)
     batch = next(
         iter(source_of(early, torch.device("cpu"), task.options, None).batches(0, 64, 0, Share()))
