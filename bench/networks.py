@@ -132,4 +132,4 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--epochs", type=int, default=2)
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.rows, arguments.epochs), indent=1))
+    print(json.dumps(measure(arguments.rows, arguments.epochs), indent=1, ensure_ascii=False))

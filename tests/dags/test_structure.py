@@ -30,8 +30,7 @@ def dags(load_dags: LoadDags) -> dict[str, Any]:
 
 
 def test_each_kind_has_its_dag(dags: dict[str, Any]) -> None:
-    names = ("flight_delay", "flight_delay_torch")
-    models = {f"{kind}_{name}" for kind in ("train", "deploy", "monitor", "score") for name in names}
+    models = {f"{kind}_flight_delay" for kind in ("train", "deploy", "monitor", "score")}
     assert set(dags) == {"ingest_flights"} | models
 
 
