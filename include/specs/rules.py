@@ -17,6 +17,7 @@ from include.specs.expectations import (
     names,
     signature,
 )
+from include.specs.fitting import fitting_rules
 from include.specs.mistakes import KeyPath, Mistake
 from include.specs.resources import compute_rules
 
@@ -72,7 +73,7 @@ def model_rules(data: Data) -> list[Mistake]:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
     found += compute_rules(data)
-    return found + list(_metrics(data))
+    return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[Mistake]:

@@ -49,7 +49,12 @@ class Child:
         lifeline, self._alive = os.pipe()
         try:
             self._popen = subprocess.Popen(
-                [*([python, *command()[1:]] if python else command()), *argv, "--lifeline", str(lifeline)],
+                [
+                    *([python, *command()[1:]] if python else command()),
+                    *argv,
+                    "--lifeline",
+                    str(lifeline),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
