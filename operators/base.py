@@ -19,7 +19,7 @@ from include.specs.resources import local_gpus, machine_rules
 from include.steps.runner import StepRunner
 from include.steps.store import StepStore
 from operators.errors import airflow_errors
-from operators.runs import task_identity, task_name
+from operators.runs import task_name
 
 
 class Stoppable(Protocol):
@@ -104,7 +104,7 @@ class StepOperator(BaseOperator):
         pod = PodStepOperator(
             task_id=self.task_id,
             execution_timeout=self.execution_timeout,
-            plan=PodPlan(step, model, settings.kubernetes, config_folder(), task_identity(context)),
+            plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),
             key=key,
             request=request,
             owner=task_name(context),
@@ -160,3 +160,9 @@ def _refuse_missing_gpu(model: ModelSpec) -> None:
             where=f"config/models/{model.name}.yaml, key {mistake.key}",
             remedy=mistake.remedy,
         )
+
+
+def _identity(context: Any) -> tuple[str, str, str, str]:
+    """What tells this task instance from all others, in each of its tries."""
+    ti = context["ti"]
+    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))

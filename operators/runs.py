@@ -32,12 +32,6 @@ def task_name(context: Any) -> str:
     return f"{run_name(context)}/{context['ti'].task_id}#{context['ti'].try_number}"
 
 
-def task_identity(context: Any) -> tuple[str, str, str, str]:
-    """What tells this task instance from all others, in each of its tries."""
-    ti = context["ti"]
-    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))
-
-
 def partitions_of(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
     """The days an ingest run is about: those of its ``conf``, else its own partition.
 
