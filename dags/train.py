@@ -13,6 +13,8 @@ and nothing needs repair. Anything else can be cleared and runs on from there.
 
 from __future__ import annotations
 
+from functools import partial
+
 from airflow.sdk import chain, dag
 
 from include.specs import DatasetSpec, ModelSpec, load_catalog
@@ -20,6 +22,7 @@ from include.specs.model import Level
 from include.specs.requests import TrainConf
 from operators.approval import ApproveModelOperator
 from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, policy, retraining, start_of, to_parse
+from operators.runs import end_claim
 from operators.training import (
     ClaimTriggerOperator,
     EvaluateModelOperator,
@@ -44,6 +47,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         is_paused_upon_creation=False,
         params=form(TrainConf),
         default_args=policy(spec.owner, minutes=120),
+        on_failure_callback=partial(end_claim, spec.name),
         tags=["airloop", "train", spec.name],
     )
     def train() -> None:
