@@ -21,7 +21,7 @@ from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.model import Level
 from include.specs.requests import TrainConf
 from operators.approval import ApproveModelOperator
-from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, policy, retraining, start_of, to_parse
+from operators.defaults import NO_BACKFILL, form, place, policy, retraining, start_of, to_parse
 from operators.runs import end_claim
 from operators.training import (
     ClaimTriggerOperator,
@@ -61,13 +61,13 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             until=claim.output["until"],
             parameters=claim.output["parameters"],
             reason=claim.output["reason"],
-            pool=HEAVY_POOL,
+            **place(spec, "train"),
             doc_md="Snapshot the window, train, log to MLflow.",
         )
         evaluate = EvaluateModelOperator(
             task_id="evaluate",
             candidate=fit.output["candidate"],
-            pool=HEAVY_POOL,
+            **place(spec, "evaluate"),
             doc_md="All gates on the held-out days; a no fails this task with its reasons.",
         )
         register = RegisterModelOperator(

@@ -74,6 +74,17 @@ def _candidate(dag_run: Any) -> Any:
         return XComModel.deserialize_value(session.scalars(query).first())
 
 
+def test_gpu_pods_wait_for_their_own_pool(
+    cluster: Cluster, config: Path, load_dags: LoadDags
+) -> None:
+    resources = {"gpu": 2, "deadline_minutes": 600}
+    _change(config / "models" / "flight_delay.yaml", resources=resources)
+    tasks = load_dags()["train_flight_delay"].task_dict
+    assert (tasks["train"].pool, tasks["train"].pool_slots) == ("airloop_gpu", 2)
+    assert tasks["train"].execution_timeout.total_seconds() > 600 * 60
+    assert tasks["evaluate"].pool == "airloop_heavy"
+
+
 _LOADED = """
 import sys
 from airflow.dag_processing.dagbag import DagBag
