@@ -29,6 +29,9 @@ MANIFEST = "manifest.json"
 SPEC = "spec.json"
 SKOPS = "model.skops"
 ONNX = "model.onnx"
+#: The torch trainer's: the layers as data, and the weights.
+NETWORK = "network.json"
+SAFETENSORS = "model.safetensors"
 REFERENCE = "reference.json"
 METRICS = "metrics.json"
 EXAMPLES = "examples.json"
@@ -38,7 +41,7 @@ REQUIREMENTS = "requirements.txt"
 
 #: Every file that an artifact may hold besides its manifest.
 FILES = frozenset(
-    {SPEC, SKOPS, ONNX, REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS},
+    {SPEC, SKOPS, ONNX, NETWORK, SAFETENSORS, REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS},
 )
 REMEDY = "the last good version keeps serving; train again, or restore the artifact store"
 

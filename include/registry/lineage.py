@@ -10,7 +10,18 @@ from importlib.metadata import PackageNotFoundError, version
 from include.settings import ROOT
 
 #: The libraries whose version changes what a stored model answers or how it is read.
-LIBRARIES = ("numpy", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", "skops")
+LIBRARIES = (
+    *(
+        "numpy",
+        "onnxruntime",
+        "pandas",
+        "safetensors",
+        "scikit-learn",
+        "skl2onnx",
+        "skops",
+        "torch",
+    ),
+)
 LOCK = ROOT / "requirements.lock"
 
 

@@ -41,6 +41,7 @@ TOLERANCE = 1e-6
 
 Scores = npt.NDArray[np.float64]
 Scorer = Callable[[pd.DataFrame], Scores]
+Runtime = Literal["onnx", "sklearn", "torch"]
 
 
 class FrozenSpec(Contract):
@@ -60,7 +61,7 @@ class LoadedModel:
     spec: ModelSpec
     dataset: DatasetSpec
     digest: str
-    runtime: Literal["onnx", "sklearn"]
+    runtime: Runtime
     features: tuple[str, ...]
     trained_on: tuple[str, ...]
     scorer: Scorer
@@ -104,19 +105,44 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         raise ArtifactError(
             "the model's spec cannot be read", value=str(error), where=str(folder / artifacts.SPEC)
         ) from error
-    path = folder / artifacts.ONNX
-    scorer = onnx_scorer(path, frozen) if path.exists() else skops_scorer(folder, frozen)
+    runtime, scorer = _scorer(folder, frozen)
     model = LoadedModel(
         spec=frozen.model,
         dataset=frozen.dataset,
         digest=digest,
-        runtime="onnx" if path.exists() else "sklearn",
+        runtime=runtime,
         features=tuple(frozen.features),
         trained_on=frozen.trained_on,
         scorer=scorer,
     )
     check_examples(model, folder)
     return model
+
+
+def _scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
+    """The first of the formats that the artifact holds."""
+    if (folder / artifacts.ONNX).exists():
+        return "onnx", onnx_scorer(folder / artifacts.ONNX, frozen)
+    if (folder / artifacts.NETWORK).exists():
+        return "torch", torch_scorer(folder, frozen)
+    return "sklearn", skops_scorer(folder, frozen)
+
+
+def torch_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
+    """Open a network without an ONNX form by torch, which nothing else here needs.
+
+    :raises ArtifactError: if torch is not installed, or the network cannot be read
+    """
+    try:
+        from include.training.torch.estimator import open_estimator
+    except ModuleNotFoundError as error:
+        raise ArtifactError(
+            "this model answers by torch, which is not installed here",
+            value=error.name,
+            where=str(folder),
+            remedy="install Airloop's extra `torch` in the service's environment",
+        ) from error
+    return open_estimator(folder, frozen).score
 
 
 def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from include.contracts import Contract, Name
 from include.specs.cron import check_cron
 from include.specs.fields import ColumnName, Cron, Fraction, Line, ModulePath, Number, Text, Whole
+from include.specs.fitting import MAX_PROCESSES, CheckpointSpec
 from include.specs.mistakes import refuse
 from include.specs.rules import model_rules
 
@@ -55,8 +56,12 @@ class Target(Contract):
 class TrainingSpec(Contract):
     """How a candidate is made."""
 
-    trainer: Literal["sklearn"] = "sklearn"
+    trainer: Literal["sklearn", "torch"] = "sklearn"
     params: dict[str, Any] = {}
+    #: Over how many processes the torch trainer spreads each batch.
+    processes: Whole = Field(default=1, ge=1, le=MAX_PROCESSES)
+    #: The torch trainer's checkpoints; None for the default interval.
+    checkpoint: CheckpointSpec | None = None
     #: The most recent days of the dataset that a snapshot takes.
     window_days: Whole = Field(default=60, ge=2)
     #: Of those, the last days, held out for the gates.

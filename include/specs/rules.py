@@ -17,6 +17,7 @@ from include.specs.expectations import (
     names,
     signature,
 )
+from include.specs.fitting import fitting_rules
 from include.specs.mistakes import KeyPath, Mistake
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
@@ -70,7 +71,7 @@ def model_rules(data: Data) -> list[Mistake]:
     if isinstance(window, int) and isinstance(holdout, int) and holdout >= window:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
-    return found + list(_metrics(data))
+    return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[Mistake]:

@@ -16,6 +16,8 @@ from include.registry import lineage, tracking
 from include.specs.dataset import DatasetSpec, Known
 from include.specs.model import ModelSpec
 from include.steps.base import StepContext, StepRequest, StepResult
+from include.steps.blobs import BlobStore
+from include.steps.store import StepStore
 from include.training import package, plots, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
 
@@ -68,6 +70,8 @@ def run(request: Request, context: StepContext) -> Result:
     except SupersededError:
         publication.abandon()
         raise
+    place = _place(request, context, candidate.dataset.digest)
+    BlobStore(str(place.store_uri), place.store_options).remove(place.store_name)
     url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
     return Result(candidate=candidate, run_url=url)
 
@@ -102,7 +106,8 @@ def _train(
     ref, days = snapshot.take(lake, model, request.until)
     log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
-    fitted = trainer.fit(model, dataset, rows, request.params)
+    place = _place(request, context, ref.digest)
+    fitted = trainer.fit(model, dataset, rows, request.params, place)
     folder = context.workdir / "run"
     digest, conversion = package.pack(
         model, dataset, rows, fitted, folder / tracking.FOLDER, trained_on=days.training
@@ -131,6 +136,20 @@ def _train(
         tags=_tags(request, ref.model_dump_json(), digest, conversion.reason),
         summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
         f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
+    )
+
+
+def _place(request: Request, context: StepContext, digest: str) -> trainer.Place:
+    """Checkpoints lie under the step's key, not its attempt: the next attempt goes on where this one was killed."""
+    settings = context.settings
+    store = StepStore(settings.step_store_uri, settings.storage_options)
+    uri, _, _ = store.place("train", request.fence).rpartition("/")
+    return trainer.Place(
+        workdir=context.workdir,
+        store_uri=uri,
+        store_options=settings.storage_options,
+        store_name="checkpoint",
+        data_digest=digest,
     )
 
 

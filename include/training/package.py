@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from include.contracts import Digest
-from include.errors import SpecError
 from include.monitoring import reference
 from include.registry import artifacts, lineage, loader
 from include.registry.loader import FrozenSpec
@@ -60,7 +59,7 @@ def pack(
     (folder / artifacts.SPEC).write_text(
         frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"
     )
-    _write_skops(fitted, folder / artifacts.SKOPS)
+    fitted.trainer.save(fitted.estimator, folder)
     conversion = convert(fitted, frozen, folder)
     metrics = fitted.metrics | {"training_rows": float(fitted.training_rows)}
     (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
@@ -73,20 +72,6 @@ def pack(
 
 def _kind(column: pd.Series[float]) -> Literal["number", "string"]:
     return "string" if column.dtype == object else "number"
-
-
-def _write_skops(fitted: Fitted, path: Path) -> None:
-    import skops.io
-
-    skops.io.dump(fitted.estimator, path)
-    foreign = set(skops.io.get_untrusted_types(file=path)) - set(loader.TRUSTED_TYPES)
-    if foreign:
-        raise SpecError(
-            "the estimator holds a type that is not on Airloop's trust list, so it could never be loaded",
-            value=sorted(foreign)[0],
-            where="the model's build()",
-            remedy="use estimators of scikit-learn, without functions of your own",
-        )
 
 
 def _write_reference(
@@ -113,7 +98,7 @@ def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) ->
     ]
     description = Model(
         signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "prediction")])),
-        flavors={"airloop": {"data": artifacts.SKOPS, "onnx": (folder / artifacts.ONNX).exists()}},
+        flavors={"airloop": {"files": sorted(path.name for path in folder.glob("model.*"))}},
     )
     (folder / artifacts.MLMODEL).write_text(description.to_yaml(), encoding="utf-8")
     pins = [f"{name}=={number}" for name, number in sorted(lineage.library_versions().items())]

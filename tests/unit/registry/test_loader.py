@@ -16,7 +16,7 @@ from include.features import transform as transform_module
 from include.registry import artifacts, loader
 from include.registry.artifacts import write_manifest
 from include.settings import Settings
-from include.training import package
+from include.training import scikit
 from tests.loop_specimens import DAYS
 
 
@@ -116,11 +116,9 @@ def test_without_our_list_that_type_would_have_been_built(copy, monkeypatch):
 
 
 def test_training_refuses_what_the_loader_would(packed, tmp_path):
-    made = type(
-        "F", (), {"estimator": Pipeline([("run", FunctionTransformer(np.vectorize(print)))])}
-    )
+    made = Pipeline([("run", FunctionTransformer(np.vectorize(print)))])
     with pytest.raises(SpecError, match="never be loaded"):
-        package._write_skops(made, tmp_path / "model.skops")
+        scikit.save(made, tmp_path)
 
 
 def test_the_trust_list_is_what_the_demo_needs_and_no_more(packed, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from include.registry import artifacts
-from include.training import conversion
+from include.training import conversion, scikit
 from tests.loop_artifact import pack_one
 
 
@@ -35,10 +35,10 @@ def test_a_model_that_cannot_be_converted_still_becomes_an_artifact(tmp_path, mo
 def test_without_the_patch_skl2onnx_refuses_boosted_trees(tmp_path, monkeypatch):
     from contextlib import nullcontext
 
-    monkeypatch.setattr(conversion, "_plain_integers", nullcontext)
+    monkeypatch.setattr(scikit, "_plain_integers", nullcontext)
     assert not pack_one(tmp_path).conversion.kept
 
 
 @pytest.mark.parametrize("value", [[True, False], (np.True_, np.False_)])
 def test_booleans_in_a_list_become_integers(value):
-    assert conversion._integers(value) == [1, 0]
+    assert scikit._integers(value) == [1, 0]
