@@ -31,3 +31,25 @@ def build(params):
 
 def label(frame: pd.DataFrame):
     return (frame["minutes_late"] > 0).astype("float64").where(frame["minutes_late"].notna())
+
+
+def build_forest(params):
+    from sklearn.ensemble import RandomForestClassifier
+
+    return _encoded(RandomForestClassifier(**params))
+
+
+def build_broken(params):
+    raise ZeroDivisionError("by design")
+
+
+def _encoded(estimator):
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    rest = ["distance", "rain", "weekday"]
+    parts = [("codes", codes, ["courier"]), ("rest", SimpleImputer(), rest)]
+    return Pipeline([("prepare", ColumnTransformer(parts)), ("model", estimator)])

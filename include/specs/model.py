@@ -13,10 +13,7 @@ from include.specs.fields import ColumnName, Cron, Fraction, Line, ModulePath, N
 from include.specs.fitting import MAX_PROCESSES, CheckpointSpec
 from include.specs.mistakes import refuse
 from include.specs.rules import model_rules
-
-MetricName = Literal[
-    "roc_auc", "average_precision", "log_loss", "brier", "accuracy", "mae", "rmse", "r2"
-]
+from include.specs.tuning import AlgorithmSpec, FunctionName, MetricName, TrainerName, TuningSpec
 
 
 class Level(IntEnum):
@@ -56,8 +53,10 @@ class Target(Contract):
 class TrainingSpec(Contract):
     """How a candidate is made."""
 
-    trainer: Literal["sklearn", "torch"] = "sklearn"
+    trainer: TrainerName = "sklearn"
     params: dict[str, Any] = {}
+    #: The function of the module that builds the estimator.
+    build: FunctionName = "build"
     #: Over how many processes the torch trainer spreads each batch.
     processes: Whole = Field(default=1, ge=1, le=MAX_PROCESSES)
     #: The torch trainer's checkpoints; None for the default interval.
@@ -161,6 +160,10 @@ class ModelSpec(Contract):
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
     compute: Literal["process"] = "process"
     training: TrainingSpec = TrainingSpec()
+    #: Looks for parameters; what it finds is laid over training.params.
+    tuning: TuningSpec | None = None
+    #: Compete in each training; the winner stands in for training.trainer, params and build.
+    algorithms: tuple[AlgorithmSpec, ...] = ()
     gates: GatesSpec
     serving: ServingSpec = ServingSpec()
     monitoring: MonitoringSpec = MonitoringSpec()

@@ -1,5 +1,6 @@
 """A candidate; the parameter ``auc`` is its quality."""
 
+import json
 from typing import Any
 
 from include.contracts import ArtifactRef, Candidate, DatasetRef
@@ -13,6 +14,7 @@ class Request(StepRequest):
     trigger_id: str | None
     until: str | None
     params: dict[str, Any]
+    study: str | None = None
     reason: str
 
 
@@ -32,6 +34,7 @@ def run(request: Request, context: StepContext) -> Result:
         artifact=ArtifactRef(uri="runs:/abc123/model", digest=DIGEST),
         dataset=dataset,
         holdout=(day,),
+        params=json.dumps({"study": request.study}),
         metrics={"roc_auc": float(request.params.get("auc", 0.7))},
         trigger_id=request.trigger_id,
     )
