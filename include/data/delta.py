@@ -190,6 +190,37 @@ def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
     raise TransientError("others kept changing the table", where=uri, remedy="run it again")
 
 
+def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:
+    """Shut older attempts out of the table although nothing is committed: their rows are there already.
+
+    Without it, an attempt that slept past its last look at the ledger would meet no newer token in the log.
+    Costs a commit only where some attempt between the log's token and this one could still be on its way.
+
+    :raises SupersededError: if a newer attempt has committed this key
+    :raises TransientError: if others kept changing the table
+    """
+    properties = CommitProperties(app_transactions=[Transaction(fence.key, fence.token)])
+    for _ in range(_COMMIT_ATTEMPTS):
+        check_not_superseded(table, fence, uri)
+        if fence.token - (table.transaction_version(fence.key) or 0) <= 1:
+            return
+        with storage_errors(uri):
+            try:
+                table.create_write_transaction(
+                    [],
+                    "append",
+                    table.schema(),
+                    [partition_column(table)],
+                    commit_properties=properties,
+                )
+            except CommitFailedError:
+                table.update_incremental()
+                continue
+            table.update_incremental()
+        return
+    raise TransientError("others kept changing the table", where=uri, remedy="run it again")
+
+
 def check_not_superseded(table: DeltaTable, fence: Fence, where: str) -> None:
     """Whether the version at hand already holds a newer attempt's commit of the fence's key.
 

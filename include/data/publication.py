@@ -36,10 +36,16 @@ class PartitionPublication:
         self._staged_quarantine: Staged | None = None
 
     def published(self) -> DatasetRef | None:
-        """The partition's reference, if these very rows are there and their bytes say so."""
-        if self._lake.partition_digest(self._spec.name, self._partition) != self._good_digest:
+        """The partition's reference, if these very rows are there and their bytes say so.
+
+        An older attempt that sleeps must not put its rows over them when it wakes: hence the token, and the
+        second look after it.
+        """
+        if not self._is_there():
             return None
-        if not self._quarantine_is_there():
+        self._lake.leave_token(table_name(self._spec.name), self._fence)
+        self._lake.leave_token(self._spec.name, self._fence)
+        if not self._is_there():
             return None
         ref = self._lake.snapshot(self._spec.name, [self._partition])
         self._lake.verify(ref)
@@ -82,9 +88,11 @@ class PartitionPublication:
         """
         if self._staged is None:
             raise DataError("nothing was staged", value=self._partition)
+        name = table_name(self._spec.name)
         if self._staged_quarantine is not None:
-            name = table_name(self._spec.name)
             self._lake.commit_partition(name, self._staged_quarantine, fence)
+        else:
+            self._lake.leave_token(name, fence)
         self._lake.commit_partition(self._spec.name, self._staged, fence)
         return self._lake.snapshot(self._spec.name, [self._partition])
 
@@ -98,6 +106,10 @@ class PartitionPublication:
                 "the partition does not show what was staged", value=result.digest, where=result.uri
             )
         self._lake.verify(result)
+
+    def _is_there(self) -> bool:
+        good = self._lake.partition_digest(self._spec.name, self._partition)
+        return good == self._good_digest and self._quarantine_is_there()
 
     def _quarantine_is_there(self) -> bool:
         there = self._lake.partition_digest(table_name(self._spec.name), self._partition)

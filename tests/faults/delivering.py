@@ -25,6 +25,7 @@ from include.ledger import Ledger, attempts
 from include.registry import artifacts, models, tracking
 from include.serving import delivery
 from include.serving.answers import SlotState
+from include.serving.deployment import DeploymentPublication
 from include.settings import Settings
 
 MODEL = "doubler"
@@ -70,18 +71,18 @@ def _ignore_fences() -> None:
 
 def _aliases_first() -> None:
     """The alias moves before the ledger has said so; killed in between."""
-    publish = delivery._Publication.publish
+    publish = DeploymentPublication.publish
 
-    def too_early(self: delivery._Publication, fence: Fence, digest: str) -> object:
+    def too_early(self: DeploymentPublication, fence: Fence, digest: str) -> object:
         models.set_alias(self.model, models.CHAMPION, self.version, settings=self.settings)
         os.kill(os.getpid(), signal.SIGKILL)
         return publish(self, fence, digest)
 
-    delivery._Publication.publish = too_early  # type: ignore[assignment, method-assign]
+    DeploymentPublication.publish = too_early  # type: ignore[assignment, method-assign]
 
 
 def _not_asking() -> None:
-    delivery._Publication.published = lambda self: None  # type: ignore[method-assign]
+    DeploymentPublication.published = lambda self: None  # type: ignore[method-assign]
     record = Ledger.record_deployment
 
     def every_time(self: Ledger, fence: Fence, **given: object) -> object:

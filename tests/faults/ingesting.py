@@ -53,6 +53,11 @@ def _ignore_fences() -> None:
     )
 
 
+def _leave_no_token() -> None:
+    """Who finds its rows public leaves nothing in the lake's log."""
+    delta.leave_token = lambda *_: None
+
+
 def _publish_in_two_halves() -> None:
     """The partition appears by one commit, and would be completed by another: killed in between."""
 
@@ -81,6 +86,7 @@ def _publish_without_asking() -> None:
 SABOTAGES: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "no fence": _ignore_fences,
+    "no token": _leave_no_token,
     "two halves": _publish_in_two_halves,
     "not asking": _publish_without_asking,
 }

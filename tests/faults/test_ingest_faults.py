@@ -86,3 +86,37 @@ def test_without_the_fence_it_does(scenario: IngestScenario) -> None:
     assert paused == Ended(0)
     assert scenario.first_value() == 0
     assert scenario.commits() == 2
+
+
+def _sleep_while_another_finds_its_rows_public(
+    scenario: IngestScenario, sabotage: str = ""
+) -> tuple[Ended, Ended]:
+    """The source was wrong for a moment: who read it then sleeps, the next finds the day as it should be."""
+    assert run(scenario) == Ended(0)
+    scenario.write_source(offset=5)
+    return overlap(
+        scenario,
+        "publish:before",
+        sabotage,
+        meanwhile=lambda: scenario.write_source(offset=0),
+    )
+
+
+def test_an_ingest_with_nothing_to_do_still_shuts_out_an_older_one(
+    scenario: IngestScenario,
+) -> None:
+    paused, other = _sleep_while_another_finds_its_rows_public(scenario)
+    assert other == Ended(0)
+    assert paused.error.startswith("SupersededError: superseded by attempt 3")
+    assert scenario.first_value() == 0
+    assert scenario.visible() is not None
+    assert scenario.commits() == 1
+
+
+def test_without_its_token_in_the_log_the_older_one_puts_its_rows_over(
+    scenario: IngestScenario,
+) -> None:
+    """The control of the test above."""
+    paused, other = _sleep_while_another_finds_its_rows_public(scenario, "no token")
+    assert (paused, other) == (Ended(0), Ended(0))
+    assert scenario.first_value() == 5

@@ -1,6 +1,7 @@
 """Airflow's settings in the embedded stack: one airflow.cfg, written at each `airloop up`.
 
-A variable ``AIRFLOW__SECTION__KEY`` in the environment of `airloop up` still wins, as everywhere in Airflow.
+It is complete: variables such as ``AIRFLOW__CORE__EXECUTOR`` in the caller's environment, which would otherwise
+win, belong to another installation and are not handed on.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ NO_TELEMETRY = {
 }
 
 #: Settings of another installation that would otherwise leak into this one.
-_FOREIGN = ("AIRFLOW_HOME", "AIRFLOW_CONFIG", "BENTOML_", "MLFLOW_", "_AIRFLOW", "_MLFLOW")
+_FOREIGN = ("AIRFLOW_", "BENTOML_", "MLFLOW_", "_AIRFLOW", "_MLFLOW")
 
 
 def stack_environment(layout: Layout, mlflow_uri: str) -> dict[str, str]:

@@ -90,10 +90,12 @@ def test_a_free_port_is_kept_and_never_given_twice() -> None:
 def test_no_library_reports_home(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere.example")
     monkeypatch.setenv("AIRFLOW_HOME", "/another/airflow")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite:////another/airflow.db")
     env = process_environment(stack_environment(layout, "http://127.0.0.1:5000"), "id")
     assert NO_TELEMETRY.items() <= env.items()
     assert env["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
     assert env["AIRFLOW_HOME"] == str(layout.airflow)
+    assert not [key for key in env if key.startswith("AIRFLOW__")]
 
 
 def test_the_env_file_can_be_sourced_and_holds_no_secret(layout: Layout) -> None:

@@ -275,10 +275,3 @@ def test_a_source_that_can_work_is_fine(config, source):
     text = (config / DATASET).read_text()
     (config / DATASET).write_text(re.sub(r"source: .*", lambda _: source, text))
     assert check(Catalog(config)) == []
-
-
-def test_the_options_of_a_file_are_those_the_reader_takes():
-    from include.data import files
-    from include.specs.rules import FILE_OPTIONS
-
-    assert set(FILE_OPTIONS) == set(files._OPTIONS)
