@@ -7,7 +7,7 @@ BIN := .venv/bin
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-.venv/.locked: requirements.lock
+.venv/.locked: requirements.lock requirements-torch.lock
 	@PYTHON="$(PYTHON)" scripts/venv
 
 venv: .venv/.locked ## install the pinned environment into .venv (done by every other target)

@@ -36,20 +36,24 @@ def label(frame: pd.DataFrame):
 def build_forest(params):
     from sklearn.ensemble import RandomForestClassifier
 
-    return _encoded(RandomForestClassifier(**params))
+    return _chosen(RandomForestClassifier(**params))
+
+
+def build_linear(params):
+    from sklearn.linear_model import LogisticRegression
+
+    return _chosen(LogisticRegression(**params))
 
 
 def build_broken(params):
     raise ZeroDivisionError("by design")
 
 
-def _encoded(estimator):
+def _chosen(estimator):
     from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OrdinalEncoder
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    rest = ["distance", "rain", "weekday"]
-    parts = [("codes", codes, ["courier"]), ("rest", SimpleImputer(), rest)]
+    codes = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    parts = [("codes", codes, ["courier"]), ("rest", StandardScaler(), ["distance", "weekday"])]
     return Pipeline([("prepare", ColumnTransformer(parts)), ("model", estimator)])

@@ -23,6 +23,7 @@ from include.specs.modules import find_module, read_module
 from include.specs.problems import Problem, from_error, problems_of
 from include.specs.project import pool_problems, settings_problems
 from include.specs.rules import dataset_rules, model_rules, pair_rules
+from include.specs.tuning import builds
 
 Data = dict[str, Any]
 #: What a model's module must define, and what it may.
@@ -103,6 +104,8 @@ def _model(document: Document, datasets: Mapping[str, Data]) -> list[Problem]:
         found += _functions(
             ("module",), module, required=REQUIRED_FUNCTIONS, optional=OPTIONAL_FUNCTIONS
         )
+        for path, name in builds(data):
+            found += _functions(path, module, required=(name,))
     problems = problems_of(document, found)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))

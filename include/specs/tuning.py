@@ -72,6 +72,18 @@ class AlgorithmSpec(Contract):
     build: FunctionName = "build"
 
 
+def builds(model: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The functions, besides ``build``, that a model's spec counts on in its module."""
+    training, algorithms = model.get("training"), model.get("algorithms")
+    places: list[tuple[tuple[str | int, ...], Any]] = [(("training",), training)]
+    if isinstance(algorithms, list | tuple):
+        places += [(("algorithms", index), entry) for index, entry in enumerate(algorithms)]
+    for path, place in places:
+        name = place.get("build") if isinstance(place, Mapping) else None
+        if isinstance(name, str) and name.isidentifier() and name != "build":
+            yield (*path, "build"), name
+
+
 def dimension_rules(data: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> list[Mistake]:
     """What is wrong between the keys of one dimension."""
     low, high, choices = data.get("low"), data.get("high"), data.get("choices")

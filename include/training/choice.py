@@ -61,6 +61,7 @@ def choose(
             # The whole fit needs min_rows; these are fewer.
             variant = with_training(with_algorithm(model, algorithm), min_rows=1)
             fitted = fit(variant, dataset, judging, params, Place(place.workdir))
+            _check_storable(fitted, place)
             score = fitted.metrics[model.gates.primary]
             failures[algorithm.name] = "the metric is not a number"
             scores[algorithm.name] = score if math.isfinite(score) else None

@@ -31,6 +31,7 @@ from include.specs.model import (
     TrainingSpec,
 )
 from include.specs.project import Pool
+from include.specs.tuning import AlgorithmSpec, TuningSpec
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 HEADER = "| key | default | meaning |\n|---|---|---|\n"
@@ -45,6 +46,8 @@ TABLES = [
     ModelSpec,
     Target,
     TrainingSpec,
+    TuningSpec,
+    AlgorithmSpec,
     GatesSpec,
     Threshold,
     ServingSpec,

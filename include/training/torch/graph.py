@@ -26,7 +26,6 @@ _PLAIN = {
     nn.ReLU: "Relu",
     nn.Sigmoid: "Sigmoid",
     nn.Tanh: "Tanh",
-    nn.Softplus: "Softplus",
     nn.Identity: "Identity",
     nn.Dropout: "Identity",
 }

@@ -15,7 +15,6 @@ _PLAIN: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
-    "softplus": nn.Softplus,
     "identity": nn.Identity,
 }
 
@@ -43,14 +42,9 @@ def _layer(layer: nn.Module) -> Description | None:
     if type(layer) is nn.Dropout:
         return {"layer": "dropout", "p": layer.p}
     for name, made in _PLAIN.items():
-        if type(layer) is made and _as_made(layer, made):
+        if type(layer) is made:
             return {"layer": name}
     return None
-
-
-def _as_made(layer: nn.Module, made: Callable[[], nn.Module]) -> bool:
-    """Whether a layer computes what its default would: softplus has parameters of its own."""
-    return layer.extra_repr().replace("inplace=True", "") == made().extra_repr()
 
 
 def _module(layer: Description) -> nn.Module:

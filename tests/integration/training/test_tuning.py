@@ -175,6 +175,7 @@ def test_a_search_of_failures_says_why(world):
 def test_the_gates_days_are_never_seen_by_a_trial(world, monkeypatch):
     respec(world, tuning={**TUNING, "trials": 1})
     seen = []
+
     def spy(settings, model, dataset, rows, **fields):
         seen.extend(rows.everything["day"].dt.strftime("%Y-%m-%d").unique())
         return 0
@@ -196,6 +197,7 @@ def test_two_workers_share_a_database(world):
 ALGORITHMS = [
     {"name": "boosting", "params": {"max_iter": 20}},
     {"name": "stump", "params": {"max_iter": 1, "max_leaf_nodes": 2}},
+    {"name": "linear", "build": "build_linear", "params": {"C": 1.0}},
     {"name": "forest", "build": "build_forest", "params": {"n_estimators": 10}},
     {"name": "broken", "build": "build_broken"},
 ]
@@ -206,10 +208,11 @@ def test_the_best_algorithm_is_taken_and_a_broken_one_is_out(world):
     candidate = world.train()
     (decision,) = world.ledger.decisions("lateness", "algorithm")
     scores = dict(decision.figures)
-    assert set(scores) == {"boosting", "stump", "forest"}
+    assert set(scores) == {"boosting", "stump", "linear"}
     assert decision.action == max(scores, key=scores.get)
     assert decision.action != "stump"
     assert "broken failed: ZeroDivisionError: by design" in decision.reason
+    assert "forest failed: the estimator holds a type" in decision.reason
     winner = next(one for one in ALGORITHMS if one["name"] == decision.action)
     frozen = loader.load(candidate.artifact, world.settings).spec
     assert frozen.training.build == winner.get("build", "build")

@@ -23,12 +23,24 @@ def told(**changes):
 @pytest.mark.parametrize(
     ("tuning", "key", "word"),
     [
-        ({"space": {"rate": {"low": 0.3, "high": 0.01}}}, "tuning.space.rate.low", "smaller than high"),
+        (
+            {"space": {"rate": {"low": 0.3, "high": 0.01}}},
+            "tuning.space.rate.low",
+            "smaller than high",
+        ),
         ({"space": {"rate": {"low": 1, "high": 1}}}, "tuning.space.rate.low", "smaller than high"),
-        ({"space": {"rate": {"low": 0, "high": 1, "log": True}}}, "tuning.space.rate.low", "above 0"),
+        (
+            {"space": {"rate": {"low": 0, "high": 1, "log": True}}},
+            "tuning.space.rate.low",
+            "above 0",
+        ),
         ({"space": {"rate": {"low": 1}}}, "tuning.space.rate", "needs low and high"),
         ({"space": {"rate": {"choices": []}}}, "tuning.space.rate.choices", "no choices"),
-        ({"space": {"rate": {"choices": [1], "low": 1, "high": 2}}}, "tuning.space.rate.choices", "one of"),
+        (
+            {"space": {"rate": {"choices": [1], "low": 1, "high": 2}}},
+            "tuning.space.rate.choices",
+            "one of",
+        ),
         ({"space": {}}, "tuning.space", ""),
         ({"space": SPACE, "metric": "rmse"}, "tuning.metric", "no metric of classification"),
         ({"space": SPACE, "pruner": "medain"}, "tuning.pruner", "not one of"),

@@ -1,0 +1,38 @@
+"""docs/training-torch.md: its table names the trainer's parameters, its example is a spec that passes the check."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from include.settings import ROOT
+from include.specs.catalog import Catalog
+from include.specs.fitting import FitOptions
+from include.specs.inspection import check
+from include.specs.model import TrainingSpec
+
+PAGE = (ROOT / "docs" / "training-torch.md").read_text(encoding="utf-8")
+
+
+def test_the_table_names_the_parameters_with_their_defaults():
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+    told = {}
+    for names, defaults in rows:
+        values = re.findall(r"`([^`]+)`", defaults) or ["none"]
+        told |= dict(zip(re.findall(r"`([a-z_]+)`", names), values, strict=False))
+    for name, field in FitOptions.model_fields.items():
+        assert told[name] == ("none" if field.default is None else str(field.default)), name
+
+
+def test_the_training_part_is_a_spec():
+    text = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert TrainingSpec.model_validate(yaml.safe_load(text.group(1))["training"]).trainer == "torch"
+
+
+def test_the_example_stands_beside_the_demos_model_without_a_problem(tmp_path: Path):
+    config = Path(shutil.copytree(ROOT / "config", tmp_path / "config"))
+    shutil.copy(config / "examples" / "flight_delay_torch.yaml", config / "models")
+    assert check(Catalog(config)) == []

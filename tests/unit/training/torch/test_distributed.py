@@ -1,0 +1,99 @@
+"""Two processes on the loopback, by torchrun and gloo."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from include.errors import DataError, TransientError
+from include.settings import ROOT
+from include.training.torch import distributed
+from include.training.torch.distributed import Job
+from tests.loop_torch import checkpoints, made, trained
+
+#: How far the losses of two processes may lie from one's: float32 sums in another order, over four epochs.
+TOLERANCE = 1e-4
+#: Dropout is drawn by each process for itself, so without it alone the losses can be the same.
+PLAIN = {"dropout": 0.0, "epochs": 2}
+
+
+def two(tmp_path, params=PLAIN, poison=False, **job):
+    task, network, early, late = made(params, training={"processes": 2})
+    if poison:
+        early.target[:] = float("nan")
+    outcome = distributed.train(Job(task=task, **job), {}, early, late, network, tmp_path)
+    return task, network, outcome
+
+
+def test_two_processes_end_with_the_loss_of_one_which_can_resume_them(tmp_path):
+    store = tmp_path / "store"
+    job = {"store_uri": str(store), "store_name": "checkpoint"}
+    _, one = trained(PLAIN)
+    task, network, outcome = two(tmp_path, **job)
+    assert np.allclose(outcome.progress.history, one.progress.history, rtol=TOLERANCE, atol=0)
+    progress, tensors = checkpoints(store, task, network).read()
+    assert progress.epoch == 2
+    assert torch.equal(tensors["best.body.0.weight"], network.state_dict()["body.0.weight"])
+    assert trained(PLAIN, store=store)[1].resumed_at == 2 * 11
+
+
+def test_an_error_in_a_process_is_told_as_if_there_were_one(tmp_path):
+    with pytest.raises(DataError, match="loss is not a number"):
+        two(tmp_path, poison=True)
+
+
+def test_a_process_that_is_killed_is_worth_another_try(tmp_path, monkeypatch):
+    command = distributed._command(2, tmp_path / "distributed")
+    doomed = [*command[:-3], "-m", "tests.loop_doomed", command[-1]]
+    monkeypatch.setattr(distributed, "_command", lambda *_: doomed)
+    with pytest.raises(TransientError, match="crashed"):
+        two(tmp_path)
+
+
+def test_no_process_outlives_the_one_that_asked(tmp_path):
+    """kill -9 of the caller alone: torchrun and its processes, in sessions of their own, die by the kernel's hand."""
+    script = (
+        "import sys, subprocess; from include.training.torch.distributed import _command, _environment\n"
+        "from pathlib import Path\n"
+        "command = _command(2, Path(sys.argv[1])); command[command.index('include.training.torch.worker')] = "
+        "'tests.loop_sleeper'\n"
+        "subprocess.run(command, env=_environment(2, {}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, env=environment
+    )
+    try:
+        pids = _within(
+            60,
+            lambda: [int(path.name) for path in tmp_path.iterdir()],
+            lambda found: len(found) == 2,
+        )
+    finally:
+        os.kill(caller.pid, signal.SIGKILL)
+        caller.wait()
+    assert _within(20, lambda: [pid for pid in pids if _lives(pid)], lambda left: not left) == []
+
+
+def _within(seconds, look, enough):
+    end = time.monotonic() + seconds
+    while not enough(found := look()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert enough(found), found
+    return found
+
+
+def _lives(pid):
+    try:
+        with pathlib.Path(f"/proc/{pid}/stat").open() as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
