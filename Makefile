@@ -7,10 +7,13 @@ BIN := .venv/bin
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-.venv/.locked: requirements.lock requirements-torch.lock
+.venv/.locked: requirements.lock
 	@PYTHON="$(PYTHON)" scripts/venv
 
-venv: .venv/.locked ## install the pinned environment into .venv (done by every other target)
+.venv/.torch: requirements-torch.lock .venv/.locked
+	@scripts/venv torch
+
+venv: .venv/.locked ## install the pinned environment into .venv (done by every other target; test, check and bench add torch)
 
 demo: .venv/.locked ## start everything and close the loop once on real data; leaves it up
 	@$(BIN)/airloop demo
@@ -24,13 +27,13 @@ down: .venv/.locked ## stop what `up` or `demo` started
 status: .venv/.locked ## say what runs, where
 	@$(BIN)/airloop status
 
-test: .venv/.locked ## run every test, with coverage
+test: .venv/.torch ## run every test, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-test-fast: .venv/.locked ## run the unit tests only
+test-fast: .venv/.torch ## run the unit tests only
 	@$(BIN)/python -m pytest tests/unit
 
-check: .venv/.locked ## lint, types, layers, configuration
+check: .venv/.torch ## lint, types, layers, configuration
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -41,7 +44,7 @@ format: .venv/.locked ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/.locked ## measure the figures of docs/benchmarks.md
+bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 clean: down ## stop everything and forget its state (.airloop); the environment stays

@@ -64,6 +64,7 @@ def main(lake: str, mlflow_uri: str, report: str) -> None:
             name="model",
             input_example=features.head(5),
             registered_model_name="plain",
+            # MLflow's default, skops, refuses this estimator until its types are named.
             serialization_format="cloudpickle",
         )
     columns = [name for name in inputs if name != "flight_date"]

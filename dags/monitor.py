@@ -18,7 +18,7 @@ from airflow.sdk import dag
 from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.model import Level
 from include.specs.requests import MonitorConf
-from operators.defaults import HEAVY_POOL, each_interval, form, policy, start_of, to_parse
+from operators.defaults import each_interval, form, place, policy, start_of, to_parse
 from operators.monitoring import MonitorModelOperator
 
 
@@ -36,7 +36,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         max_active_runs=1,
         is_paused_upon_creation=False,
         params=form(MonitorConf),
-        default_args=policy(spec.owner, minutes=60, pool=HEAVY_POOL),
+        default_args=policy(spec.owner, minutes=60) | place(spec, "monitor"),
         tags=["airloop", "monitor", spec.name],
     )
     def monitor() -> None:

@@ -13,7 +13,7 @@ from airflow.sdk import dag
 
 from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.requests import ScoreConf
-from operators.defaults import HEAVY_POOL, form, policy, scoring, start_of, to_parse
+from operators.defaults import form, place, policy, scoring, start_of, to_parse
 from operators.scoring import ScoreDatasetOperator
 
 
@@ -30,7 +30,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         max_active_runs=1,
         is_paused_upon_creation=False,
         params=form(ScoreConf),
-        default_args=policy(spec.owner, minutes=60, pool=HEAVY_POOL),
+        default_args=policy(spec.owner, minutes=60) | place(spec, "score"),
         tags=["airloop", "score", spec.name],
     )
     def score() -> None:

@@ -14,6 +14,7 @@ and nothing needs repair. Anything else can be cleared and runs on from there.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from airflow.sdk import chain, dag
@@ -22,7 +23,8 @@ from include.specs import DatasetSpec, ModelSpec, load_catalog
 from include.specs.model import Level
 from include.specs.requests import TrainConf
 from operators.approval import ApproveModelOperator
-from operators.defaults import HEAVY_POOL, NO_BACKFILL, form, policy, retraining, start_of, to_parse
+from operators.defaults import NO_BACKFILL, form, place, policy, retraining, start_of, to_parse
+from operators.runs import end_claim
 from operators.training import (
     ClaimTriggerOperator,
     EvaluateModelOperator,
@@ -46,7 +48,7 @@ def search(spec: ModelSpec, claim: ClaimTriggerOperator) -> tuple[OpenStudyOpera
         task_id="trials",
         model=spec.name,
         parameters=claim.output["parameters"],
-        pool=HEAVY_POOL,
+        **place(spec, "trials"),
         max_active_tis_per_dagrun=spec.tuning.parallel if spec.tuning else 1,
         doc_md="A share of the trials.",
     ).expand(worker=study.output)
@@ -69,6 +71,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         is_paused_upon_creation=False,
         params=form(TrainConf),
         default_args=policy(spec.owner, minutes=120),
+        on_failure_callback=partial(end_claim, spec.name),
         tags=["airloop", "train", spec.name],
     )
     def train() -> None:
@@ -84,7 +87,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             parameters=claim.output["parameters"],
             reason=claim.output["reason"],
             study=searched[0].output["study"] if searched else None,
-            pool=HEAVY_POOL,
+            **place(spec, "train"),
             doc_md="Snapshot the window, train, log to MLflow.",
         )
         if searched:
@@ -92,7 +95,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         evaluate = EvaluateModelOperator(
             task_id="evaluate",
             candidate=fit.output["candidate"],
-            pool=HEAVY_POOL,
+            **place(spec, "evaluate"),
             doc_md="All gates on the held-out days; a no fails this task with its reasons.",
         )
         register = RegisterModelOperator(

@@ -26,6 +26,7 @@ from include.errors import SpecError
 from include.specs.addresses import LedgerUrl, ServerUrl, StoreUri, TrackingUri, masked
 from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import Mistake, children, mistakes
+from include.specs.resources import KubernetesSettings
 
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.
@@ -88,6 +89,7 @@ class SettingsFields(Section):
     #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
     alert_webhook: SecretStr | None = None
     serving: ServingSettings = ServingSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
 
 
 class Settings(SettingsFields, BaseSettings):

@@ -54,7 +54,11 @@ class ApproveModelOperator(ApprovalOperator):
         answered = user.get("name") or user.get("id")
         if not answered:
             why = f"nobody answered within {self.response_timeout}: that means no"
-        open_ledger(load_settings()).record_decision(
+        ledger = open_ledger(load_settings())
+        if not approved:
+            # The run goes on to a good end without a version: whatever it had claimed is answered.
+            ledger.finish_claimed(self.model, run_name(context), "rejected")
+        ledger.record_decision(
             model=self.model,
             subject="approval",
             action="approve" if approved else "reject",

@@ -1,22 +1,40 @@
-"""What all operators of Airloop share: they run one step and translate how it ended."""
+"""What all operators of Airloop share: they run one step, as a process or as a pod, and translate how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferred
 
+from include.contracts import Fence
+from include.errors import SpecError
 from include.ledger import Ledger, open_ledger
-from include.settings import Settings, load_settings
+from include.pods.manifest import PodPlan
+from include.settings import Settings, config_folder, load_settings
+from include.specs import ModelSpec, load_catalog
+from include.specs.resources import local_gpus, machine_rules
 from include.steps.runner import StepRunner
+from include.steps.store import StepStore
 from operators.errors import airflow_errors
 from operators.runs import task_name
 
 
+class Stoppable(Protocol):
+    """A step that runs."""
+
+    def on_kill(self) -> None:
+        """End it, with everything it started."""
+
+
 class StepOperator(BaseOperator):
-    """Runs a step as a process of its own and returns its result, which holds references, never data.
+    """Runs a step as a process or a pod of its own and returns its result, which holds references, never data.
+
+    The model's spec alone says which (``compute``); what an operator does is the same either way. Beside a pod the
+    task is deferred: ``work`` runs again once the pod has ended, and its ``run_step`` then returns at once. So an
+    operator runs one step, and does nothing before it that must not be done twice.
 
     Tries again with growing delays unless told otherwise; a permanent error fails at once. Killing the task kills
     the step with everything it started.
@@ -38,10 +56,21 @@ class StepOperator(BaseOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**self.policy, **kwargs})
         self.found_links: dict[str, str] = {}
-        self._runner: StepRunner | None = None
+        self._running: Stoppable | None = None
+        self._ended: Mapping[str, Any] | None = None
 
     def execute(self, context: Any) -> Any:
         """Do the operator's work and translate its errors."""
+        with airflow_errors():
+            return self.work(context)
+
+    def resume(self, context: Any, event: dict[str, Any], fence: dict[str, Any] | None) -> Any:
+        """Go on after the step's pod has ended, or something happened to it.
+
+        :param event: what the triggerer saw
+        :param fence: the attempt that the pod was begun for
+        """
+        self._ended = {"event": event, "fence": fence}
         with airflow_errors():
             return self.work(context)
 
@@ -53,14 +82,55 @@ class StepOperator(BaseOperator):
         self, context: Any, step: str, key: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Run one step under a new attempt of ``key``; its log goes into the task's."""
+        model = _model_of(request)
+        if model is not None and step in model.resources.steps:
+            if model.compute == "kubernetes":
+                return self._run_pod(context, step, key, request, model)
+            _refuse_missing_gpu(model)
+        environment = model.environment if model is not None else None
         fence = self.ledger().begin_attempt(key, owner=task_name(context))
-        self._runner = StepRunner(self.settings(), self.log.info)
-        return self._runner.run(step, fence, request)
+        python = environment.python if environment else None
+        runner = StepRunner(self.settings(), self.log.info, python=python)
+        self._running = runner
+        return runner.run(step, fence, request)
+
+    def _run_pod(
+        self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec
+    ) -> dict[str, Any]:
+        # Here and nowhere else: who runs no pod needs no Kubernetes library.
+        from operators.pods import PodStepOperator
+
+        settings = self.settings()
+        pod = PodStepOperator(
+            task_id=self.task_id,
+            execution_timeout=self.execution_timeout,
+            plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),
+            key=key,
+            request=request,
+            owner=task_name(context),
+            ledger=self.ledger(),
+            store=StepStore(settings.step_store_uri, settings.storage_options),
+        )
+        self._running = pod
+        try:
+            if self._ended is None:
+                return pod.begin(context)
+            noted = self._ended["fence"]
+            pod.fence = None if noted is None else Fence.model_validate(noted)
+            return pod.trigger_reentry(context, self._ended["event"])
+        except TaskDeferred as deferred:
+            noted = pod.fence.model_dump(mode="json") if pod.fence else None
+            raise TaskDeferred(
+                trigger=deferred.trigger,
+                method_name="resume",
+                kwargs={"fence": noted},
+                timeout=deferred.timeout,
+            ) from None
 
     def on_kill(self) -> None:
-        """Kill the step's process group."""
-        if self._runner is not None:
-            self._runner.stop()
+        """Kill the step's process group, or its pod."""
+        if self._running is not None:
+            self._running.on_kill()
 
     @staticmethod
     def settings() -> Settings:
@@ -70,3 +140,29 @@ class StepOperator(BaseOperator):
     def ledger(self) -> Ledger:
         """The ledger of this process's settings."""
         return open_ledger(self.settings())
+
+
+def _model_of(request: Mapping[str, Any]) -> ModelSpec | None:
+    """The model that a request is about; None for a dataset's."""
+    name = request.get("model") or (request.get("candidate") or {}).get("model")
+    return load_catalog().model(name) if name else None
+
+
+def _refuse_missing_gpu(model: ModelSpec) -> None:
+    """Say at once that a process cannot have the GPU it asks for.
+
+    :raises SpecError: if this machine has too few
+    """
+    for mistake in machine_rules(model.model_dump(mode="json"), local_gpus()):
+        raise SpecError(
+            mistake.what,
+            value=mistake.value,
+            where=f"config/models/{model.name}.yaml, key {mistake.key}",
+            remedy=mistake.remedy,
+        )
+
+
+def _identity(context: Any) -> tuple[str, str, str, str]:
+    """What tells this task instance from all others, in each of its tries."""
+    ti = context["ti"]
+    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))

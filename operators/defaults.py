@@ -24,6 +24,10 @@ from operators.assets import dataset_asset, retrain_asset
 
 #: The pool of the steps that use a core or more (config/pools.json).
 HEAVY_POOL = "airloop_heavy"
+#: One slot a GPU.
+GPU_POOL = "airloop_gpu"
+#: What a task may take beside its pod's own limits, in minutes: to begin, to read the last lines.
+_MARGIN_MINUTES = 10
 #: The key format of every partition.
 KEY_FORMAT = "%Y-%m-%d"
 #: How a run may begin that trains or delivers: a backfill replays days, it must not replay deliveries.
@@ -50,6 +54,19 @@ def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, An
         "execution_timeout": timedelta(minutes=minutes),
         **({"pool": pool} if pool else {}),
     }
+
+
+def place(spec: ModelSpec, step: str) -> dict[str, Any]:
+    """The pool and time limit of a heavy task, which follow from where its step runs.
+
+    A process takes a slot of this machine; a pod takes as many as it has GPUs, and none where it has none.
+    """
+    resources = spec.resources
+    if spec.compute == "process" or step not in resources.steps:
+        return {"pool": HEAVY_POOL}
+    minutes = resources.deadline_minutes + 2 * resources.pending_minutes + _MARGIN_MINUTES
+    limit = {"execution_timeout": timedelta(minutes=minutes)}
+    return limit | ({"pool": GPU_POOL, "pool_slots": resources.gpu} if resources.gpu else {})
 
 
 def form(conf: type[Contract]) -> dict[str, Param]:

@@ -8,6 +8,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.contracts import Contract
 from include.errors import RequestError
+from include.ledger import open_ledger
+from include.settings import load_settings
 from include.specs import DatasetSpec, load_catalog
 from include.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
 
@@ -25,6 +27,16 @@ def conf_of(context: Any, model: type[ConfT]) -> ConfT:
 def run_name(context: Any) -> str:
     """The run's name in the ledger: the same for every attempt of its tasks."""
     return f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
+
+
+def end_claim(model: str, context: Any) -> None:
+    """A run of a training ended without a model: its reason to train is in flight no longer.
+
+    ``on_failure_callback`` of a DAG, which Airflow calls for whatever killed the run, once no retry is left. A trigger
+    that no one finishes would hold back every retraining of the model.
+    """
+    run = f"{context['dag'].dag_id}/{context['run_id']}"
+    open_ledger(load_settings()).finish_claimed(model, run, "failed")
 
 
 def task_name(context: Any) -> str:

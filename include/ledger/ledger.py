@@ -113,13 +113,18 @@ class Ledger:
             return triggers.claim(connection, model, run)
 
     def finish_trigger(self, trigger_id: str, outcome: str) -> None:
-        """Say what became of a trigger: ``promoted``, ``rejected``, ``failed``. The first stays.
+        """Say what became of a trigger: ``registered``, ``rejected``, ``failed``. The first stays, but ``failed``.
 
         :raises RequestError: if there is no such trigger
         """
         with self._database.writing() as connection:
             if not triggers.finish(connection, trigger_id, outcome):
                 raise RequestError("the ledger has no such trigger", value=trigger_id)
+
+    def finish_claimed(self, model: str, run: str, outcome: str) -> Trigger | None:
+        """Say what became of the trigger that a run claimed, whatever killed the run; None where all is said."""
+        with self._database.writing() as connection:
+            return triggers.finish_claimed(connection, model, run, outcome)
 
     def open_triggers(self, model: str) -> list[Trigger]:
         """The triggers that wait for a run, oldest first."""

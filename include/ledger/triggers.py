@@ -14,6 +14,9 @@ from include.ledger.database import insert_or_ignore
 from include.ledger.tables import triggers
 
 _FIELDS = [triggers.c[name] for name in Trigger.model_fields]
+#: What a training ends with that died or could not be done.
+FAILED = "failed"
+_UNDECIDED = triggers.c.outcome.is_(None) | (triggers.c.outcome == FAILED)
 _OPEN = triggers.c.claimed_by.is_(None) & triggers.c.outcome.is_(None)
 
 
@@ -65,11 +68,24 @@ def claim(connection: Connection, model: str, run: str) -> Trigger | None:
 
 
 def finish(connection: Connection, trigger_id: str, outcome: str) -> bool:
-    """Say what became of a trigger; the first outcome stays. Returns whether it exists."""
+    """Say what became of a trigger; returns whether it exists.
+
+    The first outcome stays, but a run that failed may be repaired and end otherwise.
+    """
     mine = triggers.c.id == trigger_id
-    unset = triggers.c.outcome.is_(None)
-    connection.execute(update(triggers).where(mine & unset).values(outcome=outcome))
+    connection.execute(update(triggers).where(mine & _UNDECIDED).values(outcome=outcome))
     return _first(connection, mine) is not None
+
+
+def finish_claimed(connection: Connection, model: str, run: str, outcome: str) -> Trigger | None:
+    """:func:`finish` the trigger that a run claimed, if it claimed one that has not ended."""
+    mine = (
+        (triggers.c.model == model) & (triggers.c.claimed_by == run) & triggers.c.outcome.is_(None)
+    )
+    trigger = _first(connection, mine)
+    if trigger is not None:
+        finish(connection, trigger.id, outcome)
+    return trigger
 
 
 def unclaimed(connection: Connection, model: str) -> list[Trigger]:

@@ -22,7 +22,9 @@ from include.specs.model import Level, ModelSpec
 from include.specs.modules import find_module, read_module
 from include.specs.problems import Problem, from_error, problems_of
 from include.specs.project import pool_problems, settings_problems
+from include.specs.resources import local_gpus, machine_rules
 from include.specs.rules import dataset_rules, model_rules, pair_rules
+from include.specs.templates import FOLDER, template_names, template_rules
 from include.specs.tuning import builds
 
 Data = dict[str, Any]
@@ -48,7 +50,8 @@ def check(catalog: Catalog) -> list[Problem]:
     for path in _files(folder / "models", found):
         document = _read(path, found)
         if document is not None:
-            found += _model(document, datasets)
+            found += _model(document, datasets, folder)
+    found += _templates(folder)
     found += settings_problems(folder)
     found += pool_problems(folder)
     unique = {(str(problem), problem.severity): problem for problem in found}
@@ -88,10 +91,27 @@ def _dataset(document: Document) -> list[Problem]:
     return problems_of(document, [*found, *dataset_rules(data)])
 
 
-def _model(document: Document, datasets: Mapping[str, Data]) -> list[Problem]:
+def _templates(folder: Path) -> list[Problem]:
+    """What is wrong in the pod templates."""
+    found: list[Problem] = []
+    for path in _files(folder / FOLDER, found):
+        document = _read(path, found)
+        if document is not None:
+            found += problems_of(document, template_rules(document.data))
+    return found
+
+
+def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> list[Problem]:
     data = document.data
-    _, found = parse(document, ModelSpec)
+    spec, found = parse(document, ModelSpec)
     found += model_rules(data)
+    found += machine_rules(data, local_gpus())
+    if spec is not None and spec.compute == "kubernetes":
+        name, valid = spec.resources.template_name, template_names(folder)
+        if name not in valid:
+            what, remedy = "there is no such pod template", f"add {FOLDER / name}.yaml"
+            mistake = Mistake(("resources", "template"), what, name, remedy, valid)
+            found.append(mistake)
     dataset = data.get("dataset")
     if isinstance(dataset, str) and dataset in datasets:
         found += pair_rules(data, datasets[dataset])

@@ -128,6 +128,8 @@ def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
         return Mistake(path, str(detail["ctx"]["error"]), value if path else None)
     if kind in {"model_type", "dict_type"}:
         return Mistake(path, "must be a mapping of keys to values", value)
+    if kind in {"tuple_type", "list_type"}:
+        return Mistake(path, "must be a list", value)
     return Mistake(path, detail["msg"].replace("Input should", "should", 1), value)
 
 

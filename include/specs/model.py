@@ -12,6 +12,7 @@ from include.specs.cron import check_cron
 from include.specs.fields import ColumnName, Cron, Fraction, Line, ModulePath, Number, Text, Whole
 from include.specs.fitting import MAX_PROCESSES, CheckpointSpec
 from include.specs.mistakes import refuse
+from include.specs.resources import EnvironmentSpec, ResourcesSpec
 from include.specs.rules import model_rules
 from include.specs.tuning import AlgorithmSpec, FunctionName, MetricName, TrainerName, TuningSpec
 
@@ -158,7 +159,10 @@ class ModelSpec(Contract):
     target: Target
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
-    compute: Literal["process"] = "process"
+    #: Where the steps that need it run: beside Airflow, or as pods.
+    compute: Literal["process", "kubernetes"] = "process"
+    resources: ResourcesSpec = ResourcesSpec()
+    environment: EnvironmentSpec | None = None
     training: TrainingSpec = TrainingSpec()
     #: Looks for parameters; what it finds is laid over training.params.
     tuning: TuningSpec | None = None

@@ -18,8 +18,8 @@ from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import WORDS, Mistake, mistakes
 from include.specs.problems import Problem, from_error, problems_of
 
-#: The pool in which the DAGs run their heavy tasks; without it they would wait for ever.
-HEAVY_POOL = "airloop_heavy"
+#: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
+POOLS = ("airloop_heavy", "airloop_gpu")
 
 
 class Pool(Contract):
@@ -66,9 +66,10 @@ def pool_problems(folder: Path) -> list[Problem]:
             Pool.model_validate(pool)
         except ValidationError as error:
             wrong += [replace(m, path=(name, *m.path)) for m in mistakes(error, Pool)]
-    if HEAVY_POOL not in document.data:
-        what, remedy = "a pool that the DAGs need is missing", f"add {HEAVY_POOL}"
-        wrong.append(Mistake((HEAVY_POOL,), what, None, remedy))
+    for name in POOLS:
+        if name not in document.data:
+            what, remedy = "a pool that the DAGs need is missing", f"add {name}"
+            wrong.append(Mistake((name,), what, None, remedy))
     return problems_of(document, wrong)
 
 

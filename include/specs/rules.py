@@ -19,6 +19,7 @@ from include.specs.expectations import (
 )
 from include.specs.fitting import fitting_rules
 from include.specs.mistakes import KeyPath, Mistake
+from include.specs.resources import compute_rules
 from include.specs.tuning import tuning_rules
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
@@ -72,7 +73,9 @@ def model_rules(data: Data) -> list[Mistake]:
     if isinstance(window, int) and isinstance(holdout, int) and holdout >= window:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
-    return [*found, *fitting_rules(data.get("training")), *tuning_rules(data), *_metrics(data)]
+    found += compute_rules(data)
+    found += tuning_rules(data)
+    return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[Mistake]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from include.errors import TransientError
+from include.errors import SpecError, TransientError
 from include.settings import ROOT, home_folder
 
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
@@ -45,11 +45,16 @@ class Process(Protocol):
 class Child:
     """A plain child process."""
 
-    def __init__(self, argv: Sequence[str], log: int) -> None:
+    def __init__(self, argv: Sequence[str], log: int, python: str | None = None) -> None:
         lifeline, self._alive = os.pipe()
         try:
             self._popen = subprocess.Popen(
-                [*command(), *argv, "--lifeline", str(lifeline)],
+                [
+                    *([python, *command()[1:]] if python else command()),
+                    *argv,
+                    "--lifeline",
+                    str(lifeline),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -110,15 +115,26 @@ class Hosted:
         self._link.close()
 
 
-def start(argv: Sequence[str], log: int) -> Process:
-    """Start ``python -m include.steps <argv>`` with its output going to the file ``log``."""
-    link = _connect()
+def start(argv: Sequence[str], log: int, python: str | None = None) -> Process:
+    """Start ``python -m include.steps <argv>`` with its output going to the file ``log``.
+
+    :param python: an interpreter of another environment, which no fork of the step host can be
+    :raises SpecError: if there is no such interpreter
+    """
+    if python is not None and not os.access(python, os.X_OK):
+        raise SpecError(
+            "there is no such Python interpreter",
+            value=python,
+            where="the model's environment.python",
+            remedy="create the environment, or correct the path",
+        )
+    link = _connect() if python is None else None
     if link is not None:
         try:
             return Hosted(argv, log, link)
         except OSError:  # the host died just now, and what it may have forked died with it
             link.close()
-    return Child(argv, log)
+    return Child(argv, log, python)
 
 
 def follow(process: Process, log: int, write: Callable[[str], None]) -> int:

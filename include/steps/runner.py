@@ -23,11 +23,19 @@ class StepRunner:
 
     :param settings: where the step store is
     :param write: where each line of a step's log goes
+    :param python: the interpreter whose environment the step needs; None for this one
     """
 
-    def __init__(self, settings: Settings, write: Callable[[str], None] = _log.info) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        write: Callable[[str], None] = _log.info,
+        *,
+        python: str | None = None,
+    ) -> None:
         self._store = StepStore(settings.step_store_uri, settings.storage_options)
         self._write = write
+        self._python = python
         self._process: process.Process | None = None
 
     def run(self, step: str, fence: Fence, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +54,10 @@ class StepRunner:
         )
         return _outcome(step, code, self._store.read(f"{place}/result.json"))
 
+    def on_kill(self) -> None:
+        """What Airflow asks for when it kills the task."""
+        self.stop()
+
     def stop(self) -> None:
         """Kill the step that is running, with everything it started."""
         if self._process is not None:
@@ -54,7 +66,7 @@ class StepRunner:
     def _follow(self, argv: list[str]) -> int:
         reading, writing = os.pipe()
         try:
-            self._process = process.start(argv, writing)
+            self._process = process.start(argv, writing, self._python)
         except BaseException:
             os.close(reading)
             raise
@@ -84,6 +96,21 @@ def _outcome(step: str, code: int, answer: dict[str, Any] | None) -> dict[str, A
     raise TransientError(
         f"step {step} crashed ({how})", remedy="the lines of its log above say where"
     )
+
+
+def conclude(step: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The result that a step left, whatever became of the process that left it.
+
+    :raises AirloopError: if it left an error
+    """
+    if "result" in answer:
+        result: dict[str, Any] = answer["result"]
+        return result
+    if "error" not in answer:
+        raise TransientError(f"step {step} left neither a result nor an error")
+    kind = getattr(errors, str(answer["error"].get("type")), TransientError)
+    transient = isinstance(kind, type) and issubclass(kind, TransientError)
+    raise rebuild(answer["error"], transient=transient)
 
 
 def rebuild(description: Mapping[str, Any], *, transient: bool) -> AirloopError:

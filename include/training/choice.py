@@ -6,6 +6,8 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from include.errors import AirloopError, SpecError, TransientError
@@ -14,7 +16,7 @@ from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.specs.tuning import AlgorithmSpec
 from include.training.snapshot import Split
-from include.training.trainer import Place, fit
+from include.training.trainer import Fitted, Place, fit
 from include.training.validation import inner, with_training
 
 log = logging.getLogger("airloop.training")
@@ -92,6 +94,15 @@ def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:
     if algorithm.trainer != "torch":  # these are torch's alone
         changes |= {"processes": 1, "checkpoint": None}
     return with_training(model, **changes)
+
+
+def _check_storable(fitted: Fitted, place: Place) -> None:
+    """Write it as it would be stored: a winner that the loader refuses must not cost the whole training.
+
+    :raises SpecError: if it holds a type that is not trusted
+    """
+    with TemporaryDirectory(dir=place.workdir) as scratch:
+        fitted.trainer.save(fitted.estimator, Path(scratch))
 
 
 def _best(model: ModelSpec, scores: Mapping[str, float | None], failures: Mapping[str, str]) -> str:

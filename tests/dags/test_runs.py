@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,50 @@ def test_a_gates_no_is_red_final_and_on_record(run: Run, ledger: Any) -> None:
     assert (
         _xcom(done, "evaluate", "gate_report")["checks"][0]["reason"] == "roc_auc 0.5 against 0.6"
     )
+
+
+def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True) -> Any:
+    """The trigger of a run whose training is killed, once no retry is left."""
+    dag = load_dags()["train_flight_delay"]
+    dag.get_task("train").retries = 0
+    if not callback:
+        dag.on_failure_callback, dag.has_on_failure_callback = None, False
+    done = dag.test(run_conf={"params": {"die": True}})
+    assert _states(done)["train"] == "failed"
+    return ledger.claim_trigger("flight_delay", f"train_flight_delay/{done.run_id}")
+
+
+def _held_back(ledger: Any) -> str:
+    """What the policy says of a night with drift."""
+    from include.contracts import DriftReport, Triage
+    from include.ledger.retraining import decide
+    from include.specs import load_catalog
+
+    report = DriftReport(
+        model="flight_delay",
+        partition="2013-07-01",
+        reference_rows=9,
+        current_rows=9,
+        features=(),
+        triage=Triage.DRIFT,
+        reason="it drifts",
+    )
+    spec = load_catalog().model("flight_delay").retraining
+    return str(decide(ledger, spec, report, now=datetime.now(UTC))[0].action)
+
+
+def test_a_training_killed_for_good_holds_back_no_later_one(
+    run: Run, load_dags: LoadDags, ledger: Any
+) -> None:
+    trigger = _killed_training(load_dags, ledger)
+    assert ledger.finish_claimed("flight_delay", "another run", "failed") is None
+    assert trigger is not None
+    assert _held_back(ledger) == "retrain"
+
+
+def test_control_without_the_callback_it_would(run: Run, load_dags: LoadDags, ledger: Any) -> None:
+    assert _killed_training(load_dags, ledger, callback=False) is not None
+    assert _held_back(ledger) == "wait"
 
 
 def test_a_night_without_drift_wakes_nobody(run: Run, ledger: Any) -> None:

@@ -31,6 +31,12 @@ from include.specs.model import (
     TrainingSpec,
 )
 from include.specs.project import Pool
+from include.specs.resources import (
+    EnvironmentSpec,
+    KubernetesSettings,
+    ResourcesSpec,
+    Toleration,
+)
 from include.specs.tuning import AlgorithmSpec, TuningSpec
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -54,8 +60,12 @@ TABLES = [
     MonitoringSpec,
     RetrainingSpec,
     ScoringSpec,
+    ResourcesSpec,
+    Toleration,
+    EnvironmentSpec,
     SettingsFields,
     ServingSettings,
+    KubernetesSettings,
     Pool,
 ]
 
@@ -95,6 +105,8 @@ def shown(name, field):
         return f"`{str(default).lower()}`"
     if default == ():
         return "`[]`"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(default)}]`"
     return f"`{getattr(default, 'value', default)}`"
 
 

@@ -50,7 +50,7 @@ def _backfill(stage: Stage) -> list[dict[str, Any]]:
         stage.say(f"backfill: {done} of {DAYS} days")
         return done >= DAYS or None
 
-    wait_for(ended, f"backfill {number} did not end", patience=PATIENCE, every=1.0)
+    wait_for(ended, f"backfill {number} did not end", patience=PATIENCE, every=2.0)
     return _runs(stage)
 
 

@@ -1,6 +1,8 @@
-"""A candidate; the parameter ``auc`` is its quality."""
+"""A candidate; the parameter ``auc`` is its quality, and ``die`` kills it."""
 
 import json
+import os
+import signal
 from typing import Any
 
 from include.contracts import ArtifactRef, Candidate, DatasetRef
@@ -24,6 +26,8 @@ class Result(StepResult):
 
 
 def run(request: Request, context: StepContext) -> Result:
+    if request.params.get("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
     day = request.until or "2013-02-28"
     dataset = DatasetRef(
         name="flights", uri="lake/flights", version=3, partitions=(day,), rows=842, digest=DIGEST

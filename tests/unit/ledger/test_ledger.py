@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from include.contracts import ArtifactRef
 from include.errors import RequestError, SupersededError
 from include.ledger import Ledger, attempts, open_ledger
-from include.ledger.tables import decisions, deployments
+from include.ledger.tables import decisions, deployments, triggers
 from include.settings import Settings
 
 KEY = "promote:flight_delay"
@@ -22,6 +22,11 @@ KEY = "promote:flight_delay"
 def emit(ledger: Ledger, key: str) -> str:
     trigger, _ = ledger.emit_trigger(model="m", cause="drift", dedup_key=key, reason="r")
     return trigger.id
+
+
+def _outcomes(ledger: Ledger) -> list[str | None]:
+    with ledger.transaction() as connection:
+        return list(connection.scalars(select(triggers.c.outcome)))
 
 
 def test_a_newer_attempt_shuts_the_older_out(ledger: Ledger) -> None:
@@ -96,6 +101,21 @@ def test_a_run_that_claims_again_gets_its_own_trigger(ledger: Ledger) -> None:
 def test_a_finished_trigger_is_never_claimed(ledger: Ledger) -> None:
     ledger.finish_trigger(emit(ledger, "k"), "cancelled")
     assert ledger.claim_trigger("m", "run 1") is None
+
+
+def test_a_run_that_died_gives_its_trigger_back_as_failed(ledger: Ledger) -> None:
+    trigger = emit(ledger, "k")
+    ledger.claim_trigger("m", "run 1")
+    assert ledger.finish_claimed("m", "run 2", "failed") is None
+    found = ledger.finish_claimed("m", "run 1", "failed")
+    assert found is not None
+    assert found.id == trigger
+    assert ledger.finish_claimed("m", "run 1", "failed") is None
+    assert _outcomes(ledger) == ["failed"]
+    # Repaired, it may end well; what ended well stays so.
+    ledger.finish_trigger(trigger, "registered")
+    ledger.finish_trigger(trigger, "failed")
+    assert _outcomes(ledger) == ["registered"]
 
 
 def test_an_unknown_trigger_cannot_be_finished(ledger: Ledger) -> None:

@@ -37,6 +37,8 @@ def test_the_checkouts_own_config_is_fine(config):
     assert check(Catalog(config)) == []
 
 
+#: A model whose training runs as a pod with these resources.
+PODS = "compute: kubernetes\nresources: "
 PLANTED = [
     # file, what stands there, what is put there, the key, a word of the message, did you mean
     (MODEL, "owner: data-science\n", "", "owner", "missing", None),
@@ -94,6 +96,27 @@ PLANTED = [
     ("airloop.yaml", "environment: local", "lake_ury: /x", "lake_ury", "unknown key", "lake_uri"),
     ("airloop.yaml", "environment: local", "serving: {timeout_seconds: 0}", "serving.timeout_seconds", "greater", None),
     ("pools.json", "airloop_heavy", "airloop_havy", "airloop_heavy", "missing", None),
+    ("pools.json", "airloop_gpu", "airloop_gup", "airloop_gpu", "missing", None),
+    (MODEL, "compute: process", "compute: kubernets", "compute", "not one of", "kubernetes"),
+    (MODEL, "compute: process", "resources: {gpu: -1}", "resources.gpu", "greater than or equal to 0", None),
+    (MODEL, "compute: process", "resources: {gpu: 99}", "resources.gpu", "a process is to have 99 GPU", None),
+    (MODEL, "compute: process", PODS + "{template: gup}", "resources.template", "no such pod template", "gpu"),
+    (MODEL, "compute: process", PODS + "{memory: 16GB}", "resources.memory", "500m, 4 or 16Gi", None),
+    (MODEL, "compute: process", PODS + "{cpu: '0'}", "resources.cpu", "above 0", None),
+    (MODEL, "compute: process", PODS + "{deadline_minutes: 0}", "resources.deadline_minutes", "greater", None),
+    (MODEL, "compute: process", PODS + "{steps: [train, ingest]}", "resources.steps[1]", "not one of", None),
+    (MODEL, "compute: process", PODS + "{tolerations: {key: x}}", "resources.tolerations", "list", None),
+    (MODEL, "compute: process", PODS + "{tolerations: [spot]}", "resources.tolerations[0]", "mapping", None),
+    (MODEL, "compute: process", PODS + "{tolerations: [{key: a, effect: NoSchedul}]}", "resources.tolerations[0].effect", "not one of", "NoSchedule"),
+    (MODEL, "compute: process", PODS + "{tolerations: [{operator: Exists, value: x}]}", "resources.tolerations[0]", "takes no value", None),
+    (MODEL, "compute: process", "environment: {image: registry.example/step}", "environment.image", "needs a tag or a digest", None),
+    (MODEL, "compute: process", "environment: {image: registry.example:5000/step}", "environment.image", "needs a tag or a digest", None),
+    (MODEL, "compute: process", "environment: {image: 'step:latest'}", "environment.image", "latest changes", None),
+    (MODEL, "compute: process", "environment: {python: bin/python}", "environment.python", "form", None),
+    (MODEL, "compute: process", "environment: {}", "environment", "needs image", None),
+    (MODEL, "compute: process", "compute: kubernetes\nenvironment: {python: /x/bin/python}", "environment.python", "from an image", None),
+    ("kubernetes/pod_templates/gpu.yaml", "    - name: base", "    - name: base\n      command: [sh]", "spec.containers[0].command", "must not override", None),
+    ("airloop.yaml", "environment: local", "kubernetes: {namespace: Air_Loop}", "kubernetes.namespace", "form", None),
 ]  # fmt: skip
 
 

@@ -1,0 +1,51 @@
+"""Pods and answers of the Kubernetes API as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def is_live(pod: Json) -> bool:
+    """Whether a pod runs or is going to: what holds a GPU."""
+    return pod["status"]["phase"] in {"Pending", "Running"}
+
+
+def matches(selector: str, labels: dict[str, str]) -> bool:
+    """Equality-based label selectors, as the operators of the provider write them."""
+    for term in filter(None, selector.split(",")):
+        name, unequal, value = term.partition("!=")
+        if unequal:
+            if labels.get(name) == value:
+                return False
+        elif term.startswith("!"):
+            if term[1:] in labels:
+                return False
+        elif labels.get(term.partition("=")[0]) != term.partition("=")[2]:
+            return False
+    return True
+
+
+def now() -> str:
+    """The time as the API writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instance(data: Json) -> tuple[str | None, ...]:
+    labels = data["metadata"].get("labels", {})
+    return tuple(labels.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
+
+
+def scheduled(true: bool, message: str = "") -> Json:
+    reason = {} if true else {"reason": "Unschedulable", "message": message}
+    return {"type": "PodScheduled", "status": "True" if true else "False", **reason}
+
+
+def failure(code: int, reason: str, message: str) -> tuple[int, Json]:
+    return code, {"kind": "Status", "code": code, "reason": reason, "message": message}
+
+
+def missing(name: str) -> tuple[int, Json]:
+    return failure(404, "NotFound", f'pods "{name}" not found')

@@ -1,0 +1,132 @@
+"""One task instance whose step is a pod, driven as worker, triggerer and user would."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk.exceptions import TaskDeferred
+
+from include.contracts import Fence
+from include.errors import SupersededError
+from include.pods.manifest import PodPlan
+from include.specs.model import ModelSpec
+from include.specs.resources import KubernetesSettings
+from include.steps.store import StepStore
+from operators.pods import PodStepOperator
+from tests.loop_specimens import model_spec
+from tests.support.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "registry.example/airloop-step:1.4.0"
+SETTINGS = KubernetesSettings(image=IMAGE, poll_seconds=0.05, secret=None)
+KEY = "train:lateness:run"
+
+
+class Ledger:
+    """The fences alone."""
+
+    def __init__(self) -> None:
+        self.token = 0
+
+    def begin_attempt(self, key: str, owner: str = "") -> Fence:
+        self.token += 1
+        return Fence(key=key, token=self.token)
+
+    def check_fence(self, fence: Fence) -> None:
+        if fence.token != self.token:
+            raise SupersededError("superseded")
+
+
+class PodTask:
+    """The task instance ``train`` of one run."""
+
+    def __init__(self, cluster: Cluster, folder: Path, **resources: Any) -> None:
+        self.cluster, self.ledger = cluster, Ledger()
+        self.store = StepStore(str(folder / "steps"))
+        self.model: ModelSpec = model_spec(compute="kubernetes", resources=resources)
+        self.tries = 0
+        self.operator: PodStepOperator | None = None
+        self.deferred: TaskDeferred | None = None
+        self.identity = ("train_lateness", folder.name, "train", "-1")
+
+    def operator_of_try(self) -> PodStepOperator:
+        """A worker's own operator: nothing of an earlier try's memory is left."""
+        operator = PodStepOperator(
+            task_id="train",
+            plan=PodPlan("train", self.model, SETTINGS, ROOT / "config", self.identity),
+            key=KEY,
+            request={"model": "lateness"},
+            owner=f"try {self.tries}",
+            ledger=self.ledger,
+            store=self.store,
+        )
+        operator.api.pauses = (0.0,) * 5
+        operator.api.patience = 5
+        return operator
+
+    def context(self) -> dict[str, Any]:
+        dag, run, task, _ = self.identity
+        ti = SimpleNamespace(
+            dag_id=dag,
+            run_id=run,
+            task_id=task,
+            map_index=-1,
+            try_number=self.tries,
+            start_date=datetime.now(UTC),
+            xcom_push=lambda **_: None,
+        )
+        return {"ti": ti, "run_id": run, "dag": SimpleNamespace()}
+
+    def begin(self) -> None:
+        """A worker takes the next try up to its deferral."""
+        self.tries += 1
+        self.deferred = None
+        self.operator = self.operator_of_try()
+        try:
+            self.operator.begin(self.context())
+        except TaskDeferred as deferred:
+            self.deferred = deferred
+
+    def watch(self) -> dict[str, Any]:
+        """What the triggerer sees, once there is something to see."""
+        assert self.deferred is not None
+
+        async def first() -> dict[str, Any]:
+            async for event in self.deferred.trigger.run():
+                return dict(event.payload)
+            raise AssertionError("the trigger ended without an event")
+
+        return asyncio.run(first())
+
+    def resume(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Another worker goes on after the deferral."""
+        assert self.operator is not None
+        fence = self.operator.fence
+        self.operator = self.operator_of_try()
+        self.operator.fence = fence
+        return self.operator.trigger_reentry(self.context(), event)
+
+    def run(self) -> dict[str, Any]:
+        """Begin, wait, and take the result."""
+        self.begin()
+        return self.resume(self.watch())
+
+    def cancel(self) -> None:
+        """The user marks the deferred task as failed."""
+        assert self.deferred is not None
+        asyncio.run(self.deferred.trigger.on_kill())
+
+    @property
+    def name(self) -> str:
+        """The name of its pod."""
+        return PodPlan("train", self.model, SETTINGS, ROOT, self.identity).name
+
+    def leave(self, payload: dict[str, Any]) -> None:
+        """What the step writes before it ends."""
+        (pod,) = [p for p in self.cluster.pods() if p["metadata"]["name"] == self.name]
+        arguments = pod["spec"]["containers"][0]["args"]
+        self.store.write(arguments[arguments.index("--result") + 1], payload)

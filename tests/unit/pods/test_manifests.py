@@ -1,0 +1,283 @@
+"""Every manifest that a spec of config gives, and every manifest in config/kubernetes, against the policy."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client as kube
+
+from include.contracts import Fence
+from include.errors import SpecError
+from include.pods.manifest import PodPlan, manifest
+from include.specs import load_catalog
+from include.specs.resources import KubernetesSettings, ResourcesSpec
+from include.specs.templates import read_template, template_names, template_rules
+from tests.loop_specimens import model_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = ROOT / "config"
+IMAGE = "registry.example/airloop-step:1.4.0"
+SETTINGS = KubernetesSettings(image=IMAGE, variables={"AIRLOOP__MLFLOW_URI": "http://mlflow:5000"})
+FENCE = Fence(key="train:lateness:run", token=7)
+ALL = {
+    "gpu": 2,
+    "gpu_type": "NVIDIA-H200",
+    "cpu": "8",
+    "memory": "64Gi",
+    "shm": "8Gi",
+    "node_selector": {"pool": "training"},
+    "tolerations": [{"key": "spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}],
+    "runtime_class": "nvidia",
+    "priority_class": "batch",
+    "queue": "gpu-team",
+    "deadline_minutes": 30,
+}
+Pod = dict[str, Any]
+
+
+def rendered(model: Any) -> Pod:
+    plan = PodPlan("train", model, SETTINGS, CONFIG, ("dag", "run", "train", "-1"))
+    return manifest(
+        plan, FENCE, "0" * 64, ["train", "--request", "s3://x/q", "--result", "s3://x/r"]
+    )
+
+
+def every_pod() -> Iterator[Pod]:
+    catalog = load_catalog()
+    for name in catalog.model_names():
+        spec = catalog.model(name)
+        yield rendered(spec)
+        yield rendered(spec.model_copy(update={"resources": ResourcesSpec.model_validate(ALL)}))
+    for template in template_names(CONFIG):
+        yield rendered(model_spec(compute="kubernetes", resources={"template": template}))
+
+
+def faults(pod: Pod) -> list[str]:
+    """What the policy of the house finds in a pod."""
+    spec = pod["spec"]
+    of_pod = spec.get("securityContext", {})
+    found = []
+    if not of_pod.get("runAsNonRoot") or not of_pod.get("runAsUser"):
+        found.append("may run as root")
+    if of_pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        found.append("no seccomp profile")
+    if spec.get("automountServiceAccountToken") is not False:
+        found.append("gets a token of the API")
+    if not spec.get("activeDeadlineSeconds"):
+        found.append("no deadline")
+    if spec.get("restartPolicy") != "Never":
+        found.append("restarts")
+    if any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")):
+        found.append("shares the host's namespaces")
+    if any("hostPath" in volume for volume in spec.get("volumes", ())):
+        found.append("mounts the host's files")
+    for container in spec["containers"]:
+        found += _container_faults(container)
+    return found + list(unknown_fields(pod, "V1Pod"))
+
+
+def _container_faults(container: Pod) -> Iterator[str]:
+    own = container.get("securityContext", {})
+    if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
+        yield "may gain privileges"
+    if own.get("capabilities", {}).get("drop") != ["ALL"] or own["capabilities"].get("add"):
+        yield "keeps capabilities"
+    if not own.get("readOnlyRootFilesystem"):
+        yield "may write its image"
+    limits = container.get("resources", {}).get("limits", {})
+    if not {"cpu", "memory", "ephemeral-storage"} <= limits.keys():
+        yield "no limits"
+    for variable in container.get("env", ()):
+        if (
+            re.search("PASSWORD|SECRET|TOKEN|KEY|LEDGER_URL", variable["name"])
+            and "value" in variable
+        ):
+            yield f"the secret {variable['name']} by value"
+
+
+def unknown_fields(data: Any, kind: str, at: str = "") -> Iterator[str]:
+    """Fields that the Kubernetes OpenAPI types do not know; the client drops them without a word."""
+    if kind.startswith("list["):
+        for index, item in enumerate(data):
+            yield from unknown_fields(item, kind[5:-1], f"{at}[{index}]")
+    elif kind.startswith("dict("):
+        for key, item in data.items():
+            yield from unknown_fields(item, kind[5:-1].split(", ")[1], f"{at}.{key}")
+    elif hasattr(kube, kind):
+        model = getattr(kube, kind)
+        names = {json: name for name, json in model.attribute_map.items()}
+        for key, item in data.items():
+            if key not in names:
+                yield f"unknown field {at}.{key}"
+            else:
+                yield from unknown_fields(item, model.openapi_types[names[key]], f"{at}.{key}")
+
+
+def test_every_pod_of_every_spec_keeps_the_policy() -> None:
+    pods = list(every_pod())
+    assert len(pods) >= 4
+    assert [faults(pod) for pod in pods] == [[]] * len(pods)
+
+
+BREAKS: dict[str, Callable[[Pod], Any]] = {
+    "may run as root": lambda p: p["spec"]["securityContext"].pop("runAsNonRoot"),
+    "no seccomp profile": lambda p: p["spec"]["securityContext"].pop("seccompProfile"),
+    "gets a token of the API": lambda p: p["spec"].pop("automountServiceAccountToken"),
+    "no deadline": lambda p: p["spec"].pop("activeDeadlineSeconds"),
+    "mounts the host's files": lambda p: p["spec"]["volumes"].append(
+        {"name": "h", "hostPath": {"path": "/"}}
+    ),
+    "may gain privileges": lambda p: p["spec"]["containers"][0].pop("securityContext"),
+    "no limits": lambda p: p["spec"]["containers"][0]["resources"].pop("limits"),
+    "the secret AIRLOOP__SERVING__TOKEN by value": lambda p: p["spec"]["containers"][0][
+        "env"
+    ].append({"name": "AIRLOOP__SERVING__TOKEN", "value": "x"}),
+    "unknown field .spec.tolerationss": lambda p: p["spec"].update(tolerationss=[]),
+}
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_control_the_policy_finds_what_is_broken(fault: str) -> None:
+    pod = copy.deepcopy(rendered(model_spec(compute="kubernetes")))
+    BREAKS[fault](pod)
+    assert fault in faults(pod)
+
+
+def test_the_specs_resources_are_all_in_the_pod() -> None:
+    pod = rendered(model_spec(compute="kubernetes", resources=ALL))
+    spec, (container,) = pod["spec"], pod["spec"]["containers"]
+    assert container["resources"]["limits"] == container["resources"]["requests"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert spec["nodeSelector"] == {"pool": "training", "nvidia.com/gpu.product": "NVIDIA-H200"}
+    assert [item["key"] for item in spec["tolerations"]] == ["nvidia.com/gpu", "spot"]
+    assert (spec["runtimeClassName"], spec["priorityClassName"]) == ("nvidia", "batch")
+    assert spec["activeDeadlineSeconds"] == 1800
+    assert pod["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-team"
+    shm = next(volume for volume in spec["volumes"] if volume["name"] == "shm")
+    assert shm["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+    assert container["envFrom"] == [{"secretRef": {"name": "airloop-step"}}]
+
+
+def test_the_specs_image_goes_before_the_environments() -> None:
+    own = "registry.example/own@sha256:" + "a" * 64
+    model = model_spec(compute="kubernetes", environment={"image": own})
+    assert rendered(model)["spec"]["containers"][0]["image"] == own
+
+
+def test_a_pod_without_an_image_is_refused_with_the_place_to_name_one() -> None:
+    plan = PodPlan("train", model_spec(compute="kubernetes"), KubernetesSettings(), CONFIG, ("x",))
+    with pytest.raises(SpecError, match=r"no image is named.*kubernetes\.image"):
+        manifest(plan, FENCE, "", [])
+
+
+def test_a_task_instance_has_one_name_and_another_has_another() -> None:
+    model = model_spec(compute="kubernetes")
+    names = {PodPlan("train", model, SETTINGS, CONFIG, ("d", "r", "t", m)).name for m in "0123"}
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
+
+
+def test_the_templates_in_config_keep_their_rules() -> None:
+    for name in template_names(CONFIG):
+        assert list(template_rules(read_template(CONFIG, name))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "containers", 0, "command"), ["sh"]),
+        (("spec", "containers", 0, "args"), ["-c", "x"]),
+        (("spec", "containers", 0, "image"), "x:1"),
+        (("spec", "serviceAccountName"), "admin"),
+        (("metadata", "namespace"), "kube-system"),
+        (("kind",), "Deployment"),
+    ],
+)
+def test_a_template_that_decides_the_specs_part_is_refused(
+    path: tuple[Any, ...], value: Any
+) -> None:
+    data = copy.deepcopy(read_template(CONFIG, "cpu"))
+    inner = data
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    assert list(template_rules(data))
+
+
+# The manifests that an administrator applies
+
+
+def documents(name: str) -> list[Pod]:
+    text = (CONFIG / "kubernetes" / name).read_text()
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+KINDS = {
+    "Namespace": "V1Namespace",
+    "ResourceQuota": "V1ResourceQuota",
+    "ServiceAccount": "V1ServiceAccount",
+    "Role": "V1Role",
+    "RoleBinding": "V1RoleBinding",
+    "NetworkPolicy": "V1NetworkPolicy",
+}
+
+
+@pytest.mark.parametrize("name", ["namespace.yaml", "rbac.yaml", "network.yaml"])
+def test_the_manifests_hold_no_field_that_kubernetes_does_not_know(name: str) -> None:
+    found = documents(name)
+    assert found
+    for document in found:
+        assert list(unknown_fields(document, KINDS[document["kind"]])) == []
+        if document["kind"] != "Namespace":
+            assert document["metadata"]["namespace"] == "airloop"
+
+
+def test_the_role_is_minimal() -> None:
+    found = documents("rbac.yaml")
+    assert "ClusterRole" not in {document["kind"] for document in found}
+    (role,) = [document for document in found if document["kind"] == "Role"]
+    granted = {r: set(rule["verbs"]) for rule in role["rules"] for r in rule["resources"]}
+    assert granted.keys() == {"pods", "pods/log", "events", "jobs"}
+    assert granted["pods/log"] == {"get"}
+    assert granted["events"] == {"list"}
+    assert not any("*" in verbs for verbs in granted.values())
+    assert all(
+        document["automountServiceAccountToken"] is False
+        for document in found
+        if document["kind"] == "ServiceAccount"
+    )
+
+
+def test_all_traffic_is_denied_that_is_not_named() -> None:
+    policies = {
+        document["metadata"]["name"]: document["spec"] for document in documents("network.yaml")
+    }
+    deny = policies.pop("default-deny")
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, policy in policies.items():
+        for rule in [*policy.get("egress", ()), *policy.get("ingress", ())]:
+            peers = rule.get("to") or rule.get("from")
+            assert peers, f"{name} opens to everybody"
+            assert all("ipBlock" not in peer for peer in peers)
+
+
+def test_the_namespace_refuses_privileged_pods() -> None:
+    (namespace, _) = documents("namespace.yaml")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_helm_values_hold_no_secret_and_no_database_of_their_own() -> None:
+    (values,) = documents("helm-values.yaml")
+    assert values["postgresql"] == {"enabled": False}
+    assert values["executor"] == "KubernetesExecutor"
+    assert "GitDagBundle" in values["config"]["dag_processor"]["dag_bundle_config_list"]
+    text = (CONFIG / "kubernetes" / "helm-values.yaml").read_text()
+    assert not re.search(r"(?im)^\s*\S*(password|fernetKey|secretKey|jwtSecret)\s*:\s*\S", text)
+    for name in ("apiServer", "scheduler", "dagProcessor", "triggerer", "workers"):
+        assert {"cpu", "memory"} <= values[name]["resources"]["limits"].keys()
