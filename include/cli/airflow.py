@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -17,6 +19,10 @@ from include.settings import Settings
 FINAL = frozenset({"success", "failed"})
 _TIMEOUT = 30.0
 _POLL = 0.5
+#: Said twice, these do what they do once.
+_REPEATABLE = frozenset({"GET", "PATCH"})
+#: Seconds between attempts.
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 T = TypeVar("T")
 
@@ -57,22 +63,31 @@ class Airflow:
         """GET below ``/api/v2``."""
         return self.call("GET", path, params=params)
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:
+    def call(self, method: str, path: str, *, repeat: bool = False, **arguments: Any) -> Any:
         """Any call below ``/api/v2``; the JSON of its answer.
 
+        Where Airflow itself fails (a locked SQLite file, a restart) a call that may be repeated is repeated.
+
+        :param repeat: it may be repeated, though its method does not say so
         :raises RequestError: for what Airflow refuses, with its own words
-        :raises UnreachableError: if it does not answer
+        :raises UnreachableError: if it does not answer, or keeps failing
         """
-        answer = self._send(method, f"/api/v2{path}", **arguments)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
-            self._sign_in()
-            answer = self._send(method, f"/api/v2{path}", **arguments)
+        where = f"{method} {self.url}/api/v2{path}"
+        for pause in _PAUSES if repeat or method in _REPEATABLE else ():
+            answer = self._signed(method, path, **arguments)
+            if not answer.is_server_error:
+                break
+            time.sleep(pause)
+        else:
+            answer = self._signed(method, path, **arguments)
         if answer.is_success:
             return answer.json() if answer.content else None
+        if answer.is_server_error:
+            raise UnreachableError(
+                f"Airflow failed: {_detail(answer)}", value=answer.status_code, where=where
+            )
         raise RequestError(
-            f"Airflow refused: {_detail(answer)}",
-            value=answer.status_code,
-            where=f"{method} {self.url}/api/v2{path}",
+            f"Airflow refused: {_detail(answer)}", value=answer.status_code, where=where
         )
 
     def unpause(self, dag_id: str) -> None:
@@ -91,9 +106,16 @@ class Airflow:
         return tuple(dag["dag_id"] for dag in self.get("/dags", limit=500)["dags"])
 
     def trigger(self, dag_id: str, conf: dict[str, Any], *, note: str = "") -> str:
-        """Start a run; returns its id."""
-        body = {"logical_date": None, "conf": conf, "note": note or None}
-        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        """Start a run, once however often Airflow has to be asked; returns its id."""
+        run_id = f"manual__{datetime.now(UTC).isoformat()}__{secrets.token_hex(4)}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": note or None}
+        try:
+            self.call("POST", f"/dags/{dag_id}/dagRuns", repeat=True, json=body)
+        except RequestError as error:
+            # An earlier attempt's answer was lost, its run was not: the id is ours alone.
+            if error.value != httpx.codes.CONFLICT:
+                raise
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One run as Airflow describes it."""
@@ -148,6 +170,13 @@ class Airflow:
             if isinstance(line, dict) and line.get("error_detail"):
                 return f"{first['task_id']}: {line['error_detail'][0]['exc_value']}"
         return f"{first['task_id']}: see its log"
+
+    def _signed(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        answer = self._send(method, f"/api/v2{path}", **arguments)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._sign_in()
+            answer = self._send(method, f"/api/v2{path}", **arguments)
+        return answer
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
