@@ -5,6 +5,7 @@
 
 **Does**: claim a reason to train from the ledger (none open: the run is skipped), train on a pinned snapshot, put the
 candidate to the gates, register what passes. At level 0 a person is asked before it is registered.
+Where the spec has `tuning`, the best parameters known are used, and looked for again when they are old.
 **Out**: the model's candidate asset, with the version's number.
 
 **When it fails**: a red `evaluate` is a gate that said no, and its last line says which and why; nothing was changed
@@ -14,6 +15,7 @@ and nothing needs repair. Anything else can be cleared and runs on from there.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from airflow.sdk import chain, dag
 
@@ -29,6 +31,28 @@ from operators.training import (
     RegisterModelOperator,
     TrainModelOperator,
 )
+from operators.tuning import OpenStudyOperator, RunTrialsOperator
+
+
+def search(spec: ModelSpec, claim: ClaimTriggerOperator) -> tuple[OpenStudyOperator, Any]:
+    """The tasks that look for parameters before a training, where the policy says so."""
+    given = {"until": claim.output["until"], "parameters": claim.output["parameters"]}
+    study = OpenStudyOperator(
+        task_id="study",
+        model=spec.name,
+        trigger_id=claim.output["trigger_id"],
+        **given,
+        doc_md="Whether to look for parameters again, or to use those that are known.",
+    )
+    trials = RunTrialsOperator.partial(
+        task_id="trials",
+        model=spec.name,
+        parameters=claim.output["parameters"],
+        **place(spec, "trials"),
+        max_active_tis_per_dagrun=spec.tuning.parallel if spec.tuning else 1,
+        doc_md="A share of the trials.",
+    ).expand(worker=study.output)
+    return study, trials
 
 
 def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
@@ -54,16 +78,20 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         claim = ClaimTriggerOperator(
             task_id="claim", model=spec.name, doc_md="Take a reason to train; skip without one."
         )
+        searched = search(spec, claim) if spec.tuning else None
         fit = TrainModelOperator(
             task_id="train",
             model=spec.name,
             trigger_id=claim.output["trigger_id"],
-            until=claim.output["until"],
+            until=(searched[0] if searched else claim).output["until"],
             parameters=claim.output["parameters"],
             reason=claim.output["reason"],
+            study=searched[0].output["study"] if searched else None,
             **place(spec, "train"),
             doc_md="Snapshot the window, train, log to MLflow.",
         )
+        if searched:
+            chain(searched[1], fit)
         evaluate = EvaluateModelOperator(
             task_id="evaluate",
             candidate=fit.output["candidate"],

@@ -102,6 +102,8 @@ class Candidate(Contract):
     holdout: tuple[PartitionKey, ...]
     metrics: dict[str, float]
     trigger_id: str | None = None
+    #: What it was fitted with, as JSON.
+    params: str = "{}"
 
 
 class GateReport(Contract):

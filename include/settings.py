@@ -30,7 +30,7 @@ from include.specs.resources import KubernetesSettings
 
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.
-_SECRET = ("alert_webhook", "ledger_url", "storage_options", "token")
+_SECRET = ("alert_webhook", "ledger_url", "storage_options", "token", "tuning_url")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -78,6 +78,10 @@ class SettingsFields(Section):
     reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
     ledger_url: LedgerUrl = Field(
         default_factory=lambda: f"sqlite:///{home_folder() / 'ledger.db'}", repr=False
+    )
+    #: Optuna's database: one of its own, since its migration table bears the same name as Airflow's and MLflow's.
+    tuning_url: LedgerUrl = Field(
+        default_factory=lambda: f"sqlite:///{home_folder() / 'tuning.db'}", repr=False
     )
     mlflow_uri: TrackingUri = "http://127.0.0.1:5000"
     airflow_url: ServerUrl = "http://127.0.0.1:8080"

@@ -67,9 +67,10 @@ class TrainModelOperator(StepOperator):
     :param until: last day of the training window, YYYY-MM-DD (templated); without it the newest day there is
     :param parameters: laid over the spec's ``training.params`` (templated)
     :param reason: why, for the run's record (templated)
+    :param study: the study whose best parameters are taken (templated)
     """
 
-    template_fields: Sequence[str] = ("trigger_id", "until", "parameters", "reason")
+    template_fields: Sequence[str] = ("trigger_id", "until", "parameters", "reason", "study")
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(
@@ -80,6 +81,7 @@ class TrainModelOperator(StepOperator):
         until: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         reason: str | None = None,
+        study: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,6 +90,7 @@ class TrainModelOperator(StepOperator):
         self.until = until
         self.parameters = parameters
         self.reason = reason
+        self.study = study
 
     def work(self, context: Any) -> dict[str, Any]:
         """Train; a failure that cannot be repaired by trying again ends the trigger too."""
@@ -98,6 +101,7 @@ class TrainModelOperator(StepOperator):
             "until": self.until,
             "params": dict(self.parameters or {}),
             "reason": self.reason or "",
+            **({"study": self.study} if self.study else {}),
         }
         try:
             result = self.run_step(context, "train", key, request)

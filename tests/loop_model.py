@@ -31,3 +31,29 @@ def build(params):
 
 def label(frame: pd.DataFrame):
     return (frame["minutes_late"] > 0).astype("float64").where(frame["minutes_late"].notna())
+
+
+def build_forest(params):
+    from sklearn.ensemble import RandomForestClassifier
+
+    return _chosen(RandomForestClassifier(**params))
+
+
+def build_linear(params):
+    from sklearn.linear_model import LogisticRegression
+
+    return _chosen(LogisticRegression(**params))
+
+
+def build_broken(params):
+    raise ZeroDivisionError("by design")
+
+
+def _chosen(estimator):
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    codes = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    parts = [("codes", codes, ["courier"]), ("rest", StandardScaler(), ["distance", "weekday"])]
+    return Pipeline([("prepare", ColumnTransformer(parts)), ("model", estimator)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.contracts import ArtifactRef, Candidate, GateReport, ModelVersion, Outcome
 from include.errors import ArtifactError, GateError, RequestError
-from include.registry import tracking
+from include.registry import runs, tracking
 from include.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         "airloop.dataset_version": str(candidate.dataset.version),
         "airloop.dataset_digest": candidate.dataset.digest,
         "airloop.trigger_id": candidate.trigger_id or "",
+        "airloop.params": candidate.params[: runs.TAG_CHARACTERS],
         "airloop.days": f"{candidate.dataset.partitions[0]}..{candidate.dataset.partitions[-1]}",
     }
 

@@ -18,6 +18,7 @@ COLUMN_PATTERN = r"\A[A-Za-z][A-Za-z0-9_]{0,127}\Z"
 TEXT_PATTERN = r"\A[^\x00-\x08\x0b-\x1f\x7f]{1,10000}\Z"
 MODULE_PATTERN = r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z"
 FUNCTION_PATTERN = r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*\Z"
+FUNCTION_NAME_PATTERN = r"\A[A-Za-z_]\w{0,62}\Z"
 VARIABLE_PATTERN = r"\A[A-Z][A-Z0-9_]*\Z"
 EXPECTATION_PATTERN = r"\Aexpect_[a-z0-9_]+\Z"
 

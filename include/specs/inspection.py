@@ -25,6 +25,7 @@ from include.specs.project import pool_problems, settings_problems
 from include.specs.resources import local_gpus, machine_rules
 from include.specs.rules import dataset_rules, model_rules, pair_rules
 from include.specs.templates import FOLDER, template_names, template_rules
+from include.specs.tuning import builds
 
 Data = dict[str, Any]
 #: What a model's module must define, and what it may.
@@ -123,6 +124,8 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
         found += _functions(
             ("module",), module, required=REQUIRED_FUNCTIONS, optional=OPTIONAL_FUNCTIONS
         )
+        for path, name in builds(data):
+            found += _functions(path, module, required=(name,))
     problems = problems_of(document, found)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))

@@ -14,10 +14,7 @@ from include.specs.fitting import MAX_PROCESSES, CheckpointSpec
 from include.specs.mistakes import refuse
 from include.specs.resources import EnvironmentSpec, ResourcesSpec
 from include.specs.rules import model_rules
-
-MetricName = Literal[
-    "roc_auc", "average_precision", "log_loss", "brier", "accuracy", "mae", "rmse", "r2"
-]
+from include.specs.tuning import AlgorithmSpec, FunctionName, MetricName, TrainerName, TuningSpec
 
 
 class Level(IntEnum):
@@ -57,8 +54,10 @@ class Target(Contract):
 class TrainingSpec(Contract):
     """How a candidate is made."""
 
-    trainer: Literal["sklearn", "torch"] = "sklearn"
+    trainer: TrainerName = "sklearn"
     params: dict[str, Any] = {}
+    #: The function of the module that builds the estimator.
+    build: FunctionName = "build"
     #: Over how many processes the torch trainer spreads each batch.
     processes: Whole = Field(default=1, ge=1, le=MAX_PROCESSES)
     #: The torch trainer's checkpoints; None for the default interval.
@@ -165,6 +164,10 @@ class ModelSpec(Contract):
     resources: ResourcesSpec = ResourcesSpec()
     environment: EnvironmentSpec | None = None
     training: TrainingSpec = TrainingSpec()
+    #: Looks for parameters; what it finds is laid over training.params.
+    tuning: TuningSpec | None = None
+    #: Compete in each training; the winner stands in for training.trainer, params and build.
+    algorithms: tuple[AlgorithmSpec, ...] = ()
     gates: GatesSpec
     serving: ServingSpec = ServingSpec()
     monitoring: MonitoringSpec = MonitoringSpec()

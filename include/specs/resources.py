@@ -14,7 +14,7 @@ from include.specs.fields import Line, Whole
 from include.specs.mistakes import Mistake
 
 #: The steps of a model that may run as pods. Data comes in, and models are swapped, where Airflow is.
-PodStep = Literal["train", "evaluate", "verify", "monitor", "score"]
+PodStep = Literal["trials", "train", "evaluate", "verify", "monitor", "score"]
 
 QUANTITY_PATTERN = r"\A(0|[1-9][0-9]*)(\.[0-9]+)?(m|[kMGTP]|[KMGTP]i)?\Z"
 LABEL_KEY_PATTERN = (

@@ -20,6 +20,7 @@ from include.specs.expectations import (
 from include.specs.fitting import fitting_rules
 from include.specs.mistakes import KeyPath, Mistake
 from include.specs.resources import compute_rules
+from include.specs.tuning import tuning_rules
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
 REGRESSION_METRICS = ("mae", "rmse", "r2")
@@ -73,6 +74,7 @@ def model_rules(data: Data) -> list[Mistake]:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
     found += compute_rules(data)
+    found += tuning_rules(data)
     return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
 
 
@@ -171,7 +173,10 @@ def _metrics(data: Data) -> Iterator[Mistake]:
         return
     others = {metric for metrics in _METRICS.values() for metric in metrics} - set(valid)
     absolute = gates.get("absolute")
-    named: list[tuple[KeyPath, Any]] = [(("gates", "primary"), gates.get("primary"))]
+    named: list[tuple[KeyPath, Any]] = [
+        (("gates", "primary"), gates.get("primary")),
+        (("tuning", "metric"), _get(data, "tuning", "metric")),
+    ]
     named += (
         [(("gates", "absolute", key), key) for key in absolute]
         if isinstance(absolute, dict)

@@ -8,10 +8,15 @@ reads the result's. Both sides therefore keep to these fields (a field may be ad
 step      request, besides ``fence``                          result
 ========  ==================================================  =================================================
 ingest    dataset: Name, partition: PartitionKey              dataset: DatasetRef, report: ValidationReport
+study     model: Name, until, params: as train                study: str | None, shares: tuple[int, ...],
+                                                              until: PartitionKey, reason: str
+trials    model: Name, study: str | None, worker: int,        trials: int
+          share: int, until: PartitionKey, params: dict
 train     model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
           until: PartitionKey | None (last day of the window;
           None: the newest), params: dict (laid over the
-          spec's training.params), reason: str
+          spec's training.params), reason: str,
+          study: str | None
 evaluate  candidate: Candidate                                report: GateReport
 register  candidate: Candidate, report: GateReport            version: ModelVersion
 verify    model: Name, number: int (a registered version's)   version: ModelVersion, checks: tuple[Check, ...]
@@ -41,7 +46,10 @@ EXIT_PERMANENT = 3
 EXIT_TRANSIENT = 4
 
 #: The steps that exist, in the order of the loop.
-STEPS = ("ingest", "train", "evaluate", "register", "verify", "promote", "monitor", "score")
+STEPS = (
+    *("ingest", "study", "trials", "train", "evaluate", "register"),
+    *("verify", "promote", "monitor", "score"),
+)
 
 
 class StepRequest(Contract):

@@ -20,6 +20,7 @@ from include.steps.blobs import BlobStore
 from include.steps.store import StepStore
 from include.training import package, plots, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
+from include.training.validation import with_training
 
 log = logging.getLogger("airloop.train")
 
@@ -38,6 +39,8 @@ class Request(StepRequest):
     #: Override the spec's training.params, for this run only.
     params: dict[ParamName, Scalar] = Field(default={}, max_length=50)
     reason: str = Field(default="", max_length=500)
+    #: The search for parameters that ran before, whose best this training takes.
+    study: str | None = None
 
 
 class Result(StepResult):
@@ -107,8 +110,10 @@ def _train(
     log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     place = _place(request, context, ref.digest)
+    model, chosen = _settled(request, context, model, dataset, rows, place, days.all[-1])
     fitted = trainer.fit(model, dataset, rows, request.params, place)
     folder = context.workdir / "run"
+    model = with_training(model, params=fitted.params)
     digest, conversion = package.pack(
         model, dataset, rows, fitted, folder / tracking.FOLDER, trained_on=days.training
     )
@@ -123,6 +128,7 @@ def _train(
         "unlabelled_rows": float(rows.training.unlabelled + rows.holdout.unlabelled),
         "fit_seconds": fitted.seconds,
     }
+    extra |= chosen
     if conversion.difference is not None:
         extra["onnx_difference"] = conversion.difference
     figure = fitted.metrics.get(primary, float("nan"))
@@ -134,9 +140,46 @@ def _train(
         metrics=fitted.metrics | extra,
         params=_params(model, fitted.params),
         tags=_tags(request, ref.model_dump_json(), digest, conversion.reason),
+        fitted_params=json.dumps(fitted.params, default=str),
         summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
         f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
     )
+
+
+def _settled(
+    request: Request,
+    context: StepContext,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    rows: snapshot.Split,
+    place: trainer.Place,
+    day: str,
+) -> tuple[ModelSpec, dict[str, float]]:
+    """The model with the parameters that were found for it, or the algorithm that won; and the winners' figures."""
+    if model.tuning is not None:
+        from include.training.tuning import policy
+
+        if request.study is not None:
+            from include.training.tuning.conclusion import conclude
+
+            conclude(context.settings, context.ledger, model, request.study, day)
+        best = policy.known(context.ledger, model)
+        return with_training(model, params={**model.training.params, **best}), {}
+    if not model.algorithms:
+        return model, {}
+    from include.training.choice import choose
+
+    choice = choose(model, dataset, rows, request.params, place)
+    figures = {name: score for name, score in choice.scores.items() if score is not None}
+    context.ledger.record_decision(
+        model=model.name,
+        subject="algorithm",
+        action=choice.name,
+        reason=choice.reason,
+        figures=figures,
+        id=f"algorithm:{request.fence.key}:{request.fence.token}",
+    )
+    return choice.model, {f"choice_{name}": score for name, score in figures.items()}
 
 
 def _place(request: Request, context: StepContext, digest: str) -> trainer.Place:
@@ -154,7 +197,9 @@ def _place(request: Request, context: StepContext, digest: str) -> trainer.Place
 
 
 def _params(model: ModelSpec, params: Mapping[str, object]) -> dict[str, object]:
-    fields = model.training.model_dump(include={"trainer", "window_days", "holdout_days", "seed"})
+    fields = model.training.model_dump(
+        include={"trainer", "build", "window_days", "holdout_days", "seed"}
+    )
     return {**{f"training.{name}": value for name, value in fields.items()}, **params}
 
 

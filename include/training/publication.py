@@ -35,6 +35,8 @@ class Training:
     params: dict[str, object]
     tags: dict[str, str]
     summary: str
+    #: As JSON.
+    fitted_params: str = "{}"
 
 
 class CandidatePublication:
@@ -107,6 +109,7 @@ class CandidatePublication:
                 holdout=made.holdout,
                 metrics=made.metrics,
                 trigger_id=self.trigger_id,
+                params=made.fitted_params,
             )
             text = candidate.model_dump_json(indent=1)
             (made.folder / CANDIDATE).write_text(text, encoding="utf-8")

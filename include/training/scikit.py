@@ -26,13 +26,21 @@ def fit(job: FitJob) -> Any:
     :raises RequestError: if a parameter of this run is not one of the estimator's
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
-    estimator = _build(job)
+    return fit_estimator(job, build(job))
+
+
+def fit_estimator(job: FitJob, estimator: Any) -> Any:
+    """Fit one that is built already.
+
+    :raises RequestError: if a parameter of this run does not suit it
+    :raises SpecError: if one of the spec's does not
+    """
     target = job.truth.astype(int) if job.model.task == "classification" else job.truth
     try:
         return estimator.fit(job.features, target)
     except (TypeError, ValueError) as error:
         raise _kind(job)(
-            "the estimator could not be fitted", value=str(error), where=f"{job.model.module}.build"
+            "the estimator could not be fitted", value=str(error), where=_where(job)
         ) from error
 
 
@@ -60,9 +68,14 @@ def save(estimator: Any, folder: Path) -> None:
         )
 
 
-def _build(job: FitJob) -> Any:
+def build(job: FitJob) -> Any:
+    """The unfitted estimator, seeded.
+
+    :raises RequestError: if a parameter of this run is not one of its own
+    :raises SpecError: if ``build`` fails with the spec's
+    """
     try:
-        estimator = model_function(job.model, "build")(dict(job.params))
+        estimator = model_function(job.model, job.model.training.build)(dict(job.params))
         names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
         # One seed for all of it, unless the user's code or parameters set their own.
         unset = [name for name in names if estimator.get_params()[name] is None]
@@ -71,9 +84,13 @@ def _build(job: FitJob) -> Any:
         raise _kind(job)(
             "the estimator cannot be built with these parameters",
             value=f"{job.params}: {error}",
-            where=f"{job.model.module}.build",
+            where=_where(job),
             remedy="correct training.params or the parameters of this run",
         ) from error
+
+
+def _where(job: FitJob) -> str:
+    return f"{job.model.module}.{job.model.training.build}"
 
 
 def _kind(job: FitJob) -> type[AirloopError]:

@@ -37,6 +37,7 @@ from include.specs.resources import (
     ResourcesSpec,
     Toleration,
 )
+from include.specs.tuning import AlgorithmSpec, TuningSpec
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 HEADER = "| key | default | meaning |\n|---|---|---|\n"
@@ -51,6 +52,8 @@ TABLES = [
     ModelSpec,
     Target,
     TrainingSpec,
+    TuningSpec,
+    AlgorithmSpec,
     GatesSpec,
     Threshold,
     ServingSpec,

@@ -109,5 +109,7 @@ def open_estimator(folder: Path, frozen: FrozenSpec) -> TorchEstimator:
 def _body(architecture: Architecture, frozen: FrozenSpec) -> nn.Module:
     if architecture.layers is not None:
         return layers.rebuild(architecture.layers)
-    body: nn.Module = model_function(frozen.model, "build")(dict(architecture.params))
+    body: nn.Module = model_function(frozen.model, frozen.model.training.build)(
+        dict(architecture.params)
+    )
     return body

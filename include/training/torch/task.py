@@ -56,7 +56,7 @@ def build(task: Task) -> TabularNetwork:
     torch.manual_seed(task.seed)
     where = f"{task.model.module}.build"
     try:
-        body = model_function(task.model, "build")(dict(task.params))
+        body = model_function(task.model, task.model.training.build)(dict(task.params))
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SpecError(
             "the network cannot be built with these parameters",

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-STEPS = ("ingest", "train", "evaluate", "register", "verify", "promote", "monitor", "score")
+STEPS = (
+    *("ingest", "study", "trials", "train", "evaluate", "register"),
+    *("verify", "promote", "monitor", "score"),
+)
 FOLDER = Path(__file__).parent
 
 

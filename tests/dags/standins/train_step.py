@@ -1,5 +1,6 @@
 """A candidate; the parameter ``auc`` is its quality, and ``die`` kills it."""
 
+import json
 import os
 import signal
 from typing import Any
@@ -15,6 +16,7 @@ class Request(StepRequest):
     trigger_id: str | None
     until: str | None
     params: dict[str, Any]
+    study: str | None = None
     reason: str
 
 
@@ -36,6 +38,7 @@ def run(request: Request, context: StepContext) -> Result:
         artifact=ArtifactRef(uri="runs:/abc123/model", digest=DIGEST),
         dataset=dataset,
         holdout=(day,),
+        params=json.dumps({"study": request.study}),
         metrics={"roc_auc": float(request.params.get("auc", 0.7))},
         trigger_id=request.trigger_id,
     )

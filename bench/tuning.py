@@ -1,0 +1,115 @@
+"""Optuna with pruning, to the metric that 40 full trials reach, against those 40 full trials.
+
+Ten days of flights; the same sampler, seeds and space on both sides. The search with pruning stops as soon as its
+best whole fit is as good as the best of the full trials, to a thousandth of AUC. Work is CPU time, rungs and databases
+included; the figure is the sum over the seeds. ``python -m bench.tuning`` prints the figures as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+
+from include.data.conform import conform
+from include.data.sources import read_partition
+from include.settings import Settings
+from include.specs import load_catalog
+from include.specs.dataset import DatasetSpec
+from include.specs.model import ModelSpec
+from include.training.snapshot import Split, split
+from include.training.tuning.objective import Objective
+from include.training.tuning.study import open_study
+
+DAYS = [str(day.date()) for day in pd.date_range("2013-01-02", periods=10)]
+TRIALS, SEEDS, TOLERANCE = 40, (1, 2), 1e-3
+TUNING = {
+    "trials": TRIALS,
+    "space": {
+        "learning_rate": {"low": 0.005, "high": 0.5, "log": True},
+        "max_leaf_nodes": {"low": 4, "high": 64, "log": True},
+        "min_samples_leaf": {"low": 5, "high": 200, "log": True},
+        "l2_regularization": {"low": 1e-3, "high": 10.0, "log": True},
+    },
+}
+
+
+def rows(model: ModelSpec, dataset: DatasetSpec) -> Split:
+    """Ten days, of which the last three judge."""
+    parts = [part for day in DAYS for part in read_partition(dataset, day)]
+    table, _ = conform(dataset, pd.concat(parts, ignore_index=True))
+    return split(model, dataset, table.to_pandas(), DAYS[-3:])
+
+
+def search(
+    settings: Settings,
+    model: ModelSpec,
+    objective: Objective,
+    *,
+    seed: int,
+    goal: float | None = None,
+) -> dict[str, Any]:
+    """Run the trials, or as many as the goal needs; CPU seconds, best metric, shares of whole fits."""
+    begun = time.process_time()
+    kind = model.tuning.pruner if model.tuning else ""
+    study = open_study(settings, model, f"{kind}-{seed}", seed=seed)
+
+    def enough(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        if goal is not None and trial.value is not None and trial.value >= goal:
+            study.stop()
+
+    study.optimize(objective, n_trials=TRIALS, callbacks=[enough])
+    trials = [trial for trial in study.trials if trial.state != optuna.trial.TrialState.FAIL]
+    return {
+        "cpu_seconds": time.process_time() - begun,
+        "best": study.best_value,
+        "trials": len(trials),
+        "pruned": sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials),
+        "fits": sum(float(trial.user_attrs.get("work", 0)) for trial in trials),
+    }
+
+
+def measure(pruner: str = "median") -> dict[str, Any]:
+    """Both sides for each seed, and the ratio of their work."""
+    catalog = load_catalog()
+    base = catalog.model("flight_delay")
+    dataset = catalog.dataset(base.dataset)
+    read = rows(base, dataset)
+    full: list[dict[str, Any]] = []
+    pruned: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="airloop-bench-") as home:
+        os.environ["AIRLOOP_HOME"] = home
+        settings = Settings()
+        for seed in SEEDS:
+            for kind, kept in (("none", full), (pruner, pruned)):
+                tuning = {**TUNING, "pruner": kind}
+                model = ModelSpec.model_validate(
+                    base.model_dump(by_alias=True) | {"tuning": tuning}
+                )
+                objective = Objective(model, dataset, read, {}, Path(home))
+                goal = full[-1]["best"] - TOLERANCE if kept is pruned else None
+                kept.append(search(settings, model, objective, seed=seed, goal=goal))
+    reached = all(
+        ours["best"] >= theirs["best"] - TOLERANCE
+        for ours, theirs in zip(pruned, full, strict=True)
+    )
+    ratio = sum(one["cpu_seconds"] for one in pruned) / sum(one["cpu_seconds"] for one in full)
+    return {
+        "pruner": pruner,
+        "full": full,
+        "pruned": pruned,
+        "ratio": ratio,
+        "reached": reached,
+        "target": "at most 0.5 times the work",
+        "met": ratio <= 0.5 and reached,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))

@@ -1,0 +1,102 @@
+"""Tuning: whether to look for parameters, and the trials that do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from include.errors import PermanentError
+from operators.base import StepOperator
+from operators.runs import run_name
+
+
+class OpenStudyOperator(StepOperator):
+    """Say whether this training looks for parameters first; where the spec has ``tuning``.
+
+    Returns the workers' shares, a list that RunTrialsOperator is expanded over; ``study`` and ``until`` are XComs of
+    their own.
+
+    :param model: name of the model
+    :param trigger_id: the claimed reason (templated); without one the run's own name is the step's key
+    :param until: last day of the training window (templated)
+    :param parameters: of this run (templated); what it sets itself is not looked for
+    """
+
+    template_fields: Sequence[str] = ("trigger_id", "until", "parameters")
+
+    #: Airflow expands a task over a whole return value only: this one is a list.
+    policy: ClassVar[Mapping[str, Any]] = {**StepOperator.policy, "multiple_outputs": False}
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        trigger_id: str | None = None,
+        until: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.trigger_id = trigger_id
+        self.until = until
+        self.parameters = parameters
+
+    def work(self, context: Any) -> list[dict[str, Any]]:
+        """Ask the policy, open the study."""
+        key = f"study:{self.model}:{self.trigger_id or run_name(context)}"
+        request = {
+            "model": self.model,
+            "until": self.until,
+            "params": dict(self.parameters or {}),
+        }
+        try:
+            result = self.run_step(context, "study", key, request)
+        except PermanentError:
+            if self.trigger_id:
+                self.ledger().finish_trigger(self.trigger_id, "failed")
+            raise
+        # An XCom of None counts as missing.
+        about = {"study": result["study"] or "", "until": result["until"]}
+        for name, value in about.items():
+            context["ti"].xcom_push(key=name, value=value)
+        return [
+            {"worker": worker, "share": share, **about}
+            for worker, share in enumerate(result["shares"])
+        ]
+
+
+class RunTrialsOperator(StepOperator):
+    """Run one worker's share of a study's trials. Expanded over ``worker``, so that they run side by side.
+
+    :param model: name of the model
+    :param worker: its number, its share of the trials, their study and the last day of the window (mapped)
+    :param parameters: of this run (templated)
+    """
+
+    template_fields: Sequence[str] = ("worker", "parameters")
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        worker: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.worker = worker
+        self.parameters = parameters
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Run the share; without a study there is nothing to start a process for."""
+        if not self.worker["study"]:
+            return {"trials": 0}
+        request = {
+            **self.worker,
+            "model": self.model,
+            "params": dict(self.parameters or {}),
+        }
+        key = f"trials:{self.worker['study']}:{self.worker['worker']}"
+        return self.run_step(context, "trials", key, request)

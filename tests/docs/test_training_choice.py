@@ -1,0 +1,57 @@
+"""docs/training.md: each example is a spec that passes the check, and trains."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.settings import ROOT
+from include.specs.catalog import Catalog
+from include.specs.inspection import check
+from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
+from tests.integration.training.test_tuning import respec, search
+
+PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    next(iter(example)): example
+    for example in map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "config", tmp_path / "config"))
+
+
+def problems(config: Path, example: dict[str, Any]) -> dict[str, str]:
+    spec = config / "models" / "flight_delay.yaml"
+    spec.write_text(spec.read_text(encoding="utf-8") + yaml.safe_dump(example), encoding="utf-8")
+    return {problem.key: problem.what for problem in check(Catalog(config))}
+
+
+def test_the_search_passes_the_check_beside_the_demos_model(config: Path) -> None:
+    assert problems(config, {"tuning": EXAMPLES["tuning"]["tuning"]}) == {}
+
+
+def test_a_build_that_the_module_lacks_is_told(config: Path) -> None:
+    found = problems(config, EXAMPLES["algorithms"])
+    assert found == {"algorithms[1].build": "the module has no function 'build_linear'"}
+
+
+def test_the_search_runs(world: Any) -> None:
+    respec(world, tuning={**EXAMPLES["tuning"]["tuning"], "trials": 2})
+    candidate = world.train(study=search(world).study)
+    assert set(EXAMPLES["tuning"]["tuning"]["space"]) < set(json.loads(candidate.params))
+
+
+def test_the_algorithms_compete(world: Any) -> None:
+    respec(world, algorithms=EXAMPLES["algorithms"]["algorithms"])
+    world.train()
+    (decision,) = world.ledger.decisions("lateness", "algorithm")
+    assert set(decision.figures) == {"boosting", "linear"}
