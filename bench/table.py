@@ -121,7 +121,8 @@ ROWS: dict[str, Row] = {
         "≤ 0.5 × the work",
         lambda f: (
             f"{f['ratio']:.2f} × ({sum(one['cpu_seconds'] for one in f['pruned']):.0f} s against "
-            f"{sum(one['cpu_seconds'] for one in f['full']):.0f} s)"
+            f"{sum(one['cpu_seconds'] for one in f['full']):.0f} s), metric "
+            f"{'reached' if f['reached'] else 'not reached'}"
         ),
         lambda f: f["met"],
     ),
