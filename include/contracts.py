@@ -137,6 +137,8 @@ class ModelVersion(Contract):
     version: int = Field(ge=1)
     run_id: str
     artifact: ArtifactRef
+    #: The champion that its gates compared it with; None where nothing served yet.
+    champion_version: int | None = None
 
 
 class Deployment(Contract):

@@ -20,12 +20,9 @@ from include.contracts import Contract
 from include.specs import DatasetSpec, ModelSpec
 from include.specs.forms import form_fields
 from include.specs.model import Level
+from include.specs.resources import GPU_POOL, HEAVY_POOL
 from operators.assets import dataset_asset, retrain_asset
 
-#: The pool of the steps that use a core or more (config/pools.json).
-HEAVY_POOL = "airloop_heavy"
-#: One slot a GPU.
-GPU_POOL = "airloop_gpu"
 #: What a task may take beside its pod's own limits, in minutes: to begin, to read the last lines.
 _MARGIN_MINUTES = 10
 #: The key format of every partition.

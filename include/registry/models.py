@@ -22,6 +22,7 @@ log = logging.getLogger("airloop.registry")
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ARTIFACT_URI, ARTIFACT_DIGEST = "airloop.artifact_uri", "airloop.artifact_digest"
+COMPARED_WITH = "airloop.champion_version"
 
 
 def register(
@@ -48,7 +49,7 @@ def register(
             name=candidate.model,
             source=candidate.artifact.uri,
             run_id=candidate.run_id,
-            tags=_tags(candidate),
+            tags=_tags(candidate, report),
             description=report.reason,
         )
         versions = _of_run(client, candidate.model, candidate.run_id)
@@ -141,13 +142,14 @@ def _of_run(client: MlflowClient, model: str, run_id: str) -> list[ModelVersion]
     return sorted(mine, key=lambda entry: entry.version)
 
 
-def _tags(candidate: Candidate) -> dict[str, str]:
+def _tags(candidate: Candidate, report: GateReport) -> dict[str, str]:
     return {
         ARTIFACT_URI: candidate.artifact.uri,
         ARTIFACT_DIGEST: candidate.artifact.digest,
         "airloop.dataset": candidate.dataset.name,
         "airloop.dataset_version": str(candidate.dataset.version),
         "airloop.dataset_digest": candidate.dataset.digest,
+        COMPARED_WITH: str(report.champion_version or ""),
         "airloop.trigger_id": candidate.trigger_id or "",
         "airloop.params": candidate.params[: runs.TAG_CHARACTERS],
         "airloop.days": f"{candidate.dataset.partitions[0]}..{candidate.dataset.partitions[-1]}",
@@ -162,9 +164,11 @@ def _contract(entry: Any) -> ModelVersion:
             value=f"{entry.name} version {entry.version}",
             remedy="register models through train_<model>",
         )
+    champion = entry.tags.get(COMPARED_WITH)
     return ModelVersion(
         model=entry.name,
         version=int(entry.version),
         run_id=entry.run_id,
         artifact=ArtifactRef(uri=uri, digest=digest),
+        champion_version=int(champion) if champion else None,
     )

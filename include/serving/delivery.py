@@ -51,7 +51,8 @@ def promote(
 ) -> Deployment:
     """Let a version serve; returns when the service answers with it. The same version again converges.
 
-    :raises GateError: if a newer version serves, or this one served before and was replaced
+    :raises GateError: if another champion serves than its gates compared it with, a newer one serves, or this one
+        served before and was replaced
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it; the version before
         it serves then
     :raises UnreachableError: if the service, MLflow or the ledger does not answer
@@ -68,6 +69,7 @@ def promote(
             reason=reason,
             request=f"promote:{version.version}",
             service=service,
+            champion_version=version.champion_version,
         )
         deployment = commit(ledger, fence, publication)
         state = service.refresh(version.model)

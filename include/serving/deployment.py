@@ -39,6 +39,8 @@ class DeploymentPublication:
     reason: str
     request: str
     service: Service | None = None
+    #: Whom a promotion's gates compared it with.
+    champion_version: int | None = None
     _digest: str = ""
 
     def published(self) -> Deployment | None:
@@ -57,7 +59,9 @@ class DeploymentPublication:
     def stage(self) -> None:
         """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
         if self.kind == PROMOTE:
-            check_newer(self.ledger.current_deployment(self.model), self.version)
+            current = self.ledger.current_deployment(self.model)
+            check_newer(current, self.version)
+            check_compared(current, self.version, self.champion_version)
         if self.service is not None:
             self.service.slots()
         folder = artifacts.fetch(self.artifact, self.settings)
@@ -96,3 +100,22 @@ def check_newer(current: Deployment | None, version: int) -> None:
             where=f"model {current.model}",
             remedy="train again: this candidate was never compared with that champion",
         )
+
+
+def check_compared(current: Deployment | None, version: int, champion_version: int | None) -> None:
+    """Better than the champion then is not better than the champion now.
+
+    Asked when the row is staged: who deploys another version after that takes the fence away. A version that serves
+    already is one of an attempt beside this one, which the fence tells apart.
+    """
+    serving = current.version if current is not None else None
+    if serving not in (champion_version, version):
+        raise GateError(
+            f"the champion changed since version {version} was compared with it",
+            value=f"{_named(serving)} serves, compared with {_named(champion_version)}",
+            remedy="train again: the candidate is then compared with the one that serves",
+        )
+
+
+def _named(version: int | None) -> str:
+    return f"version {version}" if version is not None else "none"

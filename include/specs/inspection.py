@@ -31,6 +31,8 @@ Data = dict[str, Any]
 #: What a model's module must define, and what it may.
 REQUIRED_FUNCTIONS = ("features", "build")
 OPTIONAL_FUNCTIONS = ("label",)
+#: How many monitored windows the training days must hold, to tell how much one differs from another by chance.
+_WINDOWS = 3
 
 
 def check(catalog: Catalog) -> list[Problem]:
@@ -127,9 +129,23 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
         for path, name in builds(data):
             found += _functions(path, module, required=(name,))
     problems = problems_of(document, found)
+    if spec is not None:
+        problems += _few_windows(document, spec)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))
     return problems
+
+
+def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
+    """A night is compared with the training days: too few of them, and chance looks like drift."""
+    training, night = spec.training.window_days, spec.monitoring.window_days
+    if training >= _WINDOWS * night:
+        return []
+    what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"
+    mistake = Mistake(
+        ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
+    )
+    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
 
 
 def _level_two(document: Document) -> Problem:

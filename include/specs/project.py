@@ -17,9 +17,10 @@ from include.specs.files import Document, read_document
 from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import WORDS, Mistake, mistakes
 from include.specs.problems import Problem, from_error, problems_of
+from include.specs.resources import GPU_POOL, HEAVY_POOL
 
 #: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
-POOLS = ("airloop_heavy", "airloop_gpu")
+POOLS = (HEAVY_POOL, GPU_POOL)
 
 
 class Pool(Contract):

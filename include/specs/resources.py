@@ -16,6 +16,8 @@ from include.specs.mistakes import Mistake
 #: The steps of a model that may run as pods. Data comes in, and models are swapped, where Airflow is.
 PodStep = Literal["trials", "train", "evaluate", "verify", "monitor", "score"]
 
+#: The pools of config/pools.json that the DAGs use: for steps that use a core or more, and a slot for each GPU.
+HEAVY_POOL, GPU_POOL = "airloop_heavy", "airloop_gpu"
 QUANTITY_PATTERN = r"\A(0|[1-9][0-9]*)(\.[0-9]+)?(m|[kMGTP]|[KMGTP]i)?\Z"
 LABEL_KEY_PATTERN = (
     r"\A([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z"

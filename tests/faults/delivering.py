@@ -129,6 +129,7 @@ class PromoteScenario:
 
     folder: Path
     number: int = 2
+    champion: int | None = 1
     key: str = delivery.delivery_key(MODEL)
 
     def prepare(self, versions: int = 3) -> PromoteScenario:
@@ -147,14 +148,14 @@ class PromoteScenario:
                 metrics={},
             )
             models.register(candidate, _passed(candidate.run_id), settings=self.settings())
-        PromoteScenario(self.folder, number=1).attempt()
+        PromoteScenario(self.folder, number=1, champion=None).attempt()
         return self
 
     def copy(self, folder: Path) -> PromoteScenario:
         """The same state in another folder; a new MLflow database takes seconds, a copy none."""
         for path in self.folder.glob("*.*"):
             shutil.copy(path, folder)
-        return PromoteScenario(folder, self.number)
+        return PromoteScenario(folder, self.number, self.champion)
 
     def settings(self) -> Settings:
         return Settings(
@@ -166,7 +167,8 @@ class PromoteScenario:
         return Ledger(self.settings().ledger_url)
 
     def version(self) -> ModelVersion:
-        return models.version(MODEL, self.number, settings=self.settings())
+        version = models.version(MODEL, self.number, settings=self.settings())
+        return version.model_copy(update={"champion_version": self.champion})
 
     def attempt(self, sabotage: str = "") -> None:
         SABOTAGES[sabotage]()

@@ -91,7 +91,9 @@ def newer_while_paused(scenario: PromoteScenario, fault: str, sabotage: str = ""
     first = start(scenario, fault, sabotage)
     try:
         first.wait_until_stopped()
-        newer = PromoteScenario(scenario.folder, number=3)
+        serving = scenario.ledger().current_deployment(MODEL)
+        champion = serving.version if serving else None
+        newer = PromoteScenario(scenario.folder, number=3, champion=champion)
         assert run(newer, sabotage="no fence" if sabotage == "no fence" else "") == Ended(0)
     finally:
         first.signal(signal.SIGCONT)

@@ -63,7 +63,7 @@ def _create_every_time() -> None:
             MODEL,
             source=self.candidate.artifact.uri,
             run_id=RUN,
-            tags=models._tags(self.candidate),
+            tags=models._tags(self.candidate, self.report),
         )
         return models._contract(made)
 

@@ -110,14 +110,20 @@ def predict_command(
 def rollback_command(
     model: ModelName,
     reason: Annotated[str, typer.Option("--reason", help="Why; it goes on record.")] = "by hand",
+    to: Annotated[
+        int | None,
+        typer.Option(
+            "--to", min=1, help="To this version, which served once; else the one before."
+        ),
+    ] = None,
 ) -> None:
-    """Return to the version that served before, at once."""
+    """Return to the version that served before, or to an earlier one, at once."""
     from include.ledger import open_ledger
     from include.serving.delivery import rollback
 
     load_catalog().model(model)
     settings = load_settings()
-    deployment = rollback(open_ledger(settings), settings, model, reason)
+    deployment = rollback(open_ledger(settings), settings, model, reason, to_version=to)
     out.print(
         f"{model}: version {deployment.version} serves again, version {deployment.previous} is out"
     )

@@ -52,6 +52,9 @@ class World:
         self.rows: list[dict[str, Any]] = []
 
     def promote(self, version: ModelVersion) -> None:
+        current = self.ledger.current_deployment(MODEL)
+        champion = {"champion_version": current.version if current else None}
+        version = version.model_copy(update=champion)
         fence = self.ledger.begin_attempt(delivery.delivery_key(MODEL))
         promote(self.ledger, self.settings, fence, version, "gates passed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import typer.main
 
 from include.cli import main
 from include.cli.commands import loop
+from include.contracts import ArtifactRef, Deployment
+from include.serving import delivery
 from include.settings import load_settings
 
 
@@ -90,3 +93,28 @@ def test_every_commands_help_has_an_example() -> None:
     }  # fmt: skip
     for name, command in commands.items():
         assert f"Example: airloop {name}" in (command.epilog or ""), name
+
+
+@pytest.mark.parametrize(("words", "version"), [([], None), (["--to", "3"], 3)])
+def test_a_rollback_names_the_version_it_goes_back_to(
+    words: list[str], version: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def rollback(*_: object, to_version: int | None) -> Deployment:
+        asked.append(to_version)
+        artifact = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
+        return Deployment(
+            model="flight_delay",
+            sequence=5,
+            version=3,
+            previous=4,
+            artifact=artifact,
+            kind="rollback",
+            reason="",
+            at=datetime.now(UTC),
+        )
+
+    monkeypatch.setattr(delivery, "rollback", rollback)
+    assert main.run(["rollback", "flight_delay", *words]) == 0
+    assert asked == [version]

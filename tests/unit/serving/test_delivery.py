@@ -76,7 +76,14 @@ class World:
         (folder / "manifest.json").write_text(f"version {number}")
         digest = "sha256:" + hashlib.sha256(f"version {number}".encode()).hexdigest()
         ref = ArtifactRef(uri=str(folder), digest=digest)
-        return ModelVersion(model=MODEL, version=number, run_id=f"run{number}", artifact=ref)
+        current = self.ledger.current_deployment(MODEL)
+        return ModelVersion(
+            model=MODEL,
+            version=number,
+            run_id=f"run{number}",
+            artifact=ref,
+            champion_version=current.version if current else None,
+        )
 
     def promote(self, number: int) -> Deployment:
         fence = self.ledger.begin_attempt(delivery_key(MODEL))
@@ -201,6 +208,24 @@ def test_an_older_version_never_replaces_a_newer_champion(world: World):
     assert world.served == 3
 
 
+def _promote_what_was_compared_before_the_rollback(world: World) -> None:
+    """Version 3 beat version 2; then version 1 serves again, which it was never compared with."""
+    world.promote(1)
+    world.promote(2)
+    version = world.version(3)
+    world.rollback()
+    fence = world.ledger.begin_attempt(delivery_key(MODEL))
+    promote(world.ledger, world.settings, fence, version, "", service=world.service)
+
+
+def test_a_version_compared_with_another_champion_is_not_promoted(world: World):
+    with pytest.raises(GateError, match="changed since version 3") as caught:
+        _promote_what_was_compared_before_the_rollback(world)
+    assert caught.value.value == "version 1 serves, compared with version 2"
+    assert world.served == 1
+    assert world.history()[-1] == ("rollback", 1)
+
+
 def test_a_retry_never_undoes_a_persons_rollback(world: World):
     world.promote(1)
     world.promote(2)
@@ -311,3 +336,9 @@ def test_control_without_the_monotonic_check_an_older_version_replaces_a_newer_o
     monkeypatch.setattr(deployment, "check_newer", lambda *_: None)
     world.promote(2)
     assert world.served == 2
+
+
+def test_control_without_the_comparison_it_would_be(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deployment, "check_compared", lambda *_: None)
+    _promote_what_was_compared_before_the_rollback(world)
+    assert world.served == 3

@@ -157,6 +157,16 @@ def test_level_two_is_announced_and_is_no_error(config):
     assert "not there yet" in problem.what
 
 
+@pytest.mark.parametrize(("nights", "told"), [(20, False), (21, True)])
+def test_fewer_training_days_than_three_monitored_windows_are_worth_a_word(config, nights, told):
+    change(config, MODEL, "{window_days: 7}", f"{{window_days: {nights}}}")
+    problems = check(Catalog(config))
+    assert [problem.severity for problem in problems] == ["notice"] * told
+    if told:
+        assert problems[0].key == "training.window_days"
+        assert "63" in problems[0].remedy
+
+
 def test_a_yml_file_and_a_file_with_a_wild_name_are_told(config):
     (config / "models" / "other.yml").write_text("a: 1")
     (config / "models" / "Other One.yaml").write_text("a: 1")
