@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -31,9 +31,10 @@ from include.specs.addresses import (
     StoreUri,
     TrackingUri,
     masked,
+    shared,
 )
 from include.specs.layers import Layers, environment_file
-from include.specs.mistakes import Mistake, children, mistakes
+from include.specs.mistakes import KeyPath, Mistake, children, mistakes, refuse
 from include.specs.resources import KubernetesSettings
 from include.storage.options import StorageOptions
 
@@ -43,6 +44,8 @@ _SECRET = (
     *("airflow_database_url", "alert_webhook", "ledger_url", "mlflow_database_url"),
     *("storage_options", "token", "tuning_url"),
 )
+#: Under ``stack``.
+DATABASE_KEYS = ("airflow_database_url", "mlflow_database_url")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -114,6 +117,14 @@ class SettingsFields(Section):
     serving: ServingSettings = ServingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     stack: StackSettings = StackSettings()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        stack = self.stack
+        urls: dict[KeyPath, str] = {("tuning_url",): self.tuning_url}
+        urls |= {("stack", name): getattr(stack, name) or "" for name in DATABASE_KEYS}
+        refuse(shared(urls))
+        return self
 
 
 class Settings(SettingsFields, BaseSettings):

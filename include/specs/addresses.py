@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
-from include.specs.mistakes import Mistake, MistakesError
+from include.specs.mistakes import KeyPath, Mistake, MistakesError, spell
 
 DATABASES = ("sqlite", "postgresql")
 STORES = ("file", "s3")
@@ -86,6 +87,17 @@ def with_driver(url: str) -> str:
     """A Postgres URL that names the driver of the lock: SQLAlchemy 2.1 would take another by itself."""
     plain = "postgresql://"
     return f"postgresql+psycopg2://{url.removeprefix(plain)}" if url.startswith(plain) else url
+
+
+def shared(urls: Mapping[KeyPath, str]) -> list[Mistake]:
+    """Databases that two of Airflow, MLflow and Optuna would use: each keeps its version in a table of one name."""
+    first: dict[str, KeyPath] = {}
+    found = []
+    for path, url in urls.items():
+        if url and (other := first.setdefault(url, path)) != path:
+            what = f"is the database of {spell(other)} too"
+            found.append(Mistake(path, what, None, "give each a database of its own"))
+    return found
 
 
 def _ledger(text: str) -> str:

@@ -83,7 +83,8 @@ def _known(options: dict[str, str]) -> dict[str, str]:
             remedy = "use a server that honours conditional puts (If-None-Match)"
             found.append(Mistake((name,), what, None, remedy))
         elif name not in OPTIONS:
-            found.append(Mistake((name,), "unknown storage option", name, "", tuple(OPTIONS)))
+            what = f"unknown storage option {name!r}"
+            found.append(Mistake((name,), what, None, "", tuple(OPTIONS)))
     endpoint = options.get("aws_endpoint_url")
     if endpoint is not None and not endpoint.lower().startswith(("http://", "https://")):
         what, remedy = "is not the address of a server", "write http://host:port or https://host"

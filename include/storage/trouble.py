@@ -25,7 +25,8 @@ _LENGTH: Final = 300
 
 def sentence(error: BaseException) -> str:
     """The error's text on one line: Rust's come as a tree, in colours."""
-    text = _NOISE.sub(" ", str(error)).strip() or type(error).__name__
+    text = _NOISE.sub(" ", str(error)).partition(" Debug source")[0].strip()
+    text = text or type(error).__name__
     return text if len(text) <= _LENGTH else text[:_LENGTH] + "…"
 
 

@@ -12,6 +12,8 @@ import os
 
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.secrets import AIRFLOW_USER, Secrets
+from include.settings import Settings
+from include.specs.addresses import with_driver
 
 #: section → key → value. What depends on the place or is secret is added by :func:`options`.
 FIXED: dict[str, dict[str, str]] = {
@@ -39,7 +41,15 @@ FIXED: dict[str, dict[str, str]] = {
 }
 
 
-def options(layout: Layout, secrets: Secrets, port: int) -> dict[str, dict[str, str]]:
+def database_url(layout: Layout, settings: Settings) -> str:
+    """Airflow's own database: that of the settings, else a file of this home."""
+    url = settings.stack.airflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"
+
+
+def options(
+    layout: Layout, secrets: Secrets, port: int, database: str
+) -> dict[str, dict[str, str]]:
     """All settings of this stack: the fixed ones, the places, the secrets."""
     url = f"http://127.0.0.1:{port}"
     placed = {
@@ -50,7 +60,7 @@ def options(layout: Layout, secrets: Secrets, port: int) -> dict[str, dict[str, 
             "simple_auth_manager_passwords_file": str(secrets.passwords_file),
             "execution_api_server_url": f"{url}/execution/",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"},
+        "database": {"sql_alchemy_conn": database},
         "api": {"port": str(port), "base_url": url, "secret_key": secrets["api_secret_key"]},
         "api_auth": {"jwt_secret": secrets["jwt_secret"]},
         "logging": {"base_log_folder": str(layout.airflow / "logs")},

@@ -15,7 +15,9 @@ import httpx
 
 from include.cli.stack.layout import Layout
 from include.cli.stack.ports import HOST
-from include.settings import load_settings
+from include.settings import Settings, load_settings
+from include.specs.addresses import with_driver
+from include.storage.options import SECRETS
 
 #: The ports a person expects.
 DEFAULT_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 3000}
@@ -52,6 +54,8 @@ class Component:
     needs_database: bool = False
     #: Its environment beyond what all parts share.
     env: Mapping[str, str] = field(default_factory=dict)
+    #: What it must not have of the caller's environment.
+    without: tuple[str, ...] = ()
 
 
 def components(layout: Layout, addresses: Addresses) -> list[Component]:
@@ -59,18 +63,24 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     binaries = Path(sys.executable).parent
     airflow = str(binaries / "airflow")
     base = addresses.url("airflow")
+    settings = load_settings()
     serving, serving_env = _serving_command(addresses.serving)
+    # Where a connection holds the bucket's keys, Airflow's processes have no others.
+    hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
 
     def part(name: str, title: str, *command: str, job: str) -> Component:
-        return Component(name, title, command, lambda since: _beats(base, job, since), "", True)
+        return Component(
+            name, title, command, lambda since: _beats(base, job, since), "", True, without=hidden
+        )
 
     return [
         Component(
             "mlflow",
             "MLflow",
-            _mlflow_command(layout, addresses.mlflow),
+            _mlflow_command(layout, addresses.mlflow, settings),
             lambda _: _answers(f"{addresses.url('mlflow')}/health"),
             addresses.url("mlflow"),
+            env={"MLFLOW_BACKEND_STORE_URI": _mlflow_database(layout, settings)},
         ),
         Component(
             "serving",
@@ -87,6 +97,7 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             lambda _: _health(base, "metadatabase").get("status") == "healthy",
             base,
             needs_database=True,
+            without=hidden,
         ),
         part(
             "airflow-scheduler", "Airflow scheduler",
@@ -109,16 +120,22 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     ]  # fmt: skip
 
 
-def _mlflow_command(layout: Layout, port: int) -> tuple[str, ...]:
+def _mlflow_command(layout: Layout, port: int, settings: Settings) -> tuple[str, ...]:
+    artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
     return (
         str(Path(sys.executable).parent / "mlflow"),
         "server",
         "--host", HOST,
         "--port", str(port),
         "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{layout.mlflow / 'mlflow.db'}",
-        "--artifacts-destination", str(layout.mlflow / "artifacts"),
+        "--artifacts-destination", artifacts,
     )  # fmt: skip
+
+
+def _mlflow_database(layout: Layout, settings: Settings) -> str:
+    """By a variable, not by the command: everybody on the machine may read a command line."""
+    url = settings.stack.mlflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
 
 
 def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:

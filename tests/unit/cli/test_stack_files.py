@@ -61,7 +61,7 @@ def test_airflow_reads_the_same_password(layout: Layout) -> None:
 
 def test_airflow_cfg_is_private_and_on_loopback(layout: Layout) -> None:
     secrets, _ = ensure_secrets(layout.secrets)
-    airflow_config.write(layout, airflow_config.options(layout, secrets, 8181))
+    airflow_config.write(layout, airflow_config.options(layout, secrets, 8181, "sqlite:////a.db"))
     path = layout.airflow / "airflow.cfg"
     parser = configparser.ConfigParser()
     parser.read(path)

@@ -1,0 +1,31 @@
+"""Servers that many tests share: each is started when the first test asks for it, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers import PostgresServer, S3Server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres of the tests' own; each test makes its own databases in it."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server of the tests' own; each test has its own folder in the bucket."""
+    server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
