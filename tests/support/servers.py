@@ -177,6 +177,8 @@ class S3Server:
                     "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false",
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                # It leaves sockets in the folder for temporary files.
+                env=os.environ | {"TMPDIR": str(self.folder)},
             )  # fmt: skip
         end = time.monotonic() + PATIENCE
         while not self._stores():

@@ -32,7 +32,7 @@ class Place:
     prefix: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server
 ) -> Iterator[Place]:

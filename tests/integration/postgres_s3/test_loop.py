@@ -38,6 +38,18 @@ def run(airflow: Airflow, dag: str, conf: dict[str, Any]) -> str:
     return started
 
 
+def delivered(airflow: Airflow, ledger: Ledger, version: int) -> None:
+    """Wait for the deployment that a candidate's asset starts."""
+
+    def look() -> bool | None:
+        failed = [one for one in airflow.runs("deploy_flight_delay") if one["state"] == "failed"]
+        assert not failed, airflow.failure("deploy_flight_delay", failed[0]["dag_run_id"])
+        current = ledger.current_deployment(MODEL)
+        return (current is not None and current.version == version) or None
+
+    wait_for(look, f"version {version} is not delivered", patience=240)
+
+
 def serves(settings: Settings, version: int) -> None:
     with ServiceClient(settings) as service:
         wait_for(
@@ -53,8 +65,10 @@ def environments(pids: list[int]) -> Iterator[bytes]:
 
 
 def test_what_is_external_is_not_started_and_nothing_of_it_is_kept_at_home(place: Any) -> None:
-    parts = place.stack.status()
-    assert {part["state"] for part in parts.values()} == {"running"}
+    def well() -> bool | None:
+        return {part["state"] for part in place.stack.status().values()} == {"running"} or None
+
+    wait_for(well, "a part is not well", patience=120)
     names = {path.name for path in place.stack.home.rglob("*")}
     assert not names & {"airflow.db", "mlflow.db", "ledger.db", "tuning.db", "lake", "steps"}
 
@@ -85,8 +99,7 @@ def test_a_model_is_trained_registered_and_delivered(
     airflow: Airflow, settings: Settings, ledger: Ledger
 ) -> None:
     run(airflow, "train_flight_delay", {"reason": "first", "until": WINTER[1]})
-    deployed = wait_for(lambda: ledger.current_deployment(MODEL), "a delivery", patience=180)
-    assert deployed.version == 1
+    delivered(airflow, ledger, 1)
     serves(settings, 1)
 
 
@@ -112,11 +125,7 @@ def test_a_shifted_night_retrains_and_promotes(
     found = airflow.xcom("monitor_flight_delay", seen, "monitor")
     assert found["report"]["triage"] == "drift", found["report"]["reason"]
     assert found["decision"]["action"] == "retrain", found["decision"]["reason"]
-    wait_for(
-        lambda: ledger.current_deployment(MODEL).version == 2 or None,
-        "the successor is not delivered",
-        patience=240,
-    )
+    delivered(airflow, ledger, 2)
     serves(settings, 2)
     assert aliases(MODEL, settings=settings)["champion"] == 2
 
@@ -139,7 +148,7 @@ def test_the_nights_report_is_shown_from_the_bucket(place: Any, settings: Settin
     login = {"authorization": f"Bearer {signed.json()['access_token']}"}
     shown = httpx.get(settings.airflow_url + path, headers=login, trust_env=False, timeout=60)
     assert shown.status_code == 200, shown.text
-    assert "evidently" in shown.text.lower()
+    assert "temp" in shown.text
 
 
 def test_one_command_goes_back(place: Any, settings: Settings) -> None:
@@ -161,9 +170,9 @@ def test_an_unreachable_database_is_told_before_anything_starts(place: Any, tmp_
 
 
 def test_the_secret_stands_nowhere(place: Any) -> None:
-    found = leaks(place, [place.s3.secret])
-    assert found == []
-    assert leaks(place, [place.postgres.password], files_only=True) == ["airflow/airflow.cfg"]
+    assert leaks(place, place.s3.secret) == []
+    # Airflow's own configuration, which nobody else may read.
+    assert leaks(place, place.postgres.password) == ["airflow/airflow.cfg"]
 
 
 def test_control_a_planted_secret_is_found(place: Any, settings: Settings, ledger: Ledger) -> None:
@@ -172,22 +181,19 @@ def test_control_a_planted_secret_is_found(place: Any, settings: Settings, ledge
     log.write_text(f"AWS_SECRET_ACCESS_KEY={secret}")
     Files(settings.step_store_uri, settings.storage_options).write("planted.json", secret.encode())
     ledger.record_decision(model=MODEL, subject="planted", action="x", reason=secret)
-    found = leaks(place, [secret])
+    found = leaks(place, secret)
     assert sorted(found) == ["airflow/logs/planted.log", "database ledger", "s3 steps/planted.json"]
     log.unlink()
 
 
-def leaks(place: Any, secrets: list[str], *, files_only: bool = False) -> list[str]:
-    """Where one of the secrets stands: under home, in the databases, in the step store and the reports."""
-    needles = [secret.encode() for secret in secrets]
+def leaks(place: Any, secret: str) -> list[str]:
+    """Where a secret stands: under home, in the databases, in the bucket."""
 
     def holds(content: bytes) -> bool:
-        return any(needle in content for needle in needles)
+        return secret.encode() in content
 
     files = (path for path in place.stack.home.rglob("*") if path.is_file())
     found = [str(p.relative_to(place.stack.home)) for p in files if holds(p.read_bytes())]
-    if files_only:
-        return found
     found += [f"database {name}" for name in DATABASES if holds(place.postgres.dump(name))]
     for top in ("lake", "steps", "reports", "mlflow"):
         bucket = Files(place.s3.uri(f"{place.prefix}/{top}"), place.s3.options)
