@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli.airflow import Airflow, wait_for
+from include.cli import airflow as client
+from include.cli.airflow import FINAL, Airflow, wait_for
 from include.cli.demo.upstream import lose_column
 from include.data.lake import Lake
 from include.ledger import open_ledger
@@ -49,7 +50,7 @@ def test_everything_runs(stack: Any) -> None:
     assert {name for name, part in parts.items() if part["state"] != "running"} == set()
     assert set(parts) == {
         "mlflow", "serving", "airflow-api", "airflow-scheduler", "airflow-dag-processor",
-        "airflow-triggerer", "step-host",
+        "airflow-execution", "airflow-triggerer", "step-host",
     }  # fmt: skip
 
 
@@ -110,6 +111,23 @@ def test_days_are_ingested_by_the_command_line(stack: Any, settings: Settings) -
     done = stack.airloop("trigger", "ingest_flights", *fields, "--wait")
     assert done.returncode == 0, done.stderr
     assert len(Lake(settings).partitions("flights")) == 8
+
+
+def test_a_person_changes_things_while_tasks_run(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks and people write to the one SQLite file at once; nobody is told to come again, nobody waits for long.
+
+    With one process for both halves of the API server this fails (docs/adr/0015).
+    """
+    monkeypatch.setattr(client, "_PAUSES", ())
+    run = airflow.trigger("ingest_flights", {"partition": LAST})
+    states = []
+    while not states or (states[-1] not in FINAL and len(states) < 2000):
+        airflow.call("PATCH", "/dags/ingest_flights", json={"is_paused": False})
+        states.append(airflow.run("ingest_flights", run)["state"])
+    assert states[-1] == "success"
+    assert "running" in states
 
 
 def test_a_broken_day_is_refused_in_one_line_and_invisible(stack: Any, settings: Settings) -> None:
