@@ -60,6 +60,8 @@ class ServingSettings(Section):
     token: SecretStr | None = None
     token_file: Path | None = None
     timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
+    #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
+    drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
 
     def bearer(self) -> str:
         """The token itself, from the environment or the file; empty where none is set."""
