@@ -76,6 +76,8 @@ class SettingsFields(Section):
 
     environment: Name = "local"
     lake_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "lake"))
+    #: Days after which a file that a killed attempt staged is swept from the lake.
+    lake_orphan_days: int = Field(default=7, ge=1, le=365)
     step_store_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "steps"))
     reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
     ledger_url: LedgerUrl = Field(
