@@ -17,7 +17,7 @@ import pandas as pd
 from include.errors import DataError, SpecError
 from include.evaluation.metrics import evaluate
 from include.features.transform import transform
-from include.registry.loader import FrozenSpec, Scorer, Scores
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.training.snapshot import Split
