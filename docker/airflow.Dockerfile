@@ -14,7 +14,7 @@ RUN apt-get update \
  && install --directory --owner 50000 --group 0 --mode 770 /opt/airflow /opt/airflow/logs /state
 
 
-# The libraries are laid out here, by the lock and its hashes, from wheels alone: no package's own code runs.
+# The libraries are laid out here, by the lock and its hashes, from wheels: no package's own code runs.
 FROM python AS libraries
 RUN apt-get update && apt-get install --yes --no-install-recommends python3.11-venv
 COPY docker/locks/build.lock /locks/
@@ -23,11 +23,16 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
     python3.11 -m venv /builder \
  && /builder/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement /locks/build.lock \
  && python3.11 -m venv --without-pip /opt/venv
-COPY docker/locks/airflow.lock /locks/
+COPY docker/locks/airflow.lock docker/locks/demo.lock /locks/
 RUN --mount=type=secret,id=uv,target=/etc/uv/uv.toml --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,id=airloop-uv,target=/root/.cache/uv \
     /builder/bin/uv --system-certs pip install --python /opt/venv/bin/python --require-hashes --no-deps --no-build \
         --link-mode copy --compile-bytecode --requirement /locks/airflow.lock
+# The demo's flights come as source alone; what builds them is pinned and checked too.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    /builder/bin/pip wheel --no-cache-dir --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels \
+        --requirement /locks/demo.lock \
+ && /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /wheels/*.whl
 
 
 FROM python AS airflow
@@ -57,7 +62,7 @@ ENV AIRFLOW_HOME=/opt/airflow \
     SCARF_ANALYTICS=false
 WORKDIR /opt/airloop
 COPY docker/airflow/entrypoint /entrypoint
-COPY docker/airflow/airloop /usr/local/bin/airloop
+COPY docker/airflow/airloop docker/airflow/prepare /usr/local/bin/
 COPY requirements.lock ./
 COPY config config
 COPY include include
