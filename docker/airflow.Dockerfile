@@ -16,7 +16,9 @@ RUN apt-get update \
 
 # The libraries are laid out here, by the lock and its hashes, from wheels: no package's own code runs.
 FROM python AS libraries
-RUN apt-get update && apt-get install --yes --no-install-recommends python3.11-venv
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends python3.11-venv \
+ && rm -rf /var/lib/apt/lists/*
 COPY docker/locks/build.lock /locks/
 # The secrets `pip`, `uv` and `ca` are optional: configuration of a registry of one's own.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
