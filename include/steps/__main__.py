@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     if arguments.lifeline is not None:
         watch_caller(arguments.lifeline)
+    if os.getpid() == 1:
+        obey_sigterm()
     logging.getLogger("airloop").setLevel(logging.INFO)
     logging.basicConfig(
         stream=sys.stdout,
@@ -73,6 +75,15 @@ def watch_caller(lifeline: int) -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
+
+
+def obey_sigterm() -> None:
+    """End on SIGTERM, as a process does that is not the first of its container.
+
+    The kernel keeps from process 1 every signal that it handles not: a pod that is deleted would go on, with its
+    GPU, until the cluster's patience ends.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 def describe(error: AirloopError) -> dict[str, Any]:
