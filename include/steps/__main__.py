@@ -99,6 +99,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     """Validate the request, build the context, run the step."""
+    from include.accounting.account import accounted
     from include.ledger import open_ledger
 
     if payload is None:
@@ -119,7 +120,7 @@ def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     tempfile.tempdir = workdir
     try:
         context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
-        result = module.run(request, context)
+        result = accounted(step, request, context, module.run)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:
