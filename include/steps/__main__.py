@@ -23,7 +23,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from include.errors import AirloopError, RequestError, StorageFullError, TransientError
+from include.errors import (
+    AirloopError,
+    RequestError,
+    SpecError,
+    StorageFullError,
+    TransientError,
+)
 from include.settings import load_settings
 from include.specs import load_catalog
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
@@ -51,6 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AirloopError as error:
         store.write(arguments.result, {"error": describe(error)})
         return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except ModuleNotFoundError as error:
+        traceback.print_exc(file=sys.stdout)
+        lacking = SpecError(
+            "the environment lacks a library that this step needs",
+            value=error.name,
+            where=sys.executable,
+            remedy="install requirements.lock there",
+        )
+        store.write(arguments.result, {"error": describe(lacking)})
+        return EXIT_PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
