@@ -5,7 +5,6 @@ Each line says what is wrong, the value, where it stands and what to do. ``CONFI
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from include.specs.catalog import Catalog
 from include.specs.inspection import check
 from include.specs.resources import local_gpus
 from tests.dags.test_pod_operator import shared  # noqa: F401
-from tests.support.cluster import Cluster, Fault
+from tests.support.cluster import Cluster
+from tests.support.gpu_failures import REFUSALS, Refusal
 
 MODEL = "models/flight_delay.yaml"
 TEMPLATE = "kubernetes/pod_templates/gpu.yaml"
@@ -138,41 +138,6 @@ def _context() -> dict[str, Any]:
 
 
 # What only the cluster can say
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What a cluster answers, and what is read then."""
-
-    what: str
-    plant: Callable[[Cluster], None]
-    said: str
-
-
-def _expired(cluster: Cluster) -> None:
-    cluster.token = "renewed"
-
-
-def _forbidden(cluster: Cluster) -> None:
-    said = 'pods "airloop-train" is forbidden: violates PodSecurity "restricted:latest"'
-    cluster.faults = [Fault("status", "POST", 403, 1, said)]
-
-
-REFUSALS = (
-    Refusal(
-        "expired token",
-        _expired,
-        "the cluster refuses the credentials (401): the token is wrong or has expired; in connection "
-        "kubernetes_default, namespace airloop; renew the token in the connection or its kubeconfig",
-    ),
-    Refusal(
-        "namespace that forbids pods",
-        _forbidden,
-        'the namespace forbids the pod (403): pods "airloop-train" is forbidden: violates PodSecurity '
-        '"restricted:latest"; in connection kubernetes_default, namespace airloop; apply '
-        "config/kubernetes/rbac.yaml, or change what the message names",
-    ),
-)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every way in which a GPU step fails a user: how it is planted, and the one line that is read then.
+"""Every way in which a GPU step fails a user, and a cluster refuses: how it is planted, and the one line read then.
 
 ``POD`` in a line stands for the pod's name. docs/kubernetes.md shows the same lines.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.errors import AirloopError, PermanentError, TransientError
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Fault
 
 if TYPE_CHECKING:
     from tests.support.pod_task import PodTask
@@ -158,5 +158,40 @@ FAILURES = (
         "the pod ran longer than its deadline of 120 minutes; got 'POD'; raise resources.deadline_minutes; "
         "clearing the task goes on from the last checkpoint",
         then=_deadline,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a cluster answers, and what is read then."""
+
+    what: str
+    plant: Callable[[Cluster], None]
+    said: str
+
+
+def _expired(cluster: Cluster) -> None:
+    cluster.token = "renewed"
+
+
+def _forbidden(cluster: Cluster) -> None:
+    said = 'pods "airloop-train" is forbidden: violates PodSecurity "restricted:latest"'
+    cluster.faults = [Fault("status", "POST", 403, 1, said)]
+
+
+REFUSALS = (
+    Refusal(
+        "expired token",
+        _expired,
+        "the cluster refuses the credentials (401): the token is wrong or has expired; in connection "
+        "kubernetes_default, namespace airloop; renew the token in the connection or its kubeconfig",
+    ),
+    Refusal(
+        "namespace that forbids pods",
+        _forbidden,
+        'the namespace forbids the pod (403): pods "airloop-train" is forbidden: violates PodSecurity '
+        '"restricted:latest"; in connection kubernetes_default, namespace airloop; apply '
+        "config/kubernetes/rbac.yaml, or change what the message names",
     ),
 )
