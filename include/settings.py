@@ -36,7 +36,7 @@ from include.specs.addresses import (
 from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import KeyPath, Mistake, children, mistakes, refuse
 from include.specs.resources import KubernetesSettings
-from include.storage.options import StorageOptions
+from include.specs.storage import StorageOptions
 
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.

@@ -18,7 +18,7 @@ from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import WORDS, Mistake, mistakes
 from include.specs.problems import Problem, from_error, problems_of
 from include.specs.resources import GPU_POOL, HEAVY_POOL
-from include.storage.options import SECRETS
+from include.specs.storage import SECRETS
 
 #: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
 POOLS = (HEAVY_POOL, GPU_POOL)

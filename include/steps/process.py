@@ -20,8 +20,8 @@ from typing import Protocol
 
 from include.errors import TransientError
 from include.settings import ROOT, home_folder
+from include.specs.storage import SECRETS
 from include.steps.interpreter import check_interpreter
-from include.storage.options import SECRETS
 
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
 GRACE_SECONDS = 5.0

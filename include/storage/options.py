@@ -9,29 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator
-
-from include.specs.mistakes import Mistake, MistakesError
+from include.specs.storage import OPTIONS, UNSAFE
 
 SCHEME: Final = "s3://"
-#: What must not stand in a file: only in the environment, or in an Airflow connection.
-SECRETS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-#: Every option, with what it means.
-OPTIONS: Final = {
-    "aws_endpoint_url": "address of the server; AWS' own without one",
-    "aws_region": "region of the bucket",
-    "aws_access_key_id": "who asks; for the environment only",
-    "aws_secret_access_key": "for the environment only",
-    "aws_session_token": "for the environment only",
-    "aws_virtual_hosted_style_request": "`true`: the bucket is part of the host's name",
-    "aws_server_side_encryption": "`AES256`, `aws:kms` or `aws:kms:dsse`",
-    "aws_sse_kms_key_id": "the key of `aws:kms`",
-}
 #: Patience with a server, in the words of object_store: its own is 10 retries over 180 s, while a task seems to hang.
 TIMEOUT, CONNECT_TIMEOUT, RETRIES, RETRY_SECONDS = "30s", "5s", 4, 20
-_UNSAFE = "aws_s3_allow_unsafe_rename"
 
 
 def is_bucket(uri: str) -> bool:
@@ -65,7 +49,7 @@ def delta_options(uri: str, options: Mapping[str, str]) -> dict[str, str] | None
         "aws_allow_http": str(allows_http(options)).lower(),
         **options,
         "aws_conditional_put": "etag",
-        _UNSAFE: "false",
+        UNSAFE: "false",
     }
 
 
@@ -73,26 +57,3 @@ def with_credentials(options: Mapping[str, str], variables: Mapping[str, str]) -
     """Options completed by ``AWS_…`` variables that are not this process's own: an option is named as its variable."""
     named = {name.lower(): value for name, value in variables.items()}
     return {name: value for name, value in named.items() if name in OPTIONS} | dict(options)
-
-
-def _known(options: dict[str, str]) -> dict[str, str]:
-    found = []
-    for name in options:
-        if name == _UNSAFE:
-            what = "lets the commits of two writers overwrite each other"
-            remedy = "use a server that honours conditional puts (If-None-Match)"
-            found.append(Mistake((name,), what, None, remedy))
-        elif name not in OPTIONS:
-            what = f"unknown storage option {name!r}"
-            found.append(Mistake((name,), what, None, "", tuple(OPTIONS)))
-    endpoint = options.get("aws_endpoint_url")
-    if endpoint is not None and not endpoint.lower().startswith(("http://", "https://")):
-        what, remedy = "is not the address of a server", "write http://host:port or https://host"
-        found.append(Mistake(("aws_endpoint_url",), what, None, remedy))
-    if found:
-        raise MistakesError(found)
-    return options
-
-
-#: ``storage_options`` of the settings.
-StorageOptions = Annotated[dict[str, str], AfterValidator(_known)]

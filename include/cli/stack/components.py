@@ -18,7 +18,7 @@ from include.cli.stack.layout import Layout
 from include.cli.stack.ports import HOST
 from include.settings import Settings, load_settings
 from include.specs.addresses import with_driver
-from include.storage.options import SECRETS
+from include.specs.storage import SECRETS
 
 _TIMEOUT = 10.0
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from include.contracts import Fence
 from include.errors import GateError, UnreachableError
+from include.specs.storage import SECRETS
 from include.steps.base import StepContext, StepRequest, StepResult
-from include.storage.options import SECRETS
 
 
 class Request(StepRequest):
