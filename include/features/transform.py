@@ -95,6 +95,8 @@ def model_module(model: ModelSpec) -> ModuleType:
             "the model's module cannot be imported",
             value=f"{model.module}: {type(error).__name__}: {error}",
             where=f"config/models/{model.name}.yaml, key module",
+            remedy="mend it, install what it imports in the environment that runs this (the service has its own), "
+            "or import that inside of build()",
         ) from error
 
 

@@ -43,6 +43,7 @@ LIBRARIES = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
     "scipy.stats",
+    "psutil",
     "sqlalchemy",
     "great_expectations",
     "mlflow",

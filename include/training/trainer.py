@@ -108,7 +108,7 @@ def open_trainer(name: str) -> Trainer:
             f"the trainer {name} needs a library that is not installed here",
             value=error.name,
             where="training.trainer",
-            remedy=f"install Airloop's extra `{name}`, or name an environment that has it",
+            remedy=f"run scripts/venv {name} (Airloop's extra `{name}`), or name an environment that has it",
         ) from error
 
 
