@@ -33,7 +33,6 @@ app.command("down", epilog="Example: airloop down")(stack.down_command)
 app.command("status", epilog="Example: airloop status --json")(stack.status_command)
 app.command("demo", epilog="Example: airloop demo")(demo.demo_command)
 app.command("check", epilog="Example: airloop check")(check_command)
-app.command("check", epilog="Example: airloop check")(check_command)
 app.command(
     "trigger", epilog="Example: airloop trigger ingest_flights partition=2013-03-01 --wait"
 )(loop.trigger_command)
