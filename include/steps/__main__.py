@@ -115,8 +115,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     """Validate the request, build the context, run the step."""
-    from include.accounting.account import accounted
     from include.ledger import open_ledger
+    from include.steps.account import accounted
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from include.accounting import account
-from include.accounting.account import accounted
 from include.accounting.figures import total
 from include.accounting.gpus import GpuReading
 from include.errors import UnreachableError
 from include.registry import tracking
-from include.steps import evaluate, register, train
+from include.steps import account, evaluate, register, train
 from include.steps import study as studies
 from include.steps import trials as trial_steps
+from include.steps.account import accounted
 from include.steps.base import StepResult
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
