@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     if arguments.lifeline is not None:
         watch_caller(arguments.lifeline)
+    if os.getpid() == 1:
+        obey_sigterm()
     logging.getLogger("airloop").setLevel(logging.INFO)
     logging.basicConfig(
         stream=sys.stdout,
@@ -91,6 +93,15 @@ def watch_caller(lifeline: int) -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
+def obey_sigterm() -> None:
+    """End on SIGTERM, as a process does that is not the first of its container.
+
+    The kernel keeps from process 1 every signal that it handles not: a pod that is deleted would go on, with its
+    GPU, until the cluster's patience ends.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+
+
 def describe(error: AirloopError) -> dict[str, Any]:
     """An error as plain JSON, from which the runner builds it again."""
     plain = isinstance(error.value, str | int | float | bool | None)
@@ -116,7 +127,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     """Validate the request, build the context, run the step."""
     from include.ledger import open_ledger
-    from include.steps.account import accounted
+    from include.steps.accounting import accounted
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)

@@ -47,9 +47,6 @@ LIBRARIES = (
     "sqlalchemy",
     "great_expectations",
     "mlflow",
-    "matplotlib.backends.backend_agg",
-    "skops.io",
-    "skl2onnx",
     "onnxruntime",
     "evidently.presets",
 )

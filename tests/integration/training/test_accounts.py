@@ -10,10 +10,11 @@ from include.accounting.figures import total
 from include.accounting.gpus import GpuReading
 from include.errors import UnreachableError
 from include.registry import tracking
-from include.steps import account, evaluate, register, train
+from include.steps import accounting as account
+from include.steps import evaluate, register, train
 from include.steps import study as studies
 from include.steps import trials as trial_steps
-from include.steps.account import accounted
+from include.steps.accounting import accounted
 from include.steps.base import StepResult
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
