@@ -23,7 +23,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from include.errors import AirloopError, RequestError, StorageFullError, TransientError
+from include.errors import (
+    AirloopError,
+    RequestError,
+    SpecError,
+    StorageFullError,
+    TransientError,
+)
 from include.settings import load_settings
 from include.specs import load_catalog
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
@@ -53,6 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AirloopError as error:
         store.write(arguments.result, {"error": describe(error)})
         return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except ModuleNotFoundError as error:
+        traceback.print_exc(file=sys.stdout)
+        lacking = SpecError(
+            "the environment lacks a library that this step needs",
+            value=error.name,
+            where=sys.executable,
+            remedy="install requirements.lock there",
+        )
+        store.write(arguments.result, {"error": describe(lacking)})
+        return EXIT_PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -110,6 +126,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     """Validate the request, build the context, run the step."""
+    from include.accounting.account import accounted
     from include.ledger import open_ledger
 
     if payload is None:
@@ -130,7 +147,7 @@ def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     tempfile.tempdir = workdir
     try:
         context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
-        result = module.run(request, context)
+        result = accounted(step, request, context, module.run)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:

@@ -14,7 +14,7 @@ import pandas as pd
 from include.contracts import Digest
 from include.monitoring import reference
 from include.registry import artifacts, lineage, loader
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.specs.dataset import ColumnType, DatasetSpec
 from include.specs.model import ModelSpec
 from include.training.conversion import Conversion, convert

@@ -81,7 +81,15 @@ def test_no_airflow_is_in_the_images_of_steps_and_service(name: str) -> None:
 
 
 def test_the_service_has_nothing_that_only_a_step_needs() -> None:
-    heavy = {"evidently", "great-expectations", "matplotlib", "mlflow", "onnx", "optuna", "skl2onnx"}
+    heavy = {
+        "evidently",
+        "great-expectations",
+        "matplotlib",
+        "mlflow",
+        "onnx",
+        "optuna",
+        "skl2onnx",
+    }
     assert heavy & pins(LOCKS / "serving.lock").keys() == set()
 
 
@@ -99,7 +107,6 @@ def test_control_a_package_without_a_hash_is_found(tmp_path: Path) -> None:
 
 
 # What the code imports, however late, and what the images hold
-
 
 
 def modules_of(packages: set[str]) -> set[str]:
