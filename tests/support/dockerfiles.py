@@ -15,7 +15,10 @@ BUILD_TOOLS = {
     "build-essential", "cmake", "curl", "g++", "gcc", "make", "pip", "python3-dev", "python3-pip",
     "python3.11-dev", "python3.11-venv", "uv", "wget",
 }  # fmt: skip
-LABELS = {f"org.opencontainers.image.{name}" for name in ("title", "description", "licenses", "version", "revision")}
+LABELS = {
+    f"org.opencontainers.image.{name}"
+    for name in ("title", "description", "licenses", "version", "revision")
+}
 
 
 @dataclass

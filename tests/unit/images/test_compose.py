@@ -42,7 +42,9 @@ def schema_faults(compose: dict[str, Any]) -> list[str]:
 def faults(compose: dict[str, Any]) -> list[str]:
     services = compose["services"]
     return [
-        f"{name}: {fault}" for name, one in services.items() for fault in _faults(name, one, services)
+        f"{name}: {fault}"
+        for name, one in services.items()
+        for fault in _faults(name, one, services)
     ]
 
 
