@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Table, delete, event, make_url, update
 from sqlalchemy.exc import IntegrityError
 
+from include.accounting.figures import Usage
 from include.contracts import Action, ArtifactRef, DriftReport, Triage
 from include.errors import SpecError, SupersededError, UnreachableError
 from include.ledger import Ledger, attempts, retraining, schema
@@ -227,3 +228,21 @@ def test_history_cannot_be_rewritten(ledger: Ledger, act: Any, table: Table) -> 
     with pytest.raises(IntegrityError, match="append-only"):
         rewrite()
     assert ledger.deployments("m")[0].reason == ledger.decisions()[0].reason == "r"
+
+
+def test_usage_is_replaced_assigned_and_brought_from_schema_1(url: str) -> None:
+    ledger = Ledger(url)
+    with ledger.transaction() as connection:  # as an Airloop of schema 1 left it
+        connection.execute(text("DROP TABLE airloop_usage"))
+        connection.execute(update(version_row).values(version=1))
+    ledger = Ledger(url)
+    row = Usage(
+        key="train:l:1", token=1, step="train", subject="l", peak_host_bytes=5 << 40, at=NOW
+    )
+    for seconds in (1.0, 2.5):
+        ledger.record_usage(row.model_copy(update={"cpu_seconds": seconds}))
+    ledger.assign_usage("train:l:1", prefix="trials:s_:", run_id="r")
+    ledger.assign_usage("register:l:r", run_id="r", version=3)
+    (found,) = ledger.usage(run_id="r")
+    expected = {"cpu_seconds": 2.5, "run_id": "r", "version": 3}
+    assert found == row.model_copy(update=expected)

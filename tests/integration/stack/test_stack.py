@@ -16,6 +16,7 @@ from include.cli import airflow as client
 from include.cli.airflow import FINAL, Airflow, wait_for
 from include.cli.demo.upstream import lose_column
 from include.data.lake import Lake
+from include.errors import RequestError
 from include.ledger import open_ledger
 from include.settings import Settings
 
@@ -143,6 +144,35 @@ def test_unknown_keys_in_conf_are_refused(airflow: Airflow) -> None:
     run = airflow.trigger("ingest_flights", {"partition": LAST, "image": "evil"})
     assert airflow.wait("ingest_flights", run) == "failed"
     assert "image" in airflow.failure("ingest_flights", run)
+
+
+@pytest.mark.parametrize(
+    ("dag", "conf"),
+    [
+        ("ingest_flights", r'{"partition": "2013-01-08\n"}'),
+        ("ingest_flights", '{"start": "../../etc/passwd", "end": "2013-01-08"}'),
+        (f"train_{MODEL}", r'{"reason": "one line\nand another"}'),
+        (f"train_{MODEL}", '{"params": {"max_iter": 1e999}}'),
+        (f"train_{MODEL}", '{"params": {"note": "%s"}}' % ("x" * 20_000_000)),
+        (f"deploy_{MODEL}", '{"version": "3"}'),
+    ],
+    ids=["newline", "dots", "lines", "1e999", "20 MB", "text"],
+)
+def test_hostile_conf_is_refused_at_the_door_and_starts_nothing(
+    airflow: Airflow, dag: str, conf: str
+) -> None:
+    before = airflow.get(f"/dags/{dag}/dagRuns")["total_entries"]
+    with pytest.raises(RequestError, match="Invalid input for param") as refusal:
+        post_conf(airflow, dag, conf)
+    assert refusal.value.value == httpx.codes.BAD_REQUEST
+    assert airflow.get(f"/dags/{dag}/dagRuns")["total_entries"] == before
+
+
+def post_conf(airflow: Airflow, dag: str, conf: str) -> None:
+    """As any program may: these very bytes."""
+    body = f'{{"logical_date": null, "conf": {conf}}}'.encode()
+    headers = {"content-type": "application/json"}
+    airflow.call("POST", f"/dags/{dag}/dagRuns", content=body, headers=headers)
 
 
 def test_a_candidate_is_trained_registered_and_delivered(
