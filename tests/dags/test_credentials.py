@@ -59,7 +59,7 @@ def test_a_role_whose_server_does_not_answer_is_a_transient_error(
     extra = {
         "role_arn": "arn:aws:iam::123456789012:role/airloop",
         "region_name": "eu-central-1",
-        "endpoint_url": "http://127.0.0.1:1",
+        "service_config": {"sts": {"endpoint_url": "http://127.0.0.1:1"}},
         "config_kwargs": {"retries": {"total_max_attempts": 1}},
     }
     monkeypatch.setenv(VARIABLE, connection(login="someone", password="a-canary", extra=extra))

@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, delete, event, make_url, update
+from sqlalchemy import Table, delete, event, make_url, text, update
 from sqlalchemy.exc import IntegrityError
 
 from include.accounting.figures import Usage
