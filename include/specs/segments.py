@@ -13,6 +13,8 @@ from include.specs.mistakes import Mistake
 
 #: The types of a column whose values can name a segment.
 SEGMENT_TYPES = ("string", "integer", "boolean")
+#: Where a mistake about the column stands, in the short form too.
+COLUMN = ("segments", "column")
 
 
 class SegmentsSpec(Contract):
@@ -43,7 +45,7 @@ def segment_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
     if isinstance(inputs, list | tuple) and name not in inputs:
         what = "a segment's column must be among inputs: a request must say which model answers it"
         valid = tuple(str(one) for one in inputs)
-        yield Mistake(_path(model), what, name, "add it to inputs, or name one of them", valid)
+        yield Mistake(COLUMN, what, name, "add it to inputs, or name one of them", valid)
     if model.get("algorithms"):
         what = "cannot be together with algorithms: which one wins is known after the segments"
         remedy = "let them compete without segments, then write the winner into training"
@@ -61,7 +63,7 @@ def segment_column_rules(model: Mapping[str, Any], columns: Mapping[str, Any]) -
     name = column_of(model)
     if name is None:
         return
-    column, path = columns.get(name), _path(model)
+    column, path = columns.get(name), COLUMN
     if column is None:
         what, valid = "there is no such column", tuple(str(one) for one in columns)
         yield Mistake(path, what, name, "correct its spelling or add it", valid)
@@ -83,7 +85,3 @@ def column_of(model: Mapping[str, Any]) -> str | None:
     segments = model.get("segments")
     name = segments.get("column") if isinstance(segments, Mapping) else segments
     return name if isinstance(name, str) else None
-
-
-def _path(model: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("segments",) if isinstance(model.get("segments"), str) else ("segments", "column")
