@@ -53,9 +53,8 @@ def measure() -> dict[str, Any]:
         single = _timed(
             lambda pack: _step(settings, "segment_worker", single_plan.plan, pack), sample
         )
-        outcomes = {
-            key: sum(done[key] for done in packed.pop("results")) for key in ("trained", "failed")
-        }
+    results = packed.pop("results")
+    outcomes = {key: sum(done[key] for done in results) for key in ("trained", "failed")}
     del single["results"]
     single = {name: value * SEGMENTS / SAMPLE for name, value in single.items()}
     ratio = single["cpu_seconds"] / packed["cpu_seconds"]
