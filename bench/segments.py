@@ -106,16 +106,17 @@ def _plan(settings: Settings, home: Path, pack: int) -> divide.Result:
 
 
 def _good(settings: Settings, plan: divide.Result) -> list[int]:
-    from include.steps.store import StepStore
     from include.training.segments import plan as plans
 
-    made = plans.read(StepStore(settings.step_store_uri), plan.plan)
+    made = plans.read(settings, plan.plan)
     return [one.pack for one in made.segments if one.name not in FAILING]
 
 
 def _step(settings: Settings, step: str, plan: str, pack: int) -> dict[str, Any]:
     fence = open_ledger(settings).begin_attempt(f"{step}:{plan}:{pack}")
-    request = {"model": "lateness", "plan": plan, "pack": pack}
+    request: dict[str, Any] = {"model": "lateness", "plan": plan, "pack": pack}
+    if step == "segment_worker":  # which nobody watches here
+        request["watcher"] = fence.model_dump(mode="json")
     return StepRunner(settings, lambda line: None).run(step, fence, request)
 
 

@@ -60,6 +60,8 @@ class ServingSettings(Section):
     token: SecretStr | None = None
     token_file: Path | None = None
     timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
+    #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
+    drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
 
     def bearer(self) -> str:
         """The token itself, from the environment or the file; empty where none is set."""
@@ -74,6 +76,8 @@ class SettingsFields(Section):
 
     environment: Name = "local"
     lake_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "lake"))
+    #: Days after which a file that a killed attempt staged is swept from the lake.
+    lake_orphan_days: int = Field(default=7, ge=1, le=365)
     step_store_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "steps"))
     reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
     ledger_url: LedgerUrl = Field(

@@ -30,6 +30,7 @@ class ApproveModelOperator(ApprovalOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("subject", f"{act.capitalize()} of {model}")
+        kwargs.setdefault("doc_md", f"A person allows the {act}; no answer in time means no.")
         # Airflow hands in the DAG's own params here; the answer's form has this one field instead.
         kwargs["params"] = {"why": Param("", type="string", title="Why", source="task")}
         super().__init__(

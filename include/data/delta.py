@@ -30,6 +30,8 @@ from include.errors import DataError, SupersededError, TransientError
 _FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
+#: By default Delta drops log entries after 30 days, and with them the versions that models were trained at.
+_KEEP_HISTORY: Final = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def open_or_create(
                     stored,
                     mode="ignore",
                     partition_by=[partition_column],
+                    configuration=_KEEP_HISTORY,
                     storage_options=options or None,
                 )
             except CommitFailedError:  # another process created it in this moment

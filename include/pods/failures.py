@@ -120,7 +120,7 @@ def _ended_by_itself(
         return PermanentError(
             f"the GPU's memory was too small, also with half the batch: {_excerpt(found)}",
             value=name,
-            remedy="lower training.params.batch_size, or ask for a GPU with more memory (gpu_type)",
+            remedy="lower training.params.batch_rows, or ask for a GPU with more memory (gpu_type)",
         )
     return None
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from include.contracts import ArtifactRef, Contract, PartitionKey
+from include.contracts import ArtifactRef
 from include.errors import AirloopError, ArtifactError, DataError
 from include.features.transform import transform
 from include.registry import artifacts
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.registry.graphs import check_graph
 from include.registry.segments import Routing, open_routing
 from include.registry.trees import check_bounds
@@ -40,19 +39,7 @@ TRUSTED_TYPES = (
 #: How far an answer may differ from the one at training: float32 sums, in another order.
 TOLERANCE = 1e-6
 
-Scores = npt.NDArray[np.float64]
-Scorer = Callable[[pd.DataFrame], Scores]
 Runtime = Literal["onnx", "sklearn", "torch"]
-
-
-class FrozenSpec(Contract):
-    """``spec.json``: what the model was made from, and the features it takes, in order."""
-
-    model: ModelSpec
-    dataset: DatasetSpec
-    features: dict[str, Literal["number", "string"]]
-    #: The days whose rows it learned from; a later comparison on one of them would flatter it.
-    trained_on: tuple[PartitionKey, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,10 @@ from pydantic import ValidationError
 
 from include.contracts import Contract
 from include.errors import ArtifactError
-from include.features.transform import conform
+from include.features.casting import conform
 from include.registry import artifacts
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
-
-if TYPE_CHECKING:
-    from include.registry.loader import FrozenSpec, Scorer, Scores
 
 #: The number of what answers a row that no segment's model does.
 GLOBAL = -1

@@ -56,6 +56,10 @@ STEPS = (
     "segment_worker",
 )
 
+#: Those that run in Airloop's own environment, whatever the model's is: ``verify`` serves a version on trial as the
+#: service will, and the others run no code of the model. All others run in the model's environment.
+IN_OUR_ENVIRONMENT = ("register", "verify", "promote")
+
 
 class StepRequest(Contract):
     """What a step is asked to do. The fence was begun by the caller under the step's key."""

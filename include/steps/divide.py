@@ -9,7 +9,6 @@ from pydantic import Field
 from include.contracts import Name, PartitionKey
 from include.specs.tuning import ParameterName
 from include.steps.base import StepContext, StepRequest, StepResult
-from include.steps.store import StepStore
 from include.steps.train import Scalar, check_inputs, tuned
 
 log = logging.getLogger("airloop.segments")
@@ -57,9 +56,8 @@ def run(request: Request, context: StepContext) -> Result:
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     made = plans.make(model, dataset, ref, days, rows, params)
     name = plans.identity(request.fence.key, model, dataset, ref, params)
-    store = StepStore(context.settings.step_store_uri, context.settings.storage_options)
     context.ledger.check_fence(request.fence)
-    plans.write(store, name, made)
+    plans.write(context.settings, name, made)
     for left in made.left_out:
         log.info("segment %s is left to the global model: %s", left.name, left.reason)
     return Result(

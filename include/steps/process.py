@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from include.errors import SpecError, TransientError
+from include.errors import TransientError
 from include.settings import ROOT, home_folder
+from include.steps.interpreter import check_interpreter
 
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
 GRACE_SECONDS = 5.0
@@ -119,15 +120,10 @@ def start(argv: Sequence[str], log: int, python: str | None = None) -> Process:
     """Start ``python -m include.steps <argv>`` with its output going to the file ``log``.
 
     :param python: an interpreter of another environment, which no fork of the step host can be
-    :raises SpecError: if there is no such interpreter
+    :raises SpecError: if there is no such interpreter, or no step can run in its environment
     """
-    if python is not None and not os.access(python, os.X_OK):
-        raise SpecError(
-            "there is no such Python interpreter",
-            value=python,
-            where="the model's environment.python",
-            remedy="create the environment, or correct the path",
-        )
+    if python is not None:
+        check_interpreter(python)
     link = _connect() if python is None else None
     if link is not None:
         try:

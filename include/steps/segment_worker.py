@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from include.contracts import Fence
+from include.steps import segments
 from include.steps.base import StepContext, StepResult
-from include.steps.segments import Request
-from include.steps.store import StepStore
 
-__all__ = ["Request", "Result", "run"]
+
+class Request(segments.Request):
+    """A pack, and the attempt at it that started this worker. The worker's own fence is for its account."""
+
+    watcher: Fence
 
 
 class Result(StepResult):
@@ -16,7 +20,7 @@ class Result(StepResult):
 def run(request: Request, context: StepContext) -> Result:
     """Train what is left of the pack.
 
-    :raises SupersededError: if a newer attempt began
+    :raises SupersededError: if a newer attempt at the pack began
     """
     from include.data.lake import Lake
     from include.training import snapshot
@@ -27,7 +31,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset(model.dataset)
     settings = context.settings
-    plan = plans.read(StepStore(settings.step_store_uri, settings.storage_options), request.plan)
+    plan = plans.read(settings, request.plan)
     frame = Lake(settings).read(plan.dataset)
     rows = snapshot.split(model, dataset, frame, plan.holdout)
     with one_thread():
@@ -39,6 +43,6 @@ def run(request: Request, context: StepContext) -> Result:
             request.pack,
             Results(settings, request.plan),
             context.workdir,
-            lambda: context.ledger.check_fence(request.fence),
+            lambda: context.ledger.check_fence(request.watcher),
         )
     return Result()

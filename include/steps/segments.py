@@ -19,7 +19,6 @@ from include.errors import StepCrashError, TransientError
 from include.specs.fields import Whole
 from include.steps.base import StepContext, StepRequest, StepResult
 from include.steps.runner import StepRunner
-from include.steps.store import StepStore
 
 if TYPE_CHECKING:
     from include.training.segments.plan import Segment
@@ -53,8 +52,7 @@ def run(request: Request, context: StepContext) -> Result:
     from include.training.segments import plan as plans
     from include.training.segments.results import Results
 
-    store = StepStore(context.settings.step_store_uri, context.settings.storage_options)
-    mine = plans.read(store, request.plan).of(request.pack)
+    mine = plans.read(context.settings, request.plan).of(request.pack)
     results = Results(context.settings, request.plan)
     while waiting := results.waiting(mine):
         try:
@@ -76,7 +74,9 @@ def _work(request: Request, context: StepContext) -> None:
         python=sys.executable if environment is not None else None,
     )
     fields = request.model_dump(mode="json", exclude={"fence"})
-    runner.run("segment_worker", request.fence, fields)
+    watcher = request.fence.model_dump(mode="json")
+    fence = context.ledger.begin_attempt(f"{request.fence.key}:worker", owner=request.fence.key)
+    runner.run("segment_worker", fence, {**fields, "watcher": watcher})
 
 
 def _write(line: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -12,14 +11,14 @@ from pydantic import Field
 from include.contracts import Candidate, Name, PartitionKey
 from include.errors import RequestError, SpecError, SupersededError
 from include.ledger.commit import commit
-from include.registry import lineage, tracking
+from include.registry import tracking
 from include.registry.segments import Table
 from include.specs.dataset import DatasetSpec, Known
 from include.specs.model import ModelSpec
 from include.steps.base import StepContext, StepRequest, StepResult
 from include.steps.blobs import BlobStore
 from include.steps.store import StepStore
-from include.training import package, plots, snapshot, trainer
+from include.training import package, plots, record, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
 from include.training.segments import plan as plans
 from include.training.segments.collection import collect
@@ -164,8 +163,8 @@ def _train(
         dataset=ref,
         holdout=days.holdout,
         metrics=whole.metrics | extra,
-        params=_params(model, fitted.params),
-        tags=_tags(request, ref.model_dump_json(), digest, conversion.reason),
+        params=record.params(model, fitted.params),
+        tags=_tags(request) | record.tags(model, ref, digest, conversion.reason),
         fitted_params=json.dumps(fitted.params, default=str),
         summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
         f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
@@ -231,8 +230,7 @@ def _plan(request: Request, context: StepContext, model: ModelSpec) -> tuple[Pla
             value=model.name,
             remedy=f"start the DAG train_{model.name}",
         )
-    store = StepStore(context.settings.step_store_uri, context.settings.storage_options)
-    return plans.read(store, request.plan), Results(context.settings, request.plan)
+    return plans.read(context.settings, request.plan), Results(context.settings, request.plan)
 
 
 def _record(request: Request, context: StepContext, table: Table) -> None:
@@ -260,22 +258,9 @@ def _place(request: Request, context: StepContext, digest: str) -> trainer.Place
     )
 
 
-def _params(model: ModelSpec, params: Mapping[str, object]) -> dict[str, object]:
-    fields = model.training.model_dump(
-        include={"trainer", "build", "window_days", "holdout_days", "seed"}
-    )
-    return {**{f"training.{name}": value for name, value in fields.items()}, **params}
-
-
-def _tags(request: Request, dataset: str, digest: str, onnx: str) -> dict[str, str]:
+def _tags(request: Request) -> dict[str, str]:
     return {
-        "airloop.model": request.model,
-        "airloop.dataset": dataset,
-        "airloop.artifact_digest": digest,
         "airloop.trigger_id": request.trigger_id or "",
         "airloop.reason": request.reason,
         "airloop.params_override": json.dumps(request.params),
-        "airloop.lock_digest": lineage.lock_digest() or "",
-        "airloop.onnx": onnx,
-        "mlflow.source.git.commit": lineage.git_revision() or "",
     }

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,13 @@ import pandas as pd
 from include.contracts import Digest
 from include.monitoring import reference
 from include.registry import artifacts, lineage, loader
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.specs.dataset import ColumnType, DatasetSpec
 from include.specs.model import ModelSpec
+from include.training.composite import Composite
 from include.training.conversion import Conversion, convert
 from include.training.snapshot import Split
 from include.training.trainer import Fitted
-
-if TYPE_CHECKING:
-    from include.training.segments.collection import Composite
 
 log = logging.getLogger("airloop.training")
 

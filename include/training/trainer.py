@@ -17,7 +17,7 @@ import pandas as pd
 from include.errors import DataError, SpecError
 from include.evaluation.metrics import evaluate
 from include.features.transform import transform
-from include.registry.loader import FrozenSpec, Scorer, Scores
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.training.snapshot import Split
@@ -108,7 +108,7 @@ def open_trainer(name: str) -> Trainer:
             f"the trainer {name} needs a library that is not installed here",
             value=error.name,
             where="training.trainer",
-            remedy=f"install Airloop's extra `{name}`, or name an environment that has it",
+            remedy=f"run scripts/venv {name} (Airloop's extra `{name}`), or name an environment that has it",
         ) from error
 
 

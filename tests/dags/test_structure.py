@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ("ingest", "train", "deploy", "monitor", "score")
 HEAVY = (
     *("bentoml", "evidently", "great_expectations", "mlflow", "numpy", "onnxruntime", "pandas"),
-    *("pyarrow", "sklearn", "deltalake", "matplotlib"),
+    *("pyarrow", "sklearn", "deltalake", "matplotlib", "torch"),
 )
 LoadDags = Callable[..., dict[str, Any]]
 
@@ -30,8 +30,13 @@ def dags(load_dags: LoadDags) -> dict[str, Any]:
 
 
 def test_each_kind_has_its_dag(dags: dict[str, Any]) -> None:
-    models = {f"{kind}_flight_delay" for kind in ("train", "deploy", "monitor", "score")}
-    assert set(dags) == {"ingest_flights"} | models
+    kinds, models = ("train", "deploy", "monitor", "score"), ("flight_delay", "flight_delay_torch")
+    assert set(dags) == {"ingest_flights"} | {f"{kind}_{name}" for kind in kinds for name in models}
+
+
+def test_neither_nights_nor_partitions_wake_the_network(dags: dict[str, Any]) -> None:
+    for kind in ("monitor", "score"):
+        assert dags[f"{kind}_flight_delay_torch"].schedule is None
 
 
 @pytest.mark.parametrize(
@@ -156,11 +161,11 @@ def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     parsed = json.loads(done.stdout.splitlines()[-1])
     assert parsed["errors"] == []
-    assert len(parsed["dags"]) == 5
+    assert len(parsed["dags"]) == 9
     assert not set(HEAVY) & set(parsed["modules"])
     assert (
         parsed["seconds"] < 3
-    )  # CPU seconds for all five, in a process that has seen none of ours
+    )  # CPU seconds for all nine, in a process that has seen none of ours
 
 
 def test_a_task_parses_its_own_dag_only(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

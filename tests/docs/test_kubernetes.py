@@ -9,6 +9,7 @@ from include.pods.manifest import PodPlan, manifest
 from include.settings import ROOT, SettingsFields
 from include.specs import load_catalog
 from include.specs.model import ModelSpec
+from tests.support.gpu_failures import FAILURES, REFUSALS
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -32,11 +33,29 @@ def test_every_file_that_is_applied_exists():
     assert all((ROOT / file).is_file() for file in files)
 
 
-def test_every_failure_in_the_table_is_one_that_the_code_tells():
-    code = "".join(
-        (ROOT / file).read_text(encoding="utf-8")
-        for file in ("include/pods/failures.py", "operators/cluster.py")
-    )
-    begins = re.findall(r"(?m)^\| `(.*?)` \|", PAGE)
-    assert len(begins) == 9
-    assert [begin for begin in begins if begin.split(" …")[0] not in code] == []
+ROWS = {
+    what: (re.findall("`(.*?)`", line)[0], again)
+    for what, line, again in re.findall(r"(?m)^\| ([^|]+) \| (`[^|]+) \| ([^|]+) \|$", PAGE)
+}
+
+
+def test_every_gpu_failure_stands_there_with_the_line_that_the_tests_read():
+    for failure in FAILURES:
+        line, again = ROWS[failure.what]
+        assert line == failure.line
+        assert again.startswith("yes" if failure.tried_again else "no")
+
+
+def test_every_refusal_of_the_cluster_stands_there_as_it_is_told():
+    for refusal in REFUSALS:
+        assert ROWS[refusal.what][0] == refusal.said
+
+
+def test_the_warning_is_the_trainings_own():
+    code = (ROOT / "include/training/torch/optimiser.py").read_text(encoding="utf-8")
+    assert ROWS["CUDA out of memory"][0] in code
+
+
+def test_no_other_line_is_promised():
+    known = {one.what for one in (*FAILURES, *REFUSALS)} | {"CUDA out of memory"}
+    assert ROWS.keys() - known == {"unreachable cluster"}

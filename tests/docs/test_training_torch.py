@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
 import yaml
 
@@ -32,7 +30,9 @@ def test_the_training_part_is_a_spec():
     assert TrainingSpec.model_validate(yaml.safe_load(text.group(1))["training"]).trainer == "torch"
 
 
-def test_the_example_stands_beside_the_demos_model_without_a_problem(tmp_path: Path):
-    config = Path(shutil.copytree(ROOT / "config", tmp_path / "config"))
-    shutil.copy(config / "examples" / "flight_delay_torch.yaml", config / "models")
-    assert check(Catalog(config)) == []
+def test_the_network_stands_beside_the_demos_model_without_a_problem():
+    catalog = Catalog(ROOT / "config")
+    assert check(catalog) == []
+    trees, network = (catalog.model(f"flight_delay{suffix}") for suffix in ("", "_torch"))
+    asked = {"dataset", "target", "inputs", "gates", "serving"}
+    assert trees.model_dump(include=asked) == network.model_dump(include=asked)

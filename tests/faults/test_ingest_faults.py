@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from include.data.lake import Lake
+from include.data.vacuum import sweep
 from tests.faults.harness import (
     POINTS,
     UNPUBLISHED,
@@ -39,6 +42,21 @@ def test_an_ingest_killed_at_random_converges(scenario: IngestScenario, seed: in
     reader = kill_at_random_then_retry(scenario, seed, longest=0.6)
     assert reader.torn == []
     assert reader.seen[-1] == scenario.visible() is not None
+
+
+def test_what_a_killed_ingest_left_is_swept_and_the_partition_stays(
+    scenario: IngestScenario,
+) -> None:
+    kill_then_retry(scenario, "checksum:before")
+    whole = scenario.visible()
+    lake = Lake(scenario.settings())
+    later = datetime.now(UTC) + timedelta(days=1)
+    swept = [
+        sweep(lake, name, lambda _: scenario.key, later).files
+        for name in ("events", "events__quarantine")
+    ]
+    assert swept == [1, 1]
+    assert scenario.visible() == whole
 
 
 def test_without_one_commit_a_partition_a_reader_sees_half(scenario: IngestScenario) -> None:

@@ -44,6 +44,10 @@ class Ledger:
 class PodTask:
     """The task instance ``train`` of one run."""
 
+    #: What the step is asked, and under which key.
+    key = KEY
+    request: dict[str, Any] = {"model": "lateness"}
+
     def __init__(self, cluster: Cluster, folder: Path, **resources: Any) -> None:
         self.cluster, self.ledger = cluster, Ledger()
         self.store = StepStore(str(folder / "steps"))
@@ -58,8 +62,8 @@ class PodTask:
         operator = PodStepOperator(
             task_id="train",
             plan=PodPlan("train", self.model, SETTINGS, ROOT / "config", self.identity),
-            key=KEY,
-            request={"model": "lateness"},
+            key=self.key,
+            request=self.request,
             owner=f"try {self.tries}",
             ledger=self.ledger,
             store=self.store,

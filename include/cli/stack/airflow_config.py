@@ -10,6 +10,7 @@ import configparser
 import json
 import os
 
+from include.cli.stack.addresses import Addresses
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.secrets import AIRFLOW_USER, Secrets
 
@@ -39,19 +40,23 @@ FIXED: dict[str, dict[str, str]] = {
 }
 
 
-def options(layout: Layout, secrets: Secrets, port: int) -> dict[str, dict[str, str]]:
+def options(layout: Layout, secrets: Secrets, addresses: Addresses) -> dict[str, dict[str, str]]:
     """All settings of this stack: the fixed ones, the places, the secrets."""
-    url = f"http://127.0.0.1:{port}"
+    url = addresses.url("airflow")
     placed = {
         "core": {
             "dags_folder": str(checkout() / "dags"),
             "plugins_folder": str(checkout() / "plugins"),
             "fernet_key": secrets["fernet_key"],
             "simple_auth_manager_passwords_file": str(secrets.passwords_file),
-            "execution_api_server_url": f"{url}/execution/",
+            "execution_api_server_url": f"{addresses.url('execution')}/execution/",
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"},
-        "api": {"port": str(port), "base_url": url, "secret_key": secrets["api_secret_key"]},
+        "api": {
+            "port": str(addresses.airflow),
+            "base_url": url,
+            "secret_key": secrets["api_secret_key"],
+        },
         "api_auth": {"jwt_secret": secrets["jwt_secret"]},
         "logging": {"base_log_folder": str(layout.airflow / "logs")},
         "dag_processor": {"dag_bundle_config_list": json.dumps([_bundle()])},

@@ -13,26 +13,12 @@ from pathlib import Path
 
 import httpx
 
+from include.cli.stack.addresses import Addresses
 from include.cli.stack.layout import Layout
 from include.cli.stack.ports import HOST
 from include.settings import load_settings
 
-#: The ports a person expects.
-DEFAULT_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 3000}
 _TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the three servers listen."""
-
-    airflow: int
-    mlflow: int
-    serving: int
-
-    def url(self, server: str) -> str:
-        """One server's address."""
-        return f"http://{HOST}:{getattr(self, server)}"
 
 
 @dataclass(frozen=True)
@@ -83,9 +69,16 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
         Component(
             "airflow-api",
             "Airflow API server",
-            (airflow, "api-server", "--host", HOST, "--port", str(addresses.airflow)),
+            _api_server(airflow, "core", addresses.airflow),
             lambda _: _health(base, "metadatabase").get("status") == "healthy",
             base,
+            needs_database=True,
+        ),
+        Component(
+            "airflow-execution",
+            "Airflow execution API",
+            _api_server(airflow, "execution", addresses.execution),
+            lambda _: _answers(f"{addresses.url('execution')}/execution/health"),
             needs_database=True,
         ),
         part(
@@ -107,6 +100,15 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             lambda _: _listens(layout.run / "steps.sock"),
         ),
     ]  # fmt: skip
+
+
+def _api_server(airflow: str, app: str, port: int) -> tuple[str, ...]:
+    """One of the API server's two halves, a process each.
+
+    In one process they stop each other: a request that changes something writes its line of the audit log on the
+    event loop and waits there for SQLite's one writer, which is a task's request that needs the loop to commit.
+    """
+    return (airflow, "api-server", "--apps", app, "--host", HOST, "--port", str(port))
 
 
 def _mlflow_command(layout: Layout, port: int) -> tuple[str, ...]:

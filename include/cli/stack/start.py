@@ -9,18 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from include.cli.airflow import Airflow
-from include.cli.stack import airflow_config, ports
-from include.cli.stack.components import DEFAULT_PORTS, Addresses, Component, components
+from include.cli.stack import airflow_config
+from include.cli.stack.addresses import Addresses, choose_addresses, write_addresses
+from include.cli.stack.components import Component, components
 from include.cli.stack.environment import (
     process_environment,
     stack_environment,
@@ -30,8 +29,7 @@ from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.processes import ProcessRecord, read_records, start
 from include.cli.stack.secrets import Secrets, ensure_secrets
 from include.errors import PermanentError, TransientError, UnreachableError
-from include.settings import config_folder, load_settings
-from include.specs.files import read_yaml
+from include.settings import config_folder
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -72,11 +70,11 @@ def up(layout: Layout, progress: Progress) -> Started:
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}
-        addresses = _addresses(layout, running, progress)
-        _write_runtime(layout, addresses)
+        addresses = choose_addresses(layout, running, progress.notice)
+        write_addresses(layout, addresses)
         common = stack_environment(layout, addresses.url("mlflow"))
         write_env_file(layout, common)
-        airflow_config.write(layout, airflow_config.options(layout, secrets, addresses.airflow))
+        airflow_config.write(layout, airflow_config.options(layout, secrets, addresses))
         env = process_environment(common, secrets["stack_id"])
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
@@ -210,52 +208,6 @@ def _only_one(layout: Layout) -> Iterator[None]:
                 remedy="wait for it, then ask `airloop status`",
             ) from error
         yield
-
-
-def _addresses(layout: Layout, running: Collection[str], progress: Progress) -> Addresses:
-    """Keep the ports of what runs and those of the last time; replace what somebody else took."""
-    owner = {"airflow": "airflow-api", "mlflow": "mlflow", "serving": "serving"}
-    known = known_addresses(layout)
-    chosen: dict[str, int] = {}
-    for server, usual in DEFAULT_PORTS.items():
-        last = getattr(known, server) if known else usual
-        if owner[server] in running:
-            chosen[server] = last
-            continue
-        # The usual port is tried again each time: an address people know is worth more than an old one.
-        port = ports.pick(usual, set(chosen.values()))
-        if port != usual:
-            port = ports.pick(last, set(chosen.values()) | {usual})
-            by = ports.holder(usual) or "another process"
-            progress.notice(f"port {usual} is held by {by}: {server} uses {port} instead")
-        chosen[server] = port
-    return Addresses(**chosen)
-
-
-def known_addresses(layout: Layout) -> Addresses | None:
-    """The addresses of the last `up`, if there was one."""
-    if not layout.runtime.exists():
-        return None
-    data = read_yaml(layout.runtime)
-    urls = {
-        "airflow": data.get("airflow_url"),
-        "mlflow": data.get("mlflow_uri"),
-        "serving": data.get("serving", {}).get("url"),
-    }
-    return Addresses(**{name: int(str(url).rsplit(":", 1)[1]) for name, url in urls.items()})
-
-
-def _write_runtime(layout: Layout, addresses: Addresses) -> None:
-    data = {
-        "airflow_url": addresses.url("airflow"),
-        "mlflow_uri": addresses.url("mlflow"),
-        "serving": {"url": addresses.url("serving")},
-    }
-    head = "# Written by `airloop up`: the addresses in use.\n"
-    fresh = layout.runtime.with_suffix(".new")
-    fresh.write_text(head + yaml.safe_dump(data), encoding="utf-8")
-    fresh.replace(layout.runtime)
-    load_settings.cache_clear()
 
 
 def _run_migration(layout: Layout, env: Mapping[str, str]) -> None:

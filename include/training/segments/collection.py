@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,10 +19,12 @@ import pandas as pd
 from include.errors import AirloopError, TransientError
 from include.evaluation.metrics import HIGHER_IS_BETTER, evaluate, metric
 from include.registry import artifacts
-from include.registry.loader import TOLERANCE, FrozenSpec, Scorer, Scores, open_scorer
+from include.registry.frozen import FrozenSpec, Scorer, Scores
+from include.registry.loader import TOLERANCE, open_scorer
 from include.registry.segments import Entry, Routing, Table, archive, open_models
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
+from include.training.composite import Composite
 from include.training.package import kinds
 from include.training.segments.fitting import Rows, rows_of
 from include.training.segments.plan import Plan, Segment, divided, segments_of
@@ -32,36 +34,6 @@ from include.training.trainer import Fitted, Place, fit
 from include.training.validation import with_training
 
 log = logging.getLogger("airloop.segments")
-
-
-@dataclass(frozen=True)
-class Composite:
-    """One deployable unit. ``fitted`` is the global model with the answers and metrics of the whole."""
-
-    fitted: Fitted
-    table: Table
-    #: The segments' own models; None where there are none.
-    models: bytes | None
-    routing: Routing
-    #: The model's number of each holdout row.
-    numbers: pd.Series[int]
-
-    def scorer(self, task: str) -> Scorer:
-        """The whole as a function of the holdout rows' features, of all or of some."""
-        overall = self.fitted.scorer(task)
-
-        def score(features: pd.DataFrame) -> Scores:
-            numbers = np.asarray(self.numbers.loc[features.index], dtype=np.int64)
-            return self.routing.score(numbers, features, overall)
-
-        return score
-
-    def write(self, folder: Path) -> None:
-        """Put table and models into an artifact's folder."""
-        text = self.table.model_dump_json(indent=1)
-        (folder / artifacts.SEGMENTS).write_text(text, encoding="utf-8")
-        if self.models is not None:
-            (folder / artifacts.SEGMENT_MODELS).write_bytes(self.models)
 
 
 def collect(

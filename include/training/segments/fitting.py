@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from include.errors import AirloopError, DataError, TransientError
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.registry.segments import FORMATS, segment_names
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec

@@ -21,11 +21,12 @@ from include.contracts import Contract, DatasetRef, Name, PartitionKey
 from include.errors import DataError, RequestError, SpecError
 from include.registry import lineage
 from include.registry.segments import segment_names
+from include.settings import Settings
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.specs.modules import find_module
 from include.specs.segments import SegmentsSpec, segment_column_rules, segment_rules
-from include.steps.store import StepStore
+from include.steps.blobs import BlobStore
 from include.training.snapshot import Days, Part, Split
 from include.training.validation import judging_days
 
@@ -188,25 +189,37 @@ def identity(key: str, model: ModelSpec, dataset: DatasetSpec, ref: DatasetRef, 
     return f"{model.name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
-def write(store: StepStore, name: str, plan: Plan) -> None:
-    """Keep a plan under its name."""
-    store.write(f"{store.uri}/{FOLDER}/{name}/{PLAN}", plan.model_dump(mode="json"))
+def store_of(settings: Settings, name: str) -> BlobStore:
+    """Where a plan and its results lie."""
+    uri = f"{settings.step_store_uri.rstrip('/')}/{FOLDER}/{name}"
+    return BlobStore(uri, settings.storage_options)
 
 
-def read(store: StepStore, name: str) -> Plan:
+def write(settings: Settings, name: str, plan: Plan) -> None:
+    """Keep a plan under its name.
+
+    :raises StorageFullError: if there is no space left
+    :raises UnreachableError: if the store does not answer
+    """
+    store_of(settings, name).write(PLAN, plan.model_dump_json().encode())
+
+
+def read(settings: Settings, name: str) -> Plan:
     """The plan of this name.
 
     :raises RequestError: if there is none
+    :raises UnreachableError: if the store does not answer
     """
-    found = store.read(f"{store.uri}/{FOLDER}/{name}/{PLAN}")
-    if found is None:
+    store = store_of(settings, name)
+    content = store.read(PLAN)
+    if content is None:
         raise RequestError(
             "there is no such plan of segments",
             value=name,
             where=store.uri,
             remedy="run the task segments.divide of this training again",
         )
-    return Plan.model_validate(found)
+    return Plan.model_validate_json(content)
 
 
 def in_days(dataset: DatasetSpec, frame: pd.DataFrame, days: Sequence[str]) -> npt.NDArray[Any]:

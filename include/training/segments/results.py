@@ -11,8 +11,7 @@ from typing import Literal
 
 from include.contracts import Contract
 from include.settings import Settings
-from include.steps.blobs import BlobStore
-from include.training.segments.plan import FOLDER, Plan, Segment
+from include.training.segments.plan import Plan, Segment, store_of
 
 #: A segment that was begun this often and never ended is not begun again.
 MAX_STRIKES = 2
@@ -64,8 +63,7 @@ class Results:
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
-        uri = f"{settings.step_store_uri.rstrip('/')}/{FOLDER}/{name}"
-        self._blobs = BlobStore(uri, settings.storage_options)
+        self._blobs = store_of(settings, name)
 
     def write(self, segment: Segment, result: Result) -> None:
         """Keep a segment's result, in one act.

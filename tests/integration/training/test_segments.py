@@ -23,7 +23,6 @@ from include.registry import artifacts, loader
 from include.registry.segments import Table
 from include.settings import ROOT
 from include.steps import segment_worker, segments
-from include.steps.store import StepStore
 from include.training.segments import collection, fitting
 from include.training.segments import plan as plans
 from include.training.segments.results import Results
@@ -53,7 +52,8 @@ def segmented(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.put(segment_rows(GOOD))
 
     def here(request, context):
-        segment_worker.run(segments.Request.model_validate(request.model_dump()), world.context())
+        fields = {**request.model_dump(), "watcher": request.fence}
+        segment_worker.run(segment_worker.Request.model_validate(fields), world.context())
 
     monkeypatch.setattr(segments, "_work", here)
     return world
@@ -246,7 +246,7 @@ def crashing(world: World, code: int, at_one: bool = True):
 
     def die(request, context):
         results = Results(world.settings, request.plan)
-        plan = plans.read(StepStore(world.settings.step_store_uri), request.plan)
+        plan = plans.read(world.settings, request.plan)
         if at_one:
             waiting = results.waiting(plan.of(request.pack))
             results.begin(next(iter(waiting)), next(iter(waiting.values())) + 1)
@@ -262,7 +262,7 @@ def test_a_segment_that_trains_too_long_has_failed(segmented, monkeypatch):
     monkeypatch.setattr(segments, "_work", crashing(segmented, -signal.SIGALRM))
     done = run_pack(segmented, plan, 0)
     assert (done.trained, done.failed) == (0, 3)
-    first = plans.read(StepStore(segmented.settings.step_store_uri), plan.plan).segments[0]
+    first = plans.read(segmented.settings, plan.plan).segments[0]
     reason = Results(segmented.settings, plan.plan).read(first).outcome.reason
     assert reason == "it trained longer than segments.max_minutes (30)"
 
@@ -316,8 +316,7 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
     )
     plan, candidate = train_all(segmented)
     assert json.loads(candidate.params)["C"] == 0.25
-    stored = (segmented.home / "steps" / "segment_plans" / plan.plan / "plan.json").read_text()
-    assert json.loads(stored)["payload"]["params"]["C"] == 0.25
+    assert plans.read(segmented.settings, plan.plan).params["C"] == 0.25
 
 
 def _space(world: World) -> str:
@@ -351,10 +350,8 @@ def test_packs_are_even_and_no_larger_than_told(segmented):
     respec(segmented, segment_spec(training=LINEAR, segments={**SEGMENTS, "pack": 4}))
     plan = plan_of(segmented)
     assert plan.packs == (0, 1, 2)
-    stored = json.loads(
-        (segmented.home / "steps" / "segment_plans" / plan.plan / "plan.json").read_text()
-    )["payload"]["segments"]
-    sizes = [[one["rows"] for one in stored if one["pack"] == pack] for pack in plan.packs]
+    stored = plans.read(segmented.settings, plan.plan)
+    sizes = [[one.rows for one in stored.of(pack)] for pack in plan.packs]
     assert max(map(len, sizes)) == 4
     assert max(map(sum, sizes)) < 1.5 * min(map(sum, sizes))
 

@@ -170,6 +170,14 @@ def test_the_specs_image_goes_before_the_environments() -> None:
     assert rendered(model)["spec"]["containers"][0]["image"] == own
 
 
+def test_a_version_is_verified_in_the_environment_that_will_serve_it() -> None:
+    own = "registry.example/own:1"
+    model = model_spec(compute="kubernetes", environment={"image": own})
+    images = [PodPlan(s, model, SETTINGS, CONFIG, ("x",)).image for s in ("evaluate", "verify")]
+    assert images == [own, IMAGE]
+    assert PodPlan("verify", model, KubernetesSettings(), CONFIG, ("x",)).image == own
+
+
 def test_a_pod_without_an_image_is_refused_with_the_place_to_name_one() -> None:
     plan = PodPlan("train", model_spec(compute="kubernetes"), KubernetesSettings(), CONFIG, ("x",))
     with pytest.raises(SpecError, match=r"no image is named.*kubernetes\.image"):

@@ -11,7 +11,7 @@ import pytest
 
 from include.errors import ArtifactError
 from include.registry import artifacts
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.registry.segments import GLOBAL, Entry, Routing, Table, archive, open_routing
 from tests.loop_specimens import dataset_spec, model_spec
 

@@ -249,7 +249,7 @@ def run_check(config, *arguments):
 def test_the_command_says_fine_on_stdout_and_ends_with_0(config):
     done = run_check(config)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "2 specs are fine: 1 dataset, 1 model\n"
+    assert done.stdout == "3 specs are fine: 1 dataset, 2 models\n"
 
 
 def test_the_command_prints_errors_to_stderr_and_ends_with_2(config):
