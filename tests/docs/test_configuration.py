@@ -37,6 +37,7 @@ from include.specs.resources import (
     ResourcesSpec,
     Toleration,
 )
+from include.specs.segments import SegmentsSpec
 from include.specs.tuning import AlgorithmSpec, TuningSpec
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -54,6 +55,7 @@ TABLES = [
     TrainingSpec,
     TuningSpec,
     AlgorithmSpec,
+    SegmentsSpec,
     GatesSpec,
     Threshold,
     ServingSpec,
