@@ -216,7 +216,7 @@ def read(settings: Settings, name: str) -> Plan:
         raise RequestError(
             "there is no such plan of segments",
             value=name,
-            where=store.uri,
+            where=store.place(PLAN),
             remedy="run the task segments.divide of this training again",
         )
     return Plan.model_validate_json(content)
