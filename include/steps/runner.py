@@ -9,7 +9,7 @@ from typing import Any
 
 from include import errors
 from include.contracts import Fence
-from include.errors import AirloopError, PermanentError, TransientError
+from include.errors import AirloopError, PermanentError, StepCrashError, TransientError
 from include.settings import Settings
 from include.steps import process
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT
@@ -99,9 +99,11 @@ def _outcome(step: str, code: int, answer: dict[str, Any] | None) -> dict[str, A
     if code == EXIT_OK:
         raise TransientError(f"step {step} ended without a result")
     how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-    raise TransientError(
+    crash = StepCrashError(
         f"step {step} crashed ({how})", remedy="the lines of its log above say where"
     )
+    crash.code = code
+    raise crash
 
 
 def conclude(step: str, answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from include.specs.resources import (
     ResourcesSpec,
     Toleration,
 )
+from include.specs.segments import SegmentsSpec
 from include.specs.storage import OPTIONS
 from include.specs.tuning import AlgorithmSpec, TuningSpec
 
@@ -55,6 +56,7 @@ TABLES = [
     TrainingSpec,
     TuningSpec,
     AlgorithmSpec,
+    SegmentsSpec,
     GatesSpec,
     Threshold,
     ServingSpec,

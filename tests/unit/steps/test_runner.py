@@ -17,6 +17,7 @@ from include.contracts import Fence
 from include.errors import (
     GateError,
     RequestError,
+    StepCrashError,
     StorageFullError,
     TransientError,
     UnreachableError,
@@ -118,8 +119,8 @@ def test_credentials_reach_the_step_by_its_environment_and_no_file(
         ("permanent", GateError, "too weak; got 0.51; in roc_auc; train on more data"),
         ("transient", UnreachableError, "no answer; in http://nowhere"),
         ("full", StorageFullError, "no space left on the device; in /full"),
-        ("crash", TransientError, "step ingest crashed (killed by signal 9)"),
-        ("bug", TransientError, "step ingest crashed (exit code 1)"),
+        ("crash", StepCrashError, "step ingest crashed (killed by signal 9)"),
+        ("bug", StepCrashError, "step ingest crashed (exit code 1)"),
         ("silent", TransientError, "step ingest ended without a result"),
     ],
 )
