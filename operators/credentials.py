@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from include.errors import SpecError
+from include.errors import SpecError, UnreachableError
 from include.settings import Settings
 
 
@@ -18,22 +18,30 @@ def storage_credentials(settings: Settings) -> dict[str, str]:
     XComs nor in requests, rendered fields or pods.
 
     :raises SpecError: if there is no such connection, or it yields no credentials
+    :raises UnreachableError: if the server that gives temporary ones does not answer
     """
     if settings.storage_connection is None:
         return {}
     # The hook brings boto3: only who names a connection pays for it.
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    from botocore import exceptions as aws
 
     name = settings.storage_connection
     try:
         hook: Any = AwsGenericHook(aws_conn_id=name, client_type="s3")
-        keys = hook.get_credentials()
+        found = hook.get_session().get_credentials()
+        # One look at both halves: a role's keys are renewed now and then.
+        keys = found and found.get_frozen_credentials()
         region, endpoint = hook.region_name, hook.conn_config.get_service_endpoint_url("s3")
-    except (AirflowNotFoundException, ValueError, AttributeError) as error:
+    except (aws.ConnectionError, aws.HTTPClientError) as error:  # a role is assumed at a server
+        raise UnreachableError(
+            "the server of temporary keys does not answer", value=str(error), where=name
+        ) from error
+    except (AirflowNotFoundException, ValueError, aws.BotoCoreError, aws.ClientError) as error:
         raise _refusal(name, str(error)) from error
-    if not keys.access_key or not keys.secret_key:
+    if keys is None:
         raise _refusal(name, "it yields no credentials")
-    found = {
+    variables = {
         "AWS_ACCESS_KEY_ID": keys.access_key,
         "AWS_SECRET_ACCESS_KEY": keys.secret_key,
         "AWS_SESSION_TOKEN": keys.token,
@@ -44,7 +52,7 @@ def storage_credentials(settings: Settings) -> dict[str, str]:
     for secret in (keys.secret_key, keys.token):
         if secret:
             mask_secret(secret)
-    return {variable: value for variable, value in found.items() if value}
+    return {variable: value for variable, value in variables.items() if value}
 
 
 def _refusal(name: str, why: str) -> SpecError:

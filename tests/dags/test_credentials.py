@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from include.errors import SpecError
+from include.errors import SpecError, UnreachableError
 from include.settings import Settings
 from operators.credentials import storage_credentials
 
@@ -51,3 +51,18 @@ def test_a_connection_without_keys_is_one_permanent_error(
     with pytest.raises(SpecError, match="gives no access to the storage") as caught:
         storage_credentials(NAMED)
     assert "airflow connections add airloop_s3" in str(caught.value)
+
+
+def test_a_role_whose_server_does_not_answer_is_a_transient_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {
+        "role_arn": "arn:aws:iam::123456789012:role/airloop",
+        "region_name": "eu-central-1",
+        "service_config": {"sts": {"endpoint_url": "http://127.0.0.1:1"}},
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    }
+    monkeypatch.setenv(VARIABLE, connection(login="someone", password="a-canary", extra=extra))
+    with pytest.raises(UnreachableError, match="does not answer") as caught:
+        storage_credentials(NAMED)
+    assert "a-canary" not in str(caught.value)

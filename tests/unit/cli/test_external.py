@@ -58,8 +58,9 @@ def test_airflows_processes_have_no_keys_besides_the_connections(
 
 def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
     settings = Settings.model_construct(stack=StackSettings(airflow_database_url=URL))
-    with pytest.raises(UnreachableError, match=r"stack\.airflow_database_url") as caught:
+    with pytest.raises(UnreachableError, match="the database does not answer") as caught:
         external.check_external(settings)
+    assert "in stack.airflow_database_url" in str(caught.value)
     assert "a-canary" not in str(caught.value)
 
 
