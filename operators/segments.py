@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import TaskGroup
@@ -13,6 +12,9 @@ from include.specs import ModelSpec
 from operators.base import StepOperator
 from operators.defaults import place
 from operators.runs import run_name
+
+#: A pod that is killed takes its worker along: there each segment that kills twice costs two tries.
+RETRIES = 8
 
 
 class DivideSegmentsOperator(StepOperator):
@@ -85,13 +87,6 @@ class TrainSegmentsOperator(StepOperator):
 
     template_fields: Sequence[str] = ("plan", "pack")
 
-    #: A pod that is killed takes its worker along: each segment that kills twice costs two tries.
-    policy: ClassVar[Mapping[str, Any]] = {
-        **StepOperator.policy,
-        "retries": 8,
-        "retry_delay": timedelta(seconds=5),
-    }
-
     def __init__(self, *, model: str, plan: str, pack: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
@@ -128,6 +123,7 @@ def train_segments(spec: ModelSpec, **given: Any) -> tuple[DivideSegmentsOperato
             plan=divide.output["plan"],
             **place(spec, "segments"),
             max_active_tis_per_dagrun=spec.segments.concurrency if spec.segments else 1,
+            retries=RETRIES,
             doc_md="A pack of segments, each trained by itself: one that fails is left to the global model.",
         ).expand(pack=divide.output)
     return divide, fits

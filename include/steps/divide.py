@@ -9,7 +9,8 @@ from pydantic import Field
 from include.contracts import Name, PartitionKey
 from include.specs.tuning import ParameterName
 from include.steps.base import StepContext, StepRequest, StepResult
-from include.steps.train import Scalar, check_inputs, tuned
+from include.steps.parameters import tuned
+from include.steps.train import Scalar, check_inputs
 
 log = logging.getLogger("airloop.segments")
 
@@ -44,11 +45,12 @@ def run(request: Request, context: StepContext) -> Result:
     from include.data.lake import Lake
     from include.training import snapshot
     from include.training.segments import plan as plans
+    from include.training.segments.checks import check_spec
 
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset(model.dataset)
     check_inputs(model, dataset)
-    plans.check_spec(model, dataset)
+    check_spec(model, dataset)
     lake = Lake(context.settings)
     ref, days = snapshot.take(lake, model, request.until)
     model = tuned(model, context, request.study, days.all[-1])

@@ -95,8 +95,8 @@ def _settle(
 
     :raises TransientError: if it was at no segment: the next one would die of the same
     """
+    from include.training.segments.checks import segments_of
     from include.training.segments.fitting import failure
-    from include.training.segments.plan import segments_of
 
     after = results.waiting(before)
     at = next((one for one, strikes in after.items() if strikes > before[one]), None)

@@ -17,6 +17,7 @@ from include.specs.dataset import DatasetSpec, Known
 from include.specs.model import ModelSpec
 from include.steps.base import StepContext, StepRequest, StepResult
 from include.steps.blobs import BlobStore
+from include.steps.parameters import settled
 from include.steps.store import StepStore
 from include.training import package, plots, record, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
@@ -123,7 +124,17 @@ def _train(
     log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     place = _place(request, context, ref.digest)
-    model, chosen = _settled(request, context, model, dataset, rows, place, days.all[-1])
+    model, chosen = settled(
+        model,
+        dataset,
+        rows,
+        context,
+        fence=request.fence,
+        params=request.params,
+        study=request.study,
+        place=place,
+        day=days.all[-1],
+    )
     fitted = trainer.fit(model, dataset, rows, request.params, place)
     composite = None
     if planned is not None:
@@ -169,52 +180,6 @@ def _train(
         summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
         f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
     )
-
-
-def _settled(
-    request: Request,
-    context: StepContext,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    rows: snapshot.Split,
-    place: trainer.Place,
-    day: str,
-) -> tuple[ModelSpec, dict[str, float]]:
-    """The model with the parameters that were found for it, or the algorithm that won; and the winners' figures."""
-    if model.tuning is not None:
-        return tuned(model, context, request.study, day), {}
-    if not model.algorithms:
-        return model, {}
-    from include.training.choice import choose
-
-    choice = choose(model, dataset, rows, request.params, place)
-    figures = {name: score for name, score in choice.scores.items() if score is not None}
-    context.ledger.record_decision(
-        model=model.name,
-        subject="algorithm",
-        action=choice.name,
-        reason=choice.reason,
-        figures=figures,
-        id=f"algorithm:{request.fence.key}:{request.fence.token}",
-    )
-    return choice.model, {f"choice_{name}": score for name, score in figures.items()}
-
-
-def tuned(model: ModelSpec, context: StepContext, study: str | None, day: str) -> ModelSpec:
-    """The model with the best parameters that are known; a study that has run is concluded first.
-
-    :param day: the last of the snapshot
-    """
-    if model.tuning is None:
-        return model
-    from include.training.tuning import policy
-
-    if study is not None:
-        from include.training.tuning.conclusion import conclude
-
-        conclude(context.settings, context.ledger, model, study, day)
-    best = policy.known(context.ledger, model)
-    return with_training(model, params={**model.training.params, **best})
 
 
 def _plan(request: Request, context: StepContext, model: ModelSpec) -> tuple[Plan, Results] | None:

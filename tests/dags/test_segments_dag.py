@@ -50,6 +50,7 @@ def _ran(done: Any) -> Counter[str]:
 def test_the_packs_run_side_by_side_before_the_training(dag: Any) -> None:
     assert [task.task_id for task in dag.topological_sort()] == ORDER
     assert dag.task_dict["segments.fit"].max_active_tis_per_dagrun == 3
+    assert dag.task_dict["segments.fit"].retries == 8
     assert dag.task_dict["segments.fit"].partial_kwargs["pool"] == "airloop_heavy"
     done = dag.test(run_conf={"until": "2013-02-28"})
     assert _ran(done) == {**dict.fromkeys(ORDER, 1), "segments.fit": 2}

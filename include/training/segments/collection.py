@@ -26,8 +26,9 @@ from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.training.composite import Composite
 from include.training.package import kinds
+from include.training.segments.checks import segments_of
 from include.training.segments.fitting import Rows, rows_of
-from include.training.segments.plan import Plan, Segment, divided, segments_of
+from include.training.segments.plan import Plan, Segment, divided
 from include.training.segments.results import Outcome, Results
 from include.training.snapshot import Split
 from include.training.trainer import Fitted, Place, fit

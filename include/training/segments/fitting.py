@@ -20,7 +20,8 @@ from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
 from include.training.conversion import convert
 from include.training.package import kinds
-from include.training.segments.plan import Plan, Segment, divided, segments_of
+from include.training.segments.checks import segments_of
+from include.training.segments.plan import Plan, Segment, divided
 from include.training.segments.results import Outcome, Result
 from include.training.snapshot import Part, Split
 from include.training.trainer import Fitted, Place, fit

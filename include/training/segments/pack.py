@@ -11,8 +11,9 @@ from pathlib import Path
 
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
+from include.training.segments.checks import segments_of
 from include.training.segments.fitting import attempt, failure, rows_of
-from include.training.segments.plan import Plan, segments_of
+from include.training.segments.plan import Plan
 from include.training.segments.results import MAX_STRIKES, Results
 from include.training.snapshot import Split
 

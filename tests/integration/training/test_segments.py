@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from include.accounting.figures import Usage
 from include.contracts import Outcome
 from include.data.lake import Lake
 from include.errors import (
@@ -22,7 +24,8 @@ from include.errors import (
 from include.registry import artifacts, loader
 from include.registry.segments import Table
 from include.settings import ROOT
-from include.steps import segment_worker, segments
+from include.steps import segment_worker, segments, train
+from include.steps.accounting import accounted
 from include.training.segments import collection, fitting
 from include.training.segments import plan as plans
 from include.training.segments.results import Results
@@ -342,6 +345,22 @@ def test_segments_of_networks(segmented):
         "not better",
     }
     assert loader.load(candidate.artifact, segmented.settings).routing is not None
+
+
+def test_a_training_pays_for_its_segments(segmented):
+    plan = plan_of(segmented)
+    run_pack(segmented, plan, 0)
+    for step, key in (
+        ("divide", "divide:lateness:t1"),
+        ("segment_worker", f"segments:{plan.plan}:0:worker"),
+    ):
+        usage = Usage(key=key, token=1, step=step, subject="lateness", at=datetime.now(UTC))
+        segmented.ledger.record_usage(usage)
+    fence = segmented.ledger.begin_attempt("train:lateness:t1")
+    request = train.Request(fence=fence, model="lateness", plan=plan.plan, until=plan.until)
+    made = accounted("train", request, segmented.context(), train.run).candidate
+    paid = {row.step for row in segmented.ledger.usage(run_id=made.run_id)}
+    assert paid == {"divide", "segment_worker", "train"}
 
 
 def test_packs_are_even_and_no_larger_than_told(segmented):
