@@ -85,7 +85,7 @@ def search(
     }
 
 
-def measure(pruner: str = "median") -> dict[str, Any]:
+def measure(pruner: str = "halving") -> dict[str, Any]:
     """Both sides for each seed, and the ratio of their work."""
     catalog = load_catalog()
     base = catalog.model("flight_delay")
