@@ -128,7 +128,7 @@ ROWS: dict[str, Row] = {
         lambda f: f["met"],
     ),
     "tuning": Row(
-        "Optuna with pruning, to the metric of 40 full trials (CPU time, two seeds)",
+        "Optuna with pruning (`halving`), to the metric of 40 full trials (CPU time, two seeds)",
         "40 full trials",
         "≤ 0.5 × the work",
         lambda f: (

@@ -54,7 +54,7 @@ class TuningSpec(Contract):
     metric: MetricName | None = None
     space: dict[ParameterName, Dimension] = Field(min_length=1, max_length=50)
     #: How trials without a chance are ended early.
-    pruner: Literal["median", "hyperband", "none"] = "median"
+    pruner: Literal["halving", "hyperband", "median", "none"] = "halving"
     #: Mapped tasks that share the trials.
     parallel: Whole = Field(default=2, ge=1, le=64)
     #: Retraining uses the best parameters for this many days of data, then looks again.

@@ -94,7 +94,8 @@ def _asked(step: str, subject: str, context: StepContext) -> int:
     if subject not in context.catalog.model_names():
         return 0
     resources = context.catalog.model(subject).resources
-    return resources.gpu if step in resources.steps else 0
+    placed = "segments" if step == "segment_worker" else step
+    return resources.gpu if placed in resources.steps else 0
 
 
 def _conclude(step: str, request: StepRequest, result: StepResult, context: StepContext) -> None:

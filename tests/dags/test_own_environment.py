@@ -21,7 +21,7 @@ def pythons(config: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | No
     sent: dict[str, str | None] = {}
 
     class Runner:
-        def __init__(self, *_: Any, python: str | None, **_others: Any) -> None:
+        def __init__(self, *_: Any, python: str | None, **__: Any) -> None:
             self.python = python
 
         def run(self, step: str, *_: Any) -> dict[str, Any]:
