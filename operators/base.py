@@ -19,6 +19,8 @@ from include.specs.resources import local_gpus, machine_rules
 from include.steps.base import IN_OUR_ENVIRONMENT
 from include.steps.runner import StepRunner
 from include.steps.store import StepStore
+from include.storage.options import with_credentials
+from operators.credentials import storage_credentials
 from operators.errors import airflow_errors
 from operators.runs import task_name
 
@@ -88,9 +90,11 @@ class StepOperator(BaseOperator):
             if model.compute == "kubernetes":
                 return self._run_pod(context, step, key, request, model)
             _refuse_missing_gpu(model)
+        settings = self.settings()
+        credentials = storage_credentials(settings)
         fence = self.ledger().begin_attempt(key, owner=task_name(context))
         python = _interpreter(step, model)
-        runner = StepRunner(self.settings(), self.log.info, python=python)
+        runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
         self._running = runner
         return runner.run(step, fence, request)
 
@@ -109,7 +113,10 @@ class StepOperator(BaseOperator):
             request=request,
             owner=task_name(context),
             ledger=self.ledger(),
-            store=StepStore(settings.step_store_uri, settings.storage_options),
+            store=StepStore(
+                settings.step_store_uri,
+                with_credentials(settings.storage_options, storage_credentials(settings)),
+            ),
         )
         self._running = pod
         try:

@@ -56,20 +56,22 @@ class Staged:
     digest: str
 
 
-def open_table(uri: str, options: dict[str, str], version: int | None = None) -> DeltaTable | None:
+def open_table(
+    uri: str, options: dict[str, str] | None, version: int | None = None
+) -> DeltaTable | None:
     """The table, at a version if one is named; None where there is none.
 
     :raises UnreachableError: if the store does not answer
     """
     with storage_errors(uri):
         try:
-            return DeltaTable(uri, version=version, storage_options=options or None)
+            return DeltaTable(uri, version=version, storage_options=options)
         except TableNotFoundError:
             return None
 
 
 def open_or_create(
-    uri: str, options: dict[str, str], schema: pa.Schema, partition_column: str
+    uri: str, options: dict[str, str] | None, schema: pa.Schema, partition_column: str
 ) -> DeltaTable:
     """The table, created empty if there is none, with columns added that it does not have yet.
 
@@ -87,10 +89,10 @@ def open_or_create(
                     mode="ignore",
                     partition_by=[partition_column],
                     configuration=_KEEP_HISTORY,
-                    storage_options=options or None,
+                    storage_options=options,
                 )
             except CommitFailedError:  # another process created it in this moment
-                table = DeltaTable(uri, storage_options=options or None)
+                table = DeltaTable(uri, storage_options=options)
         _add_columns(table, stored, uri)
     return table
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import psutil
+
 from include.accounting.figures import Bill, Usage, total
 from include.accounting.gpus import find_gpus
 from include.accounting.host import Host, own_cgroup
@@ -21,6 +23,8 @@ log = logging.getLogger("airloop.accounting")
 Q = TypeVar("Q", bound=StepRequest)
 R = TypeVar("R", bound=StepResult)
 
+#: Set for what a step starts: the number of the process in whose account its descendants stand.
+KEEPER = "AIRLOOP_ACCOUNT_KEEPER"
 #: The steps that make a version: after each, the run's figures are put together anew.
 MAKING = ("train", "evaluate", "register")
 
@@ -28,7 +32,9 @@ MAKING = ("train", "evaluate", "register")
 def accounted(
     step: str, request: Q, context: StepContext, body: Callable[[Q, StepContext], R]
 ) -> R:
-    """Run a step's body and account for it."""
+    """Run a step's body and account for it, unless the step that started this one does so already."""
+    if _kept():
+        return body(request, context)
     subject = subject_of(request)
     run_id, version = belongs(request, None)
     usage = Usage(
@@ -42,13 +48,25 @@ def accounted(
         at=datetime.now(UTC),
     )
     gpus = find_gpus(_asked(step, subject, context))
-    with Meter(usage, context.ledger.record_usage, host=Host(own_cgroup()), gpus=gpus):
-        result = body(request, context)
+    os.environ[KEEPER] = str(os.getpid())
+    try:
+        with Meter(usage, context.ledger.record_usage, host=Host(own_cgroup()), gpus=gpus):
+            result = body(request, context)
+    finally:
+        del os.environ[KEEPER]
     try:
         _conclude(step, request, result, context)
     except AirloopError as error:  # the step has done its work: this is no reason to do it again
         log.warning("the run does not show what it used: %s", error)
     return result
+
+
+def _kept() -> bool:
+    """Whether this process is in the tree of one that keeps an account; a fork of the step host is not."""
+    keeper = os.environ.get(KEEPER)
+    return keeper is not None and any(
+        parent.pid == int(keeper) for parent in psutil.Process().parents()
+    )
 
 
 def subject_of(request: StepRequest) -> str:

@@ -13,6 +13,8 @@ import os
 from include.cli.stack.addresses import Addresses
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.secrets import AIRFLOW_USER, Secrets
+from include.settings import Settings
+from include.specs.addresses import with_driver
 
 #: section → key → value. What depends on the place or is secret is added by :func:`options`.
 FIXED: dict[str, dict[str, str]] = {
@@ -40,7 +42,15 @@ FIXED: dict[str, dict[str, str]] = {
 }
 
 
-def options(layout: Layout, secrets: Secrets, addresses: Addresses) -> dict[str, dict[str, str]]:
+def database_url(layout: Layout, settings: Settings) -> str:
+    """Airflow's own database: that of the settings, else a file of this home."""
+    url = settings.stack.airflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"
+
+
+def options(
+    layout: Layout, secrets: Secrets, addresses: Addresses, database: str
+) -> dict[str, dict[str, str]]:
     """All settings of this stack: the fixed ones, the places, the secrets."""
     url = addresses.url("airflow")
     placed = {
@@ -51,7 +61,7 @@ def options(layout: Layout, secrets: Secrets, addresses: Addresses) -> dict[str,
             "simple_auth_manager_passwords_file": str(secrets.passwords_file),
             "execution_api_server_url": f"{addresses.url('execution')}/execution/",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"},
+        "database": {"sql_alchemy_conn": database},
         "api": {
             "port": str(addresses.airflow),
             "base_url": url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import hashlib
 import subprocess
 import sys
 import threading
@@ -25,11 +25,13 @@ from include.cli.stack.environment import (
     stack_environment,
     write_env_file,
 )
+from include.cli.stack.external import check_external
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.processes import ProcessRecord, read_records, start
+from include.cli.stack.provision import provision
 from include.cli.stack.secrets import Secrets, ensure_secrets
 from include.errors import PermanentError, TransientError, UnreachableError
-from include.settings import config_folder
+from include.settings import load_settings
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -63,34 +65,32 @@ def up(layout: Layout, progress: Progress) -> Started:
     """Start what does not run; a stack that runs is left as it is.
 
     :raises PermanentError: if another `airloop up` is at work on this home
-    :raises UnreachableError: if a part does not become well; names its log
+    :raises UnreachableError: if a part does not become well; names its log; or if a database or a bucket that the
+        settings name does not answer: then nothing was started
+    :raises SpecError: if one of those refuses
     """
     layout.create()
     with _only_one(layout):
+        check_external(load_settings())
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}
         addresses = choose_addresses(layout, running, progress.notice)
         write_addresses(layout, addresses)
+        settings = load_settings()
         common = stack_environment(layout, addresses.url("mlflow"))
         write_env_file(layout, common)
-        airflow_config.write(layout, airflow_config.options(layout, secrets, addresses))
+        database = airflow_config.database_url(layout, settings)
+        options = airflow_config.options(layout, secrets, addresses, database)
+        airflow_config.write(layout, options)
         env = process_environment(common, secrets["stack_id"])
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
-        _Start(layout, env, running, progress).run(parts, missing)
+        _Start(layout, env, database, running, progress).run(parts, missing)
         if "airflow-api" not in running:
-            import_pools(Airflow(addresses.url("airflow"), secrets["airflow_password"]))
+            password = secrets["airflow_password"]
+            provision(Airflow(addresses.url("airflow"), password), settings)
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
-
-
-def import_pools(airflow: Airflow) -> None:
-    """Give Airflow the pools of config/pools.json: a task of a pool that is not there waits for ever."""
-    wanted = json.loads((config_folder() / "pools.json").read_text(encoding="utf-8"))
-    entities = [{"name": name, **pool} for name, pool in wanted.items()]
-    action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
-    with airflow:
-        airflow.call("PATCH", "/pools", json={"actions": [action]})
 
 
 class _Start:
@@ -100,10 +100,12 @@ class _Start:
         self,
         layout: Layout,
         env: Mapping[str, str],
+        database: str,
         running: Mapping[str, ProcessRecord],
         progress: Progress,
     ) -> None:
         self._layout, self._env, self._running, self._progress = layout, env, running, progress
+        self._database = database
         self._migrated = threading.Event()
         self._failed = threading.Event()
 
@@ -119,9 +121,10 @@ class _Start:
                 raise error
 
     def _migrate(self, needed: bool) -> None:
-        """Bring Airflow's database to this version, once a version."""
+        """Bring Airflow's database to this version, once a version and database."""
         stamp = self._layout.airflow / "migrated"
-        current = version("apache-airflow-core")
+        which = hashlib.sha256(self._database.encode()).hexdigest()[:16]
+        current = f"{version('apache-airflow-core')} {which}"
         known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
         try:
             if needed and known != current:
@@ -154,6 +157,8 @@ class _Start:
     def _launch(self, part: Component) -> ProcessRecord:
         log = self._layout.logs / f"{part.name}.log"
         env = {**self._env, **part.env}
+        for name in part.without:
+            env.pop(name, None)
         record = start(part.name, part.command, env=env, cwd=checkout(), log=log)
         record.write(self._layout.run)
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from include.steps import evaluate, register, train
 from include.steps import study as studies
 from include.steps import trials as trial_steps
 from include.steps.accounting import accounted
-from include.steps.base import StepResult
+from include.steps.base import StepContext, StepRequest, StepResult
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
@@ -116,3 +117,22 @@ def test_bookkeeping_never_undoes_what_a_step_did(
     result: StepResult = run(world, "train", train, KEY, model="lateness")
     assert isinstance(result, train.Result)
     assert "the run does not show what it used: MLflow does not answer" in caplog.text
+
+
+@pytest.mark.parametrize(("keeper", "rows"), [("parent", 0), ("another", 1), (None, 1)])
+def test_a_step_that_a_step_started_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, keeper: str | None, rows: int
+) -> None:
+    number = {"parent": os.getppid(), "another": 2**30}.get(str(keeper))
+    if number is not None:
+        monkeypatch.setenv(account.KEEPER, str(number))
+    request = StepRequest(fence=world.ledger.begin_attempt("segments:plan:0"))
+    seen: list[str | None] = []
+
+    def body(request: StepRequest, context: StepContext) -> StepResult:
+        seen.append(os.environ.get(account.KEEPER))
+        return StepResult()
+
+    accounted("segments", request, world.context(), body)
+    assert len(world.ledger.usage()) == rows
+    assert seen == [str(os.getppid() if keeper == "parent" else os.getpid())]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from include.accounting.host import Host, own_cgroup
 
-BURN = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+BURN = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
 
 
 def test_the_time_of_children_counts_while_they_run_and_once_they_have_ended() -> None:
@@ -17,7 +17,7 @@ def test_the_time_of_children_counts_while_they_run_and_once_they_have_ended() -
     assert child.stdout is not None
     child.stdout.readline()
     running = host.read()
-    assert running.cpu_seconds - before >= 0.3
+    assert running.cpu_seconds - before >= 0.3  # of 0.5: the kernel counts in hundredths
     assert child.pid in running.pids
     child.communicate(b"\n", timeout=60)
     ended = host.read()

@@ -64,7 +64,8 @@ def test_airflow_reads_the_same_password(layout: Layout) -> None:
 
 def test_airflow_cfg_is_private_and_on_loopback(layout: Layout) -> None:
     secrets, _ = ensure_secrets(layout.secrets)
-    airflow_config.write(layout, airflow_config.options(layout, secrets, ADDRESSES))
+    options = airflow_config.options(layout, secrets, ADDRESSES, "sqlite:////a.db")
+    airflow_config.write(layout, options)
     path = layout.airflow / "airflow.cfg"
     parser = configparser.ConfigParser()
     parser.read(path)
@@ -122,7 +123,8 @@ def test_addresses_are_known_from_the_last_start(layout: Layout) -> None:
     assert found is not None
     assert found == Addresses(1, DEFAULT_PORTS["execution"], 2, 3)
     secrets, _ = ensure_secrets(layout.secrets)
-    airflow_config.write(layout, airflow_config.options(layout, secrets, ADDRESSES))
+    options = airflow_config.options(layout, secrets, ADDRESSES, "sqlite:////a.db")
+    airflow_config.write(layout, options)
     assert known_addresses(layout) == Addresses(1, ADDRESSES.execution, 2, 3)
 
 
