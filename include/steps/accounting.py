@@ -106,6 +106,9 @@ def _conclude(step: str, request: StepRequest, result: StepResult, context: Step
         keys = (key, key.replace("train:", "study:", 1))
         prefix = f"trials:{study}:" if study else None
         context.ledger.assign_usage(*keys, prefix=prefix, run_id=run_id)
+        if (plan := getattr(request, "plan", None)) is not None:
+            divide = key.replace("train:", "divide:", 1)
+            context.ledger.assign_usage(divide, prefix=f"segments:{plan}:", run_id=run_id)
     else:
         context.ledger.assign_usage(key, run_id=run_id, version=version)
     if run_id is None or step not in MAKING:
