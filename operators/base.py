@@ -98,10 +98,14 @@ class StepOperator(BaseOperator):
         self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec
     ) -> dict[str, Any]:
         # Here and nowhere else: who runs no pod needs no Kubernetes library.
-        from operators.pods import PodStepOperator
+        kind: type[PodStepOperator]
+        if step == "train" and model.training.processes > 1:
+            from operators.jobs import JobStepOperator as kind  # noqa: N813
+        else:
+            from operators.pods import PodStepOperator as kind  # noqa: N813
 
         settings = self.settings()
-        pod = PodStepOperator(
+        pod = kind(
             task_id=self.task_id,
             execution_timeout=self.execution_timeout,
             plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),

@@ -17,6 +17,7 @@ import pandas as pd
 from include.errors import DataError, SpecError
 from include.evaluation.metrics import evaluate
 from include.features.transform import transform
+from include.pods.ranks import Group
 from include.registry.loader import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
@@ -43,6 +44,8 @@ class Place:
     store_name: str = ""
     #: Of the snapshot: a checkpoint of other rows is no use.
     data_digest: str = ""
+    #: The pods that train together; None where this process trains alone.
+    group: Group | None = None
 
 
 @dataclass(frozen=True)
