@@ -98,12 +98,13 @@ class StepOperator(BaseOperator):
         self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec
     ) -> dict[str, Any]:
         # Here and nowhere else: who runs no pod needs no Kubernetes library.
-        kind: type[PodStepOperator]
-        if step == "train" and model.training.processes > 1:
-            from operators.jobs import JobStepOperator as kind  # noqa: N813
-        else:
-            from operators.pods import PodStepOperator as kind  # noqa: N813
+        from operators.pods import PodStepOperator
 
+        kind = PodStepOperator
+        if step == "train" and model.training.processes > 1:
+            from operators.jobs import JobStepOperator
+
+            kind = JobStepOperator
         settings = self.settings()
         pod = kind(
             task_id=self.task_id,

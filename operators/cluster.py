@@ -63,7 +63,9 @@ class PodApi:
                     return there
                 if there is not None:
                     self.remove(there, wait=True)
-        raise TransientError(f"the name of the {self.kind} stays taken", value=name, where=self.where)
+        raise TransientError(
+            f"the name of the {self.kind} stays taken", value=name, where=self.where
+        )
 
     def remove(self, pod: Any, *, wait: bool = False) -> None:
         """Delete this very pod, never a newer one of its name.

@@ -86,8 +86,9 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
 def _telling(pod: dict[str, Any]) -> tuple[int, bool, str]:
     """Failed pods first, of those one that the cluster ended, else the one that ended first."""
     status = pod.get("status") or {}
-    order = ("Failed", "Pending").index(status["phase"]) if status.get("phase") in {"Failed", "Pending"} else 2
-    states = [one.get("state") or {} for one in status.get("containerStatuses") or ()]
-    ended = next((one["terminated"] for one in states if "terminated" in one), {})
+    order = {"Failed": 0, "Pending": 1}.get(str(status.get("phase")), 2)
+    ended: dict[str, Any] = {}
+    for container in status.get("containerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or ended
     ordinary = not status.get("reason") and ended.get("reason") != "OOMKilled"
     return order, ordinary, str(ended.get("finishedAt") or "")

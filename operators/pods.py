@@ -211,7 +211,7 @@ class PodStepOperator(KubernetesPodOperator):
         if answer is not None:
             return conclude(self.plan.step, answer)
         resources = self.plan.model.resources
-        name = self.plan.name
+        name = ((self._seen or {}).get("metadata") or {}).get("name", self.plan.name)
         raise diagnose(name, self._seen, self._events, self._lines, resources, failure)
 
     def _answer(self) -> dict[str, Any] | None:

@@ -141,9 +141,7 @@ def error_name(index: int) -> str:
     return f"rank-{index}-error"
 
 
-def error_of(
-    count: int, told: Callable[[str], dict[str, Any] | None]
-) -> AirloopError | None:
+def error_of(count: int, told: Callable[[str], dict[str, Any] | None]) -> AirloopError | None:
     """The first error that a rank left, built again."""
     for index in range(1, count):
         note = told(error_name(index))

@@ -102,9 +102,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(
-    step: str, payload: dict[str, Any] | None, helper: Ranks | None = None
-) -> dict[str, Any]:
+def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
     """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from include.ledger import open_ledger
 

@@ -183,7 +183,12 @@ def act(task: Any, cluster: Cluster, action: str) -> None:
         task.deferred = None
     elif action in {"resume", "late"} and task.deferred is not None:
         status = {"resume": "error", "late": "timeout"}[action]
-        event = {"status": status, "name": task.deferred.trigger.pod_name, "namespace": "airloop", "message": "planted"}
+        event = {
+            "status": status,
+            "name": task.deferred.trigger.pod_name,
+            "namespace": "airloop",
+            "message": "planted",
+        }
         event["_redefer_count"] = 99
         task.deferred = None
         task.resume(event)

@@ -92,7 +92,8 @@ class Jobs:
             own = {"job-name": name, "controller-uid": uid, "job-completion-index": str(index)}
             pod["metadata"]["name"] = f"{name}-{index}-{uuid.uuid4().hex[:5]}"
             pod["metadata"]["labels"] |= {_LABEL + key: value for key, value in own.items()}
-            pod["metadata"]["ownerReferences"] = [{"kind": "Job", "name": name, "uid": uid}]
+            owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}
+            pod["metadata"]["ownerReferences"] = [owner]
             pod["spec"]["hostname"] = f"{name}-{index}"
             for container in pod["spec"]["containers"]:
                 container["env"].append({"name": "JOB_COMPLETION_INDEX", "value": str(index)})
