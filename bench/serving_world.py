@@ -13,7 +13,7 @@ from include.data.digest import rows_digest
 from include.data.lake import Lake
 from include.data.schema import arrow_schema
 from include.data.sources import read_frame
-from include.features.transform import conform
+from include.features.casting import conform
 from include.ledger import open_ledger
 from include.settings import Settings
 from include.specs import load_catalog

@@ -5,7 +5,8 @@
 
 **Does**: claim a reason to train from the ledger (none open: the run is skipped), train on a pinned snapshot, put the
 candidate to the gates, register what passes. At level 0 a person is asked before it is registered.
-Where the spec has `tuning`, the best parameters known are used, and looked for again when they are old.
+Where the spec has `tuning`, the best parameters known are used, and looked for again when they are old. Where it has
+`segments`, packs of segments are trained first; the candidate holds their models beside the global one.
 **Out**: the model's candidate asset, with the version's number.
 
 **When it fails**: a red `evaluate` is a gate that said no, and its last line says which and why; nothing was changed
@@ -15,7 +16,6 @@ and nothing needs repair. Anything else can be cleared and runs on from there.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from airflow.sdk import chain, dag
 
@@ -25,34 +25,14 @@ from include.specs.requests import TrainConf
 from operators.approval import ApproveModelOperator
 from operators.defaults import NO_BACKFILL, form, place, policy, retraining, start_of, to_parse
 from operators.runs import end_claim
+from operators.segments import train_segments
 from operators.training import (
     ClaimTriggerOperator,
     EvaluateModelOperator,
     RegisterModelOperator,
     TrainModelOperator,
 )
-from operators.tuning import OpenStudyOperator, RunTrialsOperator
-
-
-def search(spec: ModelSpec, claim: ClaimTriggerOperator) -> tuple[OpenStudyOperator, Any]:
-    """The tasks that look for parameters before a training, where the policy says so."""
-    given = {"until": claim.output["until"], "parameters": claim.output["parameters"]}
-    study = OpenStudyOperator(
-        task_id="study",
-        model=spec.name,
-        trigger_id=claim.output["trigger_id"],
-        **given,
-        doc_md="Whether to look for parameters again, or to use those that are known.",
-    )
-    trials = RunTrialsOperator.partial(
-        task_id="trials",
-        model=spec.name,
-        parameters=claim.output["parameters"],
-        **place(spec, "trials"),
-        max_active_tis_per_dagrun=spec.tuning.parallel if spec.tuning else 1,
-        doc_md="A share of the trials.",
-    ).expand(worker=study.output)
-    return study, trials
+from operators.tuning import search
 
 
 def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
@@ -79,19 +59,27 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             task_id="claim", model=spec.name, doc_md="Take a reason to train; skip without one."
         )
         searched = search(spec, claim) if spec.tuning else None
+        day = (searched[0] if searched else claim).output["until"]
+        taken = {
+            "trigger_id": claim.output["trigger_id"],
+            "parameters": claim.output["parameters"],
+            "study": searched[0].output["study"] if searched else None,
+        }
+        divided = train_segments(spec, until=day, **taken) if spec.segments else None
         fit = TrainModelOperator(
             task_id="train",
             model=spec.name,
-            trigger_id=claim.output["trigger_id"],
-            until=(searched[0] if searched else claim).output["until"],
-            parameters=claim.output["parameters"],
+            until=divided[0].output["until"] if divided else day,
             reason=claim.output["reason"],
-            study=searched[0].output["study"] if searched else None,
+            plan=divided[0].output["plan"] if divided else None,
+            **taken,
             **place(spec, "train"),
             doc_md="Snapshot the window, train, log to MLflow.",
         )
         if searched:
-            chain(searched[1], fit)
+            chain(searched[1], divided[0] if divided else fit)
+        if divided:
+            chain(divided[1], fit)
         evaluate = EvaluateModelOperator(
             task_id="evaluate",
             candidate=fit.output["candidate"],

@@ -7,10 +7,12 @@ AirloopError
 │   ├── DataError             the data is not what its spec promises
 │   ├── GateError             a gate said no, or could not tell
 │   ├── ArtifactError         the bytes of a model are not the ones that were recorded
-│   └── SupersededError       a newer attempt of the same step took over
+│   ├── SupersededError       a newer attempt of the same step took over
+│   └── StepEndedError        the cluster ended a step: its memory or its time was used up
 └── TransientError            trying again may help: the task retries with backoff
     ├── UnreachableError      a server or a store does not answer
-    └── StorageFullError      no space left where the step must write
+    ├── StorageFullError      no space left where the step must write
+    └── StepCrashError        a step's process died without a word
 """
 
 from __future__ import annotations
@@ -103,6 +105,10 @@ class SupersededError(PermanentError):
     """A newer attempt of the same step took over; this one changed nothing."""
 
 
+class StepEndedError(PermanentError):
+    """The cluster ended a step: its memory or its time was used up."""
+
+
 class TransientError(AirloopError):
     """Trying again may help."""
 
@@ -115,3 +121,10 @@ class UnreachableError(TransientError):
 
 class StorageFullError(TransientError):
     """No space left where the step must write."""
+
+
+class StepCrashError(TransientError):
+    """A step's process died without a word."""
+
+    #: How, as ``subprocess`` has it: negative for a signal.
+    code = 0

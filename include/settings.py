@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,14 +23,29 @@ from pydantic_settings import (
 
 from include.contracts import Name
 from include.errors import SpecError
-from include.specs.addresses import LedgerUrl, ServerUrl, StoreUri, TrackingUri, masked
+from include.specs.addresses import (
+    ConnectionId,
+    DatabaseUrl,
+    LedgerUrl,
+    ServerUrl,
+    StoreUri,
+    TrackingUri,
+    masked,
+    shared,
+)
 from include.specs.layers import Layers, environment_file
-from include.specs.mistakes import Mistake, children, mistakes
+from include.specs.mistakes import KeyPath, Mistake, children, mistakes, refuse
 from include.specs.resources import KubernetesSettings
+from include.specs.storage import StorageOptions
 
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.
-_SECRET = ("alert_webhook", "ledger_url", "storage_options", "token", "tuning_url")
+_SECRET = (
+    *("airflow_database_url", "alert_webhook", "ledger_url", "mlflow_database_url"),
+    *("storage_options", "token", "tuning_url"),
+)
+#: Under ``stack``.
+DATABASE_KEYS = ("airflow_database_url", "mlflow_database_url")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -60,6 +75,8 @@ class ServingSettings(Section):
     token: SecretStr | None = None
     token_file: Path | None = None
     timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
+    #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
+    drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
 
     def bearer(self) -> str:
         """The token itself, from the environment or the file; empty where none is set."""
@@ -69,11 +86,22 @@ class ServingSettings(Section):
         return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
+class StackSettings(Section):
+    """Where the servers that `airloop up` starts keep their state; what is not set lies under the home folder."""
+
+    airflow_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    mlflow_database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    #: MLflow's server alone reads and writes it; steps and service get a model's files from the server.
+    mlflow_artifacts_uri: StoreUri | None = None
+
+
 class SettingsFields(Section):
     """The fields of the settings by themselves: what one file may hold."""
 
     environment: Name = "local"
     lake_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "lake"))
+    #: Days after which a file that a killed attempt staged is swept from the lake.
+    lake_orphan_days: int = Field(default=7, ge=1, le=365)
     step_store_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "steps"))
     reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
     ledger_url: LedgerUrl = Field(
@@ -85,15 +113,26 @@ class SettingsFields(Section):
     )
     mlflow_uri: TrackingUri = "http://127.0.0.1:5000"
     airflow_url: ServerUrl = "http://127.0.0.1:8080"
-    storage_options: dict[str, str] = Field(default={}, repr=False)
+    storage_options: StorageOptions = Field(default={}, repr=False)
+    #: The Airflow connection (provider amazon) whose credentials the steps get, by their environment.
+    storage_connection: ConnectionId | None = None
     #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
     alert_webhook: SecretStr | None = None
     serving: ServingSettings = ServingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    stack: StackSettings = StackSettings()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        stack = self.stack
+        urls: dict[KeyPath, str] = {("tuning_url",): self.tuning_url}
+        urls |= {("stack", name): getattr(stack, name) or "" for name in DATABASE_KEYS}
+        refuse(shared(urls))
+        return self
 
 
 class Settings(SettingsFields, BaseSettings):
-    """All settings. URIs may be local paths or any fsspec URL."""
+    """All settings. Stores are folders of this machine or of a bucket."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,

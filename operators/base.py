@@ -16,8 +16,11 @@ from include.pods.manifest import PodPlan
 from include.settings import Settings, config_folder, load_settings
 from include.specs import ModelSpec, load_catalog
 from include.specs.resources import local_gpus, machine_rules
+from include.steps.base import IN_OUR_ENVIRONMENT
 from include.steps.runner import StepRunner
 from include.steps.store import StepStore
+from include.storage.options import with_credentials
+from operators.credentials import storage_credentials
 from operators.errors import airflow_errors
 from operators.runs import task_name
 
@@ -87,10 +90,11 @@ class StepOperator(BaseOperator):
             if model.compute == "kubernetes":
                 return self._run_pod(context, step, key, request, model)
             _refuse_missing_gpu(model)
-        environment = model.environment if model is not None else None
+        settings = self.settings()
+        credentials = storage_credentials(settings)
         fence = self.ledger().begin_attempt(key, owner=task_name(context))
-        python = environment.python if environment else None
-        runner = StepRunner(self.settings(), self.log.info, python=python)
+        python = _interpreter(step, model)
+        runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
         self._running = runner
         return runner.run(step, fence, request)
 
@@ -114,7 +118,10 @@ class StepOperator(BaseOperator):
             request=request,
             owner=task_name(context),
             ledger=self.ledger(),
-            store=StepStore(settings.step_store_uri, settings.storage_options),
+            store=StepStore(
+                settings.step_store_uri,
+                with_credentials(settings.storage_options, storage_credentials(settings)),
+            ),
         )
         self._running = pod
         try:
@@ -151,6 +158,13 @@ def _model_of(request: Mapping[str, Any]) -> ModelSpec | None:
     """The model that a request is about; None for a dataset's."""
     name = request.get("model") or (request.get("candidate") or {}).get("model")
     return load_catalog().model(name) if name else None
+
+
+def _interpreter(step: str, model: ModelSpec | None) -> str | None:
+    """The interpreter that the step needs; None for Airloop's own."""
+    if model is None or model.environment is None or step in IN_OUR_ENVIRONMENT:
+        return None
+    return model.environment.python
 
 
 def _refuse_missing_gpu(model: ModelSpec) -> None:

@@ -173,7 +173,7 @@ class PodApi:
         except (HTTPError, ConfigException, OSError) as error:
             raise UnreachableError(
                 "the Kubernetes API does not answer",
-                value=" ".join(str(error).split())[:150],
+                value=" ".join(str(getattr(error, "reason", None) or error).split())[:150],
                 where=self.where,
                 remedy="see that the cluster is up and the connection's address is right",
             ) from None

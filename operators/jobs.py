@@ -11,7 +11,7 @@ from airflow.settings import pod_mutation_hook
 from include.contracts import Fence
 from include.pods.job import job_manifest, service_manifest
 from include.pods.manifest import request_digest
-from include.pods.ranks import error_name
+from include.steps.ranks import error_name
 from operators.job_api import JobApi, to_job
 from operators.pods import PodStepOperator
 

@@ -111,7 +111,9 @@ class PodStepOperator(KubernetesPodOperator):
         """Find or create the pod and defer until it ends.
 
         :raises TaskDeferred: to wait; ``trigger_reentry`` goes on
+        :raises SpecError: if no pod can be made from spec and template, before anything is begun
         """
+        manifest(self.plan, Fence(key=self.key, token=1), "", [])
         try:
             with self.api.told():
                 self.pod = self.pod_request_obj = self.get_or_create_pod(None, context)

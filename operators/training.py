@@ -68,9 +68,13 @@ class TrainModelOperator(StepOperator):
     :param parameters: laid over the spec's ``training.params`` (templated)
     :param reason: why, for the run's record (templated)
     :param study: the study whose best parameters are taken (templated)
+    :param plan: the plan under which the model's segments were trained (templated)
     """
 
-    template_fields: Sequence[str] = ("trigger_id", "until", "parameters", "reason", "study")
+    template_fields: Sequence[str] = (
+        *("trigger_id", "until", "parameters", "reason", "study"),
+        "plan",
+    )
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(
@@ -82,6 +86,7 @@ class TrainModelOperator(StepOperator):
         parameters: Mapping[str, Any] | None = None,
         reason: str | None = None,
         study: str | None = None,
+        plan: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,6 +96,7 @@ class TrainModelOperator(StepOperator):
         self.parameters = parameters
         self.reason = reason
         self.study = study
+        self.plan = plan
 
     def work(self, context: Any) -> dict[str, Any]:
         """Train; a failure that cannot be repaired by trying again ends the trigger too."""
@@ -102,6 +108,7 @@ class TrainModelOperator(StepOperator):
             "params": dict(self.parameters or {}),
             "reason": self.reason or "",
             **({"study": self.study} if self.study else {}),
+            **({"plan": self.plan} if self.plan else {}),
         }
         try:
             result = self.run_step(context, "train", key, request)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from include.errors import PermanentError
+from include.specs import ModelSpec
 from operators.base import StepOperator
+from operators.defaults import place
 from operators.runs import run_name
 
 
@@ -100,3 +102,24 @@ class RunTrialsOperator(StepOperator):
         }
         key = f"trials:{self.worker['study']}:{self.worker['worker']}"
         return self.run_step(context, "trials", key, request)
+
+
+def search(spec: ModelSpec, claim: Any) -> tuple[OpenStudyOperator, Any]:
+    """The tasks that look for parameters before a training, where the policy says so."""
+    given = {"until": claim.output["until"], "parameters": claim.output["parameters"]}
+    study = OpenStudyOperator(
+        task_id="study",
+        model=spec.name,
+        trigger_id=claim.output["trigger_id"],
+        **given,
+        doc_md="Whether to look for parameters again, or to use those that are known.",
+    )
+    trials = RunTrialsOperator.partial(
+        task_id="trials",
+        model=spec.name,
+        parameters=claim.output["parameters"],
+        **place(spec, "trials"),
+        max_active_tis_per_dagrun=spec.tuning.parallel if spec.tuning else 1,
+        doc_md="A share of the trials.",
+    ).expand(worker=study.output)
+    return study, trials

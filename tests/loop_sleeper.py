@@ -5,9 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-from include.training.torch.launch import die_with_parent
+from include.lifeline import end_with_parent
 
 if __name__ == "__main__":
-    die_with_parent()
+    end_with_parent()
     Path(sys.argv[1], str(os.getpid())).touch()
     time.sleep(600)

@@ -185,3 +185,16 @@ def write_specs(folder: Path) -> Path:
         fields = spec.model_dump(mode="json", by_alias=True)
         (folder / kind / f"{spec.name}.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
     return folder
+
+
+def as_request(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows as a service builds them: Python objects, None for what is missing."""
+
+    def plain(value: object) -> object:
+        if pd.isna(value):
+            return None
+        if isinstance(value, pd.Timestamp):
+            return value.to_pydatetime() if value.tzinfo else value.date()
+        return value.item() if isinstance(value, np.generic) else value
+
+    return pd.DataFrame({name: [plain(value) for value in frame[name]] for name in frame.columns})

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from include.cli.check import check_command
-from include.cli.commands import demo, loop, stack
+from include.cli.commands import costs, demo, loop, stack
 from include.errors import AirloopError, RequestError, SpecError
 
 app = typer.Typer(
@@ -33,7 +33,6 @@ app.command("down", epilog="Example: airloop down")(stack.down_command)
 app.command("status", epilog="Example: airloop status --json")(stack.status_command)
 app.command("demo", epilog="Example: airloop demo")(demo.demo_command)
 app.command("check", epilog="Example: airloop check")(check_command)
-app.command("check", epilog="Example: airloop check")(check_command)
 app.command(
     "trigger", epilog="Example: airloop trigger ingest_flights partition=2013-03-01 --wait"
 )(loop.trigger_command)
@@ -46,6 +45,8 @@ app.command(
 app.command("decisions", epilog="Example: airloop decisions flight_delay --limit 5")(
     loop.decisions_command
 )
+
+app.command("costs", epilog="Example: airloop costs flight_delay")(costs.costs_command)
 
 
 def _version(wanted: bool) -> None:

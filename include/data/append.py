@@ -18,7 +18,7 @@ _ATTEMPTS: Final = 5
 
 def append_once(
     uri: str,
-    options: dict[str, str],
+    options: dict[str, str] | None,
     table: pa.Table,
     *,
     partition_by: str,

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import fsspec
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
 from include.contracts import Outcome
-from include.data.storage import storage_errors
 from include.data.suite import Evaluated
 from include.settings import Settings
+from include.storage.files import Files
 
 
 def write_page(
@@ -25,17 +24,16 @@ def write_page(
 
     :returns: a link a browser can open: ``file://`` or the store's URL
     :raises UnreachableError: if the reports cannot be written
+    :raises SpecError: if the store refuses
     :raises StorageFullError: if there is no space left
     """
     result = _as_one(f"{dataset} {partition}", list(evaluated))
     page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
-    root = settings.reports_uri.rstrip("/")
-    url = f"{root}/data_docs/{dataset}/{partition}/attempt-{attempt}.html"
-    remote = "://" in url
-    options = settings.storage_options if remote else {"auto_mkdir": True}
-    with storage_errors(url), fsspec.open(url, "wb", **options) as file:
-        file.write(page.encode())
-    return url if remote else f"file://{url}"
+    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    name = f"data_docs/{dataset}/{partition}/attempt-{attempt}.html"
+    reports.write(name, page.encode())
+    url = reports.place(name)
+    return url if "://" in url else f"file://{url}"
 
 
 def _as_one(name: str, evaluated: list[Evaluated]) -> ExpectationSuiteValidationResult:

@@ -30,6 +30,8 @@ from include.errors import DataError, SupersededError, TransientError
 _FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
+#: By default Delta drops log entries after 30 days, and with them the versions that models were trained at.
+_KEEP_HISTORY: Final = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,22 @@ class Staged:
     digest: str
 
 
-def open_table(uri: str, options: dict[str, str], version: int | None = None) -> DeltaTable | None:
+def open_table(
+    uri: str, options: dict[str, str] | None, version: int | None = None
+) -> DeltaTable | None:
     """The table, at a version if one is named; None where there is none.
 
     :raises UnreachableError: if the store does not answer
     """
     with storage_errors(uri):
         try:
-            return DeltaTable(uri, version=version, storage_options=options or None)
+            return DeltaTable(uri, version=version, storage_options=options)
         except TableNotFoundError:
             return None
 
 
 def open_or_create(
-    uri: str, options: dict[str, str], schema: pa.Schema, partition_column: str
+    uri: str, options: dict[str, str] | None, schema: pa.Schema, partition_column: str
 ) -> DeltaTable:
     """The table, created empty if there is none, with columns added that it does not have yet.
 
@@ -84,10 +88,11 @@ def open_or_create(
                     stored,
                     mode="ignore",
                     partition_by=[partition_column],
-                    storage_options=options or None,
+                    configuration=_KEEP_HISTORY,
+                    storage_options=options,
                 )
             except CommitFailedError:  # another process created it in this moment
-                table = DeltaTable(uri, storage_options=options or None)
+                table = DeltaTable(uri, storage_options=options)
         _add_columns(table, stored, uri)
     return table
 

@@ -1,11 +1,11 @@
-"""The source ``file``: CSV or Parquet, local or at any fsspec URL, read strictly and in batches."""
+"""The source ``file``: CSV or Parquet, local, in a bucket or at any fsspec URL, read strictly and in batches."""
 
 from __future__ import annotations
 
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Final
 
 import fsspec
@@ -15,8 +15,9 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from include.errors import AirloopError, DataError, SpecError, UnreachableError
-from include.settings import ROOT
+from include.settings import ROOT, load_settings
 from include.specs.dataset import FileSource
+from include.storage.options import is_bucket
 
 #: What stands for a missing value in a CSV file, unless ``options.null_values`` says otherwise.
 NULL_VALUES: Final = ("", "NA", "NaN", "null", "NULL")
@@ -35,8 +36,17 @@ def read_files(source: FileSource, partition: str) -> Iterator[pd.DataFrame]:
     """
     url = _located(source.path.replace("{partition}", partition))
     read = _read_csv if source.format == "csv" else _read_parquet
-    with _file_errors(url, partition), fsspec.open(url, "rb", compression="infer") as file:
+    with _file_errors(url, partition), _opened(url) as file:
         yield from read(file, url, source.options)
+
+
+def _opened(url: str) -> AbstractContextManager[IO[bytes]]:
+    if not is_bucket(url):
+        opened: AbstractContextManager[IO[bytes]] = fsspec.open(url, "rb", compression="infer")
+        return opened
+    from include.storage.bucket import reader
+
+    return reader(url, load_settings().storage_options)
 
 
 def _located(path: str) -> str:

@@ -18,6 +18,7 @@ from include.data.schema import to_pandas, with_dates
 from include.data.storage import storage_errors
 from include.errors import DataError
 from include.settings import Settings
+from include.storage.options import delta_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,14 +28,14 @@ BATCH_ROWS: Final = 131_072
 
 
 class Lake:
-    """All tables under ``settings.lake_uri``; on S3 by ``settings.storage_options`` alone.
+    """All tables under ``settings.lake_uri``, in a folder or in a bucket alike.
 
     In a table the partition column is a string key, ``2013-01-05``; what is read back has it as a date.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.uri = settings.lake_uri.rstrip("/")
-        self.options = dict(settings.storage_options)
+        self.options = delta_options(self.uri, settings.storage_options)
 
     def table_uri(self, name: str) -> str:
         """Where a table lies.

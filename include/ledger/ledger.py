@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from include.accounting.figures import Usage
 from include.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from include.errors import RequestError, SupersededError
-from include.ledger import attempts, decisions, deployments, schema, triggers
+from include.ledger import attempts, decisions, deployments, schema, triggers, usage
 from include.ledger.database import Database
 
 Figures = Mapping[str, float | int | str | None]
 
 
 class Ledger:
-    """Attempts, triggers, decisions and deployments. Each method is one transaction.
+    """Attempts, triggers, decisions, deployments and usage. Each method is one transaction.
 
     Safe to share between threads and to carry over a fork: it holds no open connection.
 
@@ -181,3 +182,29 @@ class Ledger:
                 )
         except IntegrityError:
             raise SupersededError("superseded by another deployment", where=fence.key) from None
+
+    def record_usage(self, row: Usage) -> None:
+        """Put down what an attempt has used so far, in the place of what was put down before."""
+        with self._database.writing() as connection:
+            usage.record(connection, row)
+
+    def assign_usage(
+        self,
+        *keys: str,
+        prefix: str | None = None,
+        run_id: str | None = None,
+        version: int | None = None,
+    ) -> None:
+        """Say for which run and version the attempts under these keys were; what is said already stays.
+
+        :param prefix: and those of all keys that begin so
+        """
+        with self._database.writing() as connection:
+            usage.assign(connection, keys, prefix=prefix, run_id=run_id, version=version)
+
+    def usage(
+        self, subject: str | None = None, run_id: str | None = None, limit: int | None = None
+    ) -> list[Usage]:
+        """What attempts used, newest first: those of one model or dataset, or those behind one MLflow run."""
+        with self._database.reading() as connection:
+            return usage.rows(connection, subject, run_id, limit)

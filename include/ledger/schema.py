@@ -1,4 +1,12 @@
-"""Creating the ledger's tables, once, and refusing a ledger this code is too old for."""
+"""Creating the ledger's tables, once, and refusing a ledger this code is too old for.
+
+=======  ===========================================================
+version  what it brought; an older ledger is brought up when opened
+=======  ===========================================================
+1        attempts, triggers, decisions, deployments
+2        usage: a table more, nothing that was there is changed
+=======  ===========================================================
+"""
 
 from __future__ import annotations
 
@@ -7,7 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from include.errors import SpecError
 from include.ledger.database import LOCK_TIMEOUT, Database
@@ -20,11 +28,13 @@ _LOCK = 0x6169726C6F6F70
 def ensure(database: Database) -> None:
     """Create what is missing, under a lock, and check the version.
 
+    Every change so far was a table more, so bringing an older ledger up is creating what it lacks.
+
     :raises SpecError: if a newer Airloop wrote this ledger
     :raises UnreachableError: if the database does not answer
     """
     found = _version(database)
-    if found is None:
+    if found is None or found < SCHEMA_VERSION:
         found = _create(database)
     if found > SCHEMA_VERSION:
         raise SpecError(
@@ -47,7 +57,10 @@ def _version(database: Database) -> int | None:
 
 
 def _create(database: Database) -> int:
-    """Create the tables unless another process just did; returns the version that is there now."""
+    """Create the tables that are not there; returns the version that is there now.
+
+    Another process may be doing the same, or be a newer Airloop: its version stays.
+    """
     if database.is_sqlite:
         _prepare_file(database)
     with database.writing() as connection:
@@ -56,7 +69,9 @@ def _create(database: Database) -> int:
         found = connection.execute(select(schema.c.version)).scalar()
         if found is None:
             connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-        return SCHEMA_VERSION if found is None else found
+        elif found < SCHEMA_VERSION:
+            connection.execute(update(schema).values(version=SCHEMA_VERSION))
+        return max(found or 0, SCHEMA_VERSION)
 
 
 def _lock(connection: Connection) -> None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Column,
     DateTime,
     Dialect,
+    Double,
     Integer,
     MetaData,
     String,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 
 #: What this code writes and reads. Raised by every change that an older release could misread.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Moment(TypeDecorator[datetime]):
@@ -113,6 +115,27 @@ deployments = Table(
     # What asked for it (a run's id): asking twice delivers once, even after a rollback in between.
     Column("request", String(300)),
     UniqueConstraint("model", "request"),
+)
+
+#: What each attempt used, as far as it was sampled; since schema 2.
+usage = Table(
+    "airloop_usage",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("token", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("step", String(32), nullable=False),
+    Column("subject", String(63), nullable=False, index=True),
+    Column("wall_seconds", Double, nullable=False),
+    Column("cpu_seconds", Double, nullable=False),
+    Column("gpu_seconds", Double, nullable=False),
+    Column("gpu_utilisation", Double),
+    Column("peak_host_bytes", BigInteger, nullable=False),
+    Column("peak_gpu_bytes", BigInteger, nullable=False),
+    Column("outcome", String(16)),
+    Column("run_id", String(64), index=True),
+    Column("version", Integer),
+    Column("at", Moment, nullable=False),
 )
 
 _REFUSAL = "this table is append-only"

@@ -6,17 +6,18 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pandas as pd
 
 from include.contracts import DriftReport, Outcome
 from include.data.lake import Lake
+from include.errors import AirloopError
 from include.monitoring.reference import Reference
 from include.monitoring.sketch import Kind
 from include.monitoring.window import days_before
 from include.settings import Settings
 from include.specs import DatasetSpec, ModelSpec
+from include.storage.files import Files
 
 log = logging.getLogger("airloop.report")
 
@@ -25,11 +26,6 @@ COLUMNS = 6
 #: Days of the reference from which its sample is drawn.
 REFERENCE_DAYS = 10
 PAGE, FIGURES = "drift.html", "drift.json"
-
-
-def folder_uri(settings: Settings, model: str, partition: str) -> str:
-    """Where a night's report is kept."""
-    return f"{settings.reports_uri.rstrip('/')}/{model}/{partition}"
 
 
 def publish(
@@ -44,7 +40,7 @@ def publish(
 
     The verdict is taken already: whatever goes wrong here is said, and changes nothing else.
     """
-    folder = folder_uri(settings, model.name, report.partition)
+    folder = f"{model.name}/{report.partition}"
     try:
         columns = _columns(reference, report)
         html = render(*_samples(lake, model, dataset, reference, report, columns), reference)
@@ -57,7 +53,7 @@ def publish(
         report = report.model_copy(update={"reason": reason})
     try:
         _keep(settings, f"{folder}/{FIGURES}", report.model_dump_json(indent=1))
-    except OSError as error:
+    except AirloopError as error:
         log.warning("the figures of %s could not be kept: %s", report.partition, error)
     return report
 
@@ -116,10 +112,9 @@ def _samples(
     return samples[0], samples[1]
 
 
-def _keep(settings: Settings, uri: str, text: str) -> str:
+def _keep(settings: Settings, name: str, text: str) -> str:
     """Write a file of the report; returns its link."""
-    local = "://" not in uri
-    options = {"auto_mkdir": True} if local else settings.storage_options
-    with fsspec.open(uri, "w", encoding="utf-8", **options) as file:
-        file.write(text)
-    return Path(uri).absolute().as_uri() if local else uri
+    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    reports.write(name, text.encode())
+    uri = reports.place(name)
+    return uri if "://" in uri else Path(uri).as_uri()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.errors import AirloopError, PermanentError, TransientError
+from include.errors import AirloopError, PermanentError, StepEndedError, TransientError
 from include.specs.resources import ResourcesSpec
 from include.specs.templates import CONTAINER
 
@@ -52,7 +52,7 @@ def diagnose(
 def _ended_by_the_cluster(name: str, status: Data, resources: ResourcesSpec) -> AirloopError | None:
     reason, message = str(status.get("reason") or ""), _excerpt(status.get("message"))
     if reason == "DeadlineExceeded":
-        return PermanentError(
+        return StepEndedError(
             f"the pod ran longer than its deadline of {resources.deadline_minutes} minutes",
             value=name,
             remedy="raise resources.deadline_minutes; clearing the task goes on from the last checkpoint",
@@ -110,7 +110,7 @@ def _ended_by_itself(
 ) -> AirloopError | None:
     ended = _state(status).get("terminated") or {}
     if ended.get("reason") == "OOMKilled":
-        return PermanentError(
+        return StepEndedError(
             f"the step used more memory than its {resources.memory} and was killed (OOMKilled)",
             value=name,
             remedy="raise resources.memory, or shorten training.window_days",
@@ -120,7 +120,7 @@ def _ended_by_itself(
         return PermanentError(
             f"the GPU's memory was too small, also with half the batch: {_excerpt(found)}",
             value=name,
-            remedy="lower training.params.batch_size, or ask for a GPU with more memory (gpu_type)",
+            remedy="lower training.params.batch_rows, or ask for a GPU with more memory (gpu_type)",
         )
     return None
 

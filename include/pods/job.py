@@ -10,8 +10,8 @@ from typing import Any
 
 from include.contracts import Fence
 from include.pods.manifest import QUEUE, PodPlan, manifest
-from include.pods.ranks import ADDRESS, PORT, RANKS
 from include.specs.templates import CONTAINER
+from include.steps.ranks import ADDRESS, PORT, RANKS
 
 #: Where the first pod's torchrun listens; any port will do, since each pod has an address of its own.
 RENDEZVOUS_PORT = 29500

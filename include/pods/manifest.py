@@ -16,6 +16,7 @@ from include.errors import SpecError
 from include.specs.model import ModelSpec
 from include.specs.resources import KubernetesSettings, ResourcesSpec
 from include.specs.templates import CONTAINER, read_template
+from include.steps.base import IN_OUR_ENVIRONMENT
 
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
@@ -57,12 +58,13 @@ class PodPlan:
 
     @property
     def image(self) -> str:
-        """The image of the model's spec, else the environment's.
+        """The image of the model's spec, else the environment's; the other way round for what runs in ours.
 
         :raises SpecError: if neither names one
         """
-        environment = self.model.environment
-        image = (environment.image if environment else None) or self.settings.image
+        own = self.model.environment.image if self.model.environment else None
+        ours = self.settings.image
+        image = (ours or own) if self.step in IN_OUR_ENVIRONMENT else (own or ours)
         if image is None:
             raise SpecError(
                 "no image is named to run the step in",

@@ -35,13 +35,19 @@ SAFETENSORS = "model.safetensors"
 REFERENCE = "reference.json"
 METRICS = "metrics.json"
 EXAMPLES = "examples.json"
+#: The table of the segments, and the models of those that have one of their own.
+SEGMENTS = "segments.json"
+SEGMENT_MODELS = "segments.zip"
 #: MLflow's own description, for its pages; Airloop never reads it.
 MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 
 #: Every file that an artifact may hold besides its manifest.
 FILES = frozenset(
-    {SPEC, SKOPS, ONNX, NETWORK, SAFETENSORS, REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS},
+    {
+        *(SPEC, SKOPS, ONNX, NETWORK, SAFETENSORS, SEGMENTS, SEGMENT_MODELS),
+        *(REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS),
+    },
 )
 REMEDY = "the last good version keeps serving; train again, or restore the artifact store"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,12 +28,15 @@ LOCK = ROOT / "requirements.lock"
 
 @cache
 def git_revision() -> str | None:
-    """The checkout's commit, with ``-dirty`` where tracked files differ; None outside a repository."""
+    """The checkout's commit, with ``-dirty`` where tracked files differ.
+
+    An image has no repository: there it is what the image was built with, ``AIRLOOP_REVISION``. None where neither says.
+    """
     try:
         commit = _git("rev-parse", "HEAD")
         dirty = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("AIRLOOP_REVISION") or None
     return f"{commit}-dirty" if dirty else commit
 
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from include.contracts import ArtifactRef, Contract, PartitionKey
+from include.contracts import ArtifactRef
 from include.errors import AirloopError, ArtifactError, DataError
 from include.features.transform import transform
 from include.registry import artifacts
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.registry.graphs import check_graph
+from include.registry.segments import Routing, open_routing
 from include.registry.trees import check_bounds
 from include.settings import Settings
 from include.specs.dataset import DatasetSpec
@@ -39,19 +39,7 @@ TRUSTED_TYPES = (
 #: How far an answer may differ from the one at training: float32 sums, in another order.
 TOLERANCE = 1e-6
 
-Scores = npt.NDArray[np.float64]
-Scorer = Callable[[pd.DataFrame], Scores]
 Runtime = Literal["onnx", "sklearn", "torch"]
-
-
-class FrozenSpec(Contract):
-    """``spec.json``: what the model was made from, and the features it takes, in order."""
-
-    model: ModelSpec
-    dataset: DatasetSpec
-    features: dict[str, Literal["number", "string"]]
-    #: The days whose rows it learned from; a later comparison on one of them would flatter it.
-    trained_on: tuple[PartitionKey, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +53,8 @@ class LoadedModel:
     features: tuple[str, ...]
     trained_on: tuple[str, ...]
     scorer: Scorer
+    #: Where segments have models of their own; ``scorer`` is then the one for all others.
+    routing: Routing | None = None
 
     def predict(self, frame: pd.DataFrame) -> Scores:
         """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
@@ -80,12 +70,17 @@ class LoadedModel:
                 where=f"{self.spec.module}.features",
                 valid=self.features,
             )
-        scores = self.scorer(rows) if len(rows) else np.empty(0)
+        scores = self._scores(frame, rows) if len(rows) else np.empty(0)
         if scores.shape != (len(rows),) or not np.isfinite(scores).all():
             raise ArtifactError(
                 "the model did not answer every row with a number", where=self.digest
             )
         return scores
+
+    def _scores(self, frame: pd.DataFrame, rows: pd.DataFrame) -> Scores:
+        if self.routing is None:
+            return self.scorer(rows)
+        return self.routing.score(self.routing.of(self.dataset, frame), rows, self.scorer)
 
 
 def load(ref: ArtifactRef, settings: Settings) -> LoadedModel:
@@ -105,7 +100,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         raise ArtifactError(
             "the model's spec cannot be read", value=str(error), where=str(folder / artifacts.SPEC)
         ) from error
-    runtime, scorer = _scorer(folder, frozen)
+    runtime, scorer = open_scorer(folder, frozen)
     model = LoadedModel(
         spec=frozen.model,
         dataset=frozen.dataset,
@@ -114,13 +109,14 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         features=tuple(frozen.features),
         trained_on=frozen.trained_on,
         scorer=scorer,
+        routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
     )
     check_examples(model, folder)
     return model
 
 
-def _scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
-    """The first of the formats that the artifact holds."""
+def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
+    """The first of the formats that a model's folder holds."""
     if (folder / artifacts.ONNX).exists():
         return "onnx", onnx_scorer(folder / artifacts.ONNX, frozen)
     if (folder / artifacts.NETWORK).exists():

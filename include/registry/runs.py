@@ -74,6 +74,16 @@ def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None
     client.log_batch(run_id, tags=short)
 
 
+def log_metrics(
+    client: MlflowClient, run_id: str, metrics: Mapping[str, float], *, step: int
+) -> None:
+    """Write metrics in one request, also to a run that has ended."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, [Metric(name, value, now, step) for name, value in metrics.items()])
+
+
 def close_unfinished(client: MlflowClient, experiment_id: str, key: str) -> None:
     """End the runs that earlier attempts under this key left open, so that nobody waits for them."""
     text = f"tags.`{KEY}` = '{key}' and attributes.status = 'RUNNING'"

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from include.serving.answers import SlotsResponse
 from include.serving.docs import docs_assets, docs_page, openapi
 from include.serving.door import FAILED, HttpError, error_response
+from include.serving.drain import Drain
 from include.serving.predictions import Predictions
 from include.serving.slots import Slots
 
@@ -26,11 +27,14 @@ PREDICT, MODELS = "/predict", "/models/"
 
 
 class Application:
-    """The whole service over these slots, as one ASGI application: predictions, and the pages around them."""
+    """The whole service over these slots, as one ASGI application: predictions, and the pages around them.
 
-    def __init__(self, slots: Slots) -> None:
+    :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
+    """
+
+    def __init__(self, slots: Slots, drain: Drain | None = None) -> None:
         #: What BentoML mounts: it runs the lifespan, in which the slots follow the ledger.
-        self.pages = _pages(slots)
+        self.pages = _pages(slots, drain)
         self._predictions = Predictions(slots)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,12 +51,14 @@ class Application:
         await self.pages(scope, receive, send)
 
 
-def _pages(slots: Slots) -> FastAPI:
+def _pages(slots: Slots, drain: Drain | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Not awaited: a registry that hangs must not keep the probes from answering.
         following = asyncio.create_task(slots.follow())
+        if drain is not None:
+            drain.guard()
         yield
         following.cancel()
         with suppress(asyncio.CancelledError):
@@ -60,7 +66,7 @@ def _pages(slots: Slots) -> FastAPI:
         await slots.close()
 
     app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan)
-    routes = _Routes(slots)
+    routes = _Routes(slots, drain)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
     app.add_api_route("/slots", routes.slots, methods=["GET"], summary="What each slot serves")
@@ -81,21 +87,22 @@ def _pages(slots: Slots) -> FastAPI:
 class _Routes:
     """The handlers of the pages."""
 
-    def __init__(self, slots: Slots) -> None:
-        self._slots = slots
+    def __init__(self, slots: Slots, drain: Drain | None) -> None:
+        self._slots, self._drain = slots, drain
 
     async def healthz(self) -> dict[str, str]:
         """The process runs."""
         return {"status": "ok"}
 
     async def readyz(self) -> JSONResponse:
-        """200 as soon as a model answers, else 503 with the reason."""
+        """200 as soon as a model answers and until the service is told to stop, else 503 with the reason."""
         slots = self._slots.all()
+        if self._drain is not None and self._drain.begun:
+            return _not_ready("the service is stopping")
         if any(slot.current for slot in slots):
             return JSONResponse({"ready": True})
         reasons = [f"{slot.model}: {slot.error or 'nothing is deployed yet'}" for slot in slots]
-        reason = "; ".join(reasons) or self._slots.error or "the catalog has no model"
-        return JSONResponse({"ready": False, "reason": reason}, 503, {"retry-after": "1"})
+        return _not_ready("; ".join(reasons) or self._slots.error or "the catalog has no model")
 
     async def slots(self) -> SlotsResponse:
         """What each slot serves, what the ledger wants, and why they differ."""
@@ -111,6 +118,10 @@ class _Routes:
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""
         return docs_page()
+
+
+def _not_ready(reason: str) -> JSONResponse:
+    return JSONResponse({"ready": False, "reason": reason}, 503, {"retry-after": "1"})
 
 
 async def _starlette_error(request: Request, error: Exception) -> Response:

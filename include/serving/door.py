@@ -21,11 +21,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.serving.answers import REQUEST_ID_HEADER, REQUEST_ID_PATTERN
+from include.serving.drain import Drain
 
 log = logging.getLogger("airloop.serving")
 
+#: Answered whatever happens.
+PROBES = frozenset({"/healthz", "/readyz"})
 #: Answered without a token: probes, and the docs page, which shows column names and made-up rows only.
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
+OPEN_PATHS = PROBES | {"/docs", "/openapi.json"}
 OPEN_PREFIX = "/docs/"
 #: How long a client may take to send its body.
 BODY_SECONDS = 5.0
@@ -65,10 +68,14 @@ def error_response(request_id: str, error: HttpError) -> Response:
 
 
 class FrontDoor:
-    """ASGI middleware: gives every request an id, asks for the token, turns errors into answers."""
+    """ASGI middleware: gives every request an id, asks for the token, turns errors into answers.
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    :param drain: how the service ends; from its beginning on, each answer closes its connection
+    """
+
+    def __init__(self, app: ASGIApp, token: str, drain: Drain | None = None) -> None:
         self.app = app
+        self._drain = drain or Drain(0)
         self._expected = f"Bearer {token}".encode() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,12 +93,17 @@ class FrontDoor:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message["headers"], (_ID_HEADER, request_id.encode())]
+                if self._drain.begun:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
             if not self._may_enter(scope["path"], headers):
                 raise HttpError(401, "a valid token is needed", headers=_BEARER)
-            await self.app(scope, receive, answer)
+            if self._drain.refusing and scope["path"] not in PROBES:
+                raise overloaded("the service is stopping")
+            with self._drain.request():
+                await self.app(scope, receive, answer)
         except HttpError as error:
             await error_response(request_id, error)(scope, receive, answer)
         except Exception:

@@ -1,8 +1,7 @@
 """The BentoML service: one process, one worker, all models of the catalog.
 
 Started by :func:`include.serving.command.service_command`, as
-``bentoml serve include.serving.service:Predictions``. BentoML supervises the process, owns the socket and drains
-it on SIGTERM; every request is answered by the mounted application, behind the front door.
+``bentoml serve include.serving.service:Predictions``. BentoML supervises the worker and owns the socket; every request is answered by the mounted application, behind the front door.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from include.serving.app import Application
 from include.serving.assembly import build_slots
 from include.serving.door import FrontDoor
+from include.serving.drain import Drain, name_supervisor
 from include.settings import load_settings
 from include.specs import load_catalog
 
@@ -39,8 +39,10 @@ OPTIONS: dict[str, Any] = {
 # request more than its prediction.
 sys.setswitchinterval(0.0005)
 
+name_supervisor()
 _settings = load_settings()
-application = Application(build_slots(_settings, load_catalog()))
+drain = Drain(_settings.serving.drain_seconds)
+application = Application(build_slots(_settings, load_catalog()), drain)
 
 
 class Entrance:
@@ -61,4 +63,5 @@ class Predictions:
 
 
 service: Any = Predictions
-service.add_asgi_middleware(Entrance, door=FrontDoor(application, _settings.serving.bearer()))
+_door = FrontDoor(application, _settings.serving.bearer(), drain)
+service.add_asgi_middleware(Entrance, door=_door)

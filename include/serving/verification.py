@@ -14,7 +14,7 @@ import pandas as pd
 
 from include.contracts import Check, ModelVersion, Outcome
 from include.data.lake import Lake
-from include.errors import AirloopError, ArtifactError
+from include.errors import AirloopError, ArtifactError, SpecError
 from include.registry import loader
 from include.serving.load import LoadResult
 from include.serving.load import load as put_under_load
@@ -43,7 +43,8 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
     """
     try:
         model = loader.load(version.artifact, settings)
-    except ArtifactError as error:
+    # Also where the service's environment lacks what the model's module imports: it could not answer here.
+    except (ArtifactError, SpecError) as error:
         return (_check("loads", Outcome.BAD, str(error)),)
     loads = _check("loads", Outcome.OK, f"verified bytes, answers by {model.runtime}")
     inputs = newest_rows(Lake(settings), model)

@@ -1,17 +1,21 @@
-"""Addresses in the settings: of servers, of stores, of the ledger's database. Checked, never opened."""
+"""Addresses in the settings: of servers, of stores, of databases. Checked, never opened."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StringConstraints
 
-from include.specs.mistakes import Mistake, MistakesError
+from include.specs.mistakes import KeyPath, Mistake, MistakesError, spell
 
 DATABASES = ("sqlite", "postgresql")
+STORES = ("file", "s3")
+#: A bucket's name and what lies under it, as both clients of a bucket read it.
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _LEDGER = "write sqlite:////absolute/path or postgresql://user:password@host/name"
@@ -48,16 +52,52 @@ def _server(text: str) -> str:
 
 def _tracking(text: str) -> str:
     parts = _split(text, "write http://host:port")
-    return _server(text) if parts.scheme in {"http", "https"} else _store(text)
+    if parts.scheme in {"http", "https"}:
+        return _server(text)
+    if not _SCHEME.match(text) and not PurePosixPath(text).is_absolute():
+        raise _refusal(
+            "a relative path is another folder in every process", "write http://host:port"
+        )
+    return text
 
 
 def _store(text: str) -> str:
     remedy = "write an absolute path or a URL such as s3://bucket/folder"
     if "\x00" in text or "\n" in text:
         raise _refusal("holds a control character", remedy)
-    if not _SCHEME.match(text) and not PurePosixPath(text).is_absolute():
+    scheme = _SCHEME.match(text)
+    if scheme is None and not PurePosixPath(text).is_absolute():
         raise _refusal("a relative path is another folder in every process", remedy)
+    if scheme is not None and (name := scheme[0].removesuffix("://")) not in STORES:
+        raise _refusal(f"there is no store {name!r}", remedy, STORES)
+    if text.startswith("s3://") and not _BUCKET.fullmatch(text):
+        raise _refusal("names no bucket", "write s3://bucket/folder")
     return text
+
+
+def _database(text: str) -> str:
+    remedy = "write postgresql://user:password@host/name"
+    if urlsplit(text).scheme.partition("+")[0] != "postgresql":
+        # SQLite is what it is without a word.
+        raise _refusal("is not a Postgres URL", remedy)
+    return _ledger(text)
+
+
+def with_driver(url: str) -> str:
+    """A Postgres URL that names the driver of the lock: SQLAlchemy 2.1 would take another by itself."""
+    plain = "postgresql://"
+    return f"postgresql+psycopg2://{url.removeprefix(plain)}" if url.startswith(plain) else url
+
+
+def shared(urls: Mapping[KeyPath, str]) -> list[Mistake]:
+    """Databases that two of Airflow, MLflow and Optuna would use: each keeps its version in a table of one name."""
+    first: dict[str, KeyPath] = {}
+    found = []
+    for path, url in urls.items():
+        if url and (other := first.setdefault(url, path)) != path:
+            what = f"is the database of {spell(other)} too"
+            found.append(Mistake(path, what, None, "give each a database of its own"))
+    return found
 
 
 def _ledger(text: str) -> str:
@@ -78,3 +118,5 @@ ServerUrl = Annotated[str, AfterValidator(_server)]
 TrackingUri = Annotated[str, AfterValidator(_tracking)]
 StoreUri = Annotated[str, AfterValidator(_store)]
 LedgerUrl = Annotated[str, AfterValidator(_ledger)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+ConnectionId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,200}\Z")]

@@ -19,6 +19,8 @@ _HANDED_ON = (
     "minLength",
     "maxLength",
     "items",
+    "maxProperties",
+    "additionalProperties",
     "section",
     "examples",
 )

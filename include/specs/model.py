@@ -14,6 +14,7 @@ from include.specs.fitting import MAX_PROCESSES, CheckpointSpec
 from include.specs.mistakes import refuse
 from include.specs.resources import EnvironmentSpec, ResourcesSpec
 from include.specs.rules import model_rules
+from include.specs.segments import SegmentsSpec
 from include.specs.tuning import AlgorithmSpec, FunctionName, MetricName, TrainerName, TuningSpec
 
 
@@ -168,6 +169,8 @@ class ModelSpec(Contract):
     tuning: TuningSpec | None = None
     #: Compete in each training; the winner stands in for training.trainer, params and build.
     algorithms: tuple[AlgorithmSpec, ...] = ()
+    #: A model of its own for each value of a column, where it is better than the one for all.
+    segments: SegmentsSpec | None = None
     gates: GatesSpec
     serving: ServingSpec = ServingSpec()
     monitoring: MonitoringSpec = MonitoringSpec()

@@ -18,6 +18,7 @@ from include.specs.layers import Layers, environment_file
 from include.specs.mistakes import WORDS, Mistake, mistakes
 from include.specs.problems import Problem, from_error, problems_of
 from include.specs.resources import GPU_POOL, HEAVY_POOL
+from include.specs.storage import SECRETS
 
 #: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
 POOLS = (HEAVY_POOL, GPU_POOL)
@@ -84,10 +85,23 @@ def _document(path: Path, found: list[Problem]) -> Document | None:
         return None
 
 
+def _secrets(document: Document) -> list[Mistake]:
+    """Credentials of a bucket that stand in a file, which is committed and copied into images."""
+    options = document.data.get("storage_options")
+    here = [name for name in SECRETS if isinstance(options, dict) and name in options]
+    remedy = "set the variable {} instead, or storage_connection"
+    what = "a secret does not belong into a file"
+    return [
+        Mistake(("storage_options", name), what, None, remedy.format(name.upper())) for name in here
+    ]
+
+
 def _layered(documents: list[Document]) -> list[Problem]:
     """The flaws of some settings files, and what is wrong with them laid over each other."""
     layers = Layers(documents)
-    found = [problem for document in documents for problem in problems_of(document, [])]
+    found = [
+        problem for document in documents for problem in problems_of(document, _secrets(document))
+    ]
     flawed = {(problem.file, problem.key) for problem in found}
     try:
         SettingsFields.model_validate(layers.data())

@@ -7,6 +7,7 @@ says what is meant. A key that nobody knows is refused, since Airflow itself tak
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, TypeVar
@@ -30,6 +31,15 @@ from include.specs.mistakes import mistakes
 MAX_RANGE_DAYS = 366
 #: How deep the values of ``params`` may nest.
 MAX_DEPTH = 8
+#: How long a text among the values of ``params`` may be.
+MAX_TEXT = 1_000
+#: What Airflow's own door can see of the same rules. A number beyond it reads as infinity, which Airflow takes, and
+#: hands on as null: another value, and a legal one.
+_DOOR: JsonDict = {
+    "maximum": sys.float_info.max,
+    "minimum": -sys.float_info.max,
+    "maxLength": MAX_TEXT,
+}
 
 ConfT = TypeVar("ConfT", bound=Contract)
 
@@ -46,15 +56,17 @@ def real_day(text: str) -> str:
     return text
 
 
-def _finite(value: Any, depth: int = 0) -> Any:
+def _bounded(value: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("numbers must be finite")
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(f"a text is longer than {MAX_TEXT} characters")
     for item in (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):
-        _finite(item, depth + 1)
+        _bounded(item, depth + 1)
     return value
 
 
@@ -63,7 +75,7 @@ PartitionDay = Annotated[
 ]
 #: One line of text for the records: no control characters, so that a log line stays one line.
 Reason = Annotated[StrictStr, StringConstraints(pattern=LINE_PATTERN)]
-Params = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(_finite)]
+Params = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(_bounded)]
 _DATE: JsonDict = {"format": "date"}
 
 
@@ -133,7 +145,7 @@ class TrainConf(Contract):
         default=None,
         title="Parameters",
         description="Training parameters for this run only, laid over the spec's training.params.",
-        json_schema_extra={"section": "Advanced"},
+        json_schema_extra={"section": "Advanced", "additionalProperties": _DOOR},
     )
 
 

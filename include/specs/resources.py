@@ -14,7 +14,7 @@ from include.specs.fields import Line, Whole
 from include.specs.mistakes import Mistake
 
 #: The steps of a model that may run as pods. Data comes in, and models are swapped, where Airflow is.
-PodStep = Literal["trials", "train", "evaluate", "verify", "monitor", "score"]
+PodStep = Literal["trials", "segments", "train", "evaluate", "verify", "monitor", "score"]
 
 #: The pools of config/pools.json that the DAGs use: for steps that use a core or more, and a slot for each GPU.
 HEAVY_POOL, GPU_POOL = "airloop_heavy", "airloop_gpu"

@@ -20,6 +20,7 @@ from include.specs.expectations import (
 from include.specs.fitting import fitting_rules
 from include.specs.mistakes import KeyPath, Mistake
 from include.specs.resources import compute_rules
+from include.specs.segments import segment_column_rules, segment_rules
 from include.specs.tuning import tuning_rules
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
@@ -75,6 +76,7 @@ def model_rules(data: Data) -> list[Mistake]:
         found.append(Mistake(("training", "holdout_days"), what, holdout))
     found += compute_rules(data)
     found += tuning_rules(data)
+    found += segment_rules(data)
     return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
 
 
@@ -92,6 +94,7 @@ def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
         if _get(columns, name, "known") == "after" and name != _get(model, "target", "column"):
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(Mistake(path, what, name, "leave it out of inputs"))
+    found += segment_column_rules(model, columns)
     event_time = _get(model, "serving", "event_time")
     kind = _get(columns, event_time, "type") if isinstance(event_time, str) else None
     if isinstance(kind, str) and kind not in {"date", "timestamp"}:

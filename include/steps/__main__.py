@@ -23,11 +23,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from include.errors import AirloopError, RequestError, StorageFullError, TransientError
-from include.pods.ranks import Ranks
+from include.errors import (
+    AirloopError,
+    RequestError,
+    SpecError,
+    StorageFullError,
+    TransientError,
+)
 from include.settings import load_settings
 from include.specs import load_catalog
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
+from include.steps.ranks import Ranks
 from include.steps.store import StepStore
 
 log = logging.getLogger("airloop.steps")
@@ -38,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     if arguments.lifeline is not None:
         watch_caller(arguments.lifeline)
+    if os.getpid() == 1:
+        obey_sigterm()
     logging.getLogger("airloop").setLevel(logging.INFO)
     logging.basicConfig(
         stream=sys.stdout,
@@ -55,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AirloopError as error:
         store.write(answer, {"error": describe(error)})
         return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except ModuleNotFoundError as error:
+        traceback.print_exc(file=sys.stdout)
+        lacking = SpecError(
+            "the environment lacks a library that this step needs",
+            value=error.name,
+            where=sys.executable,
+            remedy="install requirements.lock there",
+        )
+        store.write(answer, {"error": describe(lacking)})
+        return EXIT_PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -78,6 +96,15 @@ def watch_caller(lifeline: int) -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
+
+
+def obey_sigterm() -> None:
+    """End on SIGTERM, as a process does that is not the first of its container.
+
+    The kernel keeps from process 1 every signal that it handles not: a pod that is deleted would go on, with its
+    GPU, until the cluster's patience ends.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 def describe(error: AirloopError) -> dict[str, Any]:
@@ -105,6 +132,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
     """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from include.ledger import open_ledger
+    from include.steps.accounting import accounted
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)
@@ -127,7 +155,7 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
         if helper is not None:
             module.assist(request, context, helper)
             return {}
-        result = module.run(request, context)
+        result = accounted(step, request, context, module.run)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:

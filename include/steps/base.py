@@ -12,11 +12,14 @@ study     model: Name, until, params: as train                study: str | None,
                                                               until: PartitionKey, reason: str
 trials    model: Name, study: str | None, worker: int,        trials: int
           share: int, until: PartitionKey, params: dict
+divide    model: Name, until, params, study: as train         plan: str, packs: tuple[int, ...], segments: int,
+                                                              left_out: int, until: PartitionKey
+segments  model: Name, plan: str, pack: int                   trained: int, failed: int
 train     model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
           until: PartitionKey | None (last day of the window;
           None: the newest), params: dict (laid over the
           spec's training.params), reason: str,
-          study: str | None
+          study: str | None, plan: str | None
 evaluate  candidate: Candidate                                report: GateReport
 register  candidate: Candidate, report: GateReport            version: ModelVersion
 verify    model: Name, number: int (a registered version's)   version: ModelVersion, checks: tuple[Check, ...]
@@ -47,9 +50,15 @@ EXIT_TRANSIENT = 4
 
 #: The steps that exist, in the order of the loop.
 STEPS = (
-    *("ingest", "study", "trials", "train", "evaluate", "register"),
+    *("ingest", "study", "trials", "divide", "segments", "train", "evaluate", "register"),
     *("verify", "promote", "monitor", "score"),
+    # Started by the step `segments`, never by an operator.
+    "segment_worker",
 )
+
+#: Those that run in Airloop's own environment, whatever the model's is: ``verify`` serves a version on trial as the
+#: service will, and the others run no code of the model. All others run in the model's environment.
+IN_OUR_ENVIRONMENT = ("register", "verify", "promote")
 
 
 class StepRequest(Contract):

@@ -6,56 +6,42 @@ An object begins with its own sha256, since two files cannot be written in one a
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-from include.errors import StorageFullError, UnreachableError
+from include.errors import UnreachableError
+from include.storage.files import Files
 
 _DIGEST = 64
 
 
 class BlobStore:
-    """Objects under a folder or any fsspec URL.
+    """Objects under a folder, of this machine or of a bucket.
 
-    :param uri: local path, ``file://`` or any other fsspec URL; the names given to the methods are relative to it
-    :param options: what fsspec needs to reach it (``storage_options`` of the settings)
+    :param uri: local path, ``file://…`` or ``s3://bucket/folder``; the methods' names are relative to it
+    :param options: how the bucket is reached (``storage_options`` of the settings)
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        self.uri = uri.removeprefix("file://").rstrip("/")
-        self.options = dict(options or {})
+        self._files = Files(uri, options, "the step store")
 
     def write(self, name: str, content: bytes) -> None:
         """Put an object there, over an older one, in one act.
 
         :raises StorageFullError: if there is no space left
         :raises UnreachableError: if the store does not answer
+        :raises SpecError: if it refuses
         """
-        sealed = hashlib.sha256(content).hexdigest().encode() + content
-        with self._reaching(name) as target:
-            if "://" in target:
-                self._remote(target).pipe_file(target, sealed)
-            else:
-                _replace(Path(target), sealed)
+        self._files.write(name, hashlib.sha256(content).hexdigest().encode() + content)
 
     def read(self, name: str) -> bytes | None:
         """An object's content; None where there is none.
 
         :raises UnreachableError: if the store does not answer, or the bytes are not the ones written
+        :raises SpecError: if it refuses
         """
-        with self._reaching(name) as target:
-            try:
-                raw = (
-                    self._remote(target).cat_file(target)
-                    if "://" in target
-                    else Path(target).read_bytes()
-                )
-            except FileNotFoundError:
-                return None
+        raw = self._files.read(name)
+        if raw is None:
+            return None
         digest, content = raw[:_DIGEST], raw[_DIGEST:]
         if hashlib.sha256(content).hexdigest().encode() != digest:
             raise UnreachableError(
@@ -63,48 +49,16 @@ class BlobStore:
                 where=self.place(name),
                 remedy="remove the object",
             )
-        return bytes(content)
+        return content
 
     def remove(self, name: str) -> None:
         """Take an object away, if it is there.
 
         :raises UnreachableError: if the store does not answer
+        :raises SpecError: if it refuses
         """
-        with self._reaching(name) as target:
-            if "://" not in target:
-                Path(target).unlink(missing_ok=True)
-            elif (remote := self._remote(target)).exists(target):
-                remote.rm_file(target)
+        self._files.remove(name)
 
     def place(self, name: str) -> str:
         """The full address of an object."""
-        return f"{self.uri}/{name}"
-
-    @contextmanager
-    def _reaching(self, name: str) -> Iterator[str]:
-        target = self.place(name)
-        try:
-            yield target
-        except OSError as error:
-            if error.errno == 28:  # ENOSPC
-                raise StorageFullError("no space left in the step store", where=target) from error
-            what = "the step store does not answer"
-            raise UnreachableError(what, value=str(error), where=target) from error
-
-    def _remote(self, target: str) -> Any:
-        from fsspec.core import url_to_fs
-
-        return url_to_fs(target, **self.options)[0]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with staged.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+        return self._files.place(name)

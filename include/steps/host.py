@@ -43,12 +43,10 @@ LIBRARIES = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
     "scipy.stats",
+    "psutil",
     "sqlalchemy",
     "great_expectations",
     "mlflow",
-    "matplotlib.backends.backend_agg",
-    "skops.io",
-    "skl2onnx",
     "onnxruntime",
     "evidently.presets",
 )

@@ -26,6 +26,7 @@ from include.errors import DataError
 from include.ledger.commit import commit
 from include.specs.dataset import DatasetSpec
 from include.steps.base import StepContext, StepRequest, StepResult
+from include.steps.sweeping import fence_key, sweep_daily
 
 log = logging.getLogger("airloop.ingest")
 
@@ -89,6 +90,7 @@ def run(request: Request, context: StepContext) -> Result:
             + "; ".join(str(error) for error in refused),
             where=f"dataset {spec.name}",
         )
+    sweep_daily(context, spec.name)
     whole = Lake(context.settings).snapshot(spec.name, keys)
     return Result(dataset=whole, report=done[-1].report, partitions=tuple(done))
 
@@ -112,7 +114,7 @@ def _ingest(context: StepContext, spec: DatasetSpec, key: str, fence: Fence) -> 
 
 
 def _begin(context: StepContext, spec: DatasetSpec, key: str) -> Fence:
-    return context.ledger.begin_attempt(f"ingest:{spec.name}:{key}")
+    return context.ledger.begin_attempt(fence_key(spec.name, key))
 
 
 def _refusal(spec: DatasetSpec, report: ValidationReport) -> DataError:

@@ -14,12 +14,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from include.errors import SpecError, TransientError
+from include.errors import TransientError
 from include.settings import ROOT, home_folder
+from include.specs.storage import SECRETS
+from include.steps.interpreter import check_interpreter
 
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
 GRACE_SECONDS = 5.0
@@ -45,7 +47,13 @@ class Process(Protocol):
 class Child:
     """A plain child process."""
 
-    def __init__(self, argv: Sequence[str], log: int, python: str | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: int,
+        python: str | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
         lifeline, self._alive = os.pipe()
         try:
             self._popen = subprocess.Popen(
@@ -60,7 +68,7 @@ class Child:
                 stderr=log,
                 pass_fds=(lifeline,),
                 process_group=0,
-                env=environment(),
+                env=environment(extra),
                 cwd=ROOT,
             )
         finally:
@@ -86,10 +94,17 @@ class Child:
 class Hosted:
     """A child of the step host, behind the connection ``link``."""
 
-    def __init__(self, argv: Sequence[str], log: int, link: socket.socket) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: int,
+        link: socket.socket,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
         self._link = link
         self._lines = link.makefile("rb")
-        body = json.dumps({"argv": list(argv), "env": environment(), "cwd": str(ROOT)}).encode()
+        request = {"argv": list(argv), "env": environment(extra), "cwd": str(ROOT)}
+        body = json.dumps(request).encode()
         socket.send_fds(link, [len(body).to_bytes(4, "big")], [log])
         link.sendall(body)
         answer = self._lines.readline()
@@ -115,26 +130,27 @@ class Hosted:
         self._link.close()
 
 
-def start(argv: Sequence[str], log: int, python: str | None = None) -> Process:
+def start(
+    argv: Sequence[str],
+    log: int,
+    python: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> Process:
     """Start ``python -m include.steps <argv>`` with its output going to the file ``log``.
 
     :param python: an interpreter of another environment, which no fork of the step host can be
-    :raises SpecError: if there is no such interpreter
+    :param extra: variables that only the step gets
+    :raises SpecError: if there is no such interpreter, or no step can run in its environment
     """
-    if python is not None and not os.access(python, os.X_OK):
-        raise SpecError(
-            "there is no such Python interpreter",
-            value=python,
-            where="the model's environment.python",
-            remedy="create the environment, or correct the path",
-        )
+    if python is not None:
+        check_interpreter(python)
     link = _connect() if python is None else None
     if link is not None:
         try:
-            return Hosted(argv, log, link)
+            return Hosted(argv, log, link, extra)
         except OSError:  # the host died just now, and what it may have forked died with it
             link.close()
-    return Child(argv, log, python)
+    return Child(argv, log, python, extra)
 
 
 def follow(process: Process, log: int, write: Callable[[str], None]) -> int:
@@ -182,9 +198,15 @@ def command() -> list[str]:
     return [sys.executable, "-m", "include.steps"]
 
 
-def environment() -> dict[str, str]:
-    """The child's environment: the caller's without Airflow's own, which hold its database URL and keys."""
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The child's environment: the caller's without Airflow's own, which hold its database URL and keys.
+
+    Where ``extra`` brings credentials, the caller's own are left out: half of one and half of another fit nothing.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    if extra:
+        own = {name.upper() for name in SECRETS}
+        kept = {key: value for key, value in kept.items() if key not in own} | dict(extra)
     paths = [str(ROOT), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
     # Boosting's threads otherwise spin at their barriers, which on busy cores costs many times the work.
     kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")

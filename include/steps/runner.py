@@ -9,11 +9,12 @@ from typing import Any
 
 from include import errors
 from include.contracts import Fence
-from include.errors import AirloopError, PermanentError, TransientError
+from include.errors import AirloopError, PermanentError, StepCrashError, TransientError
 from include.settings import Settings
 from include.steps import process
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT
 from include.steps.store import StepStore
+from include.storage.options import with_credentials
 
 _log = logging.getLogger("airloop.step")
 
@@ -24,6 +25,7 @@ class StepRunner:
     :param settings: where the step store is
     :param write: where each line of a step's log goes
     :param python: the interpreter whose environment the step needs; None for this one
+    :param credentials: variables that only the step gets, such as ``AWS_SECRET_ACCESS_KEY``; they stand in no file
     """
 
     def __init__(
@@ -32,8 +34,12 @@ class StepRunner:
         write: Callable[[str], None] = _log.info,
         *,
         python: str | None = None,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
-        self._store = StepStore(settings.step_store_uri, settings.storage_options)
+        self._credentials = dict(credentials or {})
+        self._store = StepStore(
+            settings.step_store_uri, with_credentials(settings.storage_options, self._credentials)
+        )
         self._write = write
         self._python = python
         self._process: process.Process | None = None
@@ -66,7 +72,7 @@ class StepRunner:
     def _follow(self, argv: list[str]) -> int:
         reading, writing = os.pipe()
         try:
-            self._process = process.start(argv, writing, self._python)
+            self._process = process.start(argv, writing, self._python, self._credentials)
         except BaseException:
             os.close(reading)
             raise
@@ -93,9 +99,11 @@ def _outcome(step: str, code: int, answer: dict[str, Any] | None) -> dict[str, A
     if code == EXIT_OK:
         raise TransientError(f"step {step} ended without a result")
     how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-    raise TransientError(
+    crash = StepCrashError(
         f"step {step} crashed ({how})", remedy="the lines of its log above say where"
     )
+    crash.code = code
+    raise crash
 
 
 def conclude(step: str, answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from include.contracts import Fence
-from include.errors import StorageFullError, UnreachableError
+from include.errors import RequestError, SupersededError, UnreachableError
+from include.storage.files import Files
 
 #: Linux allows 255 bytes in a file name; longer keys are cut and told apart by their hash.
 MAX_NAME = 150
 
 
 class StepStore:
-    """A folder or an fsspec URL that holds requests and results.
+    """A folder, of this machine or of a bucket, that holds requests and results.
 
-    :param uri: local path, ``file://`` or any other fsspec URL
-    :param options: what fsspec needs to reach it (``storage_options`` of the settings)
+    :param uri: local path, ``file://…`` or ``s3://bucket/folder``
+    :param options: how the bucket is reached (``storage_options`` of the settings, and credentials)
     """
 
     def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
-        self.uri = uri.removeprefix("file://").rstrip("/")
-        self._options = dict(options or {})
+        self._files = Files(uri, options, "the step store")
+        self.uri = self._files.uri
 
     def place(self, step: str, fence: Fence) -> str:
         """The URI of one attempt's folder: a newer attempt never sees an older one's result."""
@@ -41,39 +39,32 @@ class StepStore:
         return f"{self.uri}/{step}/{name}/{fence.token}"
 
     def write(self, uri: str, payload: Mapping[str, Any]) -> str:
-        """Write ``payload`` at ``uri`` in one act and return its digest.
+        """Leave ``payload`` at ``uri`` and return its digest. The first that is left there stays.
 
+        An attempt that runs twice, as a pod may whose creation was answered late, has one result all the same.
+
+        :raises SupersededError: if something else is there already
         :raises StorageFullError: if there is no space left
         :raises UnreachableError: if the store does not answer
+        :raises SpecError: if it refuses
         """
         digest = _digest(payload)
         text = json.dumps({"sha256": digest, "payload": payload}, allow_nan=False)
-        try:
-            if "://" in uri:
-                _remote(uri, self._options).pipe_file(uri, text.encode())
-            else:
-                _write_local(Path(uri), text)
-        except OSError as error:
-            if error.errno == 28:  # ENOSPC
-                raise StorageFullError("no space left in the step store", where=uri) from error
-            raise UnreachableError(
-                "the step store cannot be written", value=str(error), where=uri
-            ) from error
+        if not self._files.create(self._name(uri), text.encode()) and self.read(uri) != _plain(
+            payload
+        ):
+            raise SupersededError("superseded by another run of this attempt", where=uri)
         return digest
 
     def read(self, uri: str) -> dict[str, Any] | None:
         """The payload at ``uri``; None where there is no file.
 
         :raises UnreachableError: if the store does not answer or the bytes are not the ones written
+        :raises SpecError: if it refuses
         """
-        try:
-            raw = _remote(uri, self._options).cat_file(uri) if "://" in uri else _read_local(uri)
-        except FileNotFoundError:
+        raw = self._files.read(self._name(uri))
+        if raw is None:
             return None
-        except OSError as error:
-            raise UnreachableError(
-                "the step store cannot be read", value=str(error), where=uri
-            ) from error
         try:
             envelope = json.loads(raw)
             payload, digest = envelope["payload"], envelope["sha256"]
@@ -85,30 +76,22 @@ class StepStore:
             )
         return payload
 
+    def _name(self, uri: str) -> str:
+        """A file's name within the store.
+
+        :raises RequestError: if the file is not one of this store
+        """
+        inside = uri.removeprefix("file://")
+        if not inside.startswith(f"{self.uri}/"):
+            raise RequestError("not a file of the step store", value=uri, where=self.uri)
+        return inside.removeprefix(f"{self.uri}/")
+
+
+def _plain(payload: Mapping[str, Any]) -> Any:
+    """As it comes back: tuples are lists in JSON."""
+    return json.loads(json.dumps(payload, allow_nan=False))
+
 
 def _digest(payload: Mapping[str, Any]) -> str:
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _remote(uri: str, options: Mapping[str, str]) -> Any:
-    from fsspec.core import url_to_fs
-
-    return url_to_fs(uri, **options)[0]
-
-
-def _read_local(uri: str) -> bytes:
-    return Path(uri).read_bytes()
-
-
-def _write_local(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with staged.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from include.contracts import Candidate, Name, PartitionKey
-from include.errors import SpecError, SupersededError
+from include.errors import RequestError, SpecError, SupersededError
 from include.ledger.commit import commit
-from include.pods.ranks import Group, Ranks
-from include.registry import lineage, tracking
+from include.registry import tracking
+from include.registry.segments import Table
 from include.specs.dataset import DatasetSpec, Known
 from include.specs.model import ModelSpec
 from include.steps.base import StepContext, StepRequest, StepResult
 from include.steps.blobs import BlobStore
+from include.steps.parameters import settled
+from include.steps.ranks import Group, Ranks
 from include.steps.store import StepStore
-from include.training import package, plots, snapshot, trainer
+from include.training import package, plots, record, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
+from include.training.segments import plan as plans
+from include.training.segments.collection import collect
+from include.training.segments.plan import Plan
+from include.training.segments.results import Results
 from include.training.validation import with_training
 
 log = logging.getLogger("airloop.train")
@@ -42,6 +47,8 @@ class Request(StepRequest):
     reason: str = Field(default="", max_length=500)
     #: The search for parameters that ran before, whose best this training takes.
     study: str | None = None
+    #: What the step `divide` planned, where the model has segments: the same rows, and the results of the packs.
+    plan: str | None = Field(default=None, pattern=r"\A[a-z][a-z0-9_]{0,62}-[0-9a-f]{32}\Z")
 
 
 class Result(StepResult):
@@ -76,6 +83,8 @@ def run(request: Request, context: StepContext) -> Result:
         raise
     place = _place(request, context, candidate.dataset.digest)
     BlobStore(str(place.store_uri), place.store_options).remove(place.store_name)
+    if (found := _plan(request, context, model)) is not None:
+        found[1].remove(found[0])
     url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
     return Result(candidate=candidate, run_url=url)
 
@@ -118,22 +127,49 @@ def _train(
     from include.data.lake import Lake
 
     lake = Lake(context.settings)
-    ref, days = snapshot.take(lake, model, request.until)
+    planned = _plan(request, context, model)
+    if planned is None:
+        ref, days = snapshot.take(lake, model, request.until)
+    else:
+        ref = planned[0].dataset
+        days = snapshot.Days(planned[0].training, planned[0].holdout)
     log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     place = _place(request, context, ref.digest)
-    model, chosen = _settled(request, context, model, dataset, rows, place, days.all[-1])
+    model, chosen = settled(
+        model,
+        dataset,
+        rows,
+        context,
+        fence=request.fence,
+        params=request.params,
+        study=request.study,
+        place=place,
+        day=days.all[-1],
+    )
     fitted = trainer.fit(model, dataset, rows, request.params, place)
+    composite = None
+    if planned is not None:
+        composite = collect(model, dataset, rows, fitted, *planned)
+        _record(request, context, composite.table)
+        chosen |= composite.table.figures
+    whole = composite.fitted if composite else fitted
     folder = context.workdir / "run"
     model = with_training(model, params=fitted.params)
     digest, conversion = package.pack(
-        model, dataset, rows, fitted, folder / tracking.FOLDER, trained_on=days.training
+        model,
+        dataset,
+        rows,
+        fitted,
+        folder / tracking.FOLDER,
+        trained_on=days.training,
+        composite=composite,
     )
     log.info("onnx %s: %s", "kept" if conversion.kept else "not kept", conversion.reason)
-    score, seed = fitted.scorer(model.task), model.training.seed
+    score, seed = (composite or fitted).scorer(model.task), model.training.seed
     primary = model.gates.primary
-    weights = plots.permutation_importance(primary, fitted.features, fitted.truth, score, seed)
-    plots.draw(folder / "plots", model.task, fitted.truth, fitted.scores, weights, primary)
+    weights = plots.permutation_importance(primary, whole.features, whole.truth, score, seed)
+    plots.draw(folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
     extra = {
         "training_rows": float(fitted.training_rows),
         "holdout_rows": float(len(fitted.truth)),
@@ -143,55 +179,46 @@ def _train(
     extra |= chosen
     if conversion.difference is not None:
         extra["onnx_difference"] = conversion.difference
-    figure = fitted.metrics.get(primary, float("nan"))
+    figure = whole.metrics.get(primary, float("nan"))
     return Training(
         folder=folder,
         digest=digest,
         dataset=ref,
         holdout=days.holdout,
-        metrics=fitted.metrics | extra,
-        params=_params(model, fitted.params),
-        tags=_tags(request, ref.model_dump_json(), digest, conversion.reason),
+        metrics=whole.metrics | extra,
+        params=record.params(model, fitted.params),
+        tags=_tags(request) | record.tags(model, ref, digest, conversion.reason),
         fitted_params=json.dumps(fitted.params, default=str),
         summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
         f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
     )
 
 
-def _settled(
-    request: Request,
-    context: StepContext,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    rows: snapshot.Split,
-    place: trainer.Place,
-    day: str,
-) -> tuple[ModelSpec, dict[str, float]]:
-    """The model with the parameters that were found for it, or the algorithm that won; and the winners' figures."""
-    if model.tuning is not None:
-        from include.training.tuning import policy
+def _plan(request: Request, context: StepContext, model: ModelSpec) -> tuple[Plan, Results] | None:
+    """What was planned and done for the model's segments; None where it has none.
 
-        if request.study is not None:
-            from include.training.tuning.conclusion import conclude
+    :raises RequestError: if it has, and this training was not told of a plan
+    """
+    if model.segments is None:
+        return None
+    if request.plan is None:
+        raise RequestError(
+            "the model has segments, but nobody has trained them for this run",
+            value=model.name,
+            remedy=f"start the DAG train_{model.name}",
+        )
+    return plans.read(context.settings, request.plan), Results(context.settings, request.plan)
 
-            conclude(context.settings, context.ledger, model, request.study, day)
-        best = policy.known(context.ledger, model)
-        return with_training(model, params={**model.training.params, **best}), {}
-    if not model.algorithms:
-        return model, {}
-    from include.training.choice import choose
 
-    choice = choose(model, dataset, rows, request.params, place)
-    figures = {name: score for name, score in choice.scores.items() if score is not None}
+def _record(request: Request, context: StepContext, table: Table) -> None:
     context.ledger.record_decision(
-        model=model.name,
-        subject="algorithm",
-        action=choice.name,
-        reason=choice.reason,
-        figures=figures,
-        id=f"algorithm:{request.fence.key}:{request.fence.token}",
+        model=request.model,
+        subject="segments",
+        action="chosen",
+        reason=table.reason,
+        figures=dict(table.figures),
+        id=f"segments:{request.fence.key}:{request.fence.token}",
     )
-    return choice.model, {f"choice_{name}": score for name, score in figures.items()}
 
 
 def _place(request: Request, context: StepContext, digest: str) -> trainer.Place:
@@ -215,22 +242,9 @@ def _group(request: Request, context: StepContext, ranks: Ranks) -> Group:
     return Group.of_training(ranks, context.settings, request.fence, pending)
 
 
-def _params(model: ModelSpec, params: Mapping[str, object]) -> dict[str, object]:
-    fields = model.training.model_dump(
-        include={"trainer", "build", "window_days", "holdout_days", "seed"}
-    )
-    return {**{f"training.{name}": value for name, value in fields.items()}, **params}
-
-
-def _tags(request: Request, dataset: str, digest: str, onnx: str) -> dict[str, str]:
+def _tags(request: Request) -> dict[str, str]:
     return {
-        "airloop.model": request.model,
-        "airloop.dataset": dataset,
-        "airloop.artifact_digest": digest,
         "airloop.trigger_id": request.trigger_id or "",
         "airloop.reason": request.reason,
         "airloop.params_override": json.dumps(request.params),
-        "airloop.lock_digest": lineage.lock_digest() or "",
-        "airloop.onnx": onnx,
-        "mlflow.source.git.commit": lineage.git_revision() or "",
     }

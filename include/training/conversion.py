@@ -10,7 +10,8 @@ import numpy as np
 
 from include.errors import ArtifactError
 from include.registry import artifacts
-from include.registry.loader import TOLERANCE, FrozenSpec, onnx_scorer
+from include.registry.frozen import FrozenSpec
+from include.registry.loader import TOLERANCE, onnx_scorer
 from include.training.trainer import Fitted, Number
 
 log = logging.getLogger("airloop.training")

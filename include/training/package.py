@@ -14,9 +14,10 @@ import pandas as pd
 from include.contracts import Digest
 from include.monitoring import reference
 from include.registry import artifacts, lineage, loader
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.specs.dataset import ColumnType, DatasetSpec
 from include.specs.model import ModelSpec
+from include.training.composite import Composite
 from include.training.conversion import Conversion, convert
 from include.training.snapshot import Split
 from include.training.trainer import Fitted
@@ -44,16 +45,18 @@ def pack(
     folder: Path,
     *,
     trained_on: Sequence[str] = (),
+    composite: Composite | None = None,
 ) -> tuple[Digest, Conversion]:
     """Write every file of the artifact; returns its digest and whether ONNX is among them.
 
+    :param composite: ``fitted`` with the models of segments beside it, whose answers are then the artifact's
     :raises SpecError: if the estimator holds a type that the loader would refuse
     """
     folder.mkdir(parents=True)
     frozen = FrozenSpec(
         model=model,
         dataset=dataset,
-        features={name: _kind(fitted.features[name]) for name in fitted.features.columns},
+        features=kinds(fitted.features),
         trained_on=tuple(trained_on),
     )
     (folder / artifacts.SPEC).write_text(
@@ -61,13 +64,32 @@ def pack(
     )
     fitted.trainer.save(fitted.estimator, folder)
     conversion = convert(fitted, frozen, folder)
-    metrics = fitted.metrics | {"training_rows": float(fitted.training_rows)}
+    whole = fitted
+    if composite is not None:
+        whole = composite.fitted
+        composite.write(folder)
+    metrics = whole.metrics | {"training_rows": float(whole.training_rows)}
     (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    _write_reference(model, dataset, split, fitted, folder)
-    examples = split.holdout.frame[list(model.inputs)].head(EXAMPLE_ROWS)
-    loader.write_examples(folder, examples, fitted.scores[: len(examples)])
+    _write_reference(model, dataset, split, whole, folder)
+    chosen = _examples(len(whole.scores), composite)
+    examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
+    loader.write_examples(folder, examples, whole.scores[chosen])
     _write_mlflow_files(model, dataset, folder)
     return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
+
+
+def _examples(rows: int, composite: Composite | None) -> list[int]:
+    """The places of the rows that are asked at every load: the first, and one of every model there is."""
+    first = list(range(min(rows, EXAMPLE_ROWS)))
+    if composite is None:
+        return first
+    _, places = np.unique(composite.numbers.to_numpy(), return_index=True)
+    return sorted({*first, *places.tolist()})
+
+
+def kinds(features: pd.DataFrame) -> dict[str, Literal["number", "string"]]:
+    """What each feature is."""
+    return {name: _kind(features[name]) for name in features.columns}
 
 
 def _kind(column: pd.Series[float]) -> Literal["number", "string"]:

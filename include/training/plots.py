@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from include.evaluation.metrics import Floats, gain, metric
-from include.registry.loader import Scorer
+from include.registry.frozen import Scorer
 
 #: Rows on which feature importance is measured: a picture needs no third digit.
 IMPORTANCE_ROWS = 4_000

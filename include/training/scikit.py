@@ -12,7 +12,8 @@ import numpy as np
 from include.errors import AirloopError, RequestError, SpecError
 from include.features.transform import model_function
 from include.registry import artifacts, loader
-from include.registry.loader import FrozenSpec, Scorer, estimator_scorer
+from include.registry.frozen import FrozenSpec, Scorer
+from include.registry.loader import estimator_scorer
 from include.training.trainer import FitJob, Number
 
 LIBRARY = "scikit-learn"

@@ -17,10 +17,10 @@ import pandas as pd
 from include.errors import DataError, SpecError
 from include.evaluation.metrics import evaluate
 from include.features.transform import transform
-from include.pods.ranks import Group
-from include.registry.loader import FrozenSpec, Scorer, Scores
+from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
+from include.steps.ranks import Group
 from include.training.snapshot import Split
 
 log = logging.getLogger("airloop.training")

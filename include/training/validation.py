@@ -17,9 +17,17 @@ SHARE = 3
 
 
 def inner(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> Split:
-    """The training rows divided again: as many later days as are held out for the gates, a third at most.
+    """The training rows divided again, before and from :func:`judging_days` on.
 
     :raises DataError: if there are too few days or rows
+    """
+    return split(model, dataset, rows.training.frame, judging_days(model, dataset, rows))
+
+
+def judging_days(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> tuple[str, ...]:
+    """The last of the training days: as many as are held out for the gates, a third at most.
+
+    :raises DataError: if there are too few
     """
     frame = rows.training.frame
     keys = sorted(pd.to_datetime(frame[dataset.partition_column]).dt.strftime("%Y-%m-%d").unique())
@@ -31,7 +39,7 @@ def inner(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> Split:
             remedy="raise training.window_days",
         )
     count = min(model.training.holdout_days, max(1, len(keys) // SHARE))
-    return split(model, dataset, frame, keys[-count:])
+    return tuple(keys[-count:])
 
 
 def with_training(model: ModelSpec, **changes: object) -> ModelSpec:

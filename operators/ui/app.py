@@ -61,13 +61,16 @@ def page() -> HTMLResponse:
 
 def report(path: str) -> Response:
     """A file under the reports' folder, or what a folder there holds."""
-    found = reports.find(load_settings(), path)
+    try:
+        found = reports.find(load_settings(), path)
+    except AirloopError as error:
+        raise HTTPException(503, str(error)) from error
     if found is None:
         raise HTTPException(404, "there is no such report")
-    if found.is_file():
-        return FileResponse(found, headers=REPORT_HEADERS)
+    if isinstance(found, reports.Report):
+        return Response(found.content, media_type=found.media_type, headers=REPORT_HEADERS)
     template = _environment().get_template("folder.html")
-    html = template.render(path=path.strip("/"), entries=reports.entries(found))
+    html = template.render(path=path.strip("/"), entries=found)
     return HTMLResponse(html, headers=PAGE_HEADERS)
 
 

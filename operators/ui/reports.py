@@ -1,12 +1,15 @@
-"""The reports' folder, shown file by file and never beyond its edge."""
+"""The reports' folder, shown file by file and never beyond its edge, be it on this machine or in a bucket."""
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from include.settings import Settings
+from include.storage.files import Files
+from include.storage.options import is_bucket, with_credentials
+from operators.credentials import storage_credentials
 
 #: A folder's page shows the newest of its entries.
 MAX_ENTRIES = 200
@@ -18,34 +21,46 @@ class Entry:
 
     name: str
     folder: bool
-    at: datetime
+    #: None where the store does not say.
+    at: datetime | None
 
 
-def find(settings: Settings, path: str) -> Path | None:
-    """The file or folder that ``path`` means under the reports' folder; None for anything that lies outside of it.
+@dataclass(frozen=True)
+class Report:
+    """A file to show."""
 
-    ``resolve`` follows links and takes out ``..`` before the comparison, so neither leads out.
+    content: bytes
+    media_type: str
+
+
+def find(settings: Settings, path: str) -> Report | list[Entry] | None:
+    """The file that ``path`` means under the reports' folder, or what a folder there holds, newest first.
+
+    None for anything that lies outside of it, is hidden, or is not there.
+
+    :raises AirloopError: if the store does not answer or refuses
     """
-    uri = settings.reports_uri.removeprefix("file://")
-    if "://" in uri or "\0" in path:
+    parts = [part for part in path.split("/") if part]
+    if any(part.startswith(".") or "\0" in part for part in parts):
         return None
-    root = Path(uri).resolve()
-    found = (root / path.strip("/")).resolve()
-    return found if _inside(found, root) and found.exists() else None
+    files, name = _files(settings), "/".join(parts)
+    listed = files.entries(name)
+    if listed is not None:
+        entries = [Entry(one.name, one.folder, _time(one.at)) for one in listed]
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return sorted(entries, key=lambda one: one.at or oldest, reverse=True)[:MAX_ENTRIES]
+    content = files.read(name) if name else None
+    if content is None:
+        return None
+    return Report(content, mimetypes.guess_type(name)[0] or "application/octet-stream")
 
 
-def _inside(found: Path, root: Path) -> bool:
-    """Whether a resolved path lies in the folder, and in no hidden part of it."""
-    if not found.is_relative_to(root):
-        return False
-    return not any(part.startswith(".") for part in found.relative_to(root).parts)
+def _files(settings: Settings) -> Files:
+    options = settings.storage_options
+    if is_bucket(settings.reports_uri):
+        options = with_credentials(options, storage_credentials(settings))
+    return Files(settings.reports_uri, options, "the folder of reports")
 
 
-def entries(folder: Path) -> list[Entry]:
-    """What a folder holds, newest first."""
-    found = [
-        Entry(path.name, path.is_dir(), datetime.fromtimestamp(path.stat().st_mtime, UTC))
-        for path in folder.iterdir()
-        if not path.name.startswith(".")
-    ]
-    return sorted(found, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
+def _time(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

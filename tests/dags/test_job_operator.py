@@ -13,10 +13,10 @@ import yaml
 
 from include.errors import PermanentError, TransientError
 from include.pods import job as manifests
-from include.pods.ranks import error_name
 from include.registry import tracking
 from include.settings import ROOT, Settings
 from include.specs.catalog import Catalog
+from include.steps.ranks import error_name
 from include.steps.store import StepStore
 from tests.integration.training.test_train_evaluate_register import World
 from tests.loop_torch import torch_spec

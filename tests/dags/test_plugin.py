@@ -15,6 +15,7 @@ import pytest
 from include.contracts import ArtifactRef
 from include.ledger import Ledger, open_ledger
 from include.settings import load_settings
+from include.storage import folder
 from operators.ui import reports
 from operators.ui.overview import since
 from operators.ui.pictures import Bar, Point, bars, curve
@@ -178,10 +179,10 @@ def test_control_without_the_edge_a_link_leads_out(
 ) -> None:
     settings = load_settings()
     assert reports.find(settings, "link/service_token") is None
-    monkeypatch.setattr(reports, "_inside", lambda found, root: True)
+    monkeypatch.setattr(folder, "inside", lambda found, root: True)
     found = reports.find(settings, "link/service_token")
-    assert found is not None
-    assert found.read_text() == "canary-of-the-tests"
+    assert isinstance(found, reports.Report)
+    assert found.content == b"canary-of-the-tests"
 
 
 def test_every_process_may_load_the_plugin_cheaply() -> None:

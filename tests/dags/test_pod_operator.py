@@ -13,7 +13,7 @@ import tenacity
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.errors import AirloopError, PermanentError, TransientError, UnreachableError
+from include.errors import AirloopError, PermanentError, TransientError
 from tests.support.cluster import Cluster, Fault, Node
 
 RESULT = {"result": {"candidate": "it"}}
@@ -242,57 +242,7 @@ def test_stale_lists_deceive_nobody(task: Any, cluster: Cluster) -> None:
     assert (len(cluster.created), cluster.doubles) == (1, [])
 
 
-# What a user meets, one line each
-
-
-def test_no_node_has_that_gpu(task: Any, cluster: Cluster) -> None:
-    cluster.node.schedules = False
-    task.begin()
-    task.deferred.trigger.schedule_timeout = 0
-    with pytest.raises(TransientError) as caught:
-        task.resume(task.watch())
-    line = str(caught.value)
-    assert "no node took the pod within 15 minutes (1 GPU of type NVIDIA-H200)" in line
-    assert "1 Insufficient nvidia.com/gpu" in line
-    assert "raise resources.pending_minutes" in line
-    assert gone(cluster)
-
-
-def test_the_image_cannot_be_pulled(task: Any, cluster: Cluster) -> None:
-    cluster.node.pulls = False
-    with pytest.raises(
-        PermanentError, match=r"ErrImagePull: failed to pull .* not found"
-    ) as caught:
-        task.run()
-    assert "correct environment.image" in str(caught.value)
-    assert gone(cluster)
-
-
-@pytest.mark.parametrize(
-    ("reason", "lines", "kind", "said", "remedy"),
-    [
-        ("OOMKilled", "", PermanentError, "more memory than its 16Gi", "raise resources.memory"),
-        (
-            "Error",
-            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n",
-            PermanentError,
-            "the GPU's memory was too small, also with half the batch: torch.OutOfMemoryError",
-            "lower training.params.batch_size",
-        ),
-        ("Error", "boom\n", TransientError, "exit code 1.*last line: boom", "lines of its log"),
-    ],
-)
-def test_a_step_that_died(
-    task: Any, cluster: Cluster, reason: str, lines: str, kind: type, said: str, remedy: str
-) -> None:
-    task.begin()
-    cluster.log_of("airloop", task.name).log.write_text(lines)
-    cluster.finish(task.name, 137 if reason == "OOMKilled" else 1, reason)
-    with pytest.raises(kind, match=said) as caught:
-        task.resume(task.watch())
-    assert remedy in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert gone(cluster)
+# What a user meets besides the list in tests/support/gpu_failures.py
 
 
 def test_an_evicted_pod_is_tried_again(task: Any, cluster: Cluster) -> None:
@@ -304,46 +254,9 @@ def test_an_evicted_pod_is_tried_again(task: Any, cluster: Cluster) -> None:
     assert cluster.live() == [task.name]
 
 
-def test_the_deadline_is_told_and_not_tried_again(task: Any, cluster: Cluster) -> None:
-    task.begin()
-    cluster.log_of("airloop", task.name).fail("DeadlineExceeded", "too long")
-    with pytest.raises(PermanentError, match="longer than its deadline of 120 minutes") as caught:
-        task.resume(task.watch())
-    assert "raise resources.deadline_minutes" in str(caught.value)
-
-
 def test_the_events_are_part_of_the_message(task: Any, cluster: Cluster) -> None:
     task.begin()
     cluster.note(task.name, "FailedMount", "secret airloop-step not found")
     cluster.finish(task.name, 1)
     with pytest.raises(TransientError, match="event FailedMount: secret airloop-step not found"):
         task.resume(task.watch())
-
-
-def test_an_expired_token(task: Any, cluster: Cluster) -> None:
-    cluster.token = "renewed"
-    with pytest.raises(PermanentError, match=r"refuses the credentials \(401\)") as caught:
-        task.begin()
-    assert "renew the token" in str(caught.value)
-    assert (cluster.created, task.ledger.token) == ([], 0)
-
-
-def test_a_namespace_that_forbids_pods(task: Any, cluster: Cluster) -> None:
-    cluster.faults = [
-        Fault("status", "POST", 403, 1, 'pods is forbidden: violates PodSecurity "restricted"')
-    ]
-    with pytest.raises(
-        PermanentError, match=r"the namespace forbids the pod \(403\): pods is forbidden"
-    ):
-        task.begin()
-    assert cluster.pods() == []
-
-
-def test_a_cluster_that_cannot_be_reached(task: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    with Cluster() as away:
-        connection = away.connection(tmp_path / "away")
-    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", connection)
-    with pytest.raises(UnreachableError, match="the Kubernetes API does not answer") as caught:
-        task.begin()
-    assert "connection kubernetes_default" in str(caught.value)
-    assert task.ledger.token == 0

@@ -82,6 +82,7 @@ def _policy_faults(dag: dict[str, Any]) -> list[str]:
     defaults = dag.get("default_args", {}).get("__var", {})
     for task in dag["tasks"]:
         fields = {**defaults, **task["__var"]}
+        fields |= fields.get("partial_kwargs", {})  # of a mapped task
         name = f"{dag['dag_id']}.{fields['task_id']}"
         approval = fields["task_type"] == "ApproveModelOperator"
         if not approval and not fields.get("execution_timeout"):

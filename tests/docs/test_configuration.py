@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from include.settings import ROOT, ServingSettings, SettingsFields
+from include.settings import ROOT, ServingSettings, SettingsFields, StackSettings
 from include.specs import requests
 from include.specs.catalog import parse
 from include.specs.dataset import (
@@ -37,6 +37,8 @@ from include.specs.resources import (
     ResourcesSpec,
     Toleration,
 )
+from include.specs.segments import SegmentsSpec
+from include.specs.storage import OPTIONS
 from include.specs.tuning import AlgorithmSpec, TuningSpec
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -54,6 +56,7 @@ TABLES = [
     TrainingSpec,
     TuningSpec,
     AlgorithmSpec,
+    SegmentsSpec,
     GatesSpec,
     Threshold,
     ServingSpec,
@@ -66,8 +69,18 @@ TABLES = [
     SettingsFields,
     ServingSettings,
     KubernetesSettings,
+    StackSettings,
     Pool,
 ]
+
+
+def test_each_storage_option_is_documented():
+    told = {
+        name
+        for row in re.findall(r"(?m)^\| (`aws_.*?) \|", PAGE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert told == set(OPTIONS)
 
 
 def tables():

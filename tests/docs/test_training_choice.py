@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from include.registry.segments import Entry
 from include.settings import ROOT
 from include.specs.catalog import Catalog
 from include.specs.inspection import check
+from tests.integration.training.test_segments import segmented  # noqa: F401
 from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
 from tests.integration.training.test_tuning import respec, search
+from tests.loop_segments import respec as segment_respec
+from tests.loop_segments import segment_spec, train_all
 
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 EXAMPLES = {
@@ -37,6 +42,29 @@ def problems(config: Path, example: dict[str, Any]) -> dict[str, str]:
 
 def test_the_search_passes_the_check_beside_the_demos_model(config: Path) -> None:
     assert problems(config, {"tuning": EXAMPLES["tuning"]["tuning"]}) == {}
+
+
+def test_the_segments_pass_the_check_beside_the_demos_model(config: Path) -> None:
+    assert problems(config, {"segments": EXAMPLES["segments"]["segments"]}) == {}
+
+
+def test_the_example_by_airline_passes_the_check(config: Path) -> None:
+    shutil.copy(config / "examples" / "flight_delay_by_carrier.yaml", config / "models")
+    assert check(Catalog(config)) == []
+
+
+def test_the_segments_are_trained(segmented: Any) -> None:
+    segments = {**EXAMPLES["segments"]["segments"], "column": "courier", "min_rows": 100}
+    segment_respec(segmented, segment_spec(segments))
+    plan, candidate = train_all(segmented)
+    assert plan.segments == 3
+    assert candidate.metrics["segments"] == 3
+    assert candidate.metrics["segments_failed"] == 0
+
+
+def test_every_status_in_the_table_is_one_of_the_codes() -> None:
+    told = re.findall(r"(?m)^\| `([a-z ]+)` \| (?:its own|the global) model", PAGE)
+    assert tuple(told) == typing.get_args(Entry.model_fields["status"].annotation)
 
 
 def test_a_build_that_the_module_lacks_is_told(config: Path) -> None:

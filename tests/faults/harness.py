@@ -155,6 +155,13 @@ class Reader:
         if not self.seen or self.seen[-1] != found:
             self.seen.append(found)
 
+    def check_whole_or_nothing(self) -> None:
+        """Nothing half-done was seen, and in the end all of it."""
+        whole = self.scenario.visible()
+        assert whole is not None
+        assert self.torn == []
+        assert self.seen in ([None, whole], [whole])
+
 
 @contextmanager
 def watching(scenario: Scenario, pause: float = 0.03) -> Iterator[Reader]:
@@ -218,3 +225,11 @@ def overlap(
     finally:
         first.signal(signal.SIGCONT)
     return first.wait(), second
+
+
+def check_one_wins(scenario: Scenario, point: str, by: str = "attempt 2") -> None:
+    """Of two overlapping attempts one commits, and the one paused at that point is told who did."""
+    paused, other = overlap(scenario, point)
+    assert other == Ended(0)
+    assert paused.error.startswith(f"SupersededError: superseded by {by}")
+    assert scenario.commits() == 1

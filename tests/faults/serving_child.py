@@ -1,20 +1,25 @@
 """The service as a process to be killed: the whole application with a small model.
 
-``python -m tests.faults.serving_child <home> <port> [sabotage]``
+``python -m tests.faults.serving_child <home> <port> [sabotage]``. While ``<home>/full`` exists, its log meets a full
+disk.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from include.serving import predictionlog
 from include.serving.app import Application
 from include.serving.door import FrontDoor
 from include.serving.predictionlog import PredictionLog
+from include.serving.slot import Slot
 from tests.serving_fakes import TOKEN, FakeLedger, FakeModel
 
 
@@ -32,10 +37,40 @@ def acknowledge_first() -> None:
     PredictionLog.append = later  # type: ignore[method-assign]
 
 
+def claim_it_is_logged() -> None:
+    """Take the protection away: an answer never says that its row could not be kept."""
+    write = Slot._write
+
+    def silent(self: Slot, answered: Any) -> bool:
+        write(self, answered)
+        return True
+
+    Slot._write = silent  # type: ignore[method-assign]
+
+
+def fill_the_disk_when_told(home: Path) -> None:
+    """The kernel's own ENOSPC, without a disk of one's own: the bytes go to /dev/full first."""
+    write = predictionlog._write_all
+
+    def full(fd: int, data: bytes) -> None:
+        if (home / "full").exists():
+            device = os.open("/dev/full", os.O_WRONLY)
+            try:
+                write(device, data)
+            finally:
+                os.close(device)
+        write(fd, data)
+
+    predictionlog._write_all = full
+
+
+SABOTAGES = {"acknowledge-first": acknowledge_first, "claim-it-is-logged": claim_it_is_logged}
+
 if __name__ == "__main__":
     home, port, sabotage = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    if sabotage:
-        acknowledge_first()
+    for name in sabotage:
+        SABOTAGES[name]()
+    fill_the_disk_when_told(home)
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
     application = FrontDoor(Application(ledger.slots(home)), TOKEN)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from include.data.lake import Lake
+from include.data.vacuum import sweep
 from tests.faults.harness import (
     POINTS,
     UNPUBLISHED,
     Ended,
+    check_one_wins,
     kill_at_random_then_retry,
     kill_then_retry,
     overlap,
@@ -29,16 +33,27 @@ def scenario(tmp_path: Path) -> IngestScenario:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_an_ingest_killed_at_any_stage_converges(scenario: IngestScenario, point: str) -> None:
-    reader = kill_then_retry(scenario, point)
-    assert reader.torn == []
-    assert reader.seen in ([None, scenario.visible()], [scenario.visible()])
+    kill_then_retry(scenario, point).check_whole_or_nothing()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_an_ingest_killed_at_random_converges(scenario: IngestScenario, seed: int) -> None:
-    reader = kill_at_random_then_retry(scenario, seed, longest=0.6)
-    assert reader.torn == []
-    assert reader.seen[-1] == scenario.visible() is not None
+    kill_at_random_then_retry(scenario, seed, longest=0.6).check_whole_or_nothing()
+
+
+def test_what_a_killed_ingest_left_is_swept_and_the_partition_stays(
+    scenario: IngestScenario,
+) -> None:
+    kill_then_retry(scenario, "checksum:before")
+    whole = scenario.visible()
+    lake = Lake(scenario.settings())
+    later = datetime.now(UTC) + timedelta(days=1)
+    swept = [
+        sweep(lake, name, lambda _: scenario.key, later).files
+        for name in ("events", "events__quarantine")
+    ]
+    assert swept == [1, 1]
+    assert scenario.visible() == whole
 
 
 def test_without_one_commit_a_partition_a_reader_sees_half(scenario: IngestScenario) -> None:
@@ -59,10 +74,7 @@ def test_without_asking_what_is_there_a_retry_commits_again(scenario: IngestScen
 def test_of_two_overlapping_ingests_one_commits_and_the_other_is_superseded(
     scenario: IngestScenario, point: str
 ) -> None:
-    paused, other = overlap(scenario, point)
-    assert other == Ended(0)
-    assert paused.error.startswith("SupersededError: superseded by attempt 2")
-    assert scenario.commits() == 1
+    check_one_wins(scenario, point)
 
 
 @pytest.mark.parametrize("point", UNPUBLISHED[-2:])

@@ -12,6 +12,7 @@ from tests.faults.harness import (
     PUBLISHED,
     UNPUBLISHED,
     Ended,
+    check_one_wins,
     kill_at_random_then_retry,
     kill_then_retry,
     overlap,
@@ -33,16 +34,12 @@ def scenario(tmp_path: Path) -> FileScenario:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_step_killed_at_any_stage_converges(scenario: FileScenario, point: str) -> None:
-    reader = kill_then_retry(scenario, point)
-    assert reader.torn == []
-    assert reader.seen in ([None, scenario.visible()], [scenario.visible()])
+    kill_then_retry(scenario, point).check_whole_or_nothing()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_step_killed_at_random_converges(scenario: FileScenario, seed: int) -> None:
-    reader = kill_at_random_then_retry(scenario, seed, longest=0.08)
-    assert reader.torn == []
-    assert reader.seen[-1] == scenario.visible() is not None
+    kill_at_random_then_retry(scenario, seed, longest=0.08).check_whole_or_nothing()
 
 
 def test_without_an_atomic_publish_a_reader_sees_half(scenario: FileScenario) -> None:
@@ -63,10 +60,7 @@ def test_without_asking_what_is_published_a_retry_publishes_again(scenario: File
 def test_of_two_overlapping_attempts_one_commits_and_the_other_is_superseded(
     scenario: FileScenario, point: str
 ) -> None:
-    paused, other = overlap(scenario, point)
-    assert other == Ended(0)
-    assert paused.error.startswith("SupersededError: superseded by")
-    assert scenario.commits() == 1
+    check_one_wins(scenario, point, by="")
 
 
 @pytest.mark.parametrize("point", PUBLISHED)

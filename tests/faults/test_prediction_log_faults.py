@@ -1,20 +1,23 @@
-"""S7: the service is killed by SIGKILL under load; every acknowledged row must be in the log."""
+"""S7: the service is killed by SIGKILL under load, or meets a full disk; every acknowledged row must be in the log."""
 
 from __future__ import annotations
 
 import json
 import random
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from include.serving.answers import LOG_HEADER
 from include.serving.predictionlog import log_folder, read_segment, seal_segments
 from include.settings import ROOT
 from tests.serving_fakes import GOOD_ROW, TOKEN
@@ -98,3 +101,76 @@ def test_killed_under_load_no_acknowledged_row_is_lost(tmp_path: Path):
 def test_control_a_service_that_acknowledges_first_loses_rows(tmp_path: Path):
     acknowledged = kill_under_load(tmp_path, 0.8, ["acknowledge-first"])
     assert acknowledged - logged(tmp_path)
+
+
+def no_space(home: Path, _: int) -> None:
+    """ENOSPC at each write."""
+    (home / "full").touch()
+
+
+def space(home: Path, _: int) -> None:
+    (home / "full").unlink()
+
+
+def short_writes(_: Path, pid: int) -> None:
+    """A disk with room for a hundred bytes a file: a frame is cut in its middle, then the write fails (EFBIG)."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+
+
+def long_writes(_: Path, pid: int) -> None:
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+
+Act = Callable[[Path, int], None]
+FULL = pytest.mark.parametrize(
+    ("fill", "free"), [(no_space, space), (short_writes, long_writes)], ids=["ENOSPC", "short"]
+)
+ASKED = 5
+
+
+def fill_the_disk(home: Path, fill: Act, free: Act, *sabotage: str) -> dict[str, list[str]]:
+    """Ask before, while and after the disk is full, then kill it; ids by what each answer said of the log."""
+    process, url = serve(home, list(sabotage))
+    told: dict[str, list[str]] = {"kept": [], "degraded": []}
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as http:
+
+        def ask() -> str:
+            response = http.post("/predict", json={"rows": [GOOD_ROW]})
+            assert response.status_code == 200, response.text
+            assert response.json()["predictions"] == [4.0]
+            word = response.headers.get(LOG_HEADER, "kept")
+            told[word].append(response.json()["request_id"])
+            return word
+
+        try:
+            before = [ask() for _ in range(ASKED)]
+            fill(home, process.pid)
+            meanwhile = [ask() for _ in range(ASKED)]
+            (slot,) = http.get("/slots").json()["slots"]
+            free(home, process.pid)
+            after = [ask() for _ in range(ASKED)]
+        finally:
+            process.kill()
+            process.wait()
+    assert slot["log_failures"] == ASKED
+    assert before == after == ["kept"] * ASKED
+    if not sabotage:
+        assert meanwhile == ["degraded"] * ASKED
+        assert slot["log_error"]
+    return told
+
+
+@FULL
+@pytest.mark.timeout(120)
+def test_on_a_full_disk_predictions_go_on_and_say_which_rows_are_not_kept(
+    tmp_path: Path, fill: Act, free: Act
+):
+    told = fill_the_disk(tmp_path, fill, free)
+    assert logged(tmp_path) == set(told["kept"])
+
+
+@pytest.mark.timeout(120)
+def test_control_a_service_that_says_nothing_of_the_disk_loses_rows_it_acknowledged(tmp_path: Path):
+    told = fill_the_disk(tmp_path, no_space, space, "claim-it-is-logged")
+    assert len(set(told["kept"]) - logged(tmp_path)) == ASKED

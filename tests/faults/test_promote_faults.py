@@ -14,9 +14,9 @@ from tests.faults.harness import (
     POINTS,
     UNPUBLISHED,
     Ended,
+    check_one_wins,
     kill_at_random_then_retry,
     kill_then_retry,
-    overlap,
     run,
     start,
 )
@@ -79,10 +79,7 @@ def test_without_asking_what_is_deployed_a_retry_deploys_again(scenario: Promote
 def test_of_two_overlapping_promotions_one_commits_and_the_other_is_superseded(
     scenario: PromoteScenario, point: str
 ) -> None:
-    paused, other = overlap(scenario, point)
-    assert other == Ended(0)
-    assert paused.error.startswith("SupersededError: superseded by attempt")
-    assert scenario.commits() == 1
+    check_one_wins(scenario, point, by="attempt")
     assert scenario.visible() == (2, 2, 2)
 
 

@@ -16,6 +16,7 @@ from tests.faults.harness import (
     POINTS,
     UNPUBLISHED,
     Ended,
+    check_one_wins,
     kill_at_random_then_retry,
     kill_then_retry,
     overlap,
@@ -57,16 +58,12 @@ def registration(folder: Path) -> RegisterScenario:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_training_killed_at_any_stage_converges(training: TrainScenario, point: str) -> None:
-    reader = kill_then_retry(training, point)
-    assert reader.torn == []
-    assert reader.seen in ([None, training.visible()], [training.visible()])
+    kill_then_retry(training, point).check_whole_or_nothing()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_training_killed_at_random_converges(training: TrainScenario, seed: int) -> None:
-    reader = kill_at_random_then_retry(training, seed, longest=0.6)
-    assert reader.torn == []
-    assert reader.seen[-1] == training.visible() is not None
+    kill_at_random_then_retry(training, seed, longest=0.6).check_whole_or_nothing()
 
 
 def test_were_the_run_named_before_its_files_a_reader_would_find_none(
@@ -82,10 +79,7 @@ def test_were_the_run_named_before_its_files_a_reader_would_find_none(
 def test_of_two_overlapping_trainings_one_commits_and_the_other_is_superseded(
     training: TrainScenario, point: str
 ) -> None:
-    paused, other = overlap(training, point)
-    assert other == Ended(0)
-    assert paused.error.startswith("SupersededError: superseded by attempt 2")
-    assert training.commits() == 1
+    check_one_wins(training, point)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -121,10 +115,7 @@ def test_without_asking_for_the_runs_version_a_retry_makes_another(
 def test_of_two_overlapping_registrations_one_commits_and_the_other_is_superseded(
     registration: RegisterScenario, point: str
 ) -> None:
-    paused, other = overlap(registration, point)
-    assert other == Ended(0)
-    assert paused.error.startswith("SupersededError: superseded by attempt 2")
-    assert registration.commits() == 1
+    check_one_wins(registration, point)
 
 
 def test_without_the_fence_a_stale_registration_reports_success(

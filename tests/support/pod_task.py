@@ -47,6 +47,9 @@ class PodTask:
 
     kind: type[PodStepOperator] = PodStepOperator
     training: ClassVar[dict[str, Any]] = {}
+    #: What the step is asked, and under which key.
+    key = KEY
+    request: dict[str, Any] = {"model": "lateness"}
 
     def __init__(self, cluster: Cluster, folder: Path, **resources: Any) -> None:
         self.cluster, self.ledger = cluster, Ledger()
@@ -64,8 +67,8 @@ class PodTask:
         operator = self.kind(
             task_id="train",
             plan=PodPlan("train", self.model, SETTINGS, ROOT / "config", self.identity),
-            key=KEY,
-            request={"model": "lateness"},
+            key=self.key,
+            request=self.request,
             owner=f"try {self.tries}",
             ledger=self.ledger,
             store=self.store,

@@ -76,6 +76,13 @@ WRONG = [
     ("AIRLOOP__SERVING__TIMEOUT_SECONDS", "soon", "number", None),
     ("AIRLOOP__STORAGE_OPTIONS", "{not json", "must hold JSON", None),
     ("AIRLOOP__STORAGE_OPTIONS", '{"a": 1}', "valid string", None),
+    ("AIRLOOP__STORAGE_OPTIONS", '{"key": "k"}', "unknown storage option 'key'", None),
+    ("AIRLOOP__STORAGE_OPTIONS", '{"aws_endpoint_url": "h:1"}', "not the address of a", None),
+    ("AIRLOOP__STORAGE_OPTIONS", '{"aws_s3_allow_unsafe_rename": "true"}', "overwrite", None),
+    ("AIRLOOP__STORAGE_CONNECTION", "a b", "form", None),
+    ("AIRLOOP__LAKE_URI", "gs://bucket/lake", "no store 'gs'", None),
+    ("AIRLOOP__STEP_STORE_URI", "s3:///steps", "names no bucket", None),
+    ("AIRLOOP__STACK__AIRFLOW_DATABASE_URL", "sqlite:////a.db", "not a Postgres URL", None),
     ("AIRLOOP__ENVIRONMENT", "lcoal", "no such environment", "local"),
     ("AIRLOOP__ENVIRONMENT", "../../etc", "not a name", None),
     ("AIRLOOP__ENVIRONMENT", "local\n", "not a name", None),
@@ -140,7 +147,8 @@ def test_no_secret_stands_in_an_error_or_its_traceback(project, monkeypatch, var
 
 def test_no_secret_stands_in_the_settings_words(project, monkeypatch):
     monkeypatch.setenv("AIRLOOP__LEDGER_URL", "postgresql://me:s3cret-word@h/d")
-    monkeypatch.setenv("AIRLOOP__STORAGE_OPTIONS", '{"key": "s3cret-word"}')
+    monkeypatch.setenv("AIRLOOP__STORAGE_OPTIONS", '{"aws_secret_access_key": "s3cret-word"}')
+    monkeypatch.setenv("AIRLOOP__STACK__MLFLOW_DATABASE_URL", "postgresql://me:s3cret-word@h/m")
     monkeypatch.setenv("AIRLOOP__SERVING__TOKEN", "s3cret-word")
     settings = load_settings()
     assert "s3cret-word" not in repr(settings) + str(settings)

@@ -10,8 +10,11 @@ import configparser
 import json
 import os
 
+from include.cli.stack.addresses import Addresses
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.secrets import AIRFLOW_USER, Secrets
+from include.settings import Settings
+from include.specs.addresses import with_driver
 
 #: section → key → value. What depends on the place or is secret is added by :func:`options`.
 FIXED: dict[str, dict[str, str]] = {
@@ -39,19 +42,31 @@ FIXED: dict[str, dict[str, str]] = {
 }
 
 
-def options(layout: Layout, secrets: Secrets, port: int) -> dict[str, dict[str, str]]:
+def database_url(layout: Layout, settings: Settings) -> str:
+    """Airflow's own database: that of the settings, else a file of this home."""
+    url = settings.stack.airflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"
+
+
+def options(
+    layout: Layout, secrets: Secrets, addresses: Addresses, database: str
+) -> dict[str, dict[str, str]]:
     """All settings of this stack: the fixed ones, the places, the secrets."""
-    url = f"http://127.0.0.1:{port}"
+    url = addresses.url("airflow")
     placed = {
         "core": {
             "dags_folder": str(checkout() / "dags"),
             "plugins_folder": str(checkout() / "plugins"),
             "fernet_key": secrets["fernet_key"],
             "simple_auth_manager_passwords_file": str(secrets.passwords_file),
-            "execution_api_server_url": f"{url}/execution/",
+            "execution_api_server_url": f"{addresses.url('execution')}/execution/",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"},
-        "api": {"port": str(port), "base_url": url, "secret_key": secrets["api_secret_key"]},
+        "database": {"sql_alchemy_conn": database},
+        "api": {
+            "port": str(addresses.airflow),
+            "base_url": url,
+            "secret_key": secrets["api_secret_key"],
+        },
         "api_auth": {"jwt_secret": secrets["jwt_secret"]},
         "logging": {"base_log_folder": str(layout.airflow / "logs")},
         "dag_processor": {"dag_bundle_config_list": json.dumps([_bundle()])},

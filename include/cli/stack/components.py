@@ -13,26 +13,14 @@ from pathlib import Path
 
 import httpx
 
+from include.cli.stack.addresses import Addresses
 from include.cli.stack.layout import Layout
 from include.cli.stack.ports import HOST
-from include.settings import load_settings
+from include.settings import Settings, load_settings
+from include.specs.addresses import with_driver
+from include.specs.storage import SECRETS
 
-#: The ports a person expects.
-DEFAULT_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 3000}
 _TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the three servers listen."""
-
-    airflow: int
-    mlflow: int
-    serving: int
-
-    def url(self, server: str) -> str:
-        """One server's address."""
-        return f"http://{HOST}:{getattr(self, server)}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,8 @@ class Component:
     needs_database: bool = False
     #: Its environment beyond what all parts share.
     env: Mapping[str, str] = field(default_factory=dict)
+    #: What it must not have of the caller's environment.
+    without: tuple[str, ...] = ()
 
 
 def components(layout: Layout, addresses: Addresses) -> list[Component]:
@@ -59,18 +49,24 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     binaries = Path(sys.executable).parent
     airflow = str(binaries / "airflow")
     base = addresses.url("airflow")
+    settings = load_settings()
     serving, serving_env = _serving_command(addresses.serving)
+    # Where a connection holds the bucket's keys, Airflow's processes have no others.
+    hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
 
     def part(name: str, title: str, *command: str, job: str) -> Component:
-        return Component(name, title, command, lambda since: _beats(base, job, since), "", True)
+        return Component(
+            name, title, command, lambda since: _beats(base, job, since), "", True, without=hidden
+        )
 
     return [
         Component(
             "mlflow",
             "MLflow",
-            _mlflow_command(layout, addresses.mlflow),
+            _mlflow_command(layout, addresses.mlflow, settings),
             lambda _: _answers(f"{addresses.url('mlflow')}/health"),
             addresses.url("mlflow"),
+            env={"MLFLOW_BACKEND_STORE_URI": _mlflow_database(layout, settings)},
         ),
         Component(
             "serving",
@@ -83,10 +79,19 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
         Component(
             "airflow-api",
             "Airflow API server",
-            (airflow, "api-server", "--host", HOST, "--port", str(addresses.airflow)),
+            _api_server(airflow, "core", addresses.airflow),
             lambda _: _health(base, "metadatabase").get("status") == "healthy",
             base,
             needs_database=True,
+            without=hidden,
+        ),
+        Component(
+            "airflow-execution",
+            "Airflow execution API",
+            _api_server(airflow, "execution", addresses.execution),
+            lambda _: _answers(f"{addresses.url('execution')}/execution/health"),
+            needs_database=True,
+            without=hidden,
         ),
         part(
             "airflow-scheduler", "Airflow scheduler",
@@ -109,16 +114,31 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     ]  # fmt: skip
 
 
-def _mlflow_command(layout: Layout, port: int) -> tuple[str, ...]:
+def _api_server(airflow: str, app: str, port: int) -> tuple[str, ...]:
+    """One of the API server's two halves, a process each.
+
+    In one process they stop each other: a request that changes something writes its line of the audit log on the
+    event loop and waits there for SQLite's one writer, which is a task's request that needs the loop to commit.
+    """
+    return (airflow, "api-server", "--apps", app, "--host", HOST, "--port", str(port))
+
+
+def _mlflow_command(layout: Layout, port: int, settings: Settings) -> tuple[str, ...]:
+    artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
     return (
         str(Path(sys.executable).parent / "mlflow"),
         "server",
         "--host", HOST,
         "--port", str(port),
         "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{layout.mlflow / 'mlflow.db'}",
-        "--artifacts-destination", str(layout.mlflow / "artifacts"),
+        "--artifacts-destination", artifacts,
     )  # fmt: skip
+
+
+def _mlflow_database(layout: Layout, settings: Settings) -> str:
+    """By a variable, not by the command: everybody on the machine may read a command line."""
+    url = settings.stack.mlflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
 
 
 def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:

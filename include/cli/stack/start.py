@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import hashlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-
 from include.cli.airflow import Airflow
-from include.cli.stack import airflow_config, ports
-from include.cli.stack.components import DEFAULT_PORTS, Addresses, Component, components
+from include.cli.stack import airflow_config
+from include.cli.stack.addresses import Addresses, choose_addresses, write_addresses
+from include.cli.stack.components import Component, components
 from include.cli.stack.environment import (
     process_environment,
     stack_environment,
     write_env_file,
 )
+from include.cli.stack.external import check_external
 from include.cli.stack.layout import Layout, checkout
 from include.cli.stack.processes import ProcessRecord, read_records, start
+from include.cli.stack.provision import provision
 from include.cli.stack.secrets import Secrets, ensure_secrets
 from include.errors import PermanentError, TransientError, UnreachableError
-from include.settings import config_folder, load_settings
-from include.specs.files import read_yaml
+from include.settings import load_settings
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -65,34 +65,32 @@ def up(layout: Layout, progress: Progress) -> Started:
     """Start what does not run; a stack that runs is left as it is.
 
     :raises PermanentError: if another `airloop up` is at work on this home
-    :raises UnreachableError: if a part does not become well; names its log
+    :raises UnreachableError: if a part does not become well; names its log; or if a database or a bucket that the
+        settings name does not answer: then nothing was started
+    :raises SpecError: if one of those refuses
     """
     layout.create()
     with _only_one(layout):
+        check_external(load_settings())
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}
-        addresses = _addresses(layout, running, progress)
-        _write_runtime(layout, addresses)
+        addresses = choose_addresses(layout, running, progress.notice)
+        write_addresses(layout, addresses)
+        settings = load_settings()
         common = stack_environment(layout, addresses.url("mlflow"))
         write_env_file(layout, common)
-        airflow_config.write(layout, airflow_config.options(layout, secrets, addresses.airflow))
+        database = airflow_config.database_url(layout, settings)
+        options = airflow_config.options(layout, secrets, addresses, database)
+        airflow_config.write(layout, options)
         env = process_environment(common, secrets["stack_id"])
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
-        _Start(layout, env, running, progress).run(parts, missing)
+        _Start(layout, env, database, running, progress).run(parts, missing)
         if "airflow-api" not in running:
-            import_pools(Airflow(addresses.url("airflow"), secrets["airflow_password"]))
+            password = secrets["airflow_password"]
+            provision(Airflow(addresses.url("airflow"), password), settings)
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
-
-
-def import_pools(airflow: Airflow) -> None:
-    """Give Airflow the pools of config/pools.json: a task of a pool that is not there waits for ever."""
-    wanted = json.loads((config_folder() / "pools.json").read_text(encoding="utf-8"))
-    entities = [{"name": name, **pool} for name, pool in wanted.items()]
-    action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
-    with airflow:
-        airflow.call("PATCH", "/pools", json={"actions": [action]})
 
 
 class _Start:
@@ -102,10 +100,12 @@ class _Start:
         self,
         layout: Layout,
         env: Mapping[str, str],
+        database: str,
         running: Mapping[str, ProcessRecord],
         progress: Progress,
     ) -> None:
         self._layout, self._env, self._running, self._progress = layout, env, running, progress
+        self._database = database
         self._migrated = threading.Event()
         self._failed = threading.Event()
 
@@ -121,9 +121,10 @@ class _Start:
                 raise error
 
     def _migrate(self, needed: bool) -> None:
-        """Bring Airflow's database to this version, once a version."""
+        """Bring Airflow's database to this version, once a version and database."""
         stamp = self._layout.airflow / "migrated"
-        current = version("apache-airflow-core")
+        which = hashlib.sha256(self._database.encode()).hexdigest()[:16]
+        current = f"{version('apache-airflow-core')} {which}"
         known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
         try:
             if needed and known != current:
@@ -156,6 +157,8 @@ class _Start:
     def _launch(self, part: Component) -> ProcessRecord:
         log = self._layout.logs / f"{part.name}.log"
         env = {**self._env, **part.env}
+        for name in part.without:
+            env.pop(name, None)
         record = start(part.name, part.command, env=env, cwd=checkout(), log=log)
         record.write(self._layout.run)
         return record
@@ -210,52 +213,6 @@ def _only_one(layout: Layout) -> Iterator[None]:
                 remedy="wait for it, then ask `airloop status`",
             ) from error
         yield
-
-
-def _addresses(layout: Layout, running: Collection[str], progress: Progress) -> Addresses:
-    """Keep the ports of what runs and those of the last time; replace what somebody else took."""
-    owner = {"airflow": "airflow-api", "mlflow": "mlflow", "serving": "serving"}
-    known = known_addresses(layout)
-    chosen: dict[str, int] = {}
-    for server, usual in DEFAULT_PORTS.items():
-        last = getattr(known, server) if known else usual
-        if owner[server] in running:
-            chosen[server] = last
-            continue
-        # The usual port is tried again each time: an address people know is worth more than an old one.
-        port = ports.pick(usual, set(chosen.values()))
-        if port != usual:
-            port = ports.pick(last, set(chosen.values()) | {usual})
-            by = ports.holder(usual) or "another process"
-            progress.notice(f"port {usual} is held by {by}: {server} uses {port} instead")
-        chosen[server] = port
-    return Addresses(**chosen)
-
-
-def known_addresses(layout: Layout) -> Addresses | None:
-    """The addresses of the last `up`, if there was one."""
-    if not layout.runtime.exists():
-        return None
-    data = read_yaml(layout.runtime)
-    urls = {
-        "airflow": data.get("airflow_url"),
-        "mlflow": data.get("mlflow_uri"),
-        "serving": data.get("serving", {}).get("url"),
-    }
-    return Addresses(**{name: int(str(url).rsplit(":", 1)[1]) for name, url in urls.items()})
-
-
-def _write_runtime(layout: Layout, addresses: Addresses) -> None:
-    data = {
-        "airflow_url": addresses.url("airflow"),
-        "mlflow_uri": addresses.url("mlflow"),
-        "serving": {"url": addresses.url("serving")},
-    }
-    head = "# Written by `airloop up`: the addresses in use.\n"
-    fresh = layout.runtime.with_suffix(".new")
-    fresh.write_text(head + yaml.safe_dump(data), encoding="utf-8")
-    fresh.replace(layout.runtime)
-    load_settings.cache_clear()
 
 
 def _run_migration(layout: Layout, env: Mapping[str, str]) -> None:

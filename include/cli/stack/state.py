@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
-from include.cli.stack.components import Addresses, Component, components
+from include.cli.stack.addresses import Addresses, known_addresses
+from include.cli.stack.components import Component, components
 from include.cli.stack.layout import Layout
 from include.cli.stack.processes import ProcessRecord, read_records, stop
-from include.cli.stack.start import known_addresses
 from include.contracts import Contract
 
 State = Literal["running", "not well", "crashed", "stopped"]
@@ -45,7 +45,7 @@ class StackState(Contract):
 def status(layout: Layout) -> StackState:
     """Ask every part, side by side."""
     records = read_records(layout.run) if layout.run.exists() else {}
-    addresses = known_addresses(layout) or Addresses(airflow=0, mlflow=0, serving=0)
+    addresses = known_addresses(layout) or Addresses(airflow=0, execution=0, mlflow=0, serving=0)
     parts = components(layout, addresses)
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         states = list(pool.map(lambda part: _state(part, records.get(part.name), layout), parts))

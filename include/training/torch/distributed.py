@@ -22,8 +22,8 @@ import safetensors.torch
 from include import errors
 from include.contracts import Contract
 from include.errors import AirloopError, PermanentError, TransientError
-from include.pods.ranks import POLL_SECONDS, Group, Ranks
 from include.settings import ROOT
+from include.steps.ranks import POLL_SECONDS, Group, Ranks
 from include.training.torch.loop import Outcome, Progress
 from include.training.torch.network import TabularNetwork
 from include.training.torch.table import Table

@@ -17,7 +17,7 @@ from include.contracts import Contract
 from include.errors import AirloopError, ArtifactError
 from include.features.transform import model_function
 from include.registry import artifacts
-from include.registry.loader import FrozenSpec, Scores
+from include.registry.frozen import FrozenSpec, Scores
 from include.training.torch import layers
 from include.training.torch.columns import Columns
 from include.training.torch.network import TabularNetwork

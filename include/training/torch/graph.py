@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from include.errors import SpecError
-from include.registry.loader import FrozenSpec
+from include.registry.frozen import FrozenSpec
 from include.training.torch import layers
 from include.training.torch.network import TabularNetwork
 

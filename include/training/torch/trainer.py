@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from include.errors import AirloopError, DataError, RequestError, SpecError
-from include.registry.loader import FrozenSpec, Scorer
+from include.registry.frozen import FrozenSpec, Scorer
 from include.specs.fitting import CheckpointSpec, FitOptions, divide
 from include.steps.blobs import BlobStore
 from include.training.torch import distributed, graph

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from include.errors import AirloopError
+from include.lifeline import end_with_parent
 from include.steps.blobs import BlobStore
 from include.training.torch import task as tasks
 from include.training.torch.checkpoint import StoredCheckpoints
@@ -27,7 +28,6 @@ from include.training.torch.distributed import (
     Job,
     write_error,
 )
-from include.training.torch.launch import die_with_parent
 from include.training.torch.loop import Outcome
 from include.training.torch.network import TabularNetwork
 from include.training.torch.table import Share, Table
@@ -35,7 +35,7 @@ from include.training.torch.table import Share, Table
 
 def main() -> int:
     """Train this process's share; the first process leaves the weights and the figures in the folder."""
-    die_with_parent()
+    end_with_parent()
     folder = Path(sys.argv[1])
     share = Share(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     level = logging.WARNING if share.rank else logging.INFO

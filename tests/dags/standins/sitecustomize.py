@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 STEPS = (
-    *("ingest", "study", "trials", "train", "evaluate", "register"),
+    *("ingest", "study", "trials", "divide", "segments", "train", "evaluate", "register"),
     *("verify", "promote", "monitor", "score"),
 )
 FOLDER = Path(__file__).parent

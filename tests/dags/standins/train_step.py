@@ -17,6 +17,7 @@ class Request(StepRequest):
     until: str | None
     params: dict[str, Any]
     study: str | None = None
+    plan: str | None = None
     reason: str
 
 
@@ -38,7 +39,7 @@ def run(request: Request, context: StepContext) -> Result:
         artifact=ArtifactRef(uri="runs:/abc123/model", digest=DIGEST),
         dataset=dataset,
         holdout=(day,),
-        params=json.dumps({"study": request.study}),
+        params=json.dumps({"study": request.study, "plan": request.plan}),
         metrics={"roc_auc": float(request.params.get("auc", 0.7))},
         trigger_id=request.trigger_id,
     )

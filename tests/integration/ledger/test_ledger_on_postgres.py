@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import multiprocessing
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, delete, event, text, update
+from sqlalchemy import Table, delete, event, make_url, text, update
 from sqlalchemy.exc import IntegrityError
 
+from include.accounting.figures import Usage
 from include.contracts import Action, ArtifactRef, DriftReport, Triage
 from include.errors import SpecError, SupersededError, UnreachableError
 from include.ledger import Ledger, attempts, retraining, schema
@@ -28,58 +21,17 @@ from include.ledger.retraining import decide
 from include.ledger.tables import SCHEMA_VERSION, decisions, deployments, metadata
 from include.ledger.tables import schema as version_row
 from include.specs.model import RetrainingSpec
+from tests.support.servers import PostgresServer
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-PASSWORD = "hunter2-secret"
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 ARTIFACT = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
 KEY = "promote:flight_delay"
 
-pytestmark = pytest.mark.skipif(not BINARIES, reason="no Postgres binaries on this machine")
-
-
-def _run(*command: str | Path) -> None:
-    """As an unprivileged user: Postgres refuses to be started by root."""
-    user = "nobody" if os.geteuid() == 0 else None
-    subprocess.run(
-        [str(part) for part in command], user=user, group=None, check=True, cwd="/tmp",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A Postgres of our own on a free port; yields the URL without a database's name."""
-    folder = Path(tempfile.mkdtemp(prefix="airloop-pg-"))
-    user = "nobody" if os.geteuid() == 0 else getpass.getuser()
-    if os.geteuid() == 0:
-        shutil.chown(folder, user)
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    secret.chmod(0o644)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    tools, data = BINARIES[-1], folder / "data"
-    _run(
-        tools / "initdb", "-D", data, "-U", "airloop", "-A", "scram-sha-256", "-N",
-        f"--pwfile={secret}",
-    )  # fmt: skip
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -F"
-    _run(tools / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-    yield f"postgresql://airloop:{PASSWORD}@127.0.0.1:{port}"
-    _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-    shutil.rmtree(folder)
-
 
 @pytest.fixture
-def url(server: str) -> str:
+def url(postgres: PostgresServer) -> str:
     """An empty database."""
-    name = f"ledger_{time.monotonic_ns()}"
-    engine = schema.Database(f"{server}/postgres").engine
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return f"{server}/{name}"
+    return postgres.create(f"ledger_{time.monotonic_ns()}")
 
 
 @pytest.fixture
@@ -117,24 +69,32 @@ def test_without_the_lock_they_would(url: str, monkeypatch: pytest.MonkeyPatch) 
     assert _start_together(url) > 0
 
 
+def password(url: str) -> str:
+    return str(make_url(url).password)
+
+
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Ledger(url).transaction() as connection:
         connection.execute(update(version_row).values(version=SCHEMA_VERSION + 1))
     with pytest.raises(SpecError, match="newer Airloop") as caught:
         Ledger(url)
-    assert PASSWORD not in str(caught.value)
+    assert password(url) not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "change",
-    [("ledger_", "nowhere_"), (PASSWORD, "wrong-pw"), ("@127.0.0.1", "@no-such-host.invalid")],
+    [
+        ("ledger_", "nowhere_"),
+        ("airloop:", "airloop:wrong-pw"),
+        ("@127.0.0.1", "@no-such-host.invalid"),
+    ],
 )
 def test_a_wrong_url_is_one_clear_error_without_the_password(
     url: str, change: tuple[str, str]
 ) -> None:
     with pytest.raises(UnreachableError, match="does not answer") as caught:
         Ledger(url.replace(*change))
-    assert PASSWORD not in str(caught.value)
+    assert password(url) not in str(caught.value)
     assert "wrong-pw" not in str(caught.value)
 
 
@@ -268,3 +228,21 @@ def test_history_cannot_be_rewritten(ledger: Ledger, act: Any, table: Table) -> 
     with pytest.raises(IntegrityError, match="append-only"):
         rewrite()
     assert ledger.deployments("m")[0].reason == ledger.decisions()[0].reason == "r"
+
+
+def test_usage_is_replaced_assigned_and_brought_from_schema_1(url: str) -> None:
+    ledger = Ledger(url)
+    with ledger.transaction() as connection:  # as an Airloop of schema 1 left it
+        connection.execute(text("DROP TABLE airloop_usage"))
+        connection.execute(update(version_row).values(version=1))
+    ledger = Ledger(url)
+    row = Usage(
+        key="train:l:1", token=1, step="train", subject="l", peak_host_bytes=5 << 40, at=NOW
+    )
+    for seconds in (1.0, 2.5):
+        ledger.record_usage(row.model_copy(update={"cpu_seconds": seconds}))
+    ledger.assign_usage("train:l:1", prefix="trials:s_:", run_id="r")
+    ledger.assign_usage("register:l:r", run_id="r", version=3)
+    (found,) = ledger.usage(run_id="r")
+    expected = {"cpu_seconds": 2.5, "run_id": "r", "version": 3}
+    assert found == row.model_copy(update=expected)

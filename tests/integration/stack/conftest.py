@@ -5,74 +5,14 @@ Its config is the project's, with a small window and a small model: the loop is 
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from include.cli.airflow import Airflow
-from include.cli.stack.processes import MARK
-from include.settings import ROOT, Settings, load_settings
-
-AIRLOOP = str(Path(sys.executable).parent / "airloop")
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The running stack."""
-
-    home: Path
-    env: dict[str, str]
-
-    def airloop(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """The command line, as a person calls it."""
-        return subprocess.run(
-            [AIRLOOP, *arguments],
-            env=self.env,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    def status(self) -> dict[str, dict[str, Any]]:
-        """What `airloop status --json` says, by component."""
-        shown = self.airloop("status", "--json")
-        return {part["name"]: part for part in json.loads(shown.stdout)["components"]}
-
-    def processes(self) -> list[int]:
-        """Every living process that carries this stack's mark."""
-        mark = f"{MARK}={(self.home / 'secrets' / 'stack_id').read_text().strip()}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
-
-
-def small_config(folder: Path) -> Path:
-    """The project's config with six days to train on and hold out, and a model of a second."""
-    shutil.copytree(ROOT / "config", folder)
-    path = folder / "models" / "flight_delay.yaml"
-    spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-    spec["training"] |= {"window_days": 6, "holdout_days": 2, "params": {"max_iter": 30}}
-    spec["gates"] |= {"absolute": {"roc_auc": {"min": 0.5}}, "baseline_margin": 0.0}
-    path.write_text(yaml.safe_dump(spec), encoding="utf-8")
-    return folder
+from include.settings import Settings, load_settings
+from tests.support.stack import Stack, small_config
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli.airflow import Airflow, wait_for
+from include.cli import airflow as client
+from include.cli.airflow import FINAL, Airflow, wait_for
 from include.cli.demo.upstream import lose_column
 from include.data.lake import Lake
+from include.errors import RequestError
 from include.ledger import open_ledger
 from include.settings import Settings
 
@@ -49,7 +51,7 @@ def test_everything_runs(stack: Any) -> None:
     assert {name for name, part in parts.items() if part["state"] != "running"} == set()
     assert set(parts) == {
         "mlflow", "serving", "airflow-api", "airflow-scheduler", "airflow-dag-processor",
-        "airflow-triggerer", "step-host",
+        "airflow-execution", "airflow-triggerer", "step-host",
     }  # fmt: skip
 
 
@@ -112,6 +114,23 @@ def test_days_are_ingested_by_the_command_line(stack: Any, settings: Settings) -
     assert len(Lake(settings).partitions("flights")) == 8
 
 
+def test_a_person_changes_things_while_tasks_run(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks and people write to the one SQLite file at once; nobody is told to come again, nobody waits for long.
+
+    With one process for both halves of the API server this fails (docs/adr/0015).
+    """
+    monkeypatch.setattr(client, "_PAUSES", ())
+    run = airflow.trigger("ingest_flights", {"partition": LAST})
+    states = []
+    while not states or (states[-1] not in FINAL and len(states) < 2000):
+        airflow.call("PATCH", "/dags/ingest_flights", json={"is_paused": False})
+        states.append(airflow.run("ingest_flights", run)["state"])
+    assert states[-1] == "success"
+    assert "running" in states
+
+
 def test_a_broken_day_is_refused_in_one_line_and_invisible(stack: Any, settings: Settings) -> None:
     lose_column(stack.home / "upstream", BROKEN, "distance")
     done = stack.airloop("trigger", "ingest_flights", f"partition={BROKEN}", "--wait")
@@ -125,6 +144,35 @@ def test_unknown_keys_in_conf_are_refused(airflow: Airflow) -> None:
     run = airflow.trigger("ingest_flights", {"partition": LAST, "image": "evil"})
     assert airflow.wait("ingest_flights", run) == "failed"
     assert "image" in airflow.failure("ingest_flights", run)
+
+
+@pytest.mark.parametrize(
+    ("dag", "conf"),
+    [
+        ("ingest_flights", r'{"partition": "2013-01-08\n"}'),
+        ("ingest_flights", '{"start": "../../etc/passwd", "end": "2013-01-08"}'),
+        (f"train_{MODEL}", r'{"reason": "one line\nand another"}'),
+        (f"train_{MODEL}", '{"params": {"max_iter": 1e999}}'),
+        (f"train_{MODEL}", '{"params": {"note": "%s"}}' % ("x" * 20_000_000)),
+        (f"deploy_{MODEL}", '{"version": "3"}'),
+    ],
+    ids=["newline", "dots", "lines", "1e999", "20 MB", "text"],
+)
+def test_hostile_conf_is_refused_at_the_door_and_starts_nothing(
+    airflow: Airflow, dag: str, conf: str
+) -> None:
+    before = airflow.get(f"/dags/{dag}/dagRuns")["total_entries"]
+    with pytest.raises(RequestError, match="Invalid input for param") as refusal:
+        post_conf(airflow, dag, conf)
+    assert refusal.value.value == httpx.codes.BAD_REQUEST
+    assert airflow.get(f"/dags/{dag}/dagRuns")["total_entries"] == before
+
+
+def post_conf(airflow: Airflow, dag: str, conf: str) -> None:
+    """As any program may: these very bytes."""
+    body = f'{{"logical_date": null, "conf": {conf}}}'.encode()
+    headers = {"content-type": "application/json"}
+    airflow.call("POST", f"/dags/{dag}/dagRuns", content=body, headers=headers)
 
 
 def test_a_candidate_is_trained_registered_and_delivered(

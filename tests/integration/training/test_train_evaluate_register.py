@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from include.contracts import Candidate, Outcome, PartitionKey
@@ -47,9 +48,12 @@ class World:
         self.ingest(DAYS)
 
     def ingest(self, days: tuple[PartitionKey, ...], seed: int = 0) -> None:
-        lake, spec = Lake(self.settings), dataset_spec()
         frame = rows(days=days, seed=seed)
         frame["id"] += days[0]
+        self.put(frame)
+
+    def put(self, frame: pd.DataFrame) -> None:
+        lake, spec = Lake(self.settings), dataset_spec()
         for day, part in frame.groupby(frame["day"].dt.strftime("%Y-%m-%d")):
             table, wrong = conform(spec, part.reset_index(drop=True))
             assert not wrong

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from include.cli.stack import airflow_config, ports
+from include.cli.stack.addresses import DEFAULT_PORTS, Addresses, known_addresses
 from include.cli.stack.environment import (
     NO_TELEMETRY,
     process_environment,
@@ -21,8 +22,10 @@ from include.cli.stack.environment import (
 )
 from include.cli.stack.layout import Layout
 from include.cli.stack.secrets import ensure_secrets
-from include.cli.stack.start import known_addresses, last_line
+from include.cli.stack.start import last_line
 from include.errors import StorageFullError
+
+ADDRESSES = Addresses(airflow=8181, execution=8282, mlflow=5001, serving=3001)
 
 
 @pytest.fixture
@@ -61,13 +64,15 @@ def test_airflow_reads_the_same_password(layout: Layout) -> None:
 
 def test_airflow_cfg_is_private_and_on_loopback(layout: Layout) -> None:
     secrets, _ = ensure_secrets(layout.secrets)
-    airflow_config.write(layout, airflow_config.options(layout, secrets, 8181))
+    options = airflow_config.options(layout, secrets, ADDRESSES, "sqlite:////a.db")
+    airflow_config.write(layout, options)
     path = layout.airflow / "airflow.cfg"
     parser = configparser.ConfigParser()
     parser.read(path)
     assert mode(path) == 0o600
     assert parser["api"]["host"] == "127.0.0.1"
     assert parser["api"]["base_url"] == "http://127.0.0.1:8181"
+    assert parser["core"]["execution_api_server_url"] == "http://127.0.0.1:8282/execution/"
     assert parser["api_auth"]["jwt_secret"] == secrets["jwt_secret"]
 
 
@@ -116,7 +121,11 @@ def test_addresses_are_known_from_the_last_start(layout: Layout) -> None:
     )
     found = known_addresses(layout)
     assert found is not None
-    assert (found.airflow, found.mlflow, found.serving) == (1, 2, 3)
+    assert found == Addresses(1, DEFAULT_PORTS["execution"], 2, 3)
+    secrets, _ = ensure_secrets(layout.secrets)
+    options = airflow_config.options(layout, secrets, ADDRESSES, "sqlite:////a.db")
+    airflow_config.write(layout, options)
+    assert known_addresses(layout) == Addresses(1, ADDRESSES.execution, 2, 3)
 
 
 def test_the_last_word_of_a_log_is_a_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 import sys
 import types
 
@@ -9,23 +8,8 @@ import pandas as pd
 import pytest
 
 from include.errors import DataError, SpecError
-from include.features.transform import conform, labels, transform
-from tests.loop_specimens import dataset_spec, model_spec, rows
-
-ALL = ["id", "day", "courier", "distance", "parcels", "stops", "asked_at", "express"]
-
-
-def as_request(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows as a service builds them: Python objects, None for what is missing."""
-
-    def plain(value: object) -> object:
-        if pd.isna(value):
-            return None
-        if isinstance(value, pd.Timestamp):
-            return value.to_pydatetime() if value.tzinfo else value.date()
-        return value.item() if isinstance(value, np.generic) else value
-
-    return pd.DataFrame({name: [plain(value) for value in frame[name]] for name in frame.columns})
+from include.features.transform import labels, transform
+from tests.loop_specimens import as_request, dataset_spec, model_spec, rows
 
 
 def test_a_request_and_a_training_row_become_the_same_features():
@@ -35,39 +19,6 @@ def test_a_request_and_a_training_row_become_the_same_features():
         part = frame.iloc[start : start + 7]
         asked = transform(model_spec(), dataset_spec(), as_request(part))
         pd.testing.assert_frame_equal(asked, trained.iloc[start : start + 7].reset_index(drop=True))
-
-
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_types_depend_on_the_spec_not_on_the_batch(count):
-    frame = rows(3).iloc[:count]
-    for given in (frame, as_request(frame), frame.assign(stops=None, express=None, distance=None)):
-        types = conform(dataset_spec(), ALL, given).dtypes.astype(str).tolist()
-        assert types == [
-            "object", "datetime64[ns]", "object", "float64", "int64", "float64", "datetime64[ns, UTC]", "float64",
-        ]  # fmt: skip
-
-
-def test_dates_are_read_from_dates_texts_and_timestamps():
-    spec, day = dataset_spec(), pd.Timestamp("2024-03-05")
-    for value in ("2024-03-05", dt.date(2024, 3, 5), day, day.tz_localize("UTC")):
-        assert conform(spec, ["day"], pd.DataFrame({"day": [value]}))["day"][0] == day
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("distance", "far"),
-        ("parcels", 1.5),
-        ("parcels", None),
-        ("courier", 7),
-        ("day", "someday"),
-        ("asked_at", "noon"),
-        ("express", 2),
-    ],
-)
-def test_a_value_that_does_not_fit_names_its_column(column, value):
-    with pytest.raises(DataError, match=rf"column {column}"):
-        conform(dataset_spec(), [column], pd.DataFrame({column: [value]}))
 
 
 def test_a_missing_column_is_named():

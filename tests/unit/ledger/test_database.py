@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from include.errors import AirloopError, SpecError, StorageFullError, UnreachableError
 from include.ledger import Ledger, database
 from include.ledger.database import Database
-from include.ledger.tables import attempts, schema
+from include.ledger.tables import SCHEMA_VERSION, attempts, schema
 
 SECRET = "hunter2-secret"
 
@@ -188,4 +188,4 @@ def test_a_moment_without_a_time_zone_is_refused(ledger: Ledger) -> None:
 def test_the_file_is_in_write_ahead_mode(ledger: Ledger) -> None:
     with ledger._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.execute(select(schema.c.version)).scalar() == 1
+        assert connection.execute(select(schema.c.version)).scalar() == SCHEMA_VERSION

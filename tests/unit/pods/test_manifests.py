@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from kubernetes import client as kube
 
 from include.contracts import Fence
 from include.errors import SpecError
@@ -20,6 +19,8 @@ from include.specs import load_catalog
 from include.specs.resources import KubernetesSettings, ResourcesSpec
 from include.specs.templates import read_template, template_names, template_rules
 from tests.loop_specimens import model_spec
+from tests.support.manifest_policy import step_faults as faults
+from tests.support.manifest_policy import unknown_fields
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "config"
@@ -57,67 +58,6 @@ def every_pod() -> Iterator[Pod]:
         yield rendered(spec.model_copy(update={"resources": ResourcesSpec.model_validate(ALL)}))
     for template in template_names(CONFIG):
         yield rendered(model_spec(compute="kubernetes", resources={"template": template}))
-
-
-def faults(pod: Pod) -> list[str]:
-    """What the policy of the house finds in a pod."""
-    spec = pod["spec"]
-    of_pod = spec.get("securityContext", {})
-    found = []
-    if not of_pod.get("runAsNonRoot") or not of_pod.get("runAsUser"):
-        found.append("may run as root")
-    if of_pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
-        found.append("no seccomp profile")
-    if spec.get("automountServiceAccountToken") is not False:
-        found.append("gets a token of the API")
-    if not spec.get("activeDeadlineSeconds"):
-        found.append("no deadline")
-    if spec.get("restartPolicy") != "Never":
-        found.append("restarts")
-    if any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")):
-        found.append("shares the host's namespaces")
-    if any("hostPath" in volume for volume in spec.get("volumes", ())):
-        found.append("mounts the host's files")
-    for container in spec["containers"]:
-        found += _container_faults(container)
-    return found + list(unknown_fields(pod, "V1Pod"))
-
-
-def _container_faults(container: Pod) -> Iterator[str]:
-    own = container.get("securityContext", {})
-    if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
-        yield "may gain privileges"
-    if own.get("capabilities", {}).get("drop") != ["ALL"] or own["capabilities"].get("add"):
-        yield "keeps capabilities"
-    if not own.get("readOnlyRootFilesystem"):
-        yield "may write its image"
-    limits = container.get("resources", {}).get("limits", {})
-    if not {"cpu", "memory", "ephemeral-storage"} <= limits.keys():
-        yield "no limits"
-    for variable in container.get("env", ()):
-        if (
-            re.search("PASSWORD|SECRET|TOKEN|KEY|LEDGER_URL", variable["name"])
-            and "value" in variable
-        ):
-            yield f"the secret {variable['name']} by value"
-
-
-def unknown_fields(data: Any, kind: str, at: str = "") -> Iterator[str]:
-    """Fields that the Kubernetes OpenAPI types do not know; the client drops them without a word."""
-    if kind.startswith("list["):
-        for index, item in enumerate(data):
-            yield from unknown_fields(item, kind[5:-1], f"{at}[{index}]")
-    elif kind.startswith("dict("):
-        for key, item in data.items():
-            yield from unknown_fields(item, kind[5:-1].split(", ")[1], f"{at}.{key}")
-    elif hasattr(kube, kind):
-        model = getattr(kube, kind)
-        names = {json: name for name, json in model.attribute_map.items()}
-        for key, item in data.items():
-            if key not in names:
-                yield f"unknown field {at}.{key}"
-            else:
-                yield from unknown_fields(item, model.openapi_types[names[key]], f"{at}.{key}")
 
 
 def test_every_pod_of_every_spec_keeps_the_policy() -> None:
@@ -224,6 +164,14 @@ def test_the_specs_image_goes_before_the_environments() -> None:
     assert rendered(model)["spec"]["containers"][0]["image"] == own
 
 
+def test_a_version_is_verified_in_the_environment_that_will_serve_it() -> None:
+    own = "registry.example/own:1"
+    model = model_spec(compute="kubernetes", environment={"image": own})
+    images = [PodPlan(s, model, SETTINGS, CONFIG, ("x",)).image for s in ("evaluate", "verify")]
+    assert images == [own, IMAGE]
+    assert PodPlan("verify", model, KubernetesSettings(), CONFIG, ("x",)).image == own
+
+
 def test_a_pod_without_an_image_is_refused_with_the_place_to_name_one() -> None:
     plan = PodPlan("train", model_spec(compute="kubernetes"), KubernetesSettings(), CONFIG, ("x",))
     with pytest.raises(SpecError, match=r"no image is named.*kubernetes\.image"):
@@ -325,14 +273,3 @@ def test_all_traffic_is_denied_that_is_not_named() -> None:
 def test_the_namespace_refuses_privileged_pods() -> None:
     (namespace, _) = documents("namespace.yaml")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-
-
-def test_the_helm_values_hold_no_secret_and_no_database_of_their_own() -> None:
-    (values,) = documents("helm-values.yaml")
-    assert values["postgresql"] == {"enabled": False}
-    assert values["executor"] == "KubernetesExecutor"
-    assert "GitDagBundle" in values["config"]["dag_processor"]["dag_bundle_config_list"]
-    text = (CONFIG / "kubernetes" / "helm-values.yaml").read_text()
-    assert not re.search(r"(?im)^\s*\S*(password|fernetKey|secretKey|jwtSecret)\s*:\s*\S", text)
-    for name in ("apiServer", "scheduler", "dagProcessor", "triggerer", "workers"):
-        assert {"cpu", "memory"} <= values[name]["resources"]["limits"].keys()

@@ -1,5 +1,6 @@
 """What `dag_run.conf` may hold, and what it must not."""
 
+import json
 import re
 
 import jsonschema
@@ -99,6 +100,12 @@ def test_a_parameter_that_is_no_number_is_refused(value):
         parse_conf(TrainConf, {"params": {"learning_rate": value}})
 
 
+@pytest.mark.parametrize("value", ["x" * 1_001, ["x" * 20_000_000]])
+def test_a_parameter_without_end_is_refused(value):
+    with pytest.raises(RequestError, match="longer than 1000 characters"):
+        parse_conf(TrainConf, {"params": {"note": value}})
+
+
 def test_parameters_that_nest_without_end_are_refused():
     nested = []
     for _ in range(5_000):
@@ -136,6 +143,23 @@ def test_the_form_refuses_what_the_model_refuses(value):
     schema = {key: field[key] for key in ("type", "pattern", "format")}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(value, schema, format_checker=jsonschema.FormatChecker())
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ('{"max_iter": 1e999}', False),
+        ('{"max_iter": -1e999}', False),
+        ('{"note": "%s"}' % ("x" * 1_001), False),
+        (json.dumps({f"p{number}": 1 for number in range(101)}), False),
+        ('{"max_iter": 10, "learning_rate": 1e-3, "loss": "log_loss", "max_depth": null}', True),
+    ],
+    ids=["1e999", "-1e999", "long", "many", "good"],
+)
+def test_the_form_refuses_parameters_without_bound(text, ok):
+    schema = {"type": "object", "properties": form_fields(TrainConf)}
+    asked = {"params": json.loads(text)}
+    assert jsonschema.Draft202012Validator(schema).is_valid(asked) is ok
 
 
 def test_no_pattern_ends_with_a_dollar():

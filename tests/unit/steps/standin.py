@@ -15,6 +15,7 @@ from pathlib import Path
 
 from include.contracts import Fence
 from include.errors import GateError, UnreachableError
+from include.specs.storage import SECRETS
 from include.steps.base import StepContext, StepRequest, StepResult
 
 
@@ -50,6 +51,8 @@ def run(request: Request, context: StepContext) -> Result:
         case "leave":
             subprocess.Popen(["sleep", "60"])
         case "environment":
+            secrets = [name for name in os.environ if name.lower() in SECRETS]
+            print(*(f"{name}={os.environ[name]}" for name in sorted(secrets)), sep="\n", flush=True)
             return Result(said=",".join(sorted(key for key in os.environ if "AIRFLOW" in key)))
     return Result(said=f"done in {context.settings.environment}")
 

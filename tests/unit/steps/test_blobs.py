@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from include.errors import StorageFullError, UnreachableError
-from include.steps import blobs as module
 from include.steps.blobs import BlobStore
+from include.storage import folder
 
 
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    if request.param == "folder":
-        return BlobStore(str(tmp_path))
-    fsspec.filesystem("memory").store.clear()
-    return BlobStore("memory://steps")
-
-
-def test_the_newest_content_is_read_back_and_can_be_removed(store: BlobStore) -> None:
+def test_the_newest_content_is_read_back_and_can_be_removed(tmp_path: Path) -> None:
+    store = BlobStore(str(tmp_path))
     assert store.read("key/checkpoint") is None
     store.remove("key/checkpoint")
     for content in (b"one", b"two\x00\xff"):
@@ -38,7 +30,7 @@ def test_nothing_but_the_object_is_left(tmp_path: Path) -> None:
 def test_a_crash_while_writing_leaves_the_older_content(tmp_path, monkeypatch) -> None:
     store = BlobStore(str(tmp_path))
     store.write("one", b"old")
-    monkeypatch.setattr(module.os, "fsync", lambda _: 1 / 0)
+    monkeypatch.setattr(folder.os, "fsync", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store.write("one", b"new")
     assert store.read("one") == b"old"
@@ -59,6 +51,6 @@ def test_a_store_that_fails_is_told_with_its_place(tmp_path, monkeypatch, number
     def fail(*_: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(module, "_replace", fail)
+    monkeypatch.setattr(folder, "_staged", fail)
     with pytest.raises(kind, match=str(tmp_path)):
         BlobStore(str(tmp_path)).write("one", b"")

@@ -13,11 +13,12 @@ from include.contracts import Outcome
 from include.data import quality
 from include.data.lake import Lake
 from include.data.quarantine import quarantined_rows
-from include.errors import DataError, SupersededError
+from include.errors import DataError, SupersededError, UnreachableError
 from include.ledger import open_ledger
 from include.settings import Settings
 from include.specs.catalog import Catalog
 from include.specs.dataset import DatasetSpec
+from include.steps import sweeping
 from include.steps.base import StepContext
 from include.steps.ingest import Request, Result, run
 from tests.unit.data.specimens import frame, spec
@@ -158,3 +159,25 @@ def test_a_request_names_one_partition_or_several(context: StepContext) -> None:
     for wrong in ({}, {"partition": DAYS[0], "partitions": DAYS}):
         with pytest.raises(ValueError, match="either partition or partitions"):
             Request.model_validate({"fence": fence, "dataset": "orders", **wrong})
+
+
+def sweeps(context: StepContext) -> list[str]:
+    return [decision.action for decision in context.ledger.decisions("orders", "sweep")]
+
+
+def test_the_lake_is_swept_once_a_day(context: StepContext) -> None:
+    for day in DAYS:
+        ingest(context, day)
+    assert sweeps(context) == ["nothing"]
+
+
+def test_a_sweep_that_fails_does_not_fail_the_ingest(
+    context: StepContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise UnreachableError("the lake went away")
+
+    monkeypatch.setattr(sweeping, "sweep", fails)
+    assert ingest(context).dataset.rows == 20
+    assert sweeps(context) == []
+    assert "could not be swept: the lake went away" in caplog.text

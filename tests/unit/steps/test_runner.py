@@ -17,6 +17,7 @@ from include.contracts import Fence
 from include.errors import (
     GateError,
     RequestError,
+    StepCrashError,
     StorageFullError,
     TransientError,
     UnreachableError,
@@ -27,6 +28,7 @@ from include.steps.runner import StepRunner
 
 STANDIN = Path(__file__).with_name("standin.py")
 FENCE = Fence(key="ingest:flights:2013-01-05", token=7)
+NEWER = Fence(key="ingest:flights:2013-01-05", token=8)
 
 
 @pytest.fixture
@@ -96,14 +98,19 @@ def test_request_and_result_stay_in_the_step_store(settings: Settings, way: str)
     assert {file.name for file in place.iterdir()} == {"request.json", "result.json"}
 
 
-def test_any_fsspec_url_is_a_step_store(
-    settings: Settings, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_credentials_reach_the_step_by_its_environment_and_no_file(
+    settings: Settings, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRLOOP__STEP_STORE_URI", f"local://{tmp_path}/objects")
-    monkeypatch.setenv("AIRLOOP__STORAGE_OPTIONS", '{"auto_mkdir": "true"}')
-    load_settings.cache_clear()
-    assert StepRunner(load_settings()).run("ingest", FENCE, {"do": "work"})
-    assert len(list((tmp_path / "objects").rglob("result.json"))) == 1
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "half of another credential")
+    lines: list[str] = []
+    given = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "a canary"}
+    StepRunner(settings, lines.append, credentials=given).run(
+        "ingest", FENCE, {"do": "environment"}
+    )
+    assert lines[1:] == ["AWS_ACCESS_KEY_ID=someone", "AWS_SECRET_ACCESS_KEY=a canary"]
+    files = [path for path in Path(settings.step_store_uri).rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert not [path for path in files if b"canary" in path.read_bytes()]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +119,8 @@ def test_any_fsspec_url_is_a_step_store(
         ("permanent", GateError, "too weak; got 0.51; in roc_auc; train on more data"),
         ("transient", UnreachableError, "no answer; in http://nowhere"),
         ("full", StorageFullError, "no space left on the device; in /full"),
-        ("crash", TransientError, "step ingest crashed (killed by signal 9)"),
-        ("bug", TransientError, "step ingest crashed (exit code 1)"),
+        ("crash", StepCrashError, "step ingest crashed (killed by signal 9)"),
+        ("bug", StepCrashError, "step ingest crashed (exit code 1)"),
         ("silent", TransientError, "step ingest ended without a result"),
     ],
 )
@@ -200,7 +207,7 @@ def test_a_host_that_dies_takes_its_steps_along_and_the_step_may_be_tried_again(
         StepRunner(settings).run("ingest", FENCE, {"do": "sleep", "path": str(tmp_path / "pids")})
     killer.join()
     assert _until(lambda: not _alive(_pids(tmp_path / "pids")[0]))
-    assert StepRunner(settings).run("ingest", FENCE, {"do": "work"}) == {"said": "done in local"}
+    assert StepRunner(settings).run("ingest", NEWER, {"do": "work"}) == {"said": "done in local"}
 
 
 def test_the_hosts_socket_is_for_its_owner_alone(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.contracts import Fence
-from include.errors import StorageFullError, UnreachableError
+from include.errors import RequestError, StorageFullError, SupersededError, UnreachableError
 from include.steps import store as module
 from include.steps.store import StepStore
 
@@ -55,6 +55,20 @@ def test_control_without_the_digest_changed_bytes_pass(
     store.write(str(path), {"rows": 41})
     path.write_bytes(path.read_bytes().replace(b"41", b"42"))
     assert store.read(str(path)) == {"rows": 42}
+
+
+def test_the_first_result_of_an_attempt_stays(tmp_path: Path) -> None:
+    store, uri = StepStore(str(tmp_path)), f"{tmp_path}/result.json"
+    store.write(uri, {"result": {"days": ("2013-01-01",)}})
+    store.write(uri, {"result": {"days": ("2013-01-01",)}})
+    with pytest.raises(SupersededError, match="another run of this attempt"):
+        store.write(uri, {"result": {}})
+    assert store.read(uri) == {"result": {"days": ["2013-01-01"]}}
+
+
+def test_a_file_of_another_place_is_not_the_stores(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="not a file of the step store"):
+        StepStore(f"{tmp_path}/steps").read("/etc/passwd")
 
 
 def test_a_full_disk_is_transient_and_leaves_nothing(

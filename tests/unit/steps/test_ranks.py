@@ -8,9 +8,9 @@ import pytest
 
 from include.contracts import Fence
 from include.errors import DataError, TransientError
-from include.pods import ranks as module
-from include.pods.ranks import Group, Ranks
 from include.settings import Settings
+from include.steps import ranks as module
+from include.steps.ranks import Group, Ranks
 
 FENCE = Fence(key="train:lateness:run", token=1)
 

@@ -1,0 +1,117 @@
+"""How surely the gate of ingest sees bad rows: real days of flights with errors planted at several rates.
+
+Clean batches are days of 2013 and samples of them, for the false alarms. Each kind of error is planted into 0.1, 1 and
+6 % of a day's rows (the spec allows 5 % in quarantine); a batch counts as *seen* when it is refused or its bad rows are
+quarantined, and each planted row that got into the good ones is counted. One kind cannot be seen row by row, a wrong
+value that could be right: it stands there so that nobody expects it. ``python -m bench.rows`` prints the figures as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from bench.table import UNSEEN
+from include.data.quality import validate
+from include.data.sources import read_frame
+from include.specs import load_catalog
+from include.specs.dataset import DatasetSpec
+
+CLEAN = 1_000
+RATES = (0.001, 0.01, 0.06)
+BATCHES = 20
+FIRST, DAYS = date(2013, 1, 1), 60
+
+Frame = pd.DataFrame
+Plant = Callable[[Frame, "pd.Index[int]"], None]
+
+
+def _put(column: str, value: object) -> Plant:
+    def plant(frame: Frame, rows: pd.Index[int]) -> None:
+        if isinstance(value, str) and frame[column].dtype != object:
+            frame[column] = frame[column].astype(object)
+        frame.loc[rows, column] = value
+
+    return plant
+
+
+def _repeat(frame: Frame, rows: pd.Index[int]) -> None:
+    others = frame.index.difference(rows)[: len(rows)]
+    frame.loc[rows, "flight_id"] = frame.loc[others, "flight_id"].to_numpy()
+
+
+def _nudge(frame: Frame, rows: pd.Index[int]) -> None:
+    frame.loc[rows, "distance"] = frame.loc[rows, "distance"] * 1.5
+
+
+#: By kind: how it is planted.
+KINDS: dict[str, Plant] = {
+    "impossible number": _put("distance", -1.0),
+    "infinite number": _put("distance", np.inf),
+    "text for a number": _put("distance", "far"),
+    "missing where required": _put("carrier", None),
+    "unknown category": _put("origin", "XXX"),
+    "duplicate key": _repeat,
+    "another day's row": _put("flight_date", pd.Timestamp("2012-12-31")),
+    UNSEEN: _nudge,
+}
+
+
+def measure() -> dict[str, object]:
+    """Per kind and rate the share of batches seen and of rows let in; the false alarms on clean batches."""
+    spec = load_catalog().dataset("flights")
+    days = [(FIRST + timedelta(days=number)).isoformat() for number in range(DAYS)]
+    frames = {day: read_frame(spec, day) for day in days}
+    alarms = sum(not _passes(spec, day, frame) for day, frame in _clean(frames))
+    kinds = {
+        kind: {f"{rate:.1%}": _planted(spec, frames, plant, rate) for rate in RATES}
+        for kind, plant in KINDS.items()
+    }
+    return {"clean_batches": CLEAN, "false_alarms": alarms, "batches": BATCHES, "kinds": kinds}
+
+
+def _clean(frames: dict[str, Frame]) -> Iterator[tuple[str, Frame]]:
+    """The days themselves, then samples of their rows."""
+    random, days = np.random.default_rng(1), list(frames)
+    yield from frames.items()
+    for number in range(CLEAN - len(days)):
+        day = days[number % len(days)]
+        share = random.uniform(0.7, 1.0)
+        yield day, frames[day].sample(frac=share, random_state=number).reset_index(drop=True)
+
+
+def _passes(spec: DatasetSpec, day: str, frame: Frame) -> bool:
+    found = validate(spec, day, frame)
+    return found.ok and not found.report.quarantined
+
+
+def _planted(
+    spec: DatasetSpec, frames: dict[str, Frame], plant: Plant, rate: float
+) -> dict[str, float]:
+    random = np.random.default_rng(7)
+    seen = refused = let_in = planted = 0
+    for day in list(frames)[:BATCHES]:
+        frame = frames[day].reset_index(drop=True).copy()
+        count = max(1, round(rate * len(frame)))
+        rows = pd.Index(random.choice(len(frame), count, replace=False))
+        plant(frame, rows)
+        found = validate(spec, day, frame)
+        caught = found.report.quarantined if found.ok else count
+        seen += caught > 0
+        refused += not found.ok
+        let_in += count - caught
+        planted += count
+    return {
+        "seen": seen / BATCHES,
+        "refused": refused / BATCHES,
+        "rows": planted,
+        "rows_let_in": let_in,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))

@@ -1,0 +1,33 @@
+"""Servers that many tests share: each is started when the first test asks for it, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers import BINARIES, PostgresServer, S3Server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres of the tests' own; each test makes its own databases in it."""
+    if not BINARIES:
+        pytest.skip("no Postgres on this machine: apt-get install postgresql-15")
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server of the tests' own; each test has its own folder in the bucket."""
+    server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
