@@ -104,8 +104,13 @@ class StepOperator(BaseOperator):
         # Here and nowhere else: who runs no pod needs no Kubernetes library.
         from operators.pods import PodStepOperator
 
+        kind = PodStepOperator
+        if step == "train" and model.training.processes > 1:
+            from operators.jobs import JobStepOperator
+
+            kind = JobStepOperator
         settings = self.settings()
-        pod = PodStepOperator(
+        pod = kind(
             task_id=self.task_id,
             execution_timeout=self.execution_timeout,
             plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),

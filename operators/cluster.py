@@ -29,6 +29,8 @@ class PodApi:
     :param where: how messages name the cluster
     """
 
+    #: How messages name what is created and removed.
+    kind = "pod"
     #: Seconds between the tries of one call.
     pauses: tuple[float, ...] = (0.5, 1, 2, 4, 8)
     #: Seconds one call may take.
@@ -42,13 +44,8 @@ class PodApi:
     def find(self, name: str) -> Any | None:
         """The pod of that name as the API server itself has it; None where there is none."""
         try:
-            return self._call(
-                lambda: self._client().read_namespaced_pod(
-                    name, self.namespace, _request_timeout=self.timeout
-                ),
-                again=(*_AGAIN, 409),
-            )
-        except _NotFoundError:
+            return self._call(lambda: self._read(name), again=(*_AGAIN, 409))
+        except NotFoundError:
             return None
 
     def create(self, pod: Any, ours: Callable[[Any], bool]) -> Any:
@@ -59,18 +56,16 @@ class PodApi:
         name = pod.metadata.name
         for _ in self.pauses:
             try:
-                return self._call(
-                    lambda: self._client().create_namespaced_pod(
-                        self.namespace, pod, _request_timeout=self.timeout
-                    )
-                )
-            except _ConflictError:
+                return self._call(lambda: self._create(pod))
+            except ConflictError:
                 there = self.find(name)
                 if there is not None and ours(there):
                     return there
                 if there is not None:
                     self.remove(there, wait=True)
-        raise TransientError("the name of the pod stays taken", value=name, where=self.where)
+        raise TransientError(
+            f"the name of the {self.kind} stays taken", value=name, where=self.where
+        )
 
     def remove(self, pod: Any, *, wait: bool = False) -> None:
         """Delete this very pod, never a newer one of its name.
@@ -82,16 +77,12 @@ class PodApi:
         options = kube.V1DeleteOptions(preconditions=kube.V1Preconditions(uid=uid))
         for _ in self.pauses:
             try:
-                self._call(
-                    lambda: self._client().delete_namespaced_pod(
-                        name, self.namespace, body=options, _request_timeout=self.timeout
-                    )
-                )
+                self._call(lambda: self._delete(name, options))
                 break
-            except _NotFoundError:
+            except NotFoundError:
                 return
             except (
-                _ConflictError
+                ConflictError
             ):  # another pod has the name by now, or the server was busy with this one
                 there = self.find(name)
                 if there is None or there.metadata.uid != uid:
@@ -103,7 +94,7 @@ class PodApi:
                 return
             if time.monotonic() > until:
                 raise TransientError(
-                    "the pod of an earlier try does not end, and two must not run at once",
+                    f"the {self.kind} of an earlier try does not end, and two must not run at once",
                     value=name,
                     where=self.where,
                     remedy="see its node; kubectl delete pod --force only if the node is dead",
@@ -144,6 +135,21 @@ class PodApi:
         found: dict[str, Any] = kube.ApiClient().sanitize_for_serialization(item)
         return found
 
+    def _read(self, name: str) -> Any:
+        return self._client().read_namespaced_pod(
+            name, self.namespace, _request_timeout=self.timeout
+        )
+
+    def _create(self, pod: Any) -> Any:
+        return self._client().create_namespaced_pod(
+            self.namespace, pod, _request_timeout=self.timeout
+        )
+
+    def _delete(self, name: str, options: Any) -> None:
+        self._client().delete_namespaced_pod(
+            name, self.namespace, body=options, _request_timeout=self.timeout
+        )
+
     def _call(self, call: Callable[[], T], again: tuple[int, ...] = _AGAIN) -> T:
         for pause in self.pauses[:-1]:
             try:
@@ -175,9 +181,9 @@ class PodApi:
     def _told(self, error: ApiException) -> AirloopError:
         said = _message(error)
         if error.status == 404:
-            return _NotFoundError(said, where=self.where)
+            return NotFoundError(said, where=self.where)
         if error.status == 409:
-            return _ConflictError(said, where=self.where)
+            return ConflictError(said, where=self.where)
         if error.status == 401:
             return PermanentError(
                 "the cluster refuses the credentials (401): the token is wrong or has expired",
@@ -201,11 +207,11 @@ class PodApi:
         )
 
 
-class _NotFoundError(PermanentError):
+class NotFoundError(PermanentError):
     """There is no such object."""
 
 
-class _ConflictError(PermanentError):
+class ConflictError(PermanentError):
     """There is one already, or it is not the one that was meant."""
 
 

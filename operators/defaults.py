@@ -56,14 +56,16 @@ def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, An
 def place(spec: ModelSpec, step: str) -> dict[str, Any]:
     """The pool and time limit of a heavy task, which follow from where its step runs.
 
-    A process takes a slot of this machine; a pod takes as many as it has GPUs, and none where it has none.
+    A process takes a slot of this machine; pods take as many as they have GPUs, and none where they have none.
     """
     resources = spec.resources
     if spec.compute == "process" or step not in resources.steps:
         return {"pool": HEAVY_POOL}
     minutes = resources.deadline_minutes + 2 * resources.pending_minutes + _MARGIN_MINUTES
     limit = {"execution_timeout": timedelta(minutes=minutes)}
-    return limit | ({"pool": GPU_POOL, "pool_slots": resources.gpu} if resources.gpu else {})
+    pods = spec.training.processes if step == "train" else 1
+    gpus = resources.gpu * pods
+    return limit | ({"pool": GPU_POOL, "pool_slots": gpus} if gpus else {})
 
 
 def form(conf: type[Contract]) -> dict[str, Param]:

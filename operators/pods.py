@@ -95,10 +95,13 @@ class PodStepOperator(KubernetesPodOperator):
         self.fence: Fence | None = None
         self.result: dict[str, Any] | None = None
         where = f"connection {plan.settings.connection_id}, namespace {plan.settings.namespace}"
-        self.api = PodApi(lambda: self.client, plan.settings.namespace, where)
+        self.api = self._open_api(where)
         self._seen: dict[str, Any] | None = None
         self._events: list[dict[str, Any]] = []
         self._lines: list[str] = []
+
+    def _open_api(self, where: str) -> PodApi:
+        return PodApi(lambda: self.client, self.plan.settings.namespace, where)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the step to its end."""
@@ -135,15 +138,20 @@ class PodStepOperator(KubernetesPodOperator):
         self.store.write(
             f"{place}/request.json", {**self.request, "fence": self.fence.model_dump(mode="json")}
         )
-        return self.api.create(self.build_pod_request_obj(context), self._is_ours)
+        return self.api.create(self._request(context), self._is_ours)
+
+    def _request(self, context: Any) -> Any:
+        return self.build_pod_request_obj(context)
+
+    def _arguments(self, fence: Fence) -> list[str]:
+        place = self.store.place(self.plan.step, fence)
+        files = ("--request", f"{place}/request.json", "--result", f"{place}/result.json")
+        return [self.plan.step, *files]
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> Any:
         """The pod, from template and spec; the cluster's own mutation hook has the last word."""
         fence = self.fence or Fence(key=self.key, token=1)
-        place = self.store.place(self.plan.step, fence)
-        arguments = [self.plan.step]
-        arguments += ["--request", f"{place}/request.json", "--result", f"{place}/result.json"]
-        data = manifest(self.plan, fence, request_digest(self.request), arguments)
+        data = manifest(self.plan, fence, request_digest(self.request), self._arguments(fence))
         pod = PodGenerator.deserialize_model_dict(data)
         if context is not None:
             pod.metadata.labels.update(self._get_ti_pod_labels(context))
@@ -179,15 +187,18 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _clean(self, event: dict[str, Any], result: Any, context: Any) -> None:
         """Look once more at how the pod ended: nothing here waits for a pod that may never end."""
-        pod = self.api.find(self.plan.name)
-        if pod is None or not self._is_ours(pod):
-            return
-        self._seen = self.api.plain(pod)
-        if self._answer() is None:
-            self._events = self._or_nothing(lambda: self.api.events(self.plan.name))
-            self._lines = self._or_nothing(lambda: self.api.tail(self.plan.name))
+        self._look()
+        name = ((self._seen or {}).get("metadata") or {}).get("name")
+        if name is not None and self._answer() is None:
+            self._events = self._or_nothing(lambda: self.api.events(name))
+            self._lines = self._or_nothing(lambda: self.api.tail(name))
             for noted in self._events:
                 self.log.info("pod event: %s: %s", noted.get("reason"), noted.get("message"))
+
+    def _look(self) -> None:
+        pod = self.api.find(self.plan.name)
+        if pod is not None and self._is_ours(pod):
+            self._seen = self.api.plain(pod)
 
     def _or_nothing(self, look: Any) -> Any:
         """What is only told beside a failure must not take its place."""
@@ -202,7 +213,7 @@ class PodStepOperator(KubernetesPodOperator):
         if answer is not None:
             return conclude(self.plan.step, answer)
         resources = self.plan.model.resources
-        name = self.plan.name
+        name = ((self._seen or {}).get("metadata") or {}).get("name", self.plan.name)
         raise diagnose(name, self._seen, self._events, self._lines, resources, failure)
 
     def _answer(self) -> dict[str, Any] | None:
@@ -225,7 +236,7 @@ class PodStepOperator(KubernetesPodOperator):
         asked = (pod.metadata.annotations or {}).get(REQUEST_DIGEST)
         if fence is None or asked != request_digest(self.request):
             return False
-        if pod.metadata.deletion_timestamp is not None or pod.status.phase == "Failed":
+        if pod.metadata.deletion_timestamp is not None or self._has_failed(pod):
             return False
         try:
             self.ledger.check_fence(fence)
@@ -233,6 +244,10 @@ class PodStepOperator(KubernetesPodOperator):
             return False
         self.fence = fence
         return True
+
+    @staticmethod
+    def _has_failed(there: Any) -> bool:
+        return bool(there.status.phase == "Failed")
 
     def _is_ours(self, pod: Any) -> bool:
         return (

@@ -33,6 +33,7 @@ from include.errors import (
 from include.settings import load_settings
 from include.specs import load_catalog
 from include.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
+from include.steps.ranks import Ranks
 from include.steps.store import StepStore
 
 log = logging.getLogger("airloop.steps")
@@ -54,10 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     settings = load_settings()
     store = StepStore(settings.step_store_uri, settings.storage_options)
+    ranks = Ranks.of()
+    helper = ranks if ranks is not None and ranks.index else None
+    answer = helper.error_uri(arguments.result) if helper else arguments.result
     try:
-        result = _run(arguments.step, store.read(arguments.request))
+        result = _run(arguments.step, store.read(arguments.request), helper)
     except AirloopError as error:
-        store.write(arguments.result, {"error": describe(error)})
+        store.write(answer, {"error": describe(error)})
         return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
     except ModuleNotFoundError as error:
         traceback.print_exc(file=sys.stdout)
@@ -67,16 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             where=sys.executable,
             remedy="install requirements.lock there",
         )
-        store.write(arguments.result, {"error": describe(lacking)})
+        store.write(answer, {"error": describe(lacking)})
         return EXIT_PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             full = StorageFullError("no space left on the device", where=str(error.filename or ""))
-            store.write(arguments.result, {"error": describe(full)})
+            store.write(answer, {"error": describe(full)})
             return EXIT_TRANSIENT
         return 1
-    store.write(arguments.result, {"result": result})
+    if helper is None:
+        store.write(answer, {"result": result})
     return EXIT_OK
 
 
@@ -124,8 +129,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
-    """Validate the request, build the context, run the step."""
+def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
+    """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from include.ledger import open_ledger
     from include.steps.accounting import accounted
 
@@ -147,6 +152,9 @@ def _run(step: str, payload: dict[str, Any] | None) -> dict[str, Any]:
     tempfile.tempdir = workdir
     try:
         context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
+        if helper is not None:
+            module.assist(request, context, helper)
+            return {}
         result = accounted(step, request, context, module.run)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped

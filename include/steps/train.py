@@ -18,6 +18,7 @@ from include.specs.model import ModelSpec
 from include.steps.base import StepContext, StepRequest, StepResult
 from include.steps.blobs import BlobStore
 from include.steps.parameters import settled
+from include.steps.ranks import Group, Ranks
 from include.steps.store import StepStore
 from include.training import package, plots, record, snapshot, trainer
 from include.training.publication import CandidatePublication, Training
@@ -86,6 +87,17 @@ def run(request: Request, context: StepContext) -> Result:
         found[1].remove(found[0])
     url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
     return Result(candidate=candidate, run_url=url)
+
+
+def assist(request: Request, context: StepContext, ranks: Ranks) -> None:
+    """What a pod that is not its group's first does: its part of each fit, and nothing else of the step.
+
+    :raises TransientError: if one of its processes was killed
+    """
+    from include.training.torch.distributed import follow
+
+    options = context.settings.storage_options
+    follow(_group(request, context, ranks), options, context.workdir)
 
 
 def check_inputs(model: ModelSpec, dataset: DatasetSpec) -> None:
@@ -214,13 +226,20 @@ def _place(request: Request, context: StepContext, digest: str) -> trainer.Place
     settings = context.settings
     store = StepStore(settings.step_store_uri, settings.storage_options)
     uri, _, _ = store.place("train", request.fence).rpartition("/")
+    ranks = Ranks.of()
     return trainer.Place(
         workdir=context.workdir,
         store_uri=uri,
         store_options=settings.storage_options,
         store_name="checkpoint",
         data_digest=digest,
+        group=_group(request, context, ranks) if ranks else None,
     )
+
+
+def _group(request: Request, context: StepContext, ranks: Ranks) -> Group:
+    pending = context.catalog.model(request.model).resources.pending_minutes
+    return Group.of_training(ranks, context.settings, request.fence, pending)
 
 
 def _tags(request: Request) -> dict[str, str]:

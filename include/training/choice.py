@@ -56,13 +56,14 @@ def choose(
     :raises TransientError: if it was not the algorithm's fault
     """
     judging = inner(model, dataset, rows)
+    alone = Place(place.workdir, group=place.group)
     scores: dict[str, float | None] = {}
     failures: dict[str, str] = {}
     for algorithm in model.algorithms:
         try:
             # The whole fit needs min_rows; these are fewer.
             variant = with_training(with_algorithm(model, algorithm), min_rows=1)
-            fitted = fit(variant, dataset, judging, params, Place(place.workdir))
+            fitted = fit(variant, dataset, judging, params, alone)
             _check_storable(fitted, place)
             score = fitted.metrics[model.gates.primary]
             failures[algorithm.name] = "the metric is not a number"

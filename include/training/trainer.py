@@ -20,6 +20,7 @@ from include.features.transform import transform
 from include.registry.frozen import FrozenSpec, Scorer, Scores
 from include.specs.dataset import DatasetSpec
 from include.specs.model import ModelSpec
+from include.steps.ranks import Group
 from include.training.snapshot import Split
 
 log = logging.getLogger("airloop.training")
@@ -43,6 +44,8 @@ class Place:
     store_name: str = ""
     #: Of the snapshot: a checkpoint of other rows is no use.
     data_digest: str = ""
+    #: The pods that train together; None where this process trains alone.
+    group: Group | None = None
 
 
 @dataclass(frozen=True)

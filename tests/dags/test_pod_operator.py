@@ -101,7 +101,7 @@ def test_a_superseded_pod_is_replaced_once_it_is_gone(task: Any, cluster: Cluste
 
 
 def gone(cluster: Cluster) -> bool:
-    cluster.wait(lambda: cluster.live() == [], 5)
+    cluster.wait(lambda: cluster.live() == [] and cluster.jobs.left() == [], 30)
     return True
 
 
@@ -119,12 +119,15 @@ SCHEDULES = st.lists(st.tuples(ACTIONS, st.lists(FAULTS, max_size=2)), min_size=
 _numbers = itertools.count()
 
 
-def play(cluster: Cluster, folder: Path, schedule: list[tuple[str, list[Fault]]]) -> None:
-    """One task instance through a schedule; however it ends, nothing runs afterwards."""
-    from tests.support.pod_task import PodTask
+def play(
+    cluster: Cluster, folder: Path, schedule: list[tuple[str, list[Fault]]], kind: str = "PodTask"
+) -> None:
+    """One task instance through a schedule; however it ends, nothing runs or is left afterwards."""
+    from tests.support import pod_task
 
     cluster.reset()
-    task = PodTask(cluster, folder / f"run-{next(_numbers)}")
+    task = getattr(pod_task, kind)(cluster, folder / f"run-{next(_numbers)}")
+    most = task.model.training.processes
     for action, faults in [("begin", []), *schedule]:
         cluster.faults = [Fault(f.kind, f.method, f.code, f.times) for f in faults]
         try:
@@ -132,30 +135,42 @@ def play(cluster: Cluster, folder: Path, schedule: list[tuple[str, list[Fault]]]
         except AirloopError:  # the try has failed: Airflow begins another, or not
             cluster.faults = []
             assert gone(cluster)
-        assert len(cluster.live()) <= 1
+        assert len(cluster.live()) <= most
     cluster.faults = []
     if task.deferred is not None:
-        task.cancel()
+        cancel(task, cluster)
     elif task.operator is not None:
         task.operator.on_kill()
     assert cluster.doubles == []
     assert gone(cluster)
 
 
+def cancel(task: Any, cluster: Cluster) -> None:
+    """The user ends the deferred task: nothing runs from then on, and what is left goes by itself."""
+    task.cancel()
+    cluster.wait(lambda: cluster.live() == [], 30)
+    cluster.wait(lambda: not unfinished(cluster), 30)
+    cluster.jobs.sweep()
+
+
+def unfinished(cluster: Cluster) -> list[Any]:
+    return [job for job in cluster.jobs.jobs.values() if not job["status"].get("conditions")]
+
+
 def act(task: Any, cluster: Cluster, action: str) -> None:
-    there = task.name in cluster.live()
+    there = task.pod in cluster.live()
     if action in {"begin", "crash"}:
         task.begin()
     elif action == "finish" and there:
         task.leave(RESULT)
-        cluster.finish(task.name)
+        cluster.finish(task.pod)
     elif action == "fail" and there:
-        cluster.finish(task.name, 1)
+        cluster.finish(task.pod, 1)
     elif action == "evict" and there:
-        cluster.evict(task.name)
+        cluster.evict(task.pod)
     elif action == "vanish" and there:
-        cluster.delete("airloop", task.name, {})
-        assert gone(cluster)
+        cluster.delete("airloop", task.pod, {})
+        cluster.wait(lambda: cluster.live() == [], 30)
     elif action == "kill":
         task.operator.on_kill()
         cluster.faults = []
@@ -163,12 +178,17 @@ def act(task: Any, cluster: Cluster, action: str) -> None:
         task.deferred = None
     elif action == "cancel" and task.deferred is not None:
         cluster.faults = []  # the provider's trigger tries its own deletion once: not ours to repair
-        task.cancel()
+        cancel(task, cluster)
         assert gone(cluster)
         task.deferred = None
     elif action in {"resume", "late"} and task.deferred is not None:
         status = {"resume": "error", "late": "timeout"}[action]
-        event = {"status": status, "name": task.name, "namespace": "airloop", "message": "planted"}
+        event = {
+            "status": status,
+            "name": task.deferred.trigger.pod_name,
+            "namespace": "airloop",
+            "message": "planted",
+        }
         event["_redefer_count"] = 99
         task.deferred = None
         task.resume(event)
@@ -182,6 +202,14 @@ def test_one_live_pod_at_most_and_none_after_any_end(
     shared: Cluster, tmp_path_factory: pytest.TempPathFactory, schedule: Any
 ) -> None:
     play(shared, tmp_path_factory.getbasetemp(), schedule)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(schedule=SCHEDULES)
+def test_one_live_job_at_most_and_no_pod_job_or_service_after_any_end(
+    shared: Cluster, tmp_path_factory: pytest.TempPathFactory, schedule: Any
+) -> None:
+    play(shared, tmp_path_factory.getbasetemp(), schedule, "JobTask")
 
 
 def test_control_with_random_names_a_lost_answer_makes_two_pods(

@@ -20,7 +20,17 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from tests.support.kube_http import Handler
-from tests.support.kube_objects import Json, failure, instance, is_live, matches, missing, now
+from tests.support.kube_jobs import Jobs
+from tests.support.kube_objects import (
+    Json,
+    failure,
+    instance,
+    is_live,
+    matches,
+    missing,
+    now,
+    owner,
+)
 from tests.support.kube_pod import Pod
 
 TOKEN = "the-token-of-the-tests"
@@ -71,6 +81,7 @@ class Cluster:
         #: Two pods of one task instance that lived at once.
         self.doubles: list[tuple[str, str]] = []
         self.stale = False
+        self.jobs = Jobs(self)
         self._old: list[Json] = []
         self._lock = threading.RLock()
         self._pods: dict[tuple[str, str], Pod] = {}
@@ -95,6 +106,7 @@ class Cluster:
 
     def reset(self) -> None:
         """Kill and forget all pods, faults and notes."""
+        self.jobs.reset()
         with self._lock:
             pods = list(self._pods.values())
             self._pods.clear()
@@ -181,7 +193,8 @@ class Cluster:
             self._old = [pod.data for pod in self._pods.values()]
             mine = instance(data)
             for other in self._pods.values():
-                if is_live(other.data) and mine == instance(other.data):
+                together = owner(other.data) is not None and owner(other.data) == owner(data)
+                if is_live(other.data) and mine == instance(other.data) and not together:
                     self.doubles.append((other.name, key[1]))
             self._pods[key] = pod = Pod(self, data)
         pod.start()

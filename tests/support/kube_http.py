@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.support.kube_pod import Pod
 
 _PODS = re.compile(r"/api/v1/namespaces/(?P<ns>[^/]+)/pods(/(?P<name>[^/]+))?(?P<log>/log)?$")
+_OTHERS = re.compile(
+    r"/(api/v1|apis/batch/v1)/namespaces/(?P<ns>[^/]+)/(?P<kind>jobs|services)(/(?P<name>[^/]+))?$"
+)
 _EVENTS = re.compile(r"/api/v1/namespaces/(?P<ns>[^/]+)/events$")
 
 
@@ -67,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
             if self.command == "PATCH" or name:
                 return self.cluster.read(namespace, name)
             return 200, self.cluster.list(namespace, query.get("labelSelector", ""))
+        if found := _OTHERS.match(path):
+            key = (found["ns"], found["name"] or "")
+            return self.cluster.jobs.act(found["kind"], self.command, key, body)
         if _EVENTS.match(path):
             return 200, self.cluster.events(query.get("fieldSelector", ""))
         return failure(404, "NotFound", f"no such path {path}")

@@ -38,6 +38,12 @@ def instance(data: Json) -> tuple[str | None, ...]:
     return tuple(labels.get(key) for key in ("dag_id", "run_id", "task_id", "map_index"))
 
 
+def owner(data: Json) -> str | None:
+    """The uid of the Job that made a pod."""
+    owners = data["metadata"].get("ownerReferences") or [{}]
+    return owners[0].get("uid")
+
+
 def scheduled(true: bool, message: str = "") -> Json:
     reason = {} if true else {"reason": "Unschedulable", "message": message}
     return {"type": "PodScheduled", "status": "True" if true else "False", **reason}

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk.exceptions import TaskDeferred
 
@@ -16,6 +16,7 @@ from include.pods.manifest import PodPlan
 from include.specs.model import ModelSpec
 from include.specs.resources import KubernetesSettings
 from include.steps.store import StepStore
+from operators.jobs import JobStepOperator
 from operators.pods import PodStepOperator
 from tests.loop_specimens import model_spec
 from tests.support.cluster import Cluster
@@ -44,6 +45,8 @@ class Ledger:
 class PodTask:
     """The task instance ``train`` of one run."""
 
+    kind: type[PodStepOperator] = PodStepOperator
+    training: ClassVar[dict[str, Any]] = {}
     #: What the step is asked, and under which key.
     key = KEY
     request: dict[str, Any] = {"model": "lateness"}
@@ -51,7 +54,9 @@ class PodTask:
     def __init__(self, cluster: Cluster, folder: Path, **resources: Any) -> None:
         self.cluster, self.ledger = cluster, Ledger()
         self.store = StepStore(str(folder / "steps"))
-        self.model: ModelSpec = model_spec(compute="kubernetes", resources=resources)
+        self.model: ModelSpec = model_spec(
+            compute="kubernetes", resources=resources, training=self.training
+        )
         self.tries = 0
         self.operator: PodStepOperator | None = None
         self.deferred: TaskDeferred | None = None
@@ -59,7 +64,7 @@ class PodTask:
 
     def operator_of_try(self) -> PodStepOperator:
         """A worker's own operator: nothing of an earlier try's memory is left."""
-        operator = PodStepOperator(
+        operator = self.kind(
             task_id="train",
             plan=PodPlan("train", self.model, SETTINGS, ROOT / "config", self.identity),
             key=self.key,
@@ -129,8 +134,31 @@ class PodTask:
         """The name of its pod."""
         return PodPlan("train", self.model, SETTINGS, ROOT, self.identity).name
 
+    @property
+    def pod(self) -> str:
+        """The name of the pod that does the step."""
+        return self.name
+
     def leave(self, payload: dict[str, Any]) -> None:
         """What the step writes before it ends."""
-        (pod,) = [p for p in self.cluster.pods() if p["metadata"]["name"] == self.name]
+        (pod,) = [p for p in self.cluster.pods() if p["metadata"]["name"] == self.pod]
         arguments = pod["spec"]["containers"][0]["args"]
         self.store.write(arguments[arguments.index("--result") + 1], payload)
+
+
+class JobTask(PodTask):
+    """The same over two pods."""
+
+    kind = JobStepOperator
+    training: ClassVar[dict[str, Any]] = {"trainer": "torch", "processes": 2, "params": {}}
+
+    def rank(self, index: int) -> str:
+        """The name of a rank's pod; of one that does not exist where there is none."""
+        names = [pod["metadata"]["name"] for pod in self.cluster.pods()]
+        stem = f"{self.name}-{index}-"
+        return next((name for name in names if name.startswith(stem)), stem)
+
+    @property
+    def pod(self) -> str:
+        """The first pod's name."""
+        return self.rank(0)

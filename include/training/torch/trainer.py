@@ -126,5 +126,7 @@ def _run(
     if task.model.training.processes > 1:
         job = distributed.Job(task=task, store_uri=place.store_uri, store_name=place.store_name)
         options = place.store_options
-        return distributed.train(job, options, rows, validation, network, place.workdir)
+        return distributed.train(
+            job, options, rows, validation, network, place.workdir, place.group
+        )
     return tasks.train(task, network, rows, validation, place.workdir, checkpoints=checkpoints)

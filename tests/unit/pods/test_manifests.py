@@ -13,6 +13,7 @@ import yaml
 
 from include.contracts import Fence
 from include.errors import SpecError
+from include.pods.job import job_manifest, service_manifest
 from include.pods.manifest import PodPlan, manifest
 from include.specs import load_catalog
 from include.specs.resources import KubernetesSettings, ResourcesSpec
@@ -63,6 +64,59 @@ def test_every_pod_of_every_spec_keeps_the_policy() -> None:
     pods = list(every_pod())
     assert len(pods) >= 4
     assert [faults(pod) for pod in pods] == [[]] * len(pods)
+
+
+# A training over several pods
+
+
+def job_and_service(**resources: Any) -> tuple[Pod, Pod]:
+    model = model_spec(
+        compute="kubernetes",
+        resources=resources,
+        training={"trainer": "torch", "processes": 3, "params": {}},
+    )
+    plan = PodPlan("train", model, SETTINGS, CONFIG, ("dag", "run", "train", "-1"))
+    job = job_manifest(plan, FENCE, "0" * 64, ["train"])
+    return job, service_manifest(job, "0" * 8)
+
+
+def test_a_jobs_pods_keep_the_policy_and_all_of_it_is_known_to_kubernetes() -> None:
+    for resources in ({}, ALL):
+        job, service = job_and_service(**resources)
+        template = {"apiVersion": "v1", "kind": "Pod", **job["spec"]["template"]}
+        assert faults(template) == []
+        assert list(unknown_fields(job, "V1Job")) == []
+        assert list(unknown_fields(service, "V1Service")) == []
+
+
+def test_a_job_runs_every_rank_at_once_and_ends_with_the_first_that_fails() -> None:
+    job, _ = job_and_service(**ALL)
+    spec = job["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert spec["backoffLimit"] == 0
+    assert spec["activeDeadlineSeconds"] == (30 + 15) * 60
+    assert spec["ttlSecondsAfterFinished"] > 0
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 30 * 60
+    queue = "kueue.x-k8s.io/queue-name"
+    assert job["metadata"]["labels"][queue] == "gpu-team"
+    assert queue not in spec["template"]["metadata"]["labels"]
+
+
+def test_the_ranks_find_the_first_by_the_service_which_the_job_owns() -> None:
+    job, service = job_and_service()
+    name, pod = job["metadata"]["name"], job["spec"]["template"]["spec"]
+    variables = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
+    assert variables["MASTER_ADDR"] == f"{name}-0.{service['metadata']['name']}"
+    assert variables["AIRLOOP_RANKS"] == "3"
+    assert pod["subdomain"] == service["metadata"]["name"]
+    # The highest index still makes a hostname that DNS takes.
+    assert len(f"{name}-63") <= 63
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["spec"]["ports"][0]["port"] == int(str(variables["MASTER_PORT"]))
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": name}
+    (owner,) = service["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", name, "0" * 8)
 
 
 BREAKS: dict[str, Callable[[Pod], Any]] = {
@@ -191,7 +245,8 @@ def test_the_role_is_minimal() -> None:
     assert "ClusterRole" not in {document["kind"] for document in found}
     (role,) = [document for document in found if document["kind"] == "Role"]
     granted = {r: set(rule["verbs"]) for rule in role["rules"] for r in rule["resources"]}
-    assert granted.keys() == {"pods", "pods/log", "events", "jobs"}
+    assert granted.keys() == {"pods", "pods/log", "events", "jobs", "services"}
+    assert granted["jobs"] == granted["services"] == {"create", "get", "delete"}
     assert granted["pods/log"] == {"get"}
     assert granted["events"] == {"list"}
     assert not any("*" in verbs for verbs in granted.values())

@@ -1,0 +1,196 @@
+"""flight_delay_torch once around the loop, by process and by pods: the same spec but for ``compute``.
+
+Nothing is stood in for: Airflow's own DAGs run the real steps on real flights, beside a real MLflow server and the
+real prediction service. Where the spec says ``kubernetes``, the steps that may are pods of the HTTP double.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from include.cli.rows import partition_rows
+from include.contracts import Outcome
+from include.ledger import open_ledger
+from include.registry import models
+from include.serving.client import ServiceClient
+from include.serving.command import service_command
+from include.serving.delivery import rollback
+from include.settings import ROOT, load_settings
+from include.specs import load_catalog
+from include.specs.rules import CLASSIFICATION_METRICS
+from tests.support.cluster import Cluster, Node
+
+MODEL = "flight_delay_torch"
+FIRST, ASKED, LAST = "2013-01-01", "2013-01-07", "2013-01-08"
+IMAGE = "registry.example/airloop-step:1.4.0"
+#: As pods, where the spec says so.
+STEPS = ["train", "evaluate", "monitor"]
+LoadDags = Callable[..., dict[str, Any]]
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+def small(folder: Path, compute: str) -> None:
+    """The project's config with six days of training and little to learn; only ``compute`` is the test's to move."""
+    shutil.copytree(ROOT / "config", folder)
+    path = folder / "models" / f"{MODEL}.yaml"
+    spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+    spec["training"] |= {"window_days": 6, "holdout_days": 2}
+    spec["gates"] |= {"absolute": {"roc_auc": {"min": 0.5}}, "baseline_margin": 0.0}
+    spec["gates"] |= {"confidence": 0.51, "slices": []}
+    spec |= {"compute": compute, "resources": {"steps": STEPS}}
+    path.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    environment = folder / "environments" / "local.yaml"
+    settings = yaml.safe_load(environment.read_text(encoding="utf-8")) or {}
+    settings["kubernetes"] = {"image": IMAGE, "poll_seconds": 0.2, "secret": None}
+    environment.write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+@dataclass
+class World:
+    """One home with a running MLflow and a running service."""
+
+    home: Path
+    cluster: Cluster
+    load_dags: LoadDags
+
+    def run(self, dag_id: str, **conf: Any) -> dict[str, str]:
+        """One run of a DAG; every task of it must succeed."""
+        done = self.load_dags()[dag_id].test(run_conf=conf)
+        states = {ti.task_id: str(ti.state) for ti in done.get_task_instances()}
+        assert set(states.values()) == {"success"}, states
+        return states
+
+
+@contextmanager
+def server(argv: list[str], env: dict[str, str], url: str, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            until = time.monotonic() + 180
+            while not answers(url):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def world(compute: str, root: Path, load_dags: LoadDags) -> Iterator[World]:
+    """Everything up; gone when the context ends."""
+    home, config = root / "home", root / "config"
+    home.mkdir(parents=True)
+    small(config, compute)
+    tracking, serving = free_port(), free_port()
+    variables = {
+        "AIRLOOP_HOME": str(home),
+        "AIRLOOP_CONFIG": str(config),
+        "AIRLOOP__MLFLOW_URI": f"http://127.0.0.1:{tracking}",
+        "AIRLOOP__SERVING__URL": f"http://127.0.0.1:{serving}",
+        "AIRLOOP__SERVING__TOKEN": "a-token-of-the-test",
+        "PYTHONPATH": str(ROOT),
+        # The same sums in the same order, by process and by pod.
+        "OMP_NUM_THREADS": "1",
+    }
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        for cached in (load_settings, load_catalog):
+            cached.cache_clear()
+            stack.callback(cached.cache_clear)
+        cluster = stack.enter_context(Cluster(Node(variables={**variables, "TMPDIR": str(root)})))
+        patch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", cluster.connection(root / "kubeconfig"))
+        mlflow = [
+            *(str(Path(sys.executable).parent / "mlflow"), "server", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(tracking)),
+            *("--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"),
+            *("--artifacts-destination", str(root / "artifacts")),
+        ]
+        argv, env = service_command(load_settings())
+        urls = load_settings().mlflow_uri, load_settings().serving.url
+        stack.enter_context(server(mlflow, dict(os.environ), f"{urls[0]}/health", root / "m.log"))
+        stack.enter_context(server(argv, env, f"{urls[1]}/healthz", root / "s.log"))
+        yield World(home, cluster, load_dags)
+
+
+def once_around(world: World) -> dict[str, Any]:
+    """Ingest, two versions, predictions, a night, and back to the first version; what the loop says of it all."""
+    settings = load_settings()
+    world.run("ingest_flights", start=FIRST, end=LAST)
+    weak = {"epochs": 1}
+    for number, params in enumerate((weak, {"epochs": 6}), 1):
+        world.run(f"train_{MODEL}", reason=f"version {number}", params=params)
+        world.run(f"deploy_{MODEL}", version=number)
+        assert models.aliases(MODEL, settings=settings)["champion"] == number
+    with ServiceClient(settings) as client:
+        rows = partition_rows(MODEL, ASKED)
+        answer = client.predict(MODEL, rows)
+        assert (answer.version, answer.logged, len(answer.predictions)) == (2, True, len(rows))
+        world.run(f"monitor_{MODEL}", partition=LAST)
+        ledger = open_ledger(settings)
+        assert rollback(ledger, settings, MODEL, "the night was bad").version == 1
+        back = client.predict(MODEL, rows[:3])
+    return {
+        "decisions": [
+            (one.subject, one.action, compared(one.figures)) for one in ledger.decisions(MODEL)
+        ],
+        "versions": [one.version for one in ledger.deployments(MODEL)],
+        "predictions": answer.predictions,
+        "back": (back.version, back.predictions),
+    }
+
+
+def compared(figures: dict[str, Any]) -> dict[str, Any]:
+    """Metrics and verdicts, to the last bit; run ids, places and durations are each run's own."""
+    verdicts = {one.value for one in Outcome}
+    return {
+        name: value
+        for name, value in figures.items()
+        if name in {*CLASSIFICATION_METRICS, "version", "partition", "rows", "promised"}
+        or value in verdicts
+    }
+
+
+def test_the_network_goes_around_the_loop_by_process_and_by_pods_alike(
+    tmp_path: Path, load_dags: LoadDags, database: None
+) -> None:
+    said = {}
+    for compute in ("process", "kubernetes"):
+        with world(compute, tmp_path / compute, load_dags) as around:
+            said[compute] = once_around(around)
+            pods = [pod["metadata"]["labels"]["airloop/step"] for pod in around.cluster.created]
+            assert around.cluster.pods() == []
+        expected = [*(["train", "evaluate"] * 2), "monitor"]
+        assert pods == (expected if compute == "kubernetes" else [])
+    assert said["process"] == said["kubernetes"]
