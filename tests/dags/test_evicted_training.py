@@ -64,7 +64,6 @@ def task(cluster: Cluster, world: World) -> Any:
     return task
 
 
-@pytest.mark.timeout(600)
 def test_an_evicted_training_resumes_and_ends_bitwise_the_same(
     task: Any,
     cluster: Cluster,

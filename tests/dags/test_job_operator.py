@@ -28,8 +28,6 @@ TOLERANCE = 1e-3
 RESULT = {"result": {"candidate": "it"}}
 LoadDags = Callable[..., dict[str, Any]]
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:

@@ -41,8 +41,6 @@ IMAGE = "registry.example/airloop-step:1.4.0"
 STEPS = ["train", "evaluate", "monitor"]
 LoadDags = Callable[..., dict[str, Any]]
 
-pytestmark = pytest.mark.timeout(1200)
-
 
 def small(folder: Path, compute: str) -> None:
     """The project's config with six days of training and little to learn; only ``compute`` is the test's to move."""

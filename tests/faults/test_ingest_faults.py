@@ -23,7 +23,6 @@ from tests.faults.harness import (
 from tests.faults.ingesting import IngestScenario
 
 # The first child waits for the server that imports everything.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from tests.faults.harness import (
 from tests.faults.toy import FileScenario
 
 # The first child waits for the server that imports everything.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

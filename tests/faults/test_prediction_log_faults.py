@@ -87,7 +87,6 @@ def logged(home: Path) -> set[str]:
     return found
 
 
-@pytest.mark.timeout(120)
 def test_killed_under_load_no_acknowledged_row_is_lost(tmp_path: Path):
     moments = random.Random(7)
     acknowledged: set[str] = set()
@@ -97,7 +96,6 @@ def test_killed_under_load_no_acknowledged_row_is_lost(tmp_path: Path):
     assert acknowledged <= logged(tmp_path)
 
 
-@pytest.mark.timeout(120)
 def test_control_a_service_that_acknowledges_first_loses_rows(tmp_path: Path):
     acknowledged = kill_under_load(tmp_path, 0.8, ["acknowledge-first"])
     assert acknowledged - logged(tmp_path)
@@ -162,7 +160,6 @@ def fill_the_disk(home: Path, fill: Act, free: Act, *sabotage: str) -> dict[str,
 
 
 @FULL
-@pytest.mark.timeout(120)
 def test_on_a_full_disk_predictions_go_on_and_say_which_rows_are_not_kept(
     tmp_path: Path, fill: Act, free: Act
 ):
@@ -170,7 +167,6 @@ def test_on_a_full_disk_predictions_go_on_and_say_which_rows_are_not_kept(
     assert logged(tmp_path) == set(told["kept"])
 
 
-@pytest.mark.timeout(120)
 def test_control_a_service_that_says_nothing_of_the_disk_loses_rows_it_acknowledged(tmp_path: Path):
     told = fill_the_disk(tmp_path, no_space, space, "claim-it-is-logged")
     assert len(set(told["kept"]) - logged(tmp_path)) == ASKED

@@ -25,7 +25,6 @@ from tests.faults.harness import (
 STEPS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2)]
 
 # The first child waits for the server that imports everything.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

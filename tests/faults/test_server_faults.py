@@ -18,8 +18,6 @@ from tests.faults.harness import UNPUBLISHED, Ended, run, start
 from tests.faults.ingesting import IngestScenario
 from tests.support.servers import PostgresServer, S3Server
 
-pytestmark = pytest.mark.timeout(300)
-
 _numbers = itertools.count()
 
 

@@ -24,8 +24,6 @@ from tests.faults.harness import (
 )
 from tests.faults.training import RegisterScenario, TrainScenario
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:

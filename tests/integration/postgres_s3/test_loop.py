@@ -22,8 +22,6 @@ DATABASES = ("airflow", "mlflow", "ledger", "tuning")
 WINTER, SUMMER = ("2013-01-02", "2013-01-13"), ("2013-06-26", "2013-07-07")
 NIGHT = SUMMER[1]
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture
 def ledger(settings: Settings) -> Ledger:

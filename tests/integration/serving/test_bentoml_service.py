@@ -33,7 +33,6 @@ from include.serving.verification import verify
 from include.settings import ROOT, Settings
 from include.specs import load_catalog
 
-pytestmark = pytest.mark.timeout(180)
 MODEL = made.MODEL
 TOKEN = "a-token-of-the-test"
 

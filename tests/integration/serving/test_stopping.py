@@ -19,7 +19,6 @@ from include.serving.command import service_command
 from include.settings import ROOT, Settings
 from tests.serving_fakes import GOOD_ROW, TOKEN
 
-pytestmark = pytest.mark.timeout(300)
 PATIENCE = 90
 CALLERS = 8
 

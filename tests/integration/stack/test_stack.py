@@ -23,8 +23,6 @@ from include.settings import Settings
 MODEL = "flight_delay"
 FIRST, LAST, BROKEN = "2013-01-01", "2013-01-08", "2013-01-09"
 
-pytestmark = pytest.mark.timeout(400)
-
 
 def listening(pids: list[int]) -> set[str]:
     """The addresses on which these processes listen for TCP."""

@@ -68,7 +68,6 @@ def train(world: World, name: str, python: str) -> Candidate:
     return Candidate.model_validate(found["candidate"])
 
 
-@pytest.mark.timeout(600)
 def test_two_models_of_conflicting_libraries_are_trained_and_scored_side_by_side(
     world: World, pythons: dict[str, str], tmp_path: Path
 ) -> None:

@@ -161,7 +161,6 @@ def imported_in(lock: str, *modules: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
-@pytest.mark.timeout(300)
 def test_every_step_loads_where_only_the_step_images_packages_are() -> None:
     from include.steps.base import STEPS
 
@@ -169,7 +168,6 @@ def test_every_step_loads_where_only_the_step_images_packages_are() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "no airflow"), done.stderr[-2000:]
 
 
-@pytest.mark.timeout(300)
 def test_the_service_loads_where_only_its_images_packages_are() -> None:
     needed = (
         "include.serving.service",
@@ -183,7 +181,6 @@ def test_the_service_loads_where_only_its_images_packages_are() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "no airflow"), done.stderr[-2000:]
 
 
-@pytest.mark.timeout(300)
 def test_control_a_step_does_not_load_in_the_services_image() -> None:
     done = imported_in("serving", "include.steps.ingest", "include.data.quality")
     assert done.returncode == 1
