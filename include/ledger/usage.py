@@ -18,6 +18,9 @@ _KEPT = ("run_id", "version")
 def record(connection: Connection, row: Usage) -> None:
     """Put an attempt's figures in the place of those written before."""
     values = row.model_dump()
+    if row.run_id is None:  # a pod that helped may write after the run is known
+        known = select(usage.c.run_id).where(usage.c.key == row.key, usage.c.run_id.is_not(None))
+        values["run_id"] = connection.execute(known.limit(1)).scalar()
     changes = {name: value for name, value in values.items() if name not in _KEPT}
     upsert(connection, usage, values, changes)
 

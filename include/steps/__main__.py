@@ -132,7 +132,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
     """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from include.ledger import open_ledger
-    from include.steps.accounting import accounted
+    from include.steps.accounting import accounted, metered
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)
@@ -153,7 +153,8 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
     try:
         context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
         if helper is not None:
-            module.assist(request, context, helper)
+            with metered(step, request, context):
+                module.assist(request, context, helper)
             return {}
         result = accounted(step, request, context, module.run)
         dumped: dict[str, Any] = result.model_dump(mode="json")

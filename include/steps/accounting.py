@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -35,6 +36,18 @@ def accounted(
     """Run a step's body and account for it, unless the step that started this one does so already."""
     if _kept():
         return body(request, context)
+    with metered(step, request, context):
+        result = body(request, context)
+    try:
+        _conclude(step, request, result, context)
+    except AirloopError as error:  # the step has done its work: this is no reason to do it again
+        log.warning("the run does not show what it used: %s", error)
+    return result
+
+
+@contextmanager
+def metered(step: str, request: StepRequest, context: StepContext) -> Iterator[None]:
+    """Account for what happens meanwhile; also for a pod that only helps another with the step."""
     subject = subject_of(request)
     run_id, version = belongs(request, None)
     usage = Usage(
@@ -51,14 +64,9 @@ def accounted(
     os.environ[KEEPER] = str(os.getpid())
     try:
         with Meter(usage, context.ledger.record_usage, host=Host(own_cgroup()), gpus=gpus):
-            result = body(request, context)
+            yield
     finally:
         del os.environ[KEEPER]
-    try:
-        _conclude(step, request, result, context)
-    except AirloopError as error:  # the step has done its work: this is no reason to do it again
-        log.warning("the run does not show what it used: %s", error)
-    return result
 
 
 def _kept() -> bool:

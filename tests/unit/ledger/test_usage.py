@@ -52,6 +52,13 @@ def test_what_is_said_already_stays(ledger: Ledger) -> None:
     assert (found.run_id, found.cpu_seconds) == ("first", 9.0)
 
 
+def test_a_pod_that_helped_and_writes_last_is_on_the_same_bill(ledger: Ledger) -> None:
+    ledger.record_usage(row(part=0))
+    ledger.assign_usage("train:l:1", run_id="r")
+    ledger.record_usage(row(part=1, gpu_seconds=5))
+    assert sum(one.gpu_seconds for one in ledger.usage(run_id="r")) == 5
+
+
 def test_the_underline_of_a_name_is_no_wildcard(ledger: Ledger) -> None:
     ledger.record_usage(row("trials:a_b:0"))
     ledger.record_usage(row("trials:axb:0"))
