@@ -6,6 +6,7 @@ one of ours; what it started is known by its session, its parents, and a mark in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -102,16 +103,17 @@ def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 1
     while time.monotonic() < deadline and _living(targets):
         _reap()
         time.sleep(0.05)
-    killed = 0
+    killed: set[tuple[int, int]] = set()
     # What was born meanwhile is looked for again, until nothing is left.
     for _ in range(20):
         left = _living(targets) | _marked(stack_id)
         if not left:
             break
-        killed += _signal(left, signal.SIGKILL)
+        _signal(left, signal.SIGKILL)
+        killed |= {(one.pid, one.ticks) for one in left}
         _reap()
         time.sleep(0.1)
-    return killed
+    return len(killed)
 
 
 def processes() -> dict[int, _Stat]:
@@ -172,15 +174,10 @@ def _living(targets: Iterable[_Stat]) -> set[_Stat]:
     }
 
 
-def _signal(targets: Iterable[_Stat], number: signal.Signals) -> int:
-    sent = 0
+def _signal(targets: Iterable[_Stat], number: signal.Signals) -> None:
     for target in _living(targets):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(target.pid, number)
-        except ProcessLookupError:
-            continue
-        sent += 1
-    return sent
 
 
 def _reap() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.accounting.figures import Usage
-from include.cli import main
+from include.cli import console, main
 from include.cli.commands.costs import duration, size
 from include.ledger import Ledger, open_ledger
 from include.settings import load_settings
@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(console.out, "width", 250)
     load_settings.cache_clear()
     yield open_ledger(load_settings())
     load_settings.cache_clear()

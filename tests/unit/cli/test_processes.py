@@ -13,7 +13,7 @@ import pytest
 from include.cli.stack import processes
 from include.cli.stack.processes import MARK, ProcessRecord, read_records, start, stop
 
-STACK = "0123456789abcdef-test"
+STACK = f"0123456789abcdef-{os.getpid()}"
 SLEEP = "import time; time.sleep(60)"
 
 
