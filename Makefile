@@ -28,7 +28,7 @@ status: .venv/.locked ## say what runs, where
 	@$(BIN)/airloop status
 
 test: .venv/.torch ## run every test on two processes, with coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-fast: .venv/.torch ## run the unit tests only
 	@$(BIN)/python -m pytest tests/unit

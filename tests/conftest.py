@@ -12,18 +12,6 @@ import pytest
 
 from tests.support.servers import BINARIES, PostgresServer, S3Server
 
-#: Folders whose tests start the whole stack: one after the other, since two would take each other's ports.
-STACKS = ("integration/stack/", "integration/postgres_s3/")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two workers, one has all tests of a file: they share its servers, some build on each other."""
-    for item in items:
-        file = item.path.as_posix()
-        group = "stack" if any(folder in file for folder in STACKS) else file
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:

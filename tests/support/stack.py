@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +41,18 @@ class Stack:
             timeout=timeout,
             check=False,
         )
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports."""
+        with Path(tempfile.gettempdir(), f"airloop-stack-{os.getuid()}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            started = self.airloop("up")
+            try:
+                assert started.returncode == 0, started.stderr
+                yield
+            finally:
+                self.airloop("down")
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What `airloop status --json` says, by component."""

@@ -55,12 +55,8 @@ def place(
         **{variable: postgres.create(name) for name, variable in DATABASES.items()},
     }  # fmt: skip
     running = Place(Stack(root / "home", env), postgres, s3, prefix)
-    started = running.stack.airloop("up")
-    try:
-        assert started.returncode == 0, started.stderr
+    with running.stack.up():
         yield running
-    finally:
-        running.stack.airloop("down")
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from include.settings import Settings, load_settings
 from tests.support.stack import Stack, small_config
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Up for the session; whatever the tests did to it, nothing of it stays."""
+    """Up for the file; whatever the tests did to it, nothing of it stays."""
     root = tmp_path_factory.mktemp("stack")
     home = root / "home"
     # Coverage's own switches would slow every daemon down.
@@ -27,12 +27,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "AIRLOOP_CONFIG": str(small_config(root / "config")),
     }
     running = Stack(home, env)
-    started = running.airloop("up")
-    try:
-        assert started.returncode == 0, started.stderr
+    with running.up():
         yield running
-    finally:
-        running.airloop("down")
 
 
 @pytest.fixture
