@@ -132,7 +132,7 @@ def test_no_route_of_bentomls_own_is_open(world: World, path: str):
 
 def test_twenty_megabytes_are_413_and_a_pickle_is_415(world: World):
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
-    url = f"{world.url}/predict"
+    url = f"{world.url}/models/{MODEL}/predict"
     assert httpx.post(url, content=b" " * 20_000_000, headers=headers).status_code == 413
     headers["content-type"] = "application/vnd.bentoml+pickle"
     assert httpx.post(url, content=b"x", headers=headers).status_code == 415
@@ -248,7 +248,7 @@ def test_control_without_the_verification_a_swapped_artifact_is_served(
     async def served() -> int | None:
         slots = build_slots(world.settings, load_catalog())
         await slots.refresh()
-        (state,) = slots.states()
+        (state,) = (slot for slot in slots.states() if slot.model == MODEL)
         await slots.close()
         return state.version
 

@@ -179,7 +179,7 @@ def test_the_embedded_default_needs_no_torch_and_a_torch_spec_says_what_is_missi
     ).splitlines()
     assert told[0] == "onnx"
     assert "answers by torch, which is not installed here" in told[1]
-    assert "install Airloop's extra `torch`" in told[2]
+    assert "run scripts/venv torch (Airloop's extra `torch`)" in told[2]
     assert told[3] == "scikit-learn"
 
 
