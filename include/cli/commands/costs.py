@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -14,8 +15,9 @@ from include.errors import RequestError
 from include.settings import load_settings
 from include.specs.catalog import load_catalog
 
+STEPS = "steps (attempts)"
 TITLES = (
-    *("model", "version", "run", "steps (attempts)", "time", "CPU", "GPU", "GPU busy"),
+    *("model", "version", "run", STEPS, "time", "CPU", "GPU", "GPU busy"),
     *("peak memory", "peak GPU memory", "last (UTC)"),
 )
 
@@ -38,12 +40,23 @@ def costs_command(
     if as_json:
         out.print_json(json.dumps([bill.model_dump(mode="json") for bill in found]))
         return
+    out.print(_table([cells(bill) for bill in found]) if found else "nothing has run yet")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Table:
+    """The lines without the columns that say nothing in any of them: a GPU's, where there is none."""
     table = Table(box=None, pad_edge=False)
-    for title in TITLES:
-        table.add_column(title, overflow="fold")
-    for bill in found:
-        table.add_row(*cells(bill))
-    out.print(table if found else "nothing has run yet")
+    columns = {
+        title: values
+        for title, values in zip(TITLES, zip(*rows, strict=True), strict=True)
+        if set(values) != {"-"}
+    }
+    for title in columns:
+        # In a narrow window steps are put below each other before their names are cut.
+        table.add_column(title, overflow="fold", min_width=13 if title == STEPS else None)
+    for line in zip(*columns.values(), strict=True):
+        table.add_row(*line)
+    return table
 
 
 def cells(bill: Bill) -> tuple[str, ...]:
