@@ -27,8 +27,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
  && python3.11 -m venv --without-pip /opt/venv
 COPY docker/locks/serving.lock /locks/
 RUN --mount=type=secret,id=uv,target=/etc/uv/uv.toml --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    --mount=type=cache,id=airloop-uv,target=/root/.cache/uv \
-    /builder/bin/uv --system-certs pip install --python /opt/venv/bin/python --require-hashes --no-deps --no-build \
+    --mount=type=cache,id=airloop-uv,target=/var/cache/uv \
+    /builder/bin/uv --cache-dir /var/cache/uv --system-certs pip install --python /opt/venv/bin/python --require-hashes --no-deps --no-build \
         --link-mode copy --compile-bytecode --requirement /locks/serving.lock
 
 
