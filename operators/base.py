@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferred
 
 from include.contracts import Fence
-from include.errors import SpecError
+from include.errors import PermanentError, SpecError
 from include.ledger import Ledger, open_ledger
 from include.pods.manifest import PodPlan
 from include.settings import Settings, config_folder, load_settings
@@ -22,7 +22,7 @@ from include.steps.store import StepStore
 from include.storage.options import with_credentials
 from operators.credentials import storage_credentials
 from operators.errors import airflow_errors
-from operators.runs import task_name
+from operators.runs import run_name, task_name
 
 
 class Stoppable(Protocol):
@@ -97,6 +97,18 @@ class StepOperator(BaseOperator):
         runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
         self._running = runner
         return runner.run(step, fence, request)
+
+    def run_training_step(
+        self, context: Any, step: str, trigger_id: str | None, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Run a step of a training under its trigger's name; what trying again cannot repair ends the trigger too."""
+        key = f"{step}:{request['model']}:{trigger_id or run_name(context)}"
+        try:
+            return self.run_step(context, step, key, request)
+        except PermanentError:
+            if trigger_id:
+                self.ledger().finish_trigger(trigger_id, "failed")
+            raise
 
     def _run_pod(
         self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec

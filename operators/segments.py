@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 from airflow.sdk import TaskGroup
 
-from include.errors import PermanentError, StepEndedError, TransientError
+from include.errors import StepEndedError, TransientError
 from include.specs import ModelSpec
 from operators.base import StepOperator
 from operators.defaults import place
-from operators.runs import run_name
 
 #: A pod that is killed takes its worker along: there each segment that kills twice costs two tries.
 RETRIES = 8
@@ -54,19 +53,13 @@ class DivideSegmentsOperator(StepOperator):
 
     def work(self, context: Any) -> list[int]:
         """Count and divide; a failure that cannot be repaired by trying again ends the trigger too."""
-        key = f"divide:{self.model}:{self.trigger_id or run_name(context)}"
         request = {
             "model": self.model,
             "until": self.until,
             "params": dict(self.parameters or {}),
             "study": self.study or None,
         }
-        try:
-            result = self.run_step(context, "divide", key, request)
-        except PermanentError:
-            if self.trigger_id:
-                self.ledger().finish_trigger(self.trigger_id, "failed")
-            raise
+        result = self.run_training_step(context, "divide", self.trigger_id, request)
         for name in ("plan", "until"):
             context["ti"].xcom_push(key=name, value=result[name])
         self.log.info("%d segments are trained, %d are not", result["segments"], result["left_out"])

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.contracts import Candidate, GateReport, Outcome
-from include.errors import GateError, PermanentError
+from include.errors import GateError
 from include.specs.requests import TrainConf
 from operators.assets import candidate_asset
 from operators.base import StepOperator
@@ -100,7 +100,6 @@ class TrainModelOperator(StepOperator):
 
     def work(self, context: Any) -> dict[str, Any]:
         """Train; a failure that cannot be repaired by trying again ends the trigger too."""
-        key = f"train:{self.model}:{self.trigger_id or run_name(context)}"
         request = {
             "model": self.model,
             "trigger_id": self.trigger_id,
@@ -110,12 +109,7 @@ class TrainModelOperator(StepOperator):
             **({"study": self.study} if self.study else {}),
             **({"plan": self.plan} if self.plan else {}),
         }
-        try:
-            result = self.run_step(context, "train", key, request)
-        except PermanentError:
-            if self.trigger_id:
-                self.ledger().finish_trigger(self.trigger_id, "failed")
-            raise
+        result = self.run_training_step(context, "train", self.trigger_id, request)
         run_id = result["candidate"]["run_id"]
         self.found_links[MlflowRunLink().name] = result.get("run_url") or mlflow_link(
             self.settings(), run_id

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from include.errors import PermanentError
 from include.specs import ModelSpec
 from operators.base import StepOperator
 from operators.defaults import place
-from operators.runs import run_name
 
 
 class OpenStudyOperator(StepOperator):
@@ -46,18 +44,12 @@ class OpenStudyOperator(StepOperator):
 
     def work(self, context: Any) -> list[dict[str, Any]]:
         """Ask the policy, open the study."""
-        key = f"study:{self.model}:{self.trigger_id or run_name(context)}"
         request = {
             "model": self.model,
             "until": self.until,
             "params": dict(self.parameters or {}),
         }
-        try:
-            result = self.run_step(context, "study", key, request)
-        except PermanentError:
-            if self.trigger_id:
-                self.ledger().finish_trigger(self.trigger_id, "failed")
-            raise
+        result = self.run_training_step(context, "study", self.trigger_id, request)
         # An XCom of None counts as missing.
         about = {"study": result["study"] or "", "until": result["until"]}
         for name, value in about.items():
