@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.table import ROWS, render
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 FIGURES = ROOT / "docs" / "benchmarks.json"
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 MINUTES_BARE, MINUTES_WARM = 7, 4
 

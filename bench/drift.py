@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 ROWS = 1_000_000
 CASE_ROWS = 5_000
@@ -118,10 +118,10 @@ def cases() -> list[tuple[Frame, Frame]]:
 
 def airloop(before: Frame, now: Iterable[Frame]) -> set[str]:
     """Profile the reference, sketch the current rows batch by batch, judge: as training and the step do."""
-    from include.contracts import Outcome
-    from include.monitoring import drift, reference
-    from include.monitoring.sketch import count
-    from include.specs.model import MonitoringSpec
+    from airloop.contracts import Outcome
+    from airloop.monitoring import drift, reference
+    from airloop.monitoring.sketch import count
+    from airloop.specs.model import MonitoringSpec
 
     model, dataset = _specs()
     before["day"] = pd.Timestamp("2013-01-01")
@@ -158,7 +158,7 @@ def _drifted(metric: dict[str, dict[str, str | float]]) -> bool:
 
 
 def _specs() -> tuple[object, object]:
-    from include.specs import DatasetSpec, ModelSpec
+    from airloop.specs import DatasetSpec, ModelSpec
 
     columns = {
         "day": {"type": "date"},

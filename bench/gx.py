@@ -19,15 +19,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from include.contracts import Fence
-from include.data.batches import evaluate_batches, rows_in, rows_of
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.data.schema import to_pandas
-from include.data.suite import columns_of, evaluate
-from include.settings import ROOT, Settings, config_folder
-from include.specs import Catalog
-from include.specs.dataset import DatasetSpec, Expectation, Severity
+from airloop.contracts import Fence
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import to_pandas
+from airloop.data.validation.batches import evaluate_batches, rows_in, rows_of
+from airloop.data.validation.suite import columns_of, evaluate
+from airloop.paths import config_folder
+from airloop.settings import Settings
+from airloop.specs import Catalog
+from airloop.specs.dataset import DatasetSpec, Expectation, Severity
+from tests.support.checkout import ROOT
 
 DAYS = 340
 ROWS_A_DAY = 10_000

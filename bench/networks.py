@@ -19,14 +19,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from include.specs.fitting import CheckpointSpec, FitOptions
-from include.steps.blobs import BlobStore
-from include.training.torch import device as devices
-from include.training.torch.checkpoint import Identity, StoredCheckpoints
-from include.training.torch.columns import Columns
-from include.training.torch.loop import Training
-from include.training.torch.network import TabularNetwork, perceptron
-from include.training.torch.table import ResidentRows, Table, tabulate
+from airloop.exchange.blobs import BlobStore
+from airloop.registry.formats.torch.columns import Columns
+from airloop.registry.formats.torch.network import TabularNetwork, perceptron
+from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
+from airloop.training.trainers.torch import device as devices
+from airloop.training.trainers.torch.checkpoint import Identity, StoredCheckpoints
+from airloop.training.trainers.torch.loop import Training
+from airloop.training.trainers.torch.table import ResidentRows, Table, tabulate
 
 ROWS, COLUMNS, BATCH = 5_000_000, 40, 8_192
 HIDDEN = (64, 32)

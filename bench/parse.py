@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 ROUNDS = 5
 _EMPTY = """

@@ -8,9 +8,9 @@ import pandas as pd
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from include.ledger import open_ledger
-from include.registry.loader import load
-from include.settings import load_settings
+from airloop.ledger import open_ledger
+from airloop.registry.loader import load
+from airloop.settings import load_settings
 
 settings = load_settings()
 deployment = open_ledger(settings).current_deployment("flight_delay")

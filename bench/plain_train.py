@@ -73,7 +73,7 @@ def fit(frame):  # type: ignore[no-untyped-def]
     """The demo's features and estimator, the last ten days held out."""
     from sklearn.metrics import roc_auc_score
 
-    from include.models import flight_delay
+    from flights import flight_delay
 
     frame = frame[frame["arr_delay"].notna()]
     cut = sorted(frame["flight_date"].unique())[-10]

@@ -18,8 +18,8 @@ from evidently import Report
 from evidently.presets import DataDriftPreset
 from sklearn.metrics import roc_auc_score
 
-from include.models import flight_delay
-from include.specs import load_catalog
+from airloop.specs import load_catalog
+from flights import flight_delay
 
 HOLDOUT_DAYS = 10
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 ROUNDS = 5
 STANDINS = ROOT / "tests" / "dags" / "standins"
@@ -33,7 +33,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
             "AIRLOOP_HOME": str(folder / "home"),
-            "PYTHONPATH": str(STANDINS),
+            "PYTHONPATH": f"{STANDINS}:{ROOT}",
         }
         from tests.support.cluster import Cluster, Node
 
@@ -58,9 +58,9 @@ def _figures(
 
 
 def _pod(cluster: Any, folder: Path) -> Callable[[int], None]:
-    from include.pods.manifest import PodPlan
-    from include.specs.resources import KubernetesSettings
-    from operators.pods import PodStepOperator
+    from airloop.execution.pods.manifest import PodPlan
+    from airloop.specs.sections.resources import KubernetesSettings
+    from airloop_operators.pods import PodStepOperator
     from tests.support.pod_task import IMAGE, PodTask
 
     settings = KubernetesSettings(image=IMAGE, secret=None)
@@ -86,9 +86,9 @@ def _pod(cluster: Any, folder: Path) -> Callable[[int], None]:
 
 
 def _process() -> Callable[[int], None]:
-    from include.contracts import Fence
-    from include.settings import load_settings
-    from include.steps.runner import StepRunner
+    from airloop.contracts import Fence
+    from airloop.execution.runner import StepRunner
+    from airloop.settings import load_settings
 
     def run(number: int) -> None:
         runner = StepRunner(load_settings(), lambda _: None)

@@ -15,11 +15,11 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from airloop.data.sources.reading import read_frame
+from airloop.data.validation.quality import validate
+from airloop.specs import load_catalog
+from airloop.specs.dataset import DatasetSpec
 from bench.table import UNSEEN
-from include.data.quality import validate
-from include.data.sources import read_frame
-from include.specs import load_catalog
-from include.specs.dataset import DatasetSpec
 
 CLEAN = 1_000
 RATES = (0.001, 0.01, 0.06)

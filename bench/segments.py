@@ -20,17 +20,17 @@ from typing import Any
 
 import yaml
 
-from include.data.conform import conform
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.ledger import open_ledger
-from include.settings import Settings, load_settings
-from include.specs import load_catalog
-from include.steps import divide
-from include.steps.base import StepContext
-from include.steps.runner import StepRunner
-from tests.loop_segments import segment_rows, segment_spec
-from tests.loop_specimens import dataset_spec
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.sources.conform import conform
+from airloop.execution.runner import StepRunner
+from airloop.ledger import open_ledger
+from airloop.settings import Settings, load_settings
+from airloop.specs import load_catalog
+from airloop.steps import divide
+from airloop.steps.base import StepContext
+from tests.support.loop.segments import segment_rows, segment_spec
+from tests.support.loop.specimens import dataset_spec
 
 SEGMENTS, PACK, SIDE_BY_SIDE, SAMPLE, TARGET = 200, 50, 2, 20, 5.0
 #: Rows of a segment a day, over six days.
@@ -106,7 +106,7 @@ def _plan(settings: Settings, home: Path, pack: int) -> divide.Result:
 
 
 def _good(settings: Settings, plan: divide.Result) -> list[int]:
-    from include.training.segments import plan as plans
+    from airloop.training.segments import plan as plans
 
     made = plans.read(settings, plan.plan)
     return [one.pack for one in made.segments if one.name not in FAILING]

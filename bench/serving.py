@@ -23,10 +23,11 @@ from pathlib import Path
 import httpx
 import orjson
 
+from airloop.delivery.load import load
+from airloop.serving.command import service_command
+from airloop.settings import Settings
 from bench import serving_world as world
-from include.serving.command import service_command
-from include.serving.load import load
-from include.settings import ROOT, Settings
+from tests.support.checkout import ROOT
 
 CLIENTS = 16
 SECONDS = 8.0
@@ -122,7 +123,7 @@ def _free_port() -> int:
 
 
 def _logged(home: Path) -> int:
-    from include.serving.predictionlog import log_folder, read_segment, seal_segments
+    from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
 
     segments = seal_segments(log_folder(home, world.MODEL))
     return sum(len(orjson.loads(frame)) for path in segments for frame in read_segment(path).frames)

@@ -8,18 +8,18 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from include.contracts import ArtifactRef, ModelVersion
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.data.schema import arrow_schema
-from include.data.sources import read_frame
-from include.features.casting import conform
-from include.ledger import open_ledger
-from include.settings import Settings
-from include.specs import load_catalog
-from include.training.package import pack
-from include.training.snapshot import split
-from include.training.trainer import fit
+from airloop.contracts import ArtifactRef, ModelVersion
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import arrow_schema
+from airloop.data.snapshot import split
+from airloop.data.sources.reading import read_frame
+from airloop.features.casting import conform
+from airloop.ledger import open_ledger
+from airloop.settings import Settings
+from airloop.specs import load_catalog
+from airloop.training.package import pack
+from airloop.training.trainer import fit
 
 MODEL = "flight_delay"
 
@@ -71,8 +71,8 @@ def deploy(settings: Settings, version: ModelVersion) -> None:
 
 def request_rows(settings: Settings) -> list[dict[str, Any]]:
     """The newest day's rows, as callers send them."""
-    from include.registry.loader import load
-    from include.serving.verification import as_requests, newest_rows
+    from airloop.delivery.verification import as_requests, newest_rows
+    from airloop.registry.loader import load
 
     deployment = open_ledger(settings).current_deployment(MODEL)
     assert deployment is not None

@@ -17,7 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.checkout import ROOT
+
 MANY = 1_000
 PAIRS = 7
 TARGET = 1.1
@@ -26,7 +27,7 @@ MODEL = "flight_delay"
 _START = f"""
 import json, resource, runpy, sys, time
 began = time.process_time()
-from include.specs import load_catalog
+from airloop.specs import load_catalog
 load_catalog().model({MODEL!r})
 spec = time.process_time() - began
 if len(sys.argv) > 1:

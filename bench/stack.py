@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from include.cli.airflow import Airflow
-from include.settings import ROOT, Settings, load_settings
+from airloop.devstack.airflow import Airflow
+from airloop.settings import Settings, load_settings
+from tests.support.checkout import ROOT
 
 AIRLOOP = str(Path(sys.executable).parent / "airloop")
 

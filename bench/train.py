@@ -20,11 +20,11 @@ from pathlib import Path
 def ours() -> dict[str, float]:
     """Train, evaluate, register in this process."""
     start = time.perf_counter()
-    from include.ledger import open_ledger
-    from include.settings import load_settings
-    from include.specs import load_catalog
-    from include.steps import evaluate, register, train
-    from include.steps.base import StepContext
+    from airloop.ledger import open_ledger
+    from airloop.settings import load_settings
+    from airloop.specs import load_catalog
+    from airloop.steps import evaluate, register, train
+    from airloop.steps.base import StepContext
 
     settings = load_settings()
     ledger = open_ledger(settings)

@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from airloop.devstack.airflow import Airflow
+from airloop.settings import Settings
 from bench.stack import airloop, running_stack
-from include.cli.airflow import Airflow
-from include.settings import ROOT, Settings
+from tests.support.checkout import ROOT
 
 ROUNDS = 3
 DAG = "train_flight_delay"

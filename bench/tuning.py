@@ -22,15 +22,15 @@ from typing import Any
 import optuna
 import pandas as pd
 
-from include.data.conform import conform
-from include.data.sources import read_partition
-from include.settings import Settings
-from include.specs import load_catalog
-from include.specs.dataset import DatasetSpec
-from include.specs.model import ModelSpec
-from include.training.snapshot import Split, split
-from include.training.tuning.objective import Objective
-from include.training.tuning.study import open_study
+from airloop.data.snapshot import Split, split
+from airloop.data.sources.conform import conform
+from airloop.data.sources.reading import read_partition
+from airloop.settings import Settings
+from airloop.specs import load_catalog
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+from airloop.training.tuning.objective import Objective
+from airloop.training.tuning.study import open_study
 
 DAYS = [str(day.date()) for day in pd.date_range("2013-01-02", periods=12)]
 TRIALS, SEEDS, TOLERANCE = 40, (1, 2), 1e-3

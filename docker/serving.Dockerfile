@@ -66,5 +66,5 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
 VOLUME /state
 EXPOSE 3000
 USER 10001:10001
-ENTRYPOINT ["tini", "--", "python", "-m", "bentoml", "serve", "include.serving.service:Predictions", \
+ENTRYPOINT ["tini", "--", "python", "-m", "bentoml", "serve", "airloop.serving.service:Predictions", \
     "--host", "0.0.0.0", "--port", "3000", "--working-dir", "/opt/airloop", "--timeout-graceful-shutdown", "20"]

@@ -64,7 +64,7 @@ COPY requirements.lock ./
 COPY config config
 COPY include include
 LABEL org.opencontainers.image.title="airloop-step" \
-      org.opencontainers.image.description="One step of Airloop: python -m include.steps" \
+      org.opencontainers.image.description="One step of Airloop: python -m airloop.steps" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
@@ -72,7 +72,7 @@ LABEL org.opencontainers.image.title="airloop-step" \
 HEALTHCHECK NONE
 VOLUME /scratch
 USER 10001:10001
-ENTRYPOINT ["tini", "--", "python", "-m", "include.steps"]
+ENTRYPOINT ["tini", "--", "python", "-m", "airloop.steps"]
 
 
 FROM code AS gpu

@@ -1,35 +1,14 @@
-"""Airloop in Airflow's own interface: a page in the navigation, and the links on the tasks."""
+"""For an Airflow that has only a plugins folder: registers what the installed wheel registers by its entry point.
+
+Both together would register everything twice, which Airflow reports as an import error: where the wheel's entry
+point is there, this file does nothing.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from importlib.metadata import entry_points
 
-from airflow.plugins_manager import AirflowPlugin
+if not entry_points(group="airflow.plugins", name="airloop"):
+    from airloop_operators.plugin import AirloopPlugin
 
-from operators.links import DataDocsLink, DriftReportLink, MlflowRunLink, ServiceLink
-
-
-class AirloopPlugin(AirflowPlugin):
-    """The registration; the page itself lives in ``operators/ui``."""
-
-    name = "airloop"
-    operator_extra_links = [DataDocsLink(), DriftReportLink(), MlflowRunLink(), ServiceLink()]
-    external_views = [
-        {
-            "name": "Airloop",
-            "href": "/airloop/",
-            "destination": "nav",
-            "url_route": "airloop",
-            "nav_top_level": True,
-            "icon": "/airloop/icon.svg",
-            "icon_dark_mode": "/airloop/icon-dark.svg",
-        }
-    ]
-
-    @cached_property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
-        """Built when the API server asks: every task loads this file too, and needs no web framework."""
-        from operators.ui.app import create_app
-
-        return [{"name": "airloop", "app": create_app(), "url_prefix": "/airloop"}]
+    __all__ = ["AirloopPlugin"]

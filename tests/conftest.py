@@ -8,6 +8,12 @@ from collections.abc import Iterator
 # As the steps do: threads of scikit-learn that wait for each other must not spin on two busy cores. Read at its import.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from tests.support.checkout import ROOT
+
+# The checkout is the project of most tests; steps find the tests' own models below it.
+os.environ["AIRLOOP_PROJECT"] = str(ROOT)
+os.environ["PYTHONPATH"] = str(ROOT)
+
 import pytest
 
 from tests.support.servers import BINARIES, PostgresServer, S3Server

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import ROOT
+
 STANDINS = Path(__file__).with_name("standins")
 _HOME = Path(tempfile.mkdtemp(prefix="airloop-airflow-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -62,11 +63,11 @@ def database(test_client: None) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An Airloop home of the test's own, with the steps' stand-ins."""
-    from include.settings import load_settings
-    from include.specs import load_catalog
+    from airloop.settings import load_settings
+    from airloop.specs import load_catalog
 
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PYTHONPATH", str(STANDINS))
+    monkeypatch.setenv("PYTHONPATH", f"{STANDINS}:{ROOT}")
     for cached in (load_settings, load_catalog):
         cached.cache_clear()
     yield tmp_path / "home"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from include.errors import AirloopError
-from include.specs.catalog import Catalog
-from include.specs.inspection import check
-from include.specs.resources import local_gpus
+from airloop.check.specs import check
+from airloop.errors import AirloopError
+from airloop.specs.catalog import Catalog
+from airloop.specs.sections.resources import local_gpus
 from tests.dags.test_pod_operator import shared  # noqa: F401
 from tests.support.cluster import Cluster
 from tests.support.gpu_failures import REFUSALS, Refusal
@@ -115,7 +115,7 @@ def test_a_task_of_such_a_model_fails_at_once_and_begins_nothing(
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    from operators.training import TrainModelOperator
+    from airloop_operators.training import TrainModelOperator
 
     path = config / MODEL
     data = yaml.safe_load(path.read_text(encoding="utf-8"))

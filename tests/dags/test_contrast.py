@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
-UI = ROOT / "operators" / "ui"
+UI = ROOT / "operators" / "airloop_operators" / "ui"
 TEXT, SHAPES = ("ink", "soft", "accent", "good", "incident"), ("quiet", "drift")
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from include.errors import SpecError, UnreachableError
-from include.settings import Settings
-from operators.credentials import storage_credentials
+from airloop.errors import SpecError, UnreachableError
+from airloop.settings import Settings
+from airloop_operators.credentials import storage_credentials
 
 VARIABLE = "AIRFLOW_CONN_AIRLOOP_S3"
 NAMED = Settings.model_construct(storage_connection="airloop_s3")

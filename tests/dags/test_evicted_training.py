@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
-from include.contracts import Candidate
-from include.errors import TransientError
-from include.registry import artifacts
-from include.settings import ROOT
-from include.specs.catalog import Catalog
+from airloop.contracts import Candidate
+from airloop.errors import TransientError
+from airloop.registry import artifacts
+from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
     world,
 )
-from tests.loop_torch import torch_spec
+from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
+from tests.support.loop.torch import torch_spec
 
 KEY = "train:lateness:evicted"
 #: Long enough to be met in the middle: a thousand batches, with a checkpoint after each twenty.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.errors import AirloopError
+from airloop.errors import AirloopError
 from tests.dags.test_pod_operator import gone, shared  # noqa: F401
 from tests.support.cluster import Cluster
 from tests.support.gpu_failures import FAILURES, Failure

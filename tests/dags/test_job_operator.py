@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from include.errors import PermanentError, TransientError
-from include.pods import job as manifests
-from include.registry import tracking
-from include.settings import ROOT, Settings
-from include.specs.catalog import Catalog
-from include.steps.ranks import error_name
-from include.steps.store import StepStore
+from airloop.errors import PermanentError, TransientError
+from airloop.exchange.group import error_name
+from airloop.exchange.store import StepStore
+from airloop.execution.pods import job as manifests
+from airloop.registry import tracking
+from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import World
-from tests.loop_torch import torch_spec
+from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Fault, Node
+from tests.support.loop.torch import torch_spec
 from tests.support.pod_task import IMAGE, JobTask
 
 #: How far the metric of two pods may lie from one process's, relatively: float32 sums in another order.
@@ -213,7 +214,7 @@ def test_a_user_who_ends_the_deferred_task_ends_all_pods_and_the_rest_goes_by_it
 def test_control_without_its_time_to_live_the_job_of_a_cancelled_task_stays(
     task: JobTask, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from operators import jobs
+    from airloop_operators import jobs
 
     def immortal(*arguments: Any) -> dict[str, Any]:
         data = manifests.job_manifest(*arguments)

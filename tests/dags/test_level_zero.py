@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from include.ledger import open_ledger
-from include.settings import load_settings
+from airloop.ledger import open_ledger
+from airloop.settings import load_settings
 
 LoadDags = Callable[..., dict[str, Any]]
 

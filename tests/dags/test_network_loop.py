@@ -22,16 +22,17 @@ import httpx
 import pytest
 import yaml
 
-from include.cli.rows import partition_rows
-from include.contracts import Outcome
-from include.ledger import open_ledger
-from include.registry import models
-from include.serving.client import ServiceClient
-from include.serving.command import service_command
-from include.serving.delivery import rollback
-from include.settings import ROOT, load_settings
-from include.specs import load_catalog
-from include.specs.rules import CLASSIFICATION_METRICS
+from airloop.contracts import Outcome
+from airloop.delivery.delivery import rollback
+from airloop.demo.rows import partition_rows
+from airloop.ledger import open_ledger
+from airloop.registry import models
+from airloop.serving.client import ServiceClient
+from airloop.serving.command import service_command
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+from airloop.specs.rules import CLASSIFICATION_METRICS
+from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
 
 MODEL = "flight_delay_torch"

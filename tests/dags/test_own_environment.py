@@ -13,7 +13,7 @@ import yaml
 @pytest.fixture
 def pythons(config: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """The interpreter that each step was sent to, once it ran."""
-    from operators import base
+    from airloop_operators import base
 
     path = config / "models" / "flight_delay.yaml"
     spec = yaml.safe_load(path.read_text()) | {"environment": {"python": "/opt/own/bin/python"}}
@@ -35,8 +35,8 @@ def pythons(config: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | No
 def test_its_code_runs_there_and_what_is_delivered_is_tried_where_it_will_serve(
     pythons: dict[str, str | None],
 ) -> None:
-    from include.steps.base import STEPS
-    from operators.base import StepOperator
+    from airloop.steps.base import STEPS
+    from airloop_operators.base import StepOperator
 
     task = StepOperator(task_id="any")
     run = SimpleNamespace(dag_id="d", run_id="r")

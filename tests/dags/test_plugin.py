@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from include.contracts import ArtifactRef
-from include.ledger import Ledger, open_ledger
-from include.settings import load_settings
-from include.storage import folder
-from operators.ui import reports
-from operators.ui.overview import since
-from operators.ui.pictures import Bar, Point, bars, curve
+from airloop.contracts import ArtifactRef
+from airloop.ledger import Ledger, open_ledger
+from airloop.settings import load_settings
+from airloop.storage import folder
+from airloop_operators.ui import reports
+from airloop_operators.ui.overview import since
+from airloop_operators.ui.pictures import Bar, Point, bars, curve
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "flight_delay"
 Client = Any
 
@@ -37,7 +37,7 @@ def client(home: Path, database: None) -> Iterator[Client]:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-    from operators.ui.app import create_app
+    from airloop_operators.ui.app import create_app
 
     app = FastAPI()
     init_auth_manager(app)
@@ -187,7 +187,7 @@ def test_control_without_the_edge_a_link_leads_out(
 
 def test_every_process_may_load_the_plugin_cheaply() -> None:
     code = (
-        "import sys; sys.path.insert(0, 'plugins'); import airloop_plugin as p; "
+        "import sys; import airloop_operators.plugin as p; "
         "print(p.AirloopPlugin().name, 'fastapi' in sys.modules, 'mlflow' in sys.modules)"
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ import tenacity
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.errors import AirloopError, PermanentError, TransientError
+from airloop.errors import AirloopError, PermanentError, TransientError
 from tests.support.cluster import Cluster, Fault, Node
 
 RESULT = {"result": {"candidate": "it"}}
@@ -24,7 +24,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One API for the module; no container runs, the tests end the pods."""
     from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 
-    from operators.pods import PodStepOperator
+    from airloop_operators.pods import PodStepOperator
 
     patch = pytest.MonkeyPatch()
     with Cluster(Node(runs=False)) as cluster, patch.context() as patched:
@@ -215,7 +215,7 @@ def test_one_live_job_at_most_and_no_pod_job_or_service_after_any_end(
 def test_control_with_random_names_a_lost_answer_makes_two_pods(
     cluster: Cluster, task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.pods.manifest import PodPlan
+    from airloop.execution.pods.manifest import PodPlan
 
     monkeypatch.setattr(PodPlan, "name", property(lambda _: f"airloop-{uuid.uuid4().hex[:8]}"))
     cluster.faults = [Fault("lost", "POST")]
@@ -227,7 +227,7 @@ def test_control_with_random_names_a_lost_answer_makes_two_pods(
 def test_control_without_the_deletion_a_pod_is_left(
     cluster: Cluster, task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from operators.pods import PodStepOperator
+    from airloop_operators.pods import PodStepOperator
 
     monkeypatch.setattr(PodStepOperator, "_remove", lambda _: None)
     task.begin()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
 
-ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).with_name("standins")
 LoadDags = Callable[..., dict[str, Any]]
 IMAGE = "registry.example/airloop-step:1.4.0"
@@ -57,7 +57,7 @@ def test_training_by_pod_and_by_process_differ_in_the_specs_compute_alone(
         assert set(_states(done).values()) == {"success"}
         results.append(_candidate(done))
     (pod,) = cluster.created
-    assert pod["spec"]["containers"][0]["command"] == ["python", "-m", "include.steps"]
+    assert pod["spec"]["containers"][0]["command"] == ["python", "-m", "airloop.steps"]
     assert pod["metadata"]["labels"]["task_id"] == "train"
     assert cluster.live() == []
     assert {**results[0], "trigger_id": ""} == {**results[1], "trigger_id": ""}
@@ -90,7 +90,7 @@ import sys
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
 assert not bag.import_errors, bag.import_errors
-from operators.training import TrainModelOperator
+from airloop_operators.training import TrainModelOperator
 print(sorted(name for name in sys.modules if name.split(".")[0] == "kubernetes"))
 """
 

@@ -17,7 +17,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run(load_dags: LoadDags, database: None, home: Path) -> Run:
     """Run one DAG to its end with a conf."""
-    from include.settings import load_settings
+    from airloop.settings import load_settings
 
     load_settings.cache_clear()
 
@@ -29,8 +29,8 @@ def run(load_dags: LoadDags, database: None, home: Path) -> Run:
 
 @pytest.fixture
 def ledger(home: Path) -> Any:
-    from include.ledger import open_ledger
-    from include.settings import load_settings
+    from airloop.ledger import open_ledger
+    from airloop.settings import load_settings
 
     return open_ledger(load_settings())
 
@@ -116,9 +116,9 @@ def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True)
 
 def _held_back(ledger: Any) -> str:
     """What the policy says of a night with drift."""
-    from include.contracts import DriftReport, Triage
-    from include.ledger.retraining import decide
-    from include.specs import load_catalog
+    from airloop.contracts import DriftReport, Triage
+    from airloop.ledger.retraining import decide
+    from airloop.specs import load_catalog
 
     report = DriftReport(
         model="flight_delay",

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from include.specs import load_catalog
+from airloop.specs import load_catalog
 from tests.dags.test_pods import cluster  # noqa: F401
 from tests.dags.test_structure import _policy_faults
+from tests.support.checkout import ROOT
 
 LoadDags = Callable[..., dict[str, Any]]
 ORDER = ["claim", "segments.divide", "segments.fit", "train", "evaluate", "register"]
@@ -99,8 +100,8 @@ def test_the_packs_run_as_pods_where_the_spec_says_so(
 def test_a_pod_that_runs_out_of_memory_is_tried_again(dag: Any, monkeypatch: Any) -> None:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-    from include.errors import StepEndedError
-    from operators.segments import TrainSegmentsOperator
+    from airloop.errors import StepEndedError
+    from airloop_operators.segments import TrainSegmentsOperator
 
     def killed(*arguments: Any) -> Any:
         raise StepEndedError("the step used more memory than its 2Gi and was killed (OOMKilled)")
@@ -115,15 +116,15 @@ def test_a_pod_that_runs_out_of_memory_is_tried_again(dag: Any, monkeypatch: Any
 @pytest.fixture
 def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Nine days of flights in a lake, the example as a spec for them, and real steps."""
-    from include.data.conform import conform
-    from include.data.digest import rows_digest
-    from include.data.lake import Lake
-    from include.data.sources import read_partition
-    from include.ledger import open_ledger
-    from include.registry import tracking
-    from include.settings import load_settings
+    from airloop.data.lake.digest import rows_digest
+    from airloop.data.lake.lake import Lake
+    from airloop.data.sources.conform import conform
+    from airloop.data.sources.reading import read_partition
+    from airloop.ledger import open_ledger
+    from airloop.registry import tracking
+    from airloop.settings import load_settings
 
-    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{home / 'mlflow.db'}")
     home.mkdir()
     load_settings.cache_clear()
@@ -133,7 +134,7 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     training = yaml.safe_load(spec.read_text())["training"]
     _change(
         spec,
-        module="tests.flights_one_fails",
+        module="tests.support.loop.flights_one_fails",
         training={**training, "window_days": 9, "holdout_days": 3},
         monitoring={"schedule": None, "window_days": 3},
     )
@@ -158,9 +159,9 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
 def test_the_example_trains_end_to_end_and_one_airline_that_fails_fails_alone(
     flights: list[str], load_dags: LoadDags, database: None
 ) -> None:
-    from include.ledger import open_ledger
-    from include.registry import loader, models
-    from include.settings import load_settings
+    from airloop.ledger import open_ledger
+    from airloop.registry import loader, models
+    from airloop.settings import load_settings
 
     done = load_dags()[f"train_{EXAMPLE}"].test(
         run_conf={"until": flights[-1]}, mark_success_pattern="approve.*"

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import ROOT
+
 FILES = ("ingest", "train", "deploy", "monitor", "score")
 HEAVY = (
     *("bentoml", "evidently", "great_expectations", "mlflow", "numpy", "onnxruntime", "pandas"),
@@ -23,7 +24,7 @@ LoadDags = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def dags(load_dags: LoadDags) -> dict[str, Any]:
-    from include.specs import load_catalog
+    from airloop.specs import load_catalog
 
     load_catalog.cache_clear()
     return load_dags()
@@ -135,7 +136,12 @@ def test_dags_survive_serialization(dags: dict[str, Any]) -> None:
 def test_no_parse_makes_a_new_version_of_a_dag(file: str) -> None:
     from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
 
-    assert check_dag_file_stability(str(ROOT / "dags" / f"{file}.py")).runtime_varying_values == {}
+    assert (
+        check_dag_file_stability(
+            str(ROOT / "dags" / "airloop_dags" / f"{file}.py")
+        ).runtime_varying_values
+        == {}
+    )
 
 
 _PARSE = """
@@ -178,8 +184,8 @@ def test_a_task_parses_its_own_dag_only(config: Path, monkeypatch: pytest.Monkey
             spec.replace("name: flight_delay", f"name: {name}")
         )
     (config / "models" / "copy_7.yaml").write_text("this one: is broken")
-    everything = DagBag(ROOT / "dags" / "train.py")
+    everything = DagBag(ROOT / "dags" / "loop.py")
     assert "copy_7.yaml" in "".join(everything.import_errors.values())
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "train_flight_delay")
-    mine = DagBag(ROOT / "dags" / "train.py")
+    mine = DagBag(ROOT / "dags" / "loop.py")
     assert (mine.import_errors, list(mine.dags)) == ({}, ["train_flight_delay"])

@@ -21,7 +21,7 @@ LoadDags = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def dag(load_dags: LoadDags, database: None, config: Path) -> Any:
-    from include.specs import load_catalog
+    from airloop.specs import load_catalog
 
     spec = config / "models" / "flight_delay.yaml"
     spec.write_text(spec.read_text() + TUNING)

@@ -7,10 +7,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from include.settings import ROOT, ServingSettings, SettingsFields, StackSettings
-from include.specs import requests
-from include.specs.catalog import parse
-from include.specs.dataset import (
+from airloop.check.project import Pool
+from airloop.settings import ServingSettings, SettingsFields, StackSettings
+from airloop.specs import requests
+from airloop.specs.catalog import parse
+from airloop.specs.dataset import (
     Column,
     DatasetSpec,
     Expectation,
@@ -18,8 +19,7 @@ from include.specs.dataset import (
     PythonSource,
     SqlSource,
 )
-from include.specs.files import read_document
-from include.specs.model import (
+from airloop.specs.model import (
     GatesSpec,
     ModelSpec,
     MonitoringSpec,
@@ -30,16 +30,17 @@ from include.specs.model import (
     Threshold,
     TrainingSpec,
 )
-from include.specs.project import Pool
-from include.specs.resources import (
+from airloop.specs.sections.resources import (
     EnvironmentSpec,
     KubernetesSettings,
     ResourcesSpec,
     Toleration,
 )
-from include.specs.segments import SegmentsSpec
-from include.specs.storage import OPTIONS
-from include.specs.tuning import AlgorithmSpec, TuningSpec
+from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.sections.storage import OPTIONS
+from airloop.specs.sections.tuning import AlgorithmSpec, TuningSpec
+from airloop.specs.yaml.document import read_document
+from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 HEADER = "| key | default | meaning |\n|---|---|---|\n"

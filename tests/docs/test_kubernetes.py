@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from include.contracts import Fence
-from include.pods.manifest import PodPlan, manifest
-from include.settings import ROOT, SettingsFields
-from include.specs.model import ModelSpec
+from airloop.contracts import Fence
+from airloop.execution.pods.manifest import PodPlan, manifest
+from airloop.settings import SettingsFields
+from airloop.specs.model import ModelSpec
+from tests.support.checkout import ROOT
 from tests.support.gpu_failures import FAILURES, REFUSALS
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
@@ -75,7 +76,7 @@ def test_every_file_and_folder_that_a_command_names_exists():
 
 
 def test_every_command_of_airloop_and_its_arguments_exist():
-    from include.cli.main import app
+    from airloop.cli.main import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
     used = {command.split()[1] for command in COMMANDS if command.startswith("airloop ")}
@@ -241,7 +242,9 @@ def test_every_refusal_of_the_cluster_stands_there_as_it_is_told():
 
 
 def test_the_warning_is_the_trainings_own():
-    code = (ROOT / "include/training/torch/optimiser.py").read_text(encoding="utf-8")
+    code = (ROOT / "include/airloop/training/trainers/torch/optimiser.py").read_text(
+        encoding="utf-8"
+    )
     assert ROWS["CUDA out of memory"][0] in code
 
 

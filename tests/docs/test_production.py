@@ -8,7 +8,8 @@ import re
 import pytest
 import yaml
 
-from include.settings import ROOT, load_settings, read_settings
+from airloop.settings import load_settings, read_settings
+from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
 EXPORTS = dict(re.findall(r"export (\w+)='?([^'\n]*)'?", PAGE))
@@ -25,6 +26,7 @@ def test_its_variables_are_settings_and_together_they_are_accepted(
 ) -> None:
     for name in [name for name in os.environ if name.startswith("AIRLOOP_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRLOOP_PROJECT", str(ROOT))
     for name, value in EXPORTS.items():
         monkeypatch.setenv(name, value)
     load_settings.cache_clear()
@@ -37,7 +39,7 @@ def test_its_variables_are_settings_and_together_they_are_accepted(
 
 def test_no_secret_stands_in_the_file(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its control: one that does is refused, by name and without its value."""
-    from include.specs.project import settings_problems
+    from airloop.check.project import settings_problems
 
     assert not [p for p in settings_problems(ROOT / "config") if "secret" in p.sentence]
     (tmp_path / "airloop.yaml").write_text(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from include.cli.main import app
-from include.settings import ROOT
-from include.specs import load_catalog
+from airloop.cli.main import app
+from airloop.specs import load_catalog
+from tests.support.checkout import ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from include.registry.segments import Entry
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.inspection import check
+from airloop.check.specs import check
+from airloop.registry.segments import Entry
+from airloop.specs.catalog import Catalog
 from tests.integration.training.test_segments import segmented  # noqa: F401
 from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
 from tests.integration.training.test_tuning import respec, search
-from tests.loop_segments import respec as segment_respec
-from tests.loop_segments import segment_spec, train_all
+from tests.support.checkout import ROOT
+from tests.support.loop.segments import respec as segment_respec
+from tests.support.loop.segments import segment_spec, train_all
 
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 EXAMPLES = {

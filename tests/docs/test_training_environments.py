@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 import yaml
 
-from include.contracts import Candidate
-from include.pods.manifest import PodPlan
-from include.registry import tracking
-from include.settings import ROOT, load_settings
-from include.specs.catalog import Catalog
-from include.specs.inspection import check
-from include.specs.resources import KubernetesSettings
-from include.steps.base import IN_OUR_ENVIRONMENT, STEPS
-from include.steps.interpreter import check_interpreter
-from include.steps.runner import StepRunner
+from airloop.check.specs import check
+from airloop.contracts import Candidate
+from airloop.execution.interpreter import check_interpreter
+from airloop.execution.pods.manifest import PodPlan
+from airloop.execution.runner import StepRunner
+from airloop.registry import tracking
+from airloop.settings import load_settings
+from airloop.specs.catalog import Catalog
+from airloop.specs.sections.resources import KubernetesSettings
+from airloop.steps.base import IN_OUR_ENVIRONMENT, STEPS
 from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
 from tests.integration.training.test_tuning import respec
-from tests.loop_specimens import model_spec
+from tests.support.checkout import ROOT
 from tests.support.environments import make_environment
+from tests.support.loop.specimens import model_spec
 
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 BLOCKS = {
@@ -46,14 +47,14 @@ def problems(tmp_path: Path, block: dict[str, Any]) -> dict[str, str]:
 def test_each_part_passes_the_check_beside_the_demos_model(tmp_path: Path, key: str) -> None:
     block = dict(BLOCKS[key])
     if key == "training":  # in place of the demo's own parameters
-        block["module"] = "include.models.flight_delay_torch"
+        block["module"] = "flights.flight_delay_torch"
     assert problems(tmp_path, block) == {}
 
 
 def test_the_network_trains(world: Any) -> None:
     training = BLOCKS["training"]["training"]
     short = {**training["params"], "epochs": 2}
-    respec(world, module="tests.loop_torch_model", training={**training, "params": short})
+    respec(world, module="tests.support.loop.torch_model", training={**training, "params": short})
     candidate = world.train()
     run = tracking.client(world.settings).get_run(candidate.run_id)
     assert run.data.params["training.trainer"] == "torch"

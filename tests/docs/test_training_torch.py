@@ -6,11 +6,11 @@ import re
 
 import yaml
 
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.fitting import FitOptions
-from include.specs.inspection import check
-from include.specs.model import TrainingSpec
+from airloop.check.specs import check
+from airloop.specs.catalog import Catalog
+from airloop.specs.model import TrainingSpec
+from airloop.specs.sections.fitting import FitOptions
+from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "training-torch.md").read_text(encoding="utf-8")
 

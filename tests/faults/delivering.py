@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.contracts import (
+from airloop.contracts import (
     ArtifactRef,
     Candidate,
     Check,
@@ -20,13 +20,13 @@ from include.contracts import (
     ModelVersion,
     Outcome,
 )
-from include.errors import AirloopError
-from include.ledger import Ledger, attempts
-from include.registry import artifacts, models, tracking
-from include.serving import delivery
-from include.serving.answers import SlotState
-from include.serving.deployment import DeploymentPublication
-from include.settings import Settings
+from airloop.delivery import delivery
+from airloop.delivery.deployment import DeploymentPublication
+from airloop.errors import AirloopError
+from airloop.ledger import Ledger, attempts
+from airloop.registry import artifacts, models, tracking
+from airloop.serving.responses import SlotState
+from airloop.settings import Settings
 
 MODEL = "doubler"
 DIGEST = "sha256:" + "0" * 64

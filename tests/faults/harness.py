@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from include.ledger.commit import Stage
-from include.ledger.faults import VARIABLE
+from airloop.ledger.commit import Stage
+from airloop.ledger.faults import VARIABLE
 
 PRELOAD = ["__main__", "tests.faults.preload"]
 PATIENCE = 60

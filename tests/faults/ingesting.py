@@ -11,16 +11,16 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from include.contracts import DatasetRef, Fence
-from include.data import delta
-from include.data.lake import Lake
-from include.data.publication import PartitionPublication
-from include.errors import AirloopError
-from include.ledger import Ledger
-from include.settings import Settings
-from include.specs import Catalog
-from include.steps import ingest
-from include.steps.base import StepContext
+from airloop.contracts import DatasetRef, Fence
+from airloop.data.lake import delta
+from airloop.data.lake.lake import Lake
+from airloop.data.lake.publication import PartitionPublication
+from airloop.errors import AirloopError
+from airloop.ledger import Ledger
+from airloop.settings import Settings
+from airloop.specs import Catalog
+from airloop.steps import ingest
+from airloop.steps.base import StepContext
 
 DAY = "2013-01-05"
 SPEC = """

@@ -11,16 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.contracts import Fence, Outcome, ValidationReport
-from include.data import delta
-from include.data.lake import Lake
-from include.data.publication import PartitionPublication
-from include.data.quarantine import quarantined_rows, table_name
-from include.data.validated import Validated
-from include.ledger import Ledger
-from include.ledger.commit import commit
-from include.settings import Settings
-from include.specs.dataset import DatasetSpec
+from airloop.contracts import Fence, Outcome, ValidationReport
+from airloop.data.lake import delta
+from airloop.data.lake.lake import Lake
+from airloop.data.lake.publication import PartitionPublication
+from airloop.data.validation.quarantine import quarantined_rows, table_name
+from airloop.data.validation.validated import Validated
+from airloop.ledger import Ledger
+from airloop.ledger.commit import commit
+from airloop.settings import Settings
+from airloop.specs.dataset import DatasetSpec
 
 PARTITION = "2013-01-05"
 GOOD, BAD = 200, 7

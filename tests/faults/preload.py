@@ -12,9 +12,7 @@ import mlflow
 import pandas as pd
 import pyarrow.parquet
 
-import include.serving.delivery
-
-__all__ = ["deltalake", "great_expectations", "include", "mlflow", "pd", "pyarrow"]
+__all__ = ["deltalake", "great_expectations", "mlflow", "pd", "pyarrow"]
 
 with tempfile.TemporaryDirectory() as folder:
     uri = f"sqlite:///{folder}/mlflow.db"

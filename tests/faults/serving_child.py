@@ -15,12 +15,12 @@ from typing import Any
 
 import uvicorn
 
-from include.serving import predictionlog
-from include.serving.app import Application
-from include.serving.door import FrontDoor
-from include.serving.predictionlog import PredictionLog
-from include.serving.slot import Slot
-from tests.serving_fakes import TOKEN, FakeLedger, FakeModel
+from airloop.serving.http.app import Application
+from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.log import predictionlog
+from airloop.serving.log.predictionlog import PredictionLog
+from airloop.serving.runtime.endpoint import Slot
+from tests.support.serving_fakes import TOKEN, FakeLedger, FakeModel
 
 
 def acknowledge_first() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.errors import ArtifactError
-from include.registry import artifacts, loader
-from include.settings import Settings
-from tests.loop_artifact import Packed, pack_one
+from airloop.errors import ArtifactError
+from airloop.registry import artifacts, loader
+from airloop.settings import Settings
+from tests.support.loop.artifact import Packed, pack_one
 
 BLOCK = 4096
 FLIPS = 200

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from include.data.lake import Lake
-from include.data.vacuum import sweep
+from airloop.data.lake.lake import Lake
+from airloop.data.lake.vacuum import sweep
 from tests.faults.harness import (
     POINTS,
     UNPUBLISHED,

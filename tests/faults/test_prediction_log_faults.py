@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.serving.answers import LOG_HEADER
-from include.serving.predictionlog import log_folder, read_segment, seal_segments
-from include.settings import ROOT
-from tests.serving_fakes import GOOD_ROW, TOKEN
+from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
+from airloop.serving.responses import LOG_HEADER
+from tests.support.checkout import ROOT
+from tests.support.serving_fakes import GOOD_ROW, TOKEN
 
 CLIENTS = 6
 ROUNDS = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.registry import models
+from airloop.registry import models
 from tests.faults.delivering import MODEL, PromoteScenario
 from tests.faults.harness import (
     POINTS,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from include.ledger import Ledger
-from include.settings import Settings
-from include.storage.options import delta_options
+from airloop.ledger import Ledger
+from airloop.settings import Settings
+from airloop.storage.options import delta_options
 from tests.faults.harness import UNPUBLISHED, Ended, run, start
 from tests.faults.ingesting import IngestScenario
 from tests.support.servers import PostgresServer, S3Server

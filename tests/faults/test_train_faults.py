@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from include.registry import tracking
-from include.settings import Settings
+from airloop.registry import tracking
+from airloop.settings import Settings
 from tests.faults.delivering import MODEL
 from tests.faults.harness import (
     POINTS,

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.contracts import Fence
-from include.errors import DataError, SupersededError
-from include.ledger import Ledger
-from include.ledger.commit import commit
+from airloop.contracts import Fence
+from airloop.errors import DataError, SupersededError
+from airloop.ledger import Ledger
+from airloop.ledger.commit import commit
 
 ROWS = [f"row {number}" for number in range(200)]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.contracts import (
+from airloop.contracts import (
     ArtifactRef,
     Candidate,
     Check,
@@ -17,15 +17,15 @@ from include.contracts import (
     ModelVersion,
     Outcome,
 )
-from include.errors import AirloopError
-from include.ledger import Ledger, attempts, decisions
-from include.ledger.commit import commit
-from include.registry import artifacts, models, tracking
-from include.settings import Settings
-from include.specs import Catalog
-from include.steps import register
-from include.steps.base import StepContext
-from include.training.publication import CandidatePublication, Training
+from airloop.errors import AirloopError
+from airloop.ledger import Ledger, attempts, decisions
+from airloop.ledger.commit import commit
+from airloop.registry import artifacts, models, tracking
+from airloop.settings import Settings
+from airloop.specs import Catalog
+from airloop.steps import register
+from airloop.steps.base import StepContext
+from airloop.training.publication import CandidatePublication, Training
 from tests.faults.delivering import DATASET, MODEL, pack
 
 RUN = f"{1:032}"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.errors import AirloopError, PermanentError, TransientError
+from airloop.errors import AirloopError, PermanentError, TransientError
 from tests.support.cluster import Cluster, Fault
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def _oom_killed(task: PodTask, cluster: Cluster) -> None:
 
 def _cuda_told(task: PodTask, cluster: Cluster) -> None:
     """What the training itself leaves after its second try in halves."""
-    from include.errors import SpecError
-    from include.steps.__main__ import describe
+    from airloop.errors import SpecError
+    from airloop.steps.__main__ import describe
 
     error = SpecError(
         "CUDA out of memory, even with half the batch",

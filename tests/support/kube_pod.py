@@ -12,6 +12,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airloop.paths import PROJECT
+from tests.support.checkout import ROOT
 from tests.support.kube_objects import Json, now, scheduled
 
 if TYPE_CHECKING:
@@ -101,8 +103,8 @@ class Pod:
             self.ended(128 - code if code < 0 else code)
 
     def _variables(self, container: Json) -> dict[str, str]:
-        """The pod's environment and nothing of this process's: what a container gets."""
-        found = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        """The pod's environment and nothing of this process's: what its image and its manifest say."""
+        found = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", PROJECT: str(ROOT)}
         for source in container.get("envFrom", []):
             found |= self.cluster.secrets.get(source["secretRef"]["name"], {})
         found |= {item["name"]: item["value"] for item in container.get("env", [])}

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.contracts import Fence
-from include.errors import SupersededError
-from include.pods.manifest import PodPlan
-from include.specs.model import ModelSpec
-from include.specs.resources import KubernetesSettings
-from include.steps.store import StepStore
-from operators.jobs import JobStepOperator
-from operators.pods import PodStepOperator
-from tests.loop_specimens import model_spec
+from airloop.contracts import Fence
+from airloop.errors import SupersededError
+from airloop.exchange.store import StepStore
+from airloop.execution.pods.manifest import PodPlan
+from airloop.specs.model import ModelSpec
+from airloop.specs.sections.resources import KubernetesSettings
+from airloop_operators.jobs import JobStepOperator
+from airloop_operators.pods import PodStepOperator
+from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster
+from tests.support.loop.specimens import model_spec
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "registry.example/airloop-step:1.4.0"
 SETTINGS = KubernetesSettings(image=IMAGE, poll_seconds=0.05, secret=None)
 KEY = "train:lateness:run"

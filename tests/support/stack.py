@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from include.cli.stack.processes import MARK
-from include.settings import ROOT
+from airloop.devstack.processes import MARK
+from tests.support.checkout import ROOT
 
 AIRLOOP = str(Path(sys.executable).parent / "airloop")
 

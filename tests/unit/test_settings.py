@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from include.errors import SpecError
-from include.settings import Settings, load_settings, read_settings
+from airloop.errors import SpecError
+from airloop.settings import Settings, load_settings, read_settings
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """One gate: roc_auc of at least 0.6."""
 
-from include.contracts import Candidate, Check, GateReport, Outcome
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Candidate, Check, GateReport, Outcome
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

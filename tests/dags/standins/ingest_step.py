@@ -2,9 +2,9 @@
 
 import logging
 
-from include.contracts import Check, Contract, DatasetRef, Outcome, ValidationReport
-from include.errors import DataError, UnreachableError
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Check, Contract, DatasetRef, Outcome, ValidationReport
+from airloop.errors import DataError, UnreachableError
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 log = logging.getLogger("airloop.ingest")
 

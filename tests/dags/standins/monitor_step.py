@@ -1,7 +1,7 @@
 """Drift on 2013-07-01, nothing on other days."""
 
-from include.contracts import Decision, DriftReport, Triage, Trigger
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Decision, DriftReport, Triage, Trigger
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -1,7 +1,7 @@
 """Writes the ledger's row, no more."""
 
-from include.contracts import Deployment, ModelVersion
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Deployment, ModelVersion
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

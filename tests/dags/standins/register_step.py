@@ -1,7 +1,7 @@
 """Version 1."""
 
-from include.contracts import Candidate, GateReport, ModelVersion
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Candidate, GateReport, ModelVersion
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -1,7 +1,7 @@
 """Pretends to have scored."""
 
-from include.contracts import DatasetRef
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import DatasetRef
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -1,6 +1,6 @@
 """A pack of three, one of which failed."""
 
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -18,13 +18,13 @@ FOLDER = Path(__file__).parent
 
 
 class Standins(importlib.abc.MetaPathFinder):
-    """Finds ``include.steps.<step>`` here."""
+    """Finds ``airloop.steps.<step>`` here."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         parent, _, name = fullname.rpartition(".")
-        if parent != "include.steps" or name not in STEPS:
+        if parent != "airloop.steps" or name not in STEPS:
             return None
         return importlib.util.spec_from_file_location(fullname, FOLDER / f"{name}_step.py")
 

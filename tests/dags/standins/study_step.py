@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

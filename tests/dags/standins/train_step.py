@@ -5,8 +5,8 @@ import os
 import signal
 from typing import Any
 
-from include.contracts import ArtifactRef, Candidate, DatasetRef
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import ArtifactRef, Candidate, DatasetRef
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 DIGEST = "sha256:" + "0" * 64
 

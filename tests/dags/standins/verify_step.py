@@ -1,7 +1,7 @@
 """Version 13 cannot serve."""
 
-from include.contracts import ArtifactRef, Check, ModelVersion, Outcome
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import ArtifactRef, Check, ModelVersion, Outcome
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import Table, delete, event, make_url, text, update
 from sqlalchemy.exc import IntegrityError
 
-from include.accounting.figures import Usage
-from include.contracts import Action, ArtifactRef, DriftReport, Triage
-from include.errors import SpecError, SupersededError, UnreachableError
-from include.ledger import Ledger, attempts, retraining, schema
-from include.ledger.retraining import decide
-from include.ledger.tables import SCHEMA_VERSION, decisions, deployments, metadata
-from include.ledger.tables import schema as version_row
-from include.specs.model import RetrainingSpec
+from airloop.accounting.figures import Usage
+from airloop.contracts import Action, ArtifactRef, DriftReport, Triage
+from airloop.errors import SpecError, SupersededError, UnreachableError
+from airloop.ledger import Ledger, attempts, retraining, schema
+from airloop.ledger.retraining import decide
+from airloop.ledger.tables import SCHEMA_VERSION, decisions, deployments, metadata
+from airloop.ledger.tables import schema as version_row
+from airloop.specs.model import RetrainingSpec
 from tests.support.servers import PostgresServer
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)

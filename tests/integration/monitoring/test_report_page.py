@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from include.settings import ROOT
+from tests.support.checkout import ROOT
 
 SCRIPT = """
 import time
 import numpy as np, pandas as pd
-from include.monitoring import report
-from include.monitoring.reference import ColumnReference, Reference
-from include.monitoring.sketch import Bins, Kind
+from airloop.monitoring import report
+from airloop.monitoring.reference import ColumnReference, Reference
+from airloop.monitoring.sketch import Bins, Kind
 
 def column(name, kind):
     bins = Bins(column=name, kind=kind)

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import Check, DriftKind, Outcome, Triage
-from include.monitoring import drift, health, reference
-from include.monitoring.reference import Reference
-from include.monitoring.triage import Verdict, triage
-from include.monitoring.window import Day, Window, days_before, observe
-from include.settings import ROOT
-from include.specs import Catalog
+from airloop.contracts import Check, DriftKind, Outcome, Triage
+from airloop.monitoring import drift, health, reference
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.triage import Verdict, triage
+from airloop.monitoring.window import Day, Window, days_before, observe
+from airloop.specs import Catalog
+from tests.support.checkout import ROOT
 
 WEATHER = [
     "temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib",

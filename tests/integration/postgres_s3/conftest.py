@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from include.cli.airflow import Airflow
-from include.settings import Settings, load_settings
+from airloop.devstack.airflow import Airflow
+from airloop.settings import Settings, load_settings
 from tests.support.servers import PostgresServer, S3Server
 from tests.support.stack import Stack, small_config
 

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli.airflow import Airflow, wait_for
-from include.data.lake import Lake
-from include.ledger import Ledger, open_ledger
-from include.registry.models import aliases
-from include.serving.client import ServiceClient
-from include.settings import Settings
-from include.storage.files import Files
+from airloop.data.lake.lake import Lake
+from airloop.devstack.airflow import Airflow, wait_for
+from airloop.ledger import Ledger, open_ledger
+from airloop.registry.models import aliases
+from airloop.serving.client import ServiceClient
+from airloop.settings import Settings
+from airloop.storage.files import Files
 
 MODEL = "flight_delay"
 DATABASES = ("airflow", "mlflow", "ledger", "tuning")

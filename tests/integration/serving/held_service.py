@@ -10,11 +10,11 @@ import os
 import time
 from pathlib import Path
 
-from include.serving import assembly, drain
-from include.serving.slots import Slots
-from include.settings import Settings
-from include.specs import Catalog
-from tests.serving_fakes import FakeLedger, FakeModel
+from airloop.serving import assembly, drain
+from airloop.serving.runtime.endpoints import Slots
+from airloop.settings import Settings
+from airloop.specs import Catalog
+from tests.support.serving_fakes import FakeLedger, FakeModel
 
 
 def _slots(settings: Settings, _: Catalog) -> Slots:
@@ -36,7 +36,7 @@ drain.GRACE_SECONDS = 120.0
 if os.environ["AIRLOOP_TEST_SABOTAGE"]:
     drain.Drain.guard = lambda _: None  # type: ignore[method-assign]
 
-from include.serving import predictions, service  # noqa: E402
+from airloop.serving import predictions, service  # noqa: E402
 
 predictions.ANSWER_SECONDS = 120.0
 Predictions = service.Predictions

@@ -18,20 +18,21 @@ import httpx
 import numpy as np
 import pytest
 
+from airloop.contracts import ArtifactRef, ModelVersion
+from airloop.delivery import delivery
+from airloop.delivery.delivery import promote, rollback
+from airloop.delivery.verification import verify
+from airloop.errors import ArtifactError
+from airloop.ledger import Ledger, open_ledger
+from airloop.registry import artifacts, loader
+from airloop.serving.assembly import build_slots
+from airloop.serving.client import ServiceClient
+from airloop.serving.command import service_command
+from airloop.serving.log.compaction import compact
+from airloop.settings import Settings
+from airloop.specs import load_catalog
 from bench import serving_world as made
-from include.contracts import ArtifactRef, ModelVersion
-from include.errors import ArtifactError
-from include.ledger import Ledger, open_ledger
-from include.registry import artifacts, loader
-from include.serving import delivery
-from include.serving.assembly import build_slots
-from include.serving.client import ServiceClient
-from include.serving.command import service_command
-from include.serving.compaction import compact
-from include.serving.delivery import promote, rollback
-from include.serving.verification import verify
-from include.settings import ROOT, Settings
-from include.specs import load_catalog
+from tests.support.checkout import ROOT
 
 MODEL = made.MODEL
 TOKEN = "a-token-of-the-test"

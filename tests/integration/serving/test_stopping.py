@@ -14,10 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.cli.stack.processes import processes
-from include.serving.command import service_command
-from include.settings import ROOT, Settings
-from tests.serving_fakes import GOOD_ROW, TOKEN
+from airloop.devstack.processes import processes
+from airloop.serving.command import service_command
+from airloop.settings import Settings
+from tests.support.checkout import ROOT
+from tests.support.serving_fakes import GOOD_ROW, TOKEN
 
 PATIENCE = 90
 CALLERS = 8
@@ -33,7 +34,7 @@ class Service:
             port = listening.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         argv, env = service_command(Settings(), port)
-        argv[argv.index("include.serving.service:Predictions")] = (
+        argv[argv.index("airloop.serving.service:Predictions")] = (
             "tests.integration.serving.held_service:Predictions"
         )
         with (home / "service.log").open("wb") as log:

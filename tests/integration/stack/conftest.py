@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.cli.airflow import Airflow
-from include.settings import Settings, load_settings
+from airloop.devstack.airflow import Airflow
+from airloop.settings import Settings, load_settings
 from tests.support.stack import Stack, small_config
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli import airflow as client
-from include.cli.airflow import FINAL, Airflow, wait_for
-from include.cli.demo.upstream import lose_column
-from include.data.lake import Lake
-from include.errors import RequestError
-from include.ledger import open_ledger
-from include.settings import Settings
+from airloop.data.lake.lake import Lake
+from airloop.demo.upstream import lose_column
+from airloop.devstack import airflow as client
+from airloop.devstack.airflow import FINAL, Airflow, wait_for
+from airloop.errors import RequestError
+from airloop.ledger import open_ledger
+from airloop.settings import Settings
 
 MODEL = "flight_delay"
 FIRST, LAST, BROKEN = "2013-01-01", "2013-01-08", "2013-01-09"

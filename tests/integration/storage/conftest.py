@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from include.settings import Settings, load_settings
-from include.storage.files import Files
+from airloop.settings import Settings, load_settings
+from airloop.storage.files import Files
 from tests.support.servers import S3Server
 
 _numbers = itertools.count()

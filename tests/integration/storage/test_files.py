@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from include.errors import SpecError, UnreachableError
-from include.settings import ROOT
-from include.storage import bucket as bucket_module
-from include.storage.files import Files
+from airloop.errors import SpecError, UnreachableError
+from airloop.storage import bucket as bucket_module
+from airloop.storage.files import Files
+from tests.support.checkout import ROOT
 from tests.support.servers import S3Server, free_ports
 
 ROUNDS = 20
@@ -98,7 +98,7 @@ def test_control_without_the_conditional_put_both_win(store: Any) -> None:
 
 _UPLOAD = """
 import sys
-from include.storage.files import Files
+from airloop.storage.files import Files
 files = Files(sys.argv[1])
 files.write("small", b"1")
 print("go", flush=True)

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from include.contracts import Fence
-from include.data.digest import rows_digest
-from include.data.files import read_files
-from include.data.lake import Lake
-from include.errors import DataError, SupersededError, UnreachableError
-from include.settings import Settings
-from include.specs.dataset import FileSource
-from include.steps.blobs import BlobStore
-from include.steps.store import StepStore
-from include.storage.options import delta_options
+from airloop.contracts import Fence
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.sources.files import read_files
+from airloop.errors import DataError, SupersededError, UnreachableError
+from airloop.exchange.blobs import BlobStore
+from airloop.exchange.store import StepStore
+from airloop.settings import Settings
+from airloop.specs.dataset import FileSource
+from airloop.storage.options import delta_options
 
 DAY = "2013-01-05"
 COMMITS = 8
@@ -144,8 +144,8 @@ def test_a_source_reads_its_partition(settings: Settings, store: Any, packed: bo
 
 
 def test_reports_are_kept_where_the_plugin_finds_them(settings: Settings, tmp_path: Path) -> None:
-    from include.storage.files import Files
-    from operators.ui import reports
+    from airloop.storage.files import Files
+    from airloop_operators.ui import reports
 
     Files(settings.reports_uri, settings.storage_options).write("m/2013-01-05/drift.html", b"<p>")
     listed = reports.find(settings, "m")

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from include.accounting.figures import total
-from include.accounting.gpus import GpuReading
-from include.errors import UnreachableError
-from include.registry import tracking
-from include.steps import accounting as account
-from include.steps import evaluate, register, train
-from include.steps import study as studies
-from include.steps import trials as trial_steps
-from include.steps.accounting import accounted
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.accounting.figures import total
+from airloop.accounting.gpus import GpuReading
+from airloop.errors import UnreachableError
+from airloop.execution import accounting as account
+from airloop.execution.accounting import accounted
+from airloop.registry import tracking
+from airloop.steps import evaluate, register, train
+from airloop.steps import study as studies
+from airloop.steps import trials as trial_steps
+from airloop.steps.base import StepContext, StepRequest, StepResult
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,

@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 import yaml
 
-from include.contracts import ArtifactRef, Candidate, Deployment, ModelVersion, Outcome
-from include.data.lake import Lake
-from include.errors import PermanentError, SpecError
-from include.registry import loader, tracking
-from include.serving.slots import Slots
-from include.serving.verification import verify
-from include.settings import load_settings
-from include.specs.catalog import Catalog
-from include.steps.runner import StepRunner
+from airloop.contracts import ArtifactRef, Candidate, Deployment, ModelVersion, Outcome
+from airloop.data.lake.lake import Lake
+from airloop.delivery.verification import verify
+from airloop.errors import PermanentError, SpecError
+from airloop.execution.runner import StepRunner
+from airloop.registry import loader, tracking
+from airloop.serving.runtime.endpoints import Slots
+from airloop.settings import load_settings
+from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
     world,
 )
-from tests.loop_specimens import DAYS, model_spec
 from tests.support.environments import make_environment
+from tests.support.loop.specimens import DAYS, model_spec
 
 FLAVOURS = {
     "one": '__version__ = "1.0"\n\ndef tone(values):\n    return values * 2.0\n',
@@ -91,7 +91,7 @@ def test_two_models_of_conflicting_libraries_are_trained_and_scored_side_by_side
     with pytest.raises(SpecError, match="the model's module cannot be imported") as caught:
         loader.load(one.artifact, world.settings)
     line = str(caught.value)
-    assert "tests.loop_flavour_one: ModuleNotFoundError: No module named 'flavour'" in line
+    assert "tests.support.loop.flavour_one: ModuleNotFoundError: No module named 'flavour'" in line
     assert (
         "install what it imports in the environment that runs this (the service has its own)"
         in line

@@ -11,30 +11,30 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from include.accounting.figures import Usage
-from include.contracts import Outcome
-from include.data.lake import Lake
-from include.errors import (
+from airloop.accounting.figures import Usage
+from airloop.contracts import Outcome
+from airloop.data.lake.lake import Lake
+from airloop.errors import (
     DataError,
     RequestError,
     StepCrashError,
     SupersededError,
     TransientError,
 )
-from include.registry import artifacts, loader
-from include.registry.segments import Table
-from include.settings import ROOT
-from include.steps import segment_worker, segments, train
-from include.steps.accounting import accounted
-from include.training.segments import collection, fitting
-from include.training.segments import plan as plans
-from include.training.segments.results import Results
+from airloop.execution.accounting import accounted
+from airloop.registry import artifacts, loader
+from airloop.registry.segments import Table
+from airloop.steps import segment_worker, segments, train
+from airloop.training.segments import collection, fitting
+from airloop.training.segments import plan as plans
+from airloop.training.segments.results import Results
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
     world,
 )
-from tests.loop_segments import (
+from tests.support.checkout import ROOT
+from tests.support.loop.segments import (
     SEGMENTS,
     plan_of,
     respec,
@@ -111,7 +111,7 @@ def test_control_without_isolation_one_segment_fails_the_whole(segmented, monkey
     segmented.put(segment_rows({**GOOD, "raises": 30}))
     plain = fitting.train
     monkeypatch.setattr(
-        "include.training.segments.pack.attempt",
+        "airloop.training.segments.pack.attempt",
         lambda model, dataset, rows, plan, segment, workdir: plain(
             model, dataset, rows, plan, workdir
         ),
@@ -212,7 +212,7 @@ def test_a_column_that_is_null_is_told_with_its_partition_and_nothing_is_written
             return rows
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.data.lake.Lake", Holed)
+        patch.setattr("airloop.data.lake.lake.Lake", Holed)
         with pytest.raises(DataError) as caught:
             plan_of(segmented)
     told = str(caught.value)
@@ -234,7 +234,7 @@ def test_what_a_killed_attempt_finished_is_not_trained_again(segmented, monkeypa
             raise KeyboardInterrupt
         return plain(model, dataset, rows, plan, segment, workdir)
 
-    monkeypatch.setattr("include.training.segments.pack.attempt", die_at_the_second)
+    monkeypatch.setattr("airloop.training.segments.pack.attempt", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_pack(segmented, plan, 0)
     assert run_pack(segmented, plan, 0).trained == 3
@@ -272,7 +272,7 @@ def test_a_segment_that_trains_too_long_has_failed(segmented, monkeypatch):
 
 def test_a_fit_without_end_is_ended_by_the_kernel():
     code = (
-        "import time, include.training.segments.pack as pack\n"
+        "import time, airloop.training.segments.pack as pack\n"
         "with pack._limited(1): time.sleep(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
@@ -323,7 +323,7 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
 
 
 def _space(world: World) -> str:
-    from include.training.tuning import policy
+    from airloop.training.tuning import policy
 
     return policy.space_digest(world.catalog.model("lateness"))
 
@@ -337,7 +337,7 @@ def test_results_go_once_their_models_are_in_the_artifact(segmented):
 def test_segments_of_networks(segmented):
     params = {"epochs": 3, "batch_rows": 64, "learning_rate": 0.01, "hidden": [8]}
     torch = {"trainer": "torch", "params": params, "build": "build"}
-    spec = segment_spec(training=torch, module="tests.loop_torch_model")
+    spec = segment_spec(training=torch, module="tests.support.loop.torch_model")
     respec(segmented, spec)
     _, candidate = train_all(segmented)
     assert {entry.status for entry in table_of(segmented, candidate).values()} <= {

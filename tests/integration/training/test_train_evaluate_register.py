@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.contracts import Candidate, Outcome, PartitionKey
-from include.data.conform import conform
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.errors import (
+from airloop.contracts import Candidate, Outcome, PartitionKey
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.sources.conform import conform
+from airloop.errors import (
     ArtifactError,
     DataError,
     GateError,
@@ -22,13 +22,13 @@ from include.errors import (
     SupersededError,
     UnreachableError,
 )
-from include.ledger import open_ledger
-from include.registry import artifacts, loader, models, tracking
-from include.settings import Settings
-from include.specs.catalog import Catalog
-from include.steps import evaluate, register, train
-from include.steps.base import StepContext
-from tests.loop_specimens import DAYS, dataset_spec, rows, write_specs
+from airloop.ledger import open_ledger
+from airloop.registry import artifacts, loader, models, tracking
+from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
+from airloop.steps import evaluate, register, train
+from airloop.steps.base import StepContext
+from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
 
@@ -238,7 +238,7 @@ def test_an_attempt_overtaken_while_it_fits_leaves_the_newer_ones_candidate(worl
 
 
 def test_a_later_attempt_closes_what_a_killed_one_left_open(world, monkeypatch):
-    from include.training.publication import CandidatePublication
+    from airloop.training.publication import CandidatePublication
 
     with monkeypatch.context() as patch:
         patch.setattr(CandidatePublication, "publish", lambda *_: 1 / 0)

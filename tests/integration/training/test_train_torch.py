@@ -8,15 +8,15 @@ import pytest
 import torch
 import yaml
 
-from include.contracts import Outcome
-from include.errors import ArtifactError
-from include.registry import artifacts, loader, tracking
-from include.settings import Settings
-from include.specs.catalog import Catalog
-from include.training.torch.checkpoint import StoredCheckpoints
+from airloop.contracts import Outcome
+from airloop.errors import ArtifactError
+from airloop.registry import artifacts, loader, tracking
+from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
+from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
 from tests.integration.training.test_train_evaluate_register import World
-from tests.loop_specimens import rows
-from tests.loop_torch import torch_spec
+from tests.support.loop.specimens import rows
+from tests.support.loop.torch import torch_spec
 
 
 @pytest.fixture

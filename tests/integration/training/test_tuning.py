@@ -9,18 +9,18 @@ import optuna
 import pytest
 import yaml
 
-from include.contracts import PartitionKey
-from include.errors import SpecError, SupersededError
-from include.registry import loader, models, tracking
-from include.steps import study, train, trials
-from include.training.tuning import policy
-from include.training.tuning.study import open_study
+from airloop.contracts import PartitionKey
+from airloop.errors import SpecError, SupersededError
+from airloop.registry import loader, models, tracking
+from airloop.steps import study, train, trials
+from airloop.training.tuning import policy
+from airloop.training.tuning.study import open_study
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
     world,
 )
-from tests.loop_specimens import DAYS, model_spec
+from tests.support.loop.specimens import DAYS, model_spec
 
 SPACE = {
     "learning_rate": {"low": 0.01, "high": 0.5, "log": True},
@@ -135,7 +135,7 @@ def test_a_killed_worker_goes_on_where_it_was(world, monkeypatch):
         return 0.5
 
     with monkeypatch.context() as patched:
-        patched.setattr("include.training.tuning.trials.Objective.__call__", die)
+        patched.setattr("airloop.training.tuning.trials.Objective.__call__", die)
         with pytest.raises(KeyboardInterrupt):
             share(world, found, 0)
     # The third counts: a parameter that kills its worker must not be tried for ever.
@@ -180,7 +180,7 @@ def test_the_gates_days_are_never_seen_by_a_trial(world, monkeypatch):
         seen.extend(rows.everything["day"].dt.strftime("%Y-%m-%d").unique())
         return 0
 
-    monkeypatch.setattr("include.training.tuning.trials.work", spy)
+    monkeypatch.setattr("airloop.training.tuning.trials.work", spy)
     share(world, ask(world), 0)
     assert set(seen) == set(DAYS[:-2])
 

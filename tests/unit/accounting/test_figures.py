@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.accounting.figures import Usage, bills, total
+from airloop.accounting.figures import Usage, bills, total
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

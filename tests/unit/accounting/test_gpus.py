@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.accounting import gpus
-from include.accounting.gpus import GpuReading, NoGpus, NvidiaGpus, find_gpus
+from airloop.accounting import gpus
+from airloop.accounting.gpus import GpuReading, NoGpus, NvidiaGpus, find_gpus
 from tests.unit.accounting.nvml import Device, Library
 
 

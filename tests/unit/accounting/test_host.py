@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from include.accounting.host import Host, own_cgroup
+from airloop.accounting.host import Host, own_cgroup
 
 BURN = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
 

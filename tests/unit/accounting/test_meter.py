@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from include.accounting import meter as module
-from include.accounting.figures import Usage
-from include.accounting.gpus import GpuReading
-from include.accounting.host import Host
-from include.accounting.meter import Meter
-from include.errors import UnreachableError
+from airloop.accounting import meter as module
+from airloop.accounting.figures import Usage
+from airloop.accounting.gpus import GpuReading
+from airloop.accounting.host import Host
+from airloop.accounting.meter import Meter
+from airloop.errors import UnreachableError
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 EMPTY = Usage(key="train:lateness:1", token=1, step="train", subject="lateness", at=NOW)

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli import airflow as module
-from include.cli.airflow import Airflow, wait_for
-from include.errors import PermanentError, RequestError, UnreachableError
+from airloop.devstack import airflow as module
+from airloop.devstack.airflow import Airflow, wait_for
+from airloop.errors import PermanentError, RequestError, UnreachableError
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from include.accounting.figures import Usage
-from include.cli import console, main
-from include.cli.commands.costs import duration, size
-from include.ledger import Ledger, open_ledger
-from include.settings import load_settings
+from airloop.accounting.figures import Usage
+from airloop.cli import console, main
+from airloop.cli.commands.costs import duration, size
+from airloop.ledger import Ledger, open_ledger
+from airloop.settings import load_settings
 
 NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from include.cli.demo.fresh import make_room
-from include.cli.demo.report import DemoReport, StepReport
-from include.cli.demo.stage import ChapterError, expect
-from include.cli.demo.traffic import BackgroundLoad, Tally, batches, send
-from include.cli.demo.upstream import lose_column, lose_weather, spoil_rows
-from include.cli.stack.layout import Layout
-from include.errors import RequestError
-from include.settings import ServingSettings, Settings
+from airloop.demo.fresh import make_room
+from airloop.demo.report import DemoReport, StepReport
+from airloop.demo.stage import ChapterError, expect
+from airloop.demo.traffic import BackgroundLoad, Tally, batches, send
+from airloop.demo.upstream import lose_column, lose_weather, spoil_rows
+from airloop.devstack.layout import Layout
+from airloop.errors import RequestError
+from airloop.settings import ServingSettings, Settings
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from include.cli.stack import external
-from include.cli.stack.addresses import Addresses
-from include.cli.stack.airflow_config import database_url
-from include.cli.stack.components import _mlflow_command, _mlflow_database, components
-from include.cli.stack.layout import Layout
-from include.errors import SpecError, UnreachableError
-from include.settings import Settings, StackSettings, load_settings
-from include.storage.files import Files
-from include.storage.folder import Folder
+from airloop.devstack import external
+from airloop.devstack.addresses import Addresses
+from airloop.devstack.airflow_config import database_url
+from airloop.devstack.components import _mlflow_command, _mlflow_database, components
+from airloop.devstack.layout import Layout
+from airloop.errors import SpecError, UnreachableError
+from airloop.settings import Settings, StackSettings, load_settings
+from airloop.storage.files import Files
+from airloop.storage.folder import Folder
 
 URL = "postgresql://me:a-canary@127.0.0.1:1/airflow"
 ADDRESSES = Addresses(airflow=8181, execution=8282, mlflow=5001, serving=3001)

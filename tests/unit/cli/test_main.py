@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from include.cli import main
-from include.cli.commands import loop
-from include.contracts import ArtifactRef, Deployment
-from include.serving import delivery
-from include.settings import load_settings
+from airloop.cli import main
+from airloop.cli.commands import loop
+from airloop.contracts import ArtifactRef, Deployment
+from airloop.delivery import delivery
+from airloop.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

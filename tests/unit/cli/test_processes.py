@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from include.cli.stack import processes
-from include.cli.stack.processes import MARK, ProcessRecord, read_records, start, stop
+from airloop.devstack import processes
+from airloop.devstack.processes import MARK, ProcessRecord, read_records, start, stop
 
 STACK = f"0123456789abcdef-{os.getpid()}"
 SLEEP = "import time; time.sleep(60)"

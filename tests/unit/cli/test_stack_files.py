@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from include.cli.stack import airflow_config, ports
-from include.cli.stack.addresses import DEFAULT_PORTS, Addresses, known_addresses
-from include.cli.stack.environment import (
+from airloop.devstack import airflow_config, ports
+from airloop.devstack.addresses import DEFAULT_PORTS, Addresses, known_addresses
+from airloop.devstack.environment import (
     NO_TELEMETRY,
     process_environment,
     stack_environment,
     write_env_file,
 )
-from include.cli.stack.layout import Layout
-from include.cli.stack.secrets import ensure_secrets
-from include.cli.stack.start import last_line
-from include.errors import StorageFullError
+from airloop.devstack.layout import Layout
+from airloop.devstack.secrets import ensure_secrets
+from airloop.devstack.start import last_line
+from airloop.errors import StorageFullError
 
 ADDRESSES = Addresses(airflow=8181, execution=8282, mlflow=5001, serving=3001)
 

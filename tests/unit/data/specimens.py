@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from include.specs.dataset import DatasetSpec
+from airloop.specs.dataset import DatasetSpec
 
 DAY = "2013-01-05"
 

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from include.contracts import Fence
-from include.data import batches, counting
-from include.data.batches import Rows, evaluate_batches, rows_in
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.data.schema import to_pandas
-from include.data.suite import evaluate
-from include.settings import Settings
-from include.specs.dataset import Expectation
+from airloop.contracts import Fence
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import to_pandas
+from airloop.data.validation import batches, counting
+from airloop.data.validation.batches import Rows, evaluate_batches, rows_in
+from airloop.data.validation.suite import evaluate
+from airloop.settings import Settings
+from airloop.specs.dataset import Expectation
 
 
 def expectation(kind: str, **arguments: Any) -> Expectation:

@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.contracts import Fence
-from include.data.quality import failures, validate
-from include.data.sources import read_frame
-from include.errors import DataError, SpecError
-from include.ledger import open_ledger
-from include.settings import Settings
-from include.specs.catalog import Catalog
-from include.specs.dataset import DatasetSpec
-from include.steps import ingest
-from include.steps.base import StepContext
+from airloop.contracts import Fence
+from airloop.data.sources.reading import read_frame
+from airloop.data.validation.quality import failures, validate
+from airloop.errors import DataError, SpecError
+from airloop.ledger import open_ledger
+from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
+from airloop.specs.dataset import DatasetSpec
+from airloop.steps import ingest
+from airloop.steps.base import StepContext
 from tests.unit.data.specimens import DAY, frame, spec
 
 HEADER = "id,day,at,pieces,price,paid,shop,note"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from include.data.labels import join
+from airloop.data.labels import join
 
 PREDICTIONS = pd.DataFrame(
     {

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.contracts import Fence
-from include.data import delta
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.errors import DataError, StorageFullError, SupersededError, UnreachableError
-from include.settings import Settings
+from airloop.contracts import Fence
+from airloop.data.lake import delta
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.errors import DataError, StorageFullError, SupersededError, UnreachableError
+from airloop.settings import Settings
 
 
 @pytest.fixture

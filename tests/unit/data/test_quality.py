@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import Outcome
-from include.data import quality, structure, suite
-from include.data.datadocs import write_page
-from include.data.quality import failures, validate
-from include.data.schema import to_pandas
-from include.data.validated import Validated
-from include.errors import SpecError
-from include.settings import Settings
-from include.specs.dataset import DatasetSpec, Expectation
+from airloop.contracts import Outcome
+from airloop.data.schema import to_pandas
+from airloop.data.validation import quality, structure, suite
+from airloop.data.validation.datadocs import write_page
+from airloop.data.validation.quality import failures, validate
+from airloop.data.validation.validated import Validated
+from airloop.errors import SpecError
+from airloop.settings import Settings
+from airloop.specs.dataset import DatasetSpec, Expectation
 from tests.unit.data.specimens import DAY, frame, spec
 
 Spoil = Callable[[pd.DataFrame], pd.DataFrame]

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from include.data.conform import conform
-from include.data.sources import read_frame, read_partition
-from include.errors import DataError, SpecError, UnreachableError
-from include.specs.dataset import DatasetSpec
+from airloop.data.sources.conform import conform
+from airloop.data.sources.reading import read_frame, read_partition
+from airloop.errors import DataError, SpecError, UnreachableError
+from airloop.specs.dataset import DatasetSpec
 from tests.unit.data.specimens import DAY, frame, spec
 
 QUERY = "SELECT id, day FROM orders WHERE day >= :start AND day < :end ORDER BY id"

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from include.contracts import Fence
-from include.data import delta, vacuum
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.data.vacuum import Swept, sweep
-from include.errors import AirloopError
-from include.settings import Settings
+from airloop.contracts import Fence
+from airloop.data.lake import delta, vacuum
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.lake.vacuum import Swept, sweep
+from airloop.errors import AirloopError
+from airloop.settings import Settings
 
 DAY = "2013-01-01"
 LONG_AGO = time.time() - 60 * 86_400

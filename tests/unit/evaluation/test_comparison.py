@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.evaluation.comparison import Comparison, compare
+from airloop.evaluation.comparison import Comparison, compare
 
 ROWS, NIGHTS = 800, 1_000
 

@@ -7,13 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from include.contracts import Outcome
-from include.errors import ArtifactError, UnreachableError
-from include.evaluation import gates
-from include.evaluation.case import Champion
-from include.evaluation.gates import GATES, judge
-from include.specs.model import Threshold
-from tests.loop_specimens import DAYS, HOLDOUT, case, holdout_truth, model_spec, quality, rows
+from airloop.contracts import Outcome
+from airloop.errors import ArtifactError, UnreachableError
+from airloop.evaluation import gates
+from airloop.evaluation.case import Champion
+from airloop.evaluation.gates import GATES, judge
+from airloop.specs.model import Threshold
+from tests.support.loop.specimens import (
+    DAYS,
+    HOLDOUT,
+    case,
+    holdout_truth,
+    model_spec,
+    quality,
+    rows,
+)
 
 NOISE = np.random.default_rng(9).normal(size=2_000)
 

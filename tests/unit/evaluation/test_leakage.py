@@ -5,12 +5,12 @@ import types
 
 import pytest
 
-from include.contracts import Outcome
-from include.errors import SpecError
-from include.evaluation import leakage
-from include.features import transform as transform_module
-from include.steps.train import check_inputs
-from tests.loop_specimens import DAYS, case, dataset_spec, model_spec, rows
+from airloop.contracts import Outcome
+from airloop.errors import SpecError
+from airloop.evaluation import leakage
+from airloop.features import transform as transform_module
+from airloop.steps.train import check_inputs
+from tests.support.loop.specimens import DAYS, case, dataset_spec, model_spec, rows
 
 
 def test_honest_features_do_not_leak():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from include.evaluation.metrics import evaluate, expected_calibration_error, metric, resampled
+from airloop.evaluation.metrics import evaluate, expected_calibration_error, metric, resampled
 
 RANDOM = np.random.default_rng(3)
 TRUTH = (RANDOM.random(800) < 0.3).astype(float)

@@ -5,9 +5,9 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from include.errors import DataError
-from include.features.casting import conform
-from tests.loop_specimens import as_request, dataset_spec, rows
+from airloop.errors import DataError
+from airloop.features.casting import conform
+from tests.support.loop.specimens import as_request, dataset_spec, rows
 
 ALL = ["id", "day", "courier", "distance", "parcels", "stops", "asked_at", "express"]
 

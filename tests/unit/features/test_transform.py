@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.errors import DataError, SpecError
-from include.features.transform import labels, transform
-from tests.loop_specimens import as_request, dataset_spec, model_spec, rows
+from airloop.errors import DataError, SpecError
+from airloop.features.transform import labels, transform
+from tests.support.loop.specimens import as_request, dataset_spec, model_spec, rows
 
 
 def test_a_request_and_a_training_row_become_the_same_features():
@@ -42,7 +42,7 @@ def module(monkeypatch: pytest.MonkeyPatch, **functions: object) -> str:
     for name, function in functions.items():
         setattr(made, name, function)
     monkeypatch.setitem(sys.modules, "planted_model", made)
-    from include.features import transform as under_test
+    from airloop.features import transform as under_test
 
     under_test._import.cache_clear()
     return "planted_model"

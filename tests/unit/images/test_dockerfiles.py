@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.support.dockerfiles import faults
 
-ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "docker"
 IMAGES = [
     ("airflow.Dockerfile", ""),

@@ -14,7 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.checkout import ROOT
+
 LOCKS = ROOT / "docker" / "locks"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
@@ -127,7 +128,7 @@ def imports_of(folder: Path) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"include"}
+    return found - set(sys.stdlib_module_names) - {"airloop", "flights"}
 
 
 def test_every_import_of_the_domain_is_in_the_image_of_the_steps() -> None:
@@ -155,33 +156,33 @@ except ModuleNotFoundError:
 
 def imported_in(lock: str, *modules: str) -> subprocess.CompletedProcess[str]:
     """Import modules where of all that is installed here only this lock's packages can be."""
-    held = modules_of(set(pins(LOCKS / f"{lock}.lock"))) | {"include"}
-    missing = (packages_distributions().keys() | {"dags", "operators", "plugins"}) - held
+    held = modules_of(set(pins(LOCKS / f"{lock}.lock"))) | {"airloop", "flights"}
+    missing = (packages_distributions().keys() | {"airloop_dags", "airloop_operators"}) - held
     argv = [sys.executable, "-W", "ignore", "-c", BLOCKER, ",".join(missing), ",".join(modules)]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
 def test_every_step_loads_where_only_the_step_images_packages_are() -> None:
-    from include.steps.base import STEPS
+    from airloop.steps.base import STEPS
 
-    done = imported_in("step", "include.steps.__main__", *(f"include.steps.{s}" for s in STEPS))
+    done = imported_in("step", "airloop.steps.__main__", *(f"airloop.steps.{s}" for s in STEPS))
     assert (done.returncode, done.stdout.strip()) == (0, "no airflow"), done.stderr[-2000:]
 
 
 def test_the_service_loads_where_only_its_images_packages_are() -> None:
     needed = (
-        "include.serving.service",
-        "include.serving.compactor",
-        "include.serving.compaction",
-        "include.registry.loader",
-        "include.data.lake",
-        "include.models.flight_delay",
+        "airloop.serving.service",
+        "airloop.serving.log.compactor",
+        "airloop.serving.log.compaction",
+        "airloop.registry.loader",
+        "airloop.data.lake.lake",
+        "flights.flight_delay",
     )
     done = imported_in("serving", *needed)
     assert (done.returncode, done.stdout.strip()) == (0, "no airflow"), done.stderr[-2000:]
 
 
 def test_control_a_step_does_not_load_in_the_services_image() -> None:
-    done = imported_in("serving", "include.steps.ingest", "include.data.quality")
+    done = imported_in("serving", "airloop.steps.ingest", "airloop.data.validation.quality")
     assert done.returncode == 1
     assert "in this image" in done.stderr

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.contracts import ArtifactRef, DriftReport, Triage
-from include.ledger import Ledger
+from airloop.contracts import ArtifactRef, DriftReport, Triage
+from airloop.ledger import Ledger
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from include.contracts import Fence
-from include.errors import SupersededError
-from include.ledger import Ledger
-from include.ledger.commit import Stage, commit
-from include.ledger.faults import PlantedFaultError
+from airloop.contracts import Fence
+from airloop.errors import SupersededError
+from airloop.ledger import Ledger
+from airloop.ledger.commit import Stage, commit
+from airloop.ledger.faults import PlantedFaultError
 
 KEY = "ingest:flights:2013-01-05"
 

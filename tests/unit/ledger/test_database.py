@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import event, insert, select
 from sqlalchemy.exc import OperationalError
 
-from include.errors import AirloopError, SpecError, StorageFullError, UnreachableError
-from include.ledger import Ledger, database
-from include.ledger.database import Database
-from include.ledger.tables import SCHEMA_VERSION, attempts, schema
+from airloop.errors import AirloopError, SpecError, StorageFullError, UnreachableError
+from airloop.ledger import Ledger, database
+from airloop.ledger.database import Database
+from airloop.ledger.tables import SCHEMA_VERSION, attempts, schema
 
 SECRET = "hunter2-secret"
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from include.contracts import ArtifactRef
-from include.errors import RequestError, SupersededError
-from include.ledger import Ledger, attempts, open_ledger
-from include.ledger.tables import decisions, deployments, triggers
-from include.settings import Settings
+from airloop.contracts import ArtifactRef
+from airloop.errors import RequestError, SupersededError
+from airloop.ledger import Ledger, attempts, open_ledger
+from airloop.ledger.tables import decisions, deployments, triggers
+from airloop.settings import Settings
 
 KEY = "promote:flight_delay"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import event
 
-from include.contracts import (
+from airloop.contracts import (
     Action,
     Decision,
     DriftKind,
@@ -24,9 +24,9 @@ from include.contracts import (
     Triage,
     Trigger,
 )
-from include.ledger import Ledger, retraining, triggers
-from include.ledger.retraining import decide
-from include.specs.model import RetrainingSpec
+from airloop.ledger import Ledger, retraining, triggers
+from airloop.ledger.retraining import decide
+from airloop.specs.model import RetrainingSpec
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DAY_ONE = date(2013, 1, 1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, func, select, update
 
-from include.errors import SpecError
-from include.ledger import Ledger
-from include.ledger.database import Database
-from include.ledger.tables import SCHEMA_VERSION, metadata, schema
+from airloop.errors import SpecError
+from airloop.ledger import Ledger
+from airloop.ledger.database import Database
+from airloop.ledger.tables import SCHEMA_VERSION, metadata, schema
 
 
 def _open(url: str, start: Barrier, protected: bool) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from include.accounting.figures import Usage
-from include.ledger import Ledger
-from include.ledger.tables import SCHEMA_VERSION, schema
+from airloop.accounting.figures import Usage
+from airloop.ledger import Ledger
+from airloop.ledger.tables import SCHEMA_VERSION, schema
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

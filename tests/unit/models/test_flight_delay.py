@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models import flight_delay
+from flights import flight_delay
 
 FLIGHT = {
     "flight_date": pd.Timestamp("2013-03-08"),  # a Friday

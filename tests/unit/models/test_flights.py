@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.data.quality import failures, validate
-from include.data.sources import read_frame
-from include.errors import DataError
-from include.models import flights
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.dataset import DatasetSpec
+from airloop.data.sources.reading import read_frame
+from airloop.data.validation.quality import failures, validate
+from airloop.errors import DataError
+from airloop.specs.catalog import Catalog
+from airloop.specs.dataset import DatasetSpec
+from flights import departures
+from tests.support.checkout import ROOT
 
 DAY = "2013-01-05"
 
@@ -22,7 +22,7 @@ DAY = "2013-01-05"
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole drop folder, cut once."""
-    return flights.prepare_upstream(tmp_path_factory.mktemp("home") / "upstream")
+    return departures.prepare_upstream(tmp_path_factory.mktemp("home") / "upstream")
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def test_the_folder_holds_every_flight_of_the_year_once(upstream: Path) -> None:
 
 
 def test_the_package_is_never_imported(upstream: Path) -> None:
-    assert flights.PACKAGE not in sys.modules
+    assert departures.PACKAGE not in sys.modules
 
 
 def test_preparing_again_changes_nothing(upstream: Path) -> None:
     before = upstream.stat().st_mtime_ns
-    assert flights.prepare_upstream(upstream) == upstream
+    assert departures.prepare_upstream(upstream) == upstream
     assert upstream.stat().st_mtime_ns == before
 
 
@@ -66,7 +66,7 @@ def test_an_interrupted_preparation_leaves_no_folder(
             raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space left"):
-        flights.prepare_upstream(tmp_path / "upstream", full)
+        departures.prepare_upstream(tmp_path / "upstream", full)
     assert [path.name for path in tmp_path.iterdir()] == [".upstream.lock"]
 
 
@@ -115,4 +115,4 @@ def test_flights_do_not_wait_for_the_weather(folder: Path, spec: DatasetSpec) ->
 
 def test_a_day_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match="the partition does not exist; got '2014-01-01'"):
-        next(flights.flights("2014-01-01"))
+        next(departures.flights("2014-01-01"))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.monitoring import reference
-from include.monitoring.reference import Reference
-from include.monitoring.window import Window, observe
-from include.specs import DatasetSpec, ModelSpec
+from airloop.monitoring import reference
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.window import Window, observe
+from airloop.specs import DatasetSpec, ModelSpec
 
 NUMBERS = [f"x{index}" for index in range(6)]
 INPUTS = ["day", "carrier", *NUMBERS]
@@ -51,7 +51,7 @@ def model() -> ModelSpec:
             "description": "a guess",
             "owner": "tests",
             "dataset": "world",
-            "module": "include.contracts",  # no label function: the column is taken as it is
+            "module": "airloop.contracts",  # no label function: the column is taken as it is
             "task": "classification",
             "target": {"column": "y"},
             "inputs": INPUTS,

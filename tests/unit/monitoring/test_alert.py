@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from include.contracts import Decision, DriftReport, Triage
-from include.ledger import Ledger
-from include.monitoring import alert
+from airloop.contracts import Decision, DriftReport, Triage
+from airloop.ledger import Ledger
+from airloop.monitoring import alert
 
 REPORT = DriftReport(
     model="guess",

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import FeatureDrift, Outcome
-from include.monitoring import drift
-from include.monitoring.reference import ColumnReference, Reference
-from include.monitoring.sketch import Counts, Kind, count, cut
-from include.monitoring.window import observe
-from include.specs import DatasetSpec, ModelSpec
-from include.specs.model import MonitoringSpec
+from airloop.contracts import FeatureDrift, Outcome
+from airloop.monitoring import drift
+from airloop.monitoring.reference import ColumnReference, Reference
+from airloop.monitoring.sketch import Counts, Kind, count, cut
+from airloop.monitoring.window import observe
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.specs.model import MonitoringSpec
 
 SPEC = MonitoringSpec()
 

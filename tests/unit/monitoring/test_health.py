@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import Action, Check, DriftReport, Outcome, Triage
-from include.ledger import Ledger, retraining
-from include.monitoring import drift, health
-from include.monitoring.reference import Reference
-from include.monitoring.triage import Verdict, triage
-from include.monitoring.window import Window, observe
-from include.specs import DatasetSpec, ModelSpec
+from airloop.contracts import Action, Check, DriftReport, Outcome, Triage
+from airloop.ledger import Ledger, retraining
+from airloop.monitoring import drift, health
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.triage import Verdict, triage
+from airloop.monitoring.window import Window, observe
+from airloop.specs import DatasetSpec, ModelSpec
 
 Frame = pd.DataFrame
 NOT_MEASURED = Check(name="performance", outcome=Outcome.UNKNOWN, reason="could not tell")
@@ -157,7 +157,7 @@ def test_a_column_that_is_often_missing_may_be_missing(
     dataset: DatasetSpec,
     make_frame: Callable[..., Frame],
 ) -> None:
-    from include.monitoring import reference as profiles
+    from airloop.monitoring import reference as profiles
 
     days = pd.date_range("2013-01-01", periods=30).strftime("%Y-%m-%d")
     frames = [make_frame(seed, key) for seed, key in enumerate(days)]

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import Outcome
-from include.data.labels import Labelled
-from include.monitoring import performance
-from include.monitoring.reference import Reference
-from include.specs import ModelSpec
+from airloop.contracts import Outcome
+from airloop.data.labels import Labelled
+from airloop.monitoring import performance
+from airloop.monitoring.reference import Reference
+from airloop.specs import ModelSpec
 
 
 def labelled(skill: float, days: int = 7, rows: int = 400, seed: int = 0) -> Labelled:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.errors import ArtifactError, DataError
-from include.monitoring import reference
-from include.monitoring.reference import Reference
-from include.specs import DatasetSpec, ModelSpec
+from airloop.errors import ArtifactError, DataError
+from airloop.monitoring import reference
+from airloop.monitoring.reference import Reference
+from airloop.specs import DatasetSpec, ModelSpec
 
 MakeFrame = Callable[..., pd.DataFrame]
 

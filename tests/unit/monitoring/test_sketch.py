@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.monitoring.sketch import Kind, count, cut
+from airloop.monitoring.sketch import Kind, count, cut
 
 FLOATS = st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=60)
 

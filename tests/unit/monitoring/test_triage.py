@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from include.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
-from include.monitoring.health import Finding
-from include.monitoring.triage import triage
+from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
+from airloop.monitoring.health import Finding
+from airloop.monitoring.triage import triage
 
 
 def feature(column: str, outcome: Outcome, psi: float = 0.3) -> FeatureDrift:

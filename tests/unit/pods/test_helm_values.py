@@ -6,12 +6,12 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.checkout import ROOT
+
 TEXT = (ROOT / "config" / "kubernetes" / "helm-values.yaml").read_text()
 VALUES: dict[str, Any] = yaml.safe_load(TEXT)
 CHART: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "support" / "helm_chart.yaml").read_text())

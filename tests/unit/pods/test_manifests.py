@@ -5,24 +5,23 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from include.contracts import Fence
-from include.errors import SpecError
-from include.pods.job import job_manifest, service_manifest
-from include.pods.manifest import PodPlan, manifest
-from include.specs import load_catalog
-from include.specs.resources import KubernetesSettings, ResourcesSpec
-from include.specs.templates import read_template, template_names, template_rules
-from tests.loop_specimens import model_spec
+from airloop.contracts import Fence
+from airloop.errors import SpecError
+from airloop.execution.pods.job import job_manifest, service_manifest
+from airloop.execution.pods.manifest import PodPlan, manifest
+from airloop.specs import load_catalog
+from airloop.specs.sections.resources import KubernetesSettings, ResourcesSpec
+from airloop.specs.sections.templates import read_template, template_names, template_rules
+from tests.support.checkout import ROOT
+from tests.support.loop.specimens import model_spec
 from tests.support.manifest_policy import step_faults as faults
 from tests.support.manifest_policy import unknown_fields
 
-ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "config"
 IMAGE = "registry.example/airloop-step:1.4.0"
 SETTINGS = KubernetesSettings(image=IMAGE, variables={"AIRLOOP__MLFLOW_URI": "http://mlflow:5000"})

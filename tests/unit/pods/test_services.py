@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.specs.resources import KubernetesSettings
+from airloop.specs.sections.resources import KubernetesSettings
 from tests.support.manifest_policy import pod_faults, unknown_fields
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "kubernetes"

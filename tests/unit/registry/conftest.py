@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop_artifact import Packed, pack_one
+from tests.support.loop.artifact import Packed, pack_one
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.registry import lineage
+from airloop.registry import lineage
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _fresh() -> Iterator[None]:
 def test_an_image_says_what_it_was_built_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineage, "ROOT", tmp_path)
+    monkeypatch.setenv("AIRLOOP_PROJECT", str(tmp_path))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setenv("AIRLOOP_REVISION", "abc123")
     assert lineage.git_revision() == "abc123"
@@ -30,7 +30,7 @@ def test_an_image_says_what_it_was_built_from(
 def test_an_image_that_does_not_know_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lineage, "ROOT", tmp_path)
+    monkeypatch.setenv("AIRLOOP_PROJECT", str(tmp_path))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.delenv("AIRLOOP_REVISION", raising=False)
     assert lineage.git_revision() is None
@@ -42,7 +42,7 @@ def test_a_checkout_goes_by_its_own_history(
     git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@x.example"]
     subprocess.run([*git, "init", "--quiet"], check=True, timeout=60)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True, timeout=60)
-    monkeypatch.setattr(lineage, "ROOT", tmp_path)
+    monkeypatch.setenv("AIRLOOP_PROJECT", str(tmp_path))
     monkeypatch.setenv("AIRLOOP_REVISION", "abc123")
     revision = lineage.git_revision()
     assert revision is not None

@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from include.errors import ArtifactError, SpecError
-from include.features import transform as transform_module
-from include.registry import artifacts, loader
-from include.registry.artifacts import write_manifest
-from include.settings import Settings
-from include.training import scikit
-from tests.loop_specimens import DAYS
+from airloop.errors import ArtifactError, SpecError
+from airloop.features import transform as transform_module
+from airloop.registry import artifacts, loader
+from airloop.registry.artifacts import write_manifest
+from airloop.settings import Settings
+from airloop.training.trainers import scikit
+from tests.support.loop.specimens import DAYS
 
 
 def resealed(folder):
@@ -176,7 +176,7 @@ def test_garbage_for_skops_is_one_clear_error(copy):
 
 
 def test_code_that_changed_since_training_is_noticed(copy, monkeypatch):
-    import tests.loop_model as code
+    import tests.support.loop.model as code
 
     original = code.features
     monkeypatch.setattr(
@@ -188,7 +188,7 @@ def test_code_that_changed_since_training_is_noticed(copy, monkeypatch):
 
 
 def test_features_with_other_columns_are_noticed(copy, monkeypatch):
-    import tests.loop_model as code
+    import tests.support.loop.model as code
 
     original = code.features
     monkeypatch.setattr(code, "features", lambda frame: original(frame).drop(columns="rain"))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.errors import ArtifactError
-from include.registry import artifacts
-from include.registry.frozen import FrozenSpec
-from include.registry.segments import GLOBAL, Entry, Routing, Table, archive, open_routing
-from tests.loop_specimens import dataset_spec, model_spec
+from airloop.errors import ArtifactError
+from airloop.registry import artifacts
+from airloop.registry.frozen import FrozenSpec
+from airloop.registry.segments import GLOBAL, Entry, Routing, Table, archive, open_routing
+from tests.support.loop.specimens import dataset_spec, model_spec
 
 FROZEN = FrozenSpec(
     model=model_spec(segments="courier"),

@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from include.contracts import Fence
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.errors import DataError, SupersededError
-from include.serving.scoring import score_partition
-from include.settings import Settings
-from tests.serving_fakes import FakeModel, deployment
+from airloop.contracts import Fence
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.errors import DataError, SupersededError
+from airloop.serving.scoring import score_partition
+from airloop.settings import Settings
+from tests.support.serving_fakes import FakeModel, deployment
 
 DAY = "2013-03-01"
 

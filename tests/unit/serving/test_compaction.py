@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from include.data.lake import Lake
-from include.errors import DataError
-from include.serving import compaction
-from include.serving.compaction import CompactionResult, compact
-from include.serving.predictionlog import PredictionLog, log_folder
-from include.serving.records import Answered, encode
-from include.settings import Settings
-from tests.serving_fakes import dataset_spec, model_spec, parsed_row
+from airloop.data.lake.lake import Lake
+from airloop.errors import DataError
+from airloop.serving.log import compaction
+from airloop.serving.log.compaction import CompactionResult, compact
+from airloop.serving.log.predictionlog import PredictionLog, log_folder
+from airloop.serving.log.records import Answered, encode
+from airloop.settings import Settings
+from tests.support.serving_fakes import dataset_spec, model_spec, parsed_row
 
 
 class OneModelCatalog:

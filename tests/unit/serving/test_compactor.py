@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from include.errors import UnreachableError
-from include.serving import compaction, compactor
-from include.settings import ROOT, Settings
+from airloop.errors import UnreachableError
+from airloop.serving.log import compaction, compactor
+from airloop.settings import Settings
+from tests.support.checkout import ROOT
 
 
 class Models:
@@ -64,7 +65,7 @@ def test_it_compacts_again_and_again_and_once_more_at_its_end(
 
 
 def test_sigterm_ends_it_after_a_last_compaction(tmp_path: Path) -> None:
-    ready = "import include.serving.compactor as c; r = c.repeat; c.repeat = lambda *a: (print('up', flush=True), r(*a))[1]; raise SystemExit(c.main(['--every', '3600']))"
+    ready = "import airloop.serving.log.compactor as c; r = c.repeat; c.repeat = lambda *a: (print('up', flush=True), r(*a))[1]; raise SystemExit(c.main(['--every', '3600']))"
     env = {**os.environ, "AIRLOOP_HOME": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ready], cwd=ROOT, env=env, stdout=subprocess.PIPE

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts import ArtifactRef, Deployment, ModelVersion
-from include.errors import (
+from airloop.contracts import ArtifactRef, Deployment, ModelVersion
+from airloop.delivery import delivery, deployment
+from airloop.delivery.delivery import delivery_key, promote, rollback
+from airloop.errors import (
     AirloopError,
     ArtifactError,
     GateError,
@@ -16,13 +18,11 @@ from include.errors import (
     SupersededError,
     UnreachableError,
 )
-from include.ledger import Ledger, open_ledger
-from include.ledger.commit import Stage
-from include.ledger.faults import PlantedFaultError
-from include.serving import delivery, deployment
-from include.serving.answers import SlotState
-from include.serving.delivery import delivery_key, promote, rollback
-from include.settings import Settings
+from airloop.ledger import Ledger, open_ledger
+from airloop.ledger.commit import Stage
+from airloop.ledger.faults import PlantedFaultError
+from airloop.serving.responses import SlotState
+from airloop.settings import Settings
 
 MODEL = "doubler"
 
@@ -320,7 +320,7 @@ def test_there_must_be_something_to_roll_back_to(world: World):
 def test_control_without_the_fence_an_overtaken_attempt_does_change_something(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    from include.ledger import attempts
+    from airloop.ledger import attempts
 
     old = world.ledger.begin_attempt(delivery_key(MODEL))
     world.promote(1)

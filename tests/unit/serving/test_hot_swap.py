@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import ArtifactError, UnreachableError
-from include.serving.slots import Slots
-from tests.serving_fakes import (
+from airloop.errors import ArtifactError, UnreachableError
+from airloop.serving.runtime.endpoints import Slots
+from tests.support.serving_fakes import (
     GOOD_ROW,
     FakeLedger,
     FakeModel,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from include.serving.batcher import MAX_BATCH_ROWS, MicroBatcher
+from airloop.serving.runtime.batcher import MAX_BATCH_ROWS, MicroBatcher
 
 
 def test_what_waits_while_a_batch_is_at_work_becomes_the_next_batch():

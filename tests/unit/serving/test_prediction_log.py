@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.serving import predictionlog
-from include.serving.predictionlog import (
+from airloop.serving.log import predictionlog
+from airloop.serving.log.predictionlog import (
     MAGIC,
     PredictionLog,
     read_segment,

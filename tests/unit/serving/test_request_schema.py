@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from include.serving.schema import MAX_ERRORS, InvalidRequestError, RequestSchema
-from tests.serving_fakes import GOOD_ROW, dataset_spec, model_spec
+from airloop.serving.http.schema import MAX_ERRORS, InvalidRequestError, RequestSchema
+from tests.support.serving_fakes import GOOD_ROW, dataset_spec, model_spec
 
 SCHEMA = RequestSchema(model_spec(), dataset_spec())
 

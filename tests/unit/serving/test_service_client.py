@@ -9,10 +9,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from include.errors import RequestError, UnreachableError
-from include.serving.client import ServiceClient
-from include.serving.command import service_command
-from include.settings import ServingSettings, Settings
+from airloop.errors import RequestError, UnreachableError
+from airloop.serving.client import ServiceClient
+from airloop.serving.command import service_command
+from airloop.settings import ServingSettings, Settings
 
 TOKEN = "client-token"
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from include.serving import door
-from include.serving.predictionlog import log_folder, read_segment, seal_segments
-from include.serving.slots import Slots
-from tests.serving_fakes import GOOD_ROW, FakeLedger, FakeModel, client, model_spec
+from airloop.serving.http import middleware
+from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
+from airloop.serving.runtime.endpoints import Slots
+from tests.support.serving_fakes import GOOD_ROW, FakeLedger, FakeModel, client, model_spec
 
 Scenario = Callable[[httpx.AsyncClient, Slots], Awaitable[Any]]
 
@@ -109,7 +109,7 @@ def test_without_the_token_nobody_passes(
 def test_without_any_token_configured_nobody_passes(tmp_path: Path):
     async def main() -> int:
         slots = deployed().slots(tmp_path)
-        guard = door.FrontDoor(lambda *_: None, "")  # type: ignore[arg-type,return-value]
+        guard = middleware.FrontDoor(lambda *_: None, "")  # type: ignore[arg-type,return-value]
         transport = httpx.ASGITransport(guard)
         async with httpx.AsyncClient(transport=transport, base_url="http://s") as http:
             response = await http.get("/slots", headers={"authorization": "Bearer "})
@@ -222,7 +222,7 @@ def test_a_chunked_body_is_413_as_soon_as_it_passes_the_limit(tmp_path: Path):
 
 
 def test_a_body_that_does_not_come_is_408(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
 
     async def parts() -> AsyncIterator[bytes]:
         yield b'{"rows":'

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.contracts import Check, ModelVersion, Outcome
-from include.errors import ArtifactError, UnreachableError
-from include.serving import verification
-from include.serving.verification import verify
-from include.settings import Settings
-from tests.serving_fakes import FakeModel, artifact
+from airloop.contracts import Check, ModelVersion, Outcome
+from airloop.delivery import verification
+from airloop.delivery.verification import verify
+from airloop.errors import ArtifactError, UnreachableError
+from airloop.settings import Settings
+from tests.support.serving_fakes import FakeModel, artifact
 
 VERSION = ModelVersion(model="doubler", version=4, run_id="r", artifact=artifact(4))
 
@@ -112,7 +112,7 @@ def test_a_check_that_could_not_be_made_could_not_tell(
 
 
 def test_a_service_that_accepts_nan_is_bad(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    from include.serving.schema import RequestSchema
+    from airloop.serving.http.schema import RequestSchema
 
     parse = RequestSchema.parse
     monkeypatch.setattr(

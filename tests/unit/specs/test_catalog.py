@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import RequestError, SpecError
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.dataset import DatasetSpec
-from include.specs.model import ModelSpec
+from airloop.errors import RequestError, SpecError
+from airloop.specs.catalog import Catalog
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+from tests.support.checkout import ROOT
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_the_file_test_sees_what_it_must_see(tmp_path):
 def _opened(config, action):
     program = f"""
 import sys
-from include.settings import config_folder
-from include.specs import load_catalog
-from include.specs.files import read_yaml
+from airloop.paths import config_folder
+from airloop.specs import load_catalog
+from airloop.specs.yaml.document import read_yaml
 sys.addaudithook(lambda event, args: print(event, args[0])
     if event in ("open", "os.listdir", "os.scandir", "glob.glob") and {str(config)!r} in str(args[0]) else None)
 {action}
@@ -103,7 +103,7 @@ sys.addaudithook(lambda event, args: print(event, args[0])
 
 def test_specs_import_nothing_heavy():
     program = (
-        "import sys, include.specs, include.settings, include.specs.inspection; print(*sys.modules)"
+        "import sys, airloop.specs, airloop.settings, airloop.check.specs; print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,6 +1,6 @@
 """The list of expectations is the installed library's own."""
 
-from include.specs.expectations import COMMON, NOT_OFFERED, names, signature
+from airloop.specs.sections.expectations import COMMON, NOT_OFFERED, names, signature
 
 #: What Great Expectations keeps for itself, or Airloop sets.
 OURS = {

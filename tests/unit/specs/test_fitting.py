@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from include.specs.fitting import FitOptions, divide, fitting_rules
-from include.specs.model import TrainingSpec
+from airloop.specs.model import TrainingSpec
+from airloop.specs.sections.fitting import FitOptions, divide, fitting_rules
 
 
 def told(training):

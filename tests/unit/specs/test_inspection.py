@@ -8,18 +8,22 @@ import sys
 
 import pytest
 
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.inspection import check
+from airloop.check.specs import check
+from airloop.specs.catalog import Catalog
+from tests.support.checkout import ROOT
 
 DATASET = "datasets/flights.yaml"
 MODEL = "models/flight_delay.yaml"
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, monkeypatch):
+    """The config of a project of the test's own, whose modules are those of the checkout."""
     folder = tmp_path / "config"
     shutil.copytree(ROOT / "config", folder)
+    shutil.copytree(ROOT / "include" / "flights", tmp_path / "include" / "flights")
+    monkeypatch.setenv("AIRLOOP_PROJECT", str(tmp_path))
+    monkeypatch.setattr("sys.path", [p for p in sys.path if p != str(ROOT / "include")])
     return folder
 
 
@@ -66,14 +70,14 @@ PLANTED = [
     (MODEL, "{event_time: flight_date}", "{event_time: time_hour}", "serving.event_time", "no such input", None),
     (MODEL, "scoring: {when: null}", "scoring: {when: on}", "scoring.when", "must be dataset", None),
     (MODEL, "scoring: {when: null}", "scoring: {when: 0 6 30 2 *}", "scoring.when", "never run", None),
-    (MODEL, "include.models.flight_delay", "include.models.flight_dealy", "module", "no such module", None),
-    (MODEL, "include.models.flight_delay", "include.models.flights", "module", "'features'", None),
-    (MODEL, "include.models.flight_delay", "../models/x", "module", "form", None),
+    (MODEL, "flights.flight_delay", "flights.flight_dealy", "module", "no such module", None),
+    (MODEL, "flights.flight_delay", "flights.departures", "module", "'features'", None),
+    (MODEL, "flights.flight_delay", "../models/x", "module", "form", None),
     (MODEL, "name: flight_delay", "name: other", "name", "differs", None),
     (DATASET, "kind: python", "kind: pyton", "source.kind", "not one of", "python"),
     (DATASET, "kind: python, ", "", "source.kind", "missing", None),
-    (DATASET, "flights:flights", "flights:flihgts", "source.function", "no function", "flights"),
-    (DATASET, "flights:flights", "flihgts:flights", "source.function", "no such module", None),
+    (DATASET, "departures:flights", "departures:flihgts", "source.function", "no function", "flights"),
+    (DATASET, "departures:flights", "departrues:flights", "source.function", "no such module", None),
     (DATASET, '"0 6 * * *"', '"0 25 * * *"', "schedule", "hour", None),
     (DATASET, '"0 6 * * *"', '"@daily"', "schedule", "five fields", None),
     (DATASET, "timezone: UTC", "timezone: Europa/Berlin", "timezone", "time zone", None),
@@ -187,15 +191,14 @@ def test_a_folder_that_is_not_there_is_one_clear_problem(tmp_path):
 
 
 def test_the_check_imports_no_user_code(config, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
     marker = tmp_path / "ran"
-    package = tmp_path / "planted"
+    package = tmp_path / "include" / "planted"
     package.mkdir()
     (package / "__init__.py").write_text(f"open({str(marker)!r}, 'w')")
     (package / "code.py").write_text(
         f"open({str(marker)!r}, 'w')\ndef build(params): ...\ndef features(frame): ...\n"
     )
-    change(config, MODEL, "include.models.flight_delay", "planted.code")
+    change(config, MODEL, "flights.flight_delay", "planted.code")
     assert check(Catalog(config)) == []
     assert not marker.exists()
 
@@ -213,9 +216,8 @@ def test_the_check_imports_no_user_code(config, tmp_path, monkeypatch):
     ],
 )
 def test_a_models_code_that_cannot_be_called_is_told(config, tmp_path, monkeypatch, source, said):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "usermodel.py").write_text(source)
-    change(config, MODEL, "include.models.flight_delay", "usermodel")
+    (tmp_path / "include" / "usermodel.py").write_text(source)
+    change(config, MODEL, "flights.flight_delay", "usermodel")
     assert said in found(config)["module"].sentence
 
 
@@ -229,20 +231,24 @@ def test_a_models_code_that_cannot_be_called_is_told(config, tmp_path, monkeypat
     ],
 )
 def test_functions_that_come_from_elsewhere_are_taken(config, tmp_path, monkeypatch, source):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "usermodel.py").write_text(source)
-    change(config, MODEL, "include.models.flight_delay", "usermodel")
+    (tmp_path / "include" / "usermodel.py").write_text(source)
+    change(config, MODEL, "flights.flight_delay", "usermodel")
     assert check(Catalog(config)) == []
 
 
 def run_check(config, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", "from include.cli.main import main; main()", "check", *arguments],
+        [sys.executable, "-c", "from airloop.cli.main import main; main()", "check", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
         timeout=60,
-        env={"AIRLOOP_CONFIG": str(config), "PATH": "/usr/bin:/bin", "COLUMNS": "80"},
+        env={
+            "AIRLOOP_PROJECT": str(ROOT),
+            "AIRLOOP_CONFIG": str(config),
+            "PATH": "/usr/bin:/bin",
+            "COLUMNS": "80",
+        },
     )
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.errors import SpecError
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.files import MAX_BYTES, read_document, read_yaml
-from include.specs.inspection import check
+from airloop.check.specs import check
+from airloop.errors import SpecError
+from airloop.specs.catalog import Catalog
+from airloop.specs.yaml.document import MAX_BYTES, read_document, read_yaml
+from tests.support.checkout import ROOT
 
 GOOD = (ROOT / "config" / "models" / "flight_delay.yaml").read_text()
 BILLION_LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -275,10 +275,10 @@ KEYS = [
 @relaxed
 @given(changes=st.dictionaries(st.sampled_from(KEYS), json_values, min_size=1, max_size=3))
 def test_a_value_of_any_shape_is_a_spec_or_mistakes_never_a_crash(tmp_path, changes):
-    from include.specs.catalog import parse
-    from include.specs.files import Document
-    from include.specs.model import ModelSpec
-    from include.specs.rules import dataset_rules, model_rules, pair_rules
+    from airloop.specs.catalog import parse
+    from airloop.specs.model import ModelSpec
+    from airloop.specs.rules import dataset_rules, model_rules, pair_rules
+    from airloop.specs.yaml.document import Document
 
     path = tmp_path / "models" / "flight_delay.yaml"
     path.parent.mkdir(exist_ok=True)
@@ -292,7 +292,7 @@ def test_a_value_of_any_shape_is_a_spec_or_mistakes_never_a_crash(tmp_path, chan
 
 
 def test_a_name_cannot_lead_out_of_the_folder(tmp_path):
-    from include.errors import RequestError
+    from airloop.errors import RequestError
 
     (tmp_path / "models").mkdir()
     (tmp_path / "secret.yaml").write_text("a: 1")

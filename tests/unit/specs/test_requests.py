@@ -6,9 +6,9 @@ import re
 import jsonschema
 import pytest
 
-from include.errors import RequestError
-from include.specs.forms import form_fields
-from include.specs.requests import (
+from airloop.errors import RequestError
+from airloop.specs.forms import form_fields
+from airloop.specs.requests import (
     DeployConf,
     IngestConf,
     MonitorConf,
@@ -175,7 +175,7 @@ def test_a_required_key_has_no_default_and_an_enum_is_listed():
     from enum import StrEnum
     from typing import Literal
 
-    from include.contracts import Contract
+    from airloop.contracts import Contract
 
     class Colour(StrEnum):
         RED = "red"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from include.settings import ROOT
-from include.specs.catalog import Catalog
-from include.specs.inspection import check
-from include.specs.mistakes import mistakes
-from include.specs.model import ModelSpec
-from include.specs.segments import SegmentsSpec
-from tests.loop_specimens import model_spec
+from airloop.check.specs import check
+from airloop.specs.catalog import Catalog
+from airloop.specs.model import ModelSpec
+from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.yaml.issues import mistakes
+from tests.support.checkout import ROOT
+from tests.support.loop.specimens import model_spec
 
 MODEL = "models/flight_delay.yaml"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from include.specs.mistakes import mistakes
-from include.specs.model import ModelSpec
-from tests.loop_specimens import model_spec
+from airloop.specs.model import ModelSpec
+from airloop.specs.yaml.issues import mistakes
+from tests.support.loop.specimens import model_spec
 
 SPACE = {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}
 

@@ -1,4 +1,4 @@
-"""Run ``include.steps`` with a stand-in for the step ``ingest`` that does what its request says.
+"""Run ``airloop.steps`` with a stand-in for the step ``ingest`` that does what its request says.
 
 ``python standin.py <step> --request …`` is a plain child; ``python standin.py --host <socket>`` a step host whose
 forks inherit the stand-in; ``--call <home> <request>`` a caller that can be killed.
@@ -13,10 +13,10 @@ import time
 import types
 from pathlib import Path
 
-from include.contracts import Fence
-from include.errors import GateError, UnreachableError
-from include.specs.storage import SECRETS
-from include.steps.base import StepContext, StepRequest, StepResult
+from airloop.contracts import Fence
+from airloop.errors import GateError, UnreachableError
+from airloop.specs.sections.storage import SECRETS
+from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):
@@ -59,9 +59,9 @@ def run(request: Request, context: StepContext) -> Result:
 
 def caller(home: str, path: str) -> None:
     os.environ["AIRLOOP_HOME"] = home
-    from include.settings import load_settings
-    from include.steps import process
-    from include.steps.runner import StepRunner
+    from airloop.execution import process
+    from airloop.execution.runner import StepRunner
+    from airloop.settings import load_settings
 
     process.command = lambda: [sys.executable, *COMMAND]
     request = {"do": "sleep", "path": path}
@@ -71,11 +71,11 @@ def caller(home: str, path: str) -> None:
 COMMAND = [__file__]
 
 if __name__ == "__main__":
-    module = types.ModuleType("include.steps.ingest")
+    module = types.ModuleType("airloop.steps.ingest")
     module.__dict__.update(Request=Request, Result=Result, run=run)
-    sys.modules["include.steps.ingest"] = module
+    sys.modules["airloop.steps.ingest"] = module
     if sys.argv[1] == "--host":
-        from include.steps import host
+        from airloop.execution import host
 
         host.LIBRARIES = ()
         sys.argv = sys.argv[1:]
@@ -83,11 +83,11 @@ if __name__ == "__main__":
     if "--careless" in sys.argv:  # the protection taken away
         sys.argv.remove("--careless")
         COMMAND.append("--careless")
-        import include.steps.__main__ as steps
+        import airloop.steps.__main__ as steps
 
         steps.watch_caller = lambda lifeline: None
     if sys.argv[1] == "--call":
         caller(sys.argv[2], sys.argv[3])
-    from include.steps.__main__ import main
+    from airloop.steps.__main__ import main
 
     sys.exit(main())

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from include.accounting.figures import Usage
-from include.contracts import Fence
-from include.errors import GateError, TransientError
-from include.ledger import open_ledger
-from include.settings import Settings
-from include.steps.runner import StepRunner
+from airloop.accounting.figures import Usage
+from airloop.contracts import Fence
+from airloop.errors import GateError, TransientError
+from airloop.execution.runner import StepRunner
+from airloop.ledger import open_ledger
+from airloop.settings import Settings
 from tests.unit.steps.test_runner import _pids, _until, host, settings, way  # noqa: F401
 
 KEY = "ingest:flights:2013-01-05"

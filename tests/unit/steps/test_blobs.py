@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import StorageFullError, UnreachableError
-from include.steps.blobs import BlobStore
-from include.storage import folder
+from airloop.errors import StorageFullError, UnreachableError
+from airloop.exchange.blobs import BlobStore
+from airloop.storage import folder
 
 
 def test_the_newest_content_is_read_back_and_can_be_removed(tmp_path: Path) -> None:

@@ -9,18 +9,18 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from include.contracts import Outcome
-from include.data import quality
-from include.data.lake import Lake
-from include.data.quarantine import quarantined_rows
-from include.errors import DataError, SupersededError, UnreachableError
-from include.ledger import open_ledger
-from include.settings import Settings
-from include.specs.catalog import Catalog
-from include.specs.dataset import DatasetSpec
-from include.steps import sweeping
-from include.steps.base import StepContext
-from include.steps.ingest import Request, Result, run
+from airloop.contracts import Outcome
+from airloop.data.lake import sweeping
+from airloop.data.lake.lake import Lake
+from airloop.data.validation import quality
+from airloop.data.validation.quarantine import quarantined_rows
+from airloop.errors import DataError, SupersededError, UnreachableError
+from airloop.ledger import open_ledger
+from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
+from airloop.specs.dataset import DatasetSpec
+from airloop.steps.base import StepContext
+from airloop.steps.ingest import Request, Result, run
 from tests.unit.data.specimens import frame, spec
 
 DAYS = ("2013-01-05", "2013-01-06", "2013-01-07")

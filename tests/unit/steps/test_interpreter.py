@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts import Fence
-from include.errors import SpecError
-from include.settings import Settings
-from include.steps import interpreter
-from include.steps.interpreter import check_interpreter, requirements
-from include.steps.runner import StepRunner
+from airloop.contracts import Fence
+from airloop.errors import SpecError
+from airloop.execution import interpreter
+from airloop.execution.interpreter import check_interpreter, requirements
+from airloop.execution.runner import StepRunner
+from airloop.settings import Settings
 from tests.support.environments import make_environment
 from tests.unit.steps.test_runner import settings  # noqa: F401
 
@@ -64,7 +64,8 @@ def test_one_that_is_no_python(tmp_path: Path) -> None:
 
 def test_one_that_is_too_old(tmp_path: Path) -> None:
     python = program(
-        tmp_path / "python", '#!/bin/sh\necho \'{"version": [3, 9], "missing": []}\'\n'
+        tmp_path / "python",
+        '#!/bin/sh\necho \'{"version": [3, 9], "missing": [], "airloop": null}\'\n',
     )
     assert "a Python 3.9, steps need 3.11 or newer" in refused(python)
 
@@ -72,7 +73,9 @@ def test_one_that_is_too_old(tmp_path: Path) -> None:
 def test_one_without_airloops_libraries(tmp_path: Path) -> None:
     python = str(make_environment(tmp_path / "venv", project=False))
     line = refused(python)
-    assert line.startswith("the environment lacks libraries that every step needs: deltalake, ")
+    assert line.startswith(
+        "the environment lacks libraries that every step needs: airloop, deltalake, "
+    )
     assert line.endswith(
         f"{python} -m pip install -r requirements.lock, then the model's own libraries"
     )
@@ -90,8 +93,8 @@ def test_control_without_the_question_the_step_would_crash_and_be_tried_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from include.errors import TransientError
-    from include.steps import process
+    from airloop.errors import TransientError
+    from airloop.execution import process
 
     assert interpreter.PATIENCE >= 30
     monkeypatch.setattr(process, "check_interpreter", lambda python: None)

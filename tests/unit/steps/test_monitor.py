@@ -13,22 +13,22 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from include.contracts import Action, ArtifactRef, DriftKind, Outcome, Triage
-from include.data.digest import rows_digest
-from include.data.lake import Lake
-from include.data.schema import arrow_schema
-from include.errors import ArtifactError, RequestError, SupersededError
-from include.ledger import Ledger
-from include.monitoring import reference
-from include.settings import Settings
-from include.specs import Catalog
-from include.steps import monitor
-from include.steps.base import StepContext
+from airloop.contracts import Action, ArtifactRef, DriftKind, Outcome, Triage
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import arrow_schema
+from airloop.errors import ArtifactError, RequestError, SupersededError
+from airloop.ledger import Ledger
+from airloop.monitoring import reference
+from airloop.settings import Settings
+from airloop.specs import Catalog
+from airloop.steps import monitor
+from airloop.steps.base import StepContext
 
 DATASET = {
     "description": "a small world",
     "owner": "tests",
-    "source": {"kind": "python", "function": "include.contracts:Contract"},
+    "source": {"kind": "python", "function": "airloop.contracts:Contract"},
     "partition_column": "day",
     "start": "2013-01-01",
     "keys": ["id"],
@@ -51,7 +51,7 @@ MODEL = {
     "description": "a guess",
     "owner": "tests",
     "dataset": "world",
-    "module": "include.contracts",
+    "module": "airloop.contracts",
     "task": "classification",
     "target": {"column": "y", "delay_days": 1},
     "inputs": ["day", "carrier", "temp", "wind"],

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from include.settings import ROOT
-from include.steps import __main__ as command
+from airloop.steps import __main__ as command
+from tests.support.checkout import ROOT
 
 SLEEPER = """
 import signal, sys, time
-from include.steps.__main__ import obey_sigterm
+from airloop.steps.__main__ import obey_sigterm
 obey_sigterm()
 print("up", flush=True)
 time.sleep(600)

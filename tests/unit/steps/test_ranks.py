@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts import Fence
-from include.errors import DataError, TransientError
-from include.settings import Settings
-from include.steps import ranks as module
-from include.steps.ranks import Group, Ranks
+from airloop.contracts import Fence
+from airloop.errors import DataError, TransientError
+from airloop.exchange import group as module
+from airloop.exchange.group import Group, Ranks
+from airloop.settings import Settings
 
 FENCE = Fence(key="train:lateness:run", token=1)
 

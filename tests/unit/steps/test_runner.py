@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts import Fence
-from include.errors import (
+from airloop.contracts import Fence
+from airloop.errors import (
     GateError,
     RequestError,
     StepCrashError,
@@ -22,9 +22,9 @@ from include.errors import (
     TransientError,
     UnreachableError,
 )
-from include.settings import Settings, load_settings
-from include.steps import process
-from include.steps.runner import StepRunner
+from airloop.execution import process
+from airloop.execution.runner import StepRunner
+from airloop.settings import Settings, load_settings
 
 STANDIN = Path(__file__).with_name("standin.py")
 FENCE = Fence(key="ingest:flights:2013-01-05", token=7)
@@ -50,7 +50,7 @@ def host(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 def _host(settings: Settings) -> subprocess.Popen[bytes]:
     started = subprocess.Popen(
         [sys.executable, str(STANDIN), "--host", str(process.socket_path())],
-        env=os.environ | {"PYTHONPATH": str(process.ROOT)},
+        env=dict(os.environ),
     )
     _until(process.socket_path().exists)
     return started
@@ -175,7 +175,7 @@ def _kill_a_caller(tmp_path: Path, *flags: str) -> list[int]:
             str(tmp_path / "pids"),
             *flags,
         ],
-        env=os.environ | {"PYTHONPATH": str(process.ROOT)},
+        env=dict(os.environ),
     )
     pids = _pids(tmp_path / "pids")
     caller.kill()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from include.contracts import Fence
-from include.errors import RequestError, StorageFullError, SupersededError, UnreachableError
-from include.steps import store as module
-from include.steps.store import StepStore
+from airloop.contracts import Fence
+from airloop.errors import RequestError, StorageFullError, SupersededError, UnreachableError
+from airloop.exchange import store as module
+from airloop.exchange.store import StepStore
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from include.registry import artifacts
-from include.training import conversion, scikit
-from tests.loop_artifact import pack_one
+from airloop.registry import artifacts
+from airloop.training import conversion
+from airloop.training.trainers import scikit
+from tests.support.loop.artifact import pack_one
 
 
 def test_the_onnx_model_is_kept_where_it_answers_the_same(tmp_path):

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from include.errors import DataError
-from include.training.snapshot import choose_days, split
-from tests.loop_specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
+from airloop.data.snapshot import choose_days, split
+from airloop.errors import DataError
+from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 TRAINING = model_spec().training
 

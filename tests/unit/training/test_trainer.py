@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from include.errors import DataError, RequestError, SpecError
-from include.training.snapshot import split
-from include.training.trainer import fit
-from tests.loop_specimens import HOLDOUT, dataset_spec, model_spec, rows
+from airloop.data.snapshot import split
+from airloop.errors import DataError, RequestError, SpecError
+from airloop.training.trainer import fit
+from tests.support.loop.specimens import HOLDOUT, dataset_spec, model_spec, rows
 
 
 def fitted(spec=None, frame=None, params=None):

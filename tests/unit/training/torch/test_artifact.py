@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from include.errors import ArtifactError, SpecError
-from include.registry import artifacts, loader
-from include.registry.artifacts import write_manifest
-from include.settings import ROOT
-from include.training.package import pack
-from include.training.snapshot import split
-from include.training.torch import layers
-from include.training.trainer import fit, open_trainer
-from tests.loop_specimens import DAYS, HOLDOUT, dataset_spec, rows
-from tests.loop_torch import torch_spec
+from airloop.data.snapshot import split
+from airloop.errors import ArtifactError, SpecError
+from airloop.registry import artifacts, loader
+from airloop.registry.artifacts import write_manifest
+from airloop.registry.formats.torch import layers
+from airloop.training.package import pack
+from airloop.training.trainer import fit, open_trainer
+from tests.support.checkout import ROOT
+from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, rows
+from tests.support.loop.torch import torch_spec
 
-PLAIN, RESIDUAL = "tests.loop_torch_model", "tests.loop_torch_residual"
+PLAIN, RESIDUAL = "tests.support.loop.torch_model", "tests.support.loop.torch_residual"
 
 
 def packed(folder: Path, module: str):
@@ -69,11 +69,13 @@ def test_every_layer_that_is_described_is_rebuilt_and_written_as_onnx(tmp_path, 
 
     every = [nn.LazyLinear(5), nn.ReLU(), nn.Linear(5, 4, bias=False), nn.Tanh(), nn.Dropout(0.3)]
     every += [nn.Linear(4, 4), nn.Sigmoid(), nn.Identity(), nn.Linear(4, 1)]
-    monkeypatch.setattr("tests.loop_torch_model.build", lambda params: nn.Sequential(*every))
+    monkeypatch.setattr(
+        "tests.support.loop.torch_model.build", lambda params: nn.Sequential(*every)
+    )
     folder, fitted, conversion, frame = packed(tmp_path, PLAIN)
     assert conversion.kept, conversion.reason
     (folder / artifacts.ONNX).unlink()
-    monkeypatch.setattr("tests.loop_torch_model.build", lambda params: 1 / 0)
+    monkeypatch.setattr("tests.support.loop.torch_model.build", lambda params: 1 / 0)
     assert np.abs(opened(folder).predict(frame) - fitted.scores).max() < 1e-12
 
 
@@ -165,10 +167,10 @@ def test_the_embedded_default_needs_no_torch_and_a_torch_spec_says_what_is_missi
     folder, *_ = packed(tmp_path, PLAIN)
     told = run_without_torch(
         "from pathlib import Path\n"
-        "from include.errors import AirloopError\n"
-        "from include.registry import artifacts, loader\n"
-        "from include.training.trainer import open_trainer\n"
-        "from tests.loop_artifact import pack_one\n"
+        "from airloop.errors import AirloopError\n"
+        "from airloop.registry import artifacts, loader\n"
+        "from airloop.training.trainer import open_trainer\n"
+        "from tests.support.loop.artifact import pack_one\n"
         f"folder = Path({str(folder)!r})\n"
         "print(loader.open_folder(folder, 'd').runtime)\n"
         "(folder / artifacts.ONNX).unlink()\n"

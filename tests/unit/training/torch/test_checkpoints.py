@@ -7,19 +7,19 @@ import sys
 
 import pytest
 
-from include.errors import ArtifactError, UnreachableError
-from include.settings import ROOT
-from include.training.torch.loop import Training
-from include.training.torch.optimiser import Optimiser
-from tests.loop_torch import checkpoints, made, trained, weights
+from airloop.errors import ArtifactError, UnreachableError
+from airloop.training.trainers.torch.loop import Training
+from airloop.training.trainers.torch.optimiser import Optimiser
+from tests.support.checkout import ROOT
+from tests.support.loop.torch import checkpoints, made, trained, weights
 
 
 def killed_after(store, count):
     """A training in a process of its own that kills itself -9 right after its n-th checkpoint."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.loop_torch", str(store), str(count)],
+        [sys.executable, "-m", "tests.support.loop.torch", str(store), str(count)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=dict(os.environ),
         timeout=100,
     )
     assert done.returncode == -signal.SIGKILL
@@ -59,7 +59,7 @@ def test_control_without_what_adam_remembers_it_would_end_elsewhere(straight, st
 
 
 def test_control_without_the_batchs_own_seed_it_would_end_elsewhere(straight, store, monkeypatch):
-    monkeypatch.setattr("include.training.torch.loop.torch.manual_seed", lambda _: None)
+    monkeypatch.setattr("airloop.training.trainers.torch.loop.torch.manual_seed", lambda _: None)
     assert weights(trained(store=store)[0]) != weights(straight[0])
 
 
@@ -112,8 +112,8 @@ def test_weights_that_are_not_numbers_are_never_written(tmp_path, monkeypatch):
     early.target[:] = float("nan")
     kept = checkpoints(tmp_path, task, network)
     monkeypatch.setattr(Training, "_look", _only_when_told(Training._look))
-    from include.errors import DataError
-    from include.training.torch.task import train
+    from airloop.errors import DataError
+    from airloop.training.trainers.torch.task import train
 
     with pytest.raises(DataError, match="not a number"):
         train(task, network, early, late, tmp_path, checkpoints=kept)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from include.errors import DataError, TransientError
-from include.settings import ROOT
-from include.training.torch import distributed
-from include.training.torch.distributed import Job
-from tests.loop_torch import checkpoints, made, trained
+from airloop.errors import DataError, TransientError
+from airloop.training.trainers.torch import distributed
+from airloop.training.trainers.torch.distributed import Job
+from tests.support.checkout import ROOT
+from tests.support.loop.torch import checkpoints, made, trained
 
 #: How far the losses of two processes may lie from one's: float32 sums in another order, over four epochs.
 TOLERANCE = 1e-4
@@ -52,7 +52,7 @@ def test_an_error_in_a_process_is_told_as_if_there_were_one(tmp_path):
 
 def test_a_process_that_is_killed_is_worth_another_try(tmp_path, monkeypatch):
     command = distributed._command(2, tmp_path / "distributed")
-    doomed = [*command[:-3], "-m", "tests.loop_doomed", command[-1]]
+    doomed = [*command[:-3], "-m", "tests.support.loop.doomed", command[-1]]
     monkeypatch.setattr(distributed, "_command", lambda *_: doomed)
     with pytest.raises(TransientError, match="crashed"):
         two(tmp_path)
@@ -61,10 +61,10 @@ def test_a_process_that_is_killed_is_worth_another_try(tmp_path, monkeypatch):
 def test_no_process_outlives_the_one_that_asked(tmp_path):
     """kill -9 of the caller alone: torchrun and its processes, in sessions of their own, die by the kernel's hand."""
     script = (
-        "import sys, subprocess; from include.training.torch.distributed import _command, _environment\n"
+        "import sys, subprocess; from airloop.training.trainers.torch.distributed import _command, _environment\n"
         "from pathlib import Path\n"
-        "command = _command(2, Path(sys.argv[1])); command[command.index('include.training.torch.worker')] = "
-        "'tests.loop_sleeper'\n"
+        "command = _command(2, Path(sys.argv[1])); command[command.index('airloop.training.trainers.torch.worker')] = "
+        "'tests.support.loop.sleeper'\n"
         "subprocess.run(command, env=_environment(2, {}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from include.errors import SpecError
-from include.training.torch.columns import measure
-from include.training.torch.network import TabularNetwork, perceptron
+from airloop.errors import SpecError
+from airloop.registry.formats.torch.columns import measure
+from airloop.registry.formats.torch.network import TabularNetwork, perceptron
 
 FRAME = pd.DataFrame(
     {

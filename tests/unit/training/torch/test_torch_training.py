@@ -5,15 +5,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from include.errors import DataError, RequestError, SpecError
-from include.training.snapshot import split
-from include.training.torch import optimiser as module
-from include.training.torch.network import TabularNetwork
-from include.training.torch.table import Share, StreamedRows, write_parquet
-from include.training.torch.task import source_of
-from include.training.trainer import fit
-from tests.loop_specimens import HOLDOUT, dataset_spec, rows
-from tests.loop_torch import made, table_rows, torch_spec, trained, weights
+from airloop.data.snapshot import split
+from airloop.errors import DataError, RequestError, SpecError
+from airloop.registry.formats.torch.network import TabularNetwork
+from airloop.training.trainer import fit
+from airloop.training.trainers.torch import optimiser as module
+from airloop.training.trainers.torch.table import Share, StreamedRows, write_parquet
+from airloop.training.trainers.torch.task import source_of
+from tests.support.loop.specimens import HOLDOUT, dataset_spec, rows
+from tests.support.loop.torch import made, table_rows, torch_spec, trained, weights
 
 
 def fitted(params=None, run=None, **changes):
@@ -30,7 +30,7 @@ def test_it_learns_as_well_as_boosted_trees():
 
 def test_it_learns_a_regression_in_the_targets_own_unit():
     gates = {"primary": "rmse", "absolute": {"rmse": {"max": 10.0}}, "slices": []}
-    made = fitted(task="regression", module="tests.loop_torch_regression", gates=gates)
+    made = fitted(task="regression", module="tests.support.loop.torch_regression", gates=gates)
     assert made.metrics["r2"] > 0.3
     assert abs(made.scores.mean() - made.truth.mean()) < 1.5
 
@@ -50,7 +50,7 @@ def test_training_stops_when_the_later_rows_gain_nothing_more():
 
 def test_the_best_epochs_weights_are_kept_not_the_last():
     task, network, early, late = made({"epochs": 60, "patience": 2, "learning_rate": 0.05})
-    from include.training.torch.task import train
+    from airloop.training.trainers.torch.task import train
 
     outcome = train(task, network, early, late, None)  # type: ignore[arg-type]
     with torch.no_grad():
@@ -63,7 +63,7 @@ def test_the_best_epochs_weights_are_kept_not_the_last():
 def test_a_loss_that_is_not_a_number_stops_and_names_the_batch():
     task, network, early, late = made()
     early.dense[700:] = float("inf")
-    from include.training.torch.task import train
+    from airloop.training.trainers.torch.task import train
 
     with pytest.raises(
         DataError, match=r"loss is not a number.*epoch 1, batch 1 of 11.*learning_rate"
@@ -165,4 +165,4 @@ def test_a_wrong_parameter_is_laid_to_the_run_or_to_the_spec(params):
 
 def test_a_build_that_returns_no_module_is_refused():
     with pytest.raises(SpecError, match=r"must return an nn\.Module"):
-        fitted(module="tests.loop_model", params={}, training={"params": {"epochs": 1}})
+        fitted(module="tests.support.loop.model", params={}, training={"params": {"epochs": 1}})

@@ -1,0 +1,67 @@
+"""Which DAGs a DAG file has to build: those of its project, without the kinds that the project owns itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from airflow.sdk import get_parsing_context
+
+from airloop import paths
+from airloop.ejection import KINDS, owned
+from airloop.settings import load_settings
+from airloop.specs import DatasetSpec, ModelSpec, load_catalog
+
+__all__ = ["KINDS", "build", "each"]
+
+
+def build() -> None:
+    """Build the DAGs of every spec of the project that the calling DAG file belongs to.
+
+    A kind that the project ejected (``airloop eject train``) comes from its own file and is left out here.
+    """
+    _enter(Path(sys._getframe(1).f_globals["__file__"]))
+    taken = owned(paths.dags_folder())
+    for kind in KINDS:
+        if kind in taken:
+            continue
+        module = import_module(f"airloop_dags.{kind}")
+        for specs in _specs(kind):
+            module.build(*specs)
+
+
+def each(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:
+    """The specs for which an ejected file builds a DAG: model and dataset, or for ``ingest`` the dataset alone."""
+    _enter(Path(sys._getframe(1).f_globals["__file__"]))
+    return _specs(kind)
+
+
+def _specs(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:
+    """The specs whose DAG ``<kind>_<name>`` this process needs.
+
+    The DAG processor needs all; a task needs its own, and its start must not cost more with every spec there is.
+    """
+    catalog = load_catalog()
+    wanted = get_parsing_context().dag_id
+    names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
+    for name in names:
+        if wanted not in (None, f"{kind}_{name}"):
+            continue
+        if kind == "ingest":
+            yield (catalog.dataset(name),)
+        else:
+            model = catalog.model(name)
+            yield model, catalog.dataset(model.dataset)
+
+
+def _enter(file: Path) -> None:
+    """Name the project that a DAG file lies in: a run of a versioned bundle has a checkout of its own."""
+    for folder in file.resolve().parents:
+        if (folder / paths.MARKER).is_file():
+            if paths.known() != folder:
+                paths.name(folder)
+                load_settings.cache_clear()
+                load_catalog.cache_clear()
+            return

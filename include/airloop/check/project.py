@@ -1,0 +1,114 @@
+"""What is wrong in the files of the project itself: its settings, its environments, its pools."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from airloop.check.problems import Problem, from_error, problems_of
+from airloop.contracts import NAME_PATTERN, Contract
+from airloop.errors import SpecError
+from airloop.paths import config_folder
+from airloop.settings import SettingsFields, read_settings, setting_error
+from airloop.specs.sections.fields import Text, Whole
+from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
+from airloop.specs.sections.storage import SECRETS
+from airloop.specs.yaml.document import Document, read_document
+from airloop.specs.yaml.issues import WORDS, Mistake, mistakes
+from airloop.specs.yaml.layers import Layers, environment_file
+
+#: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
+POOLS = (HEAVY_POOL, GPU_POOL)
+
+
+class Pool(Contract):
+    """One of Airflow's pools, as `airflow pools import` reads it."""
+
+    slots: Annotated[Whole, Field(ge=1)]
+    description: Text
+    include_deferred: bool = False
+
+
+def settings_problems(folder: Path) -> list[Problem]:
+    """What is wrong in airloop.yaml, in each environment's file, and in this process's variables."""
+    found: list[Problem] = []
+    base = _document(folder / "airloop.yaml", found)
+    paths = sorted((folder / "environments").glob("*.yaml"))
+    documents = [_document(path, found) for path in paths]
+    for document in [None, *documents]:
+        found += _layered([part for part in (base, document) if part is not None])
+    if base is not None and (name := base.data.get("environment")) is not None:
+        where = base.where(Mistake(("environment",), ""))
+        try:
+            environment_file(folder, name, where)
+        except SpecError as error:
+            found.append(from_error(error, str(base.path)))
+    if folder.resolve() == config_folder().resolve():
+        told = {(problem.file, problem.key) for problem in found}
+        _, errors = read_settings()
+        active = [from_error(error, "the environment") for error in errors]
+        found += [problem for problem in active if (problem.file, problem.key) not in told]
+    return found
+
+
+def pool_problems(folder: Path) -> list[Problem]:
+    """What is wrong in pools.json, where there is one. JSON is YAML too, so lines are known."""
+    found: list[Problem] = []
+    document = _document(folder / "pools.json", found)
+    if document is None:
+        return found
+    wrong: list[Mistake] = []
+    for name, pool in document.data.items():
+        if not re.match(NAME_PATTERN, name):
+            wrong.append(Mistake((name,), "not a name of a pool", name, WORDS[NAME_PATTERN]))
+        try:
+            Pool.model_validate(pool)
+        except ValidationError as error:
+            wrong += [replace(m, path=(name, *m.path)) for m in mistakes(error, Pool)]
+    for name in POOLS:
+        if name not in document.data:
+            what, remedy = "a pool that the DAGs need is missing", f"add {name}"
+            wrong.append(Mistake((name,), what, None, remedy))
+    return problems_of(document, wrong)
+
+
+def _document(path: Path, found: list[Problem]) -> Document | None:
+    if not path.exists():
+        return None
+    try:
+        return read_document(path)
+    except SpecError as error:
+        found.append(from_error(error, str(path)))
+        return None
+
+
+def _secrets(document: Document) -> list[Mistake]:
+    """Credentials of a bucket that stand in a file, which is committed and copied into images."""
+    options = document.data.get("storage_options")
+    here = [name for name in SECRETS if isinstance(options, dict) and name in options]
+    remedy = "set the variable {} instead, or storage_connection"
+    what = "a secret does not belong into a file"
+    return [
+        Mistake(("storage_options", name), what, None, remedy.format(name.upper())) for name in here
+    ]
+
+
+def _layered(documents: list[Document]) -> list[Problem]:
+    """The flaws of some settings files, and what is wrong with them laid over each other."""
+    layers = Layers(documents)
+    found = [
+        problem for document in documents for problem in problems_of(document, _secrets(document))
+    ]
+    flawed = {(problem.file, problem.key) for problem in found}
+    try:
+        SettingsFields.model_validate(layers.data())
+    except ValidationError as error:
+        for mistake in mistakes(error, SettingsFields):
+            problem = from_error(setting_error(mistake, layers, {}), "")
+            if (problem.file, problem.key) not in flawed:
+                found.append(problem)
+    return found

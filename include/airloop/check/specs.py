@@ -1,0 +1,196 @@
+"""Everything that is wrong in a config folder, found in one pass: what `airloop check` prints.
+
+Nothing is imported, opened or connected to but the files of the folder and the user's modules, and
+those are only read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airloop.check.problems import Problem, from_error, problems_of
+from airloop.check.project import pool_problems, settings_problems
+from airloop.contracts import NAME_PATTERN
+from airloop.errors import SpecError
+from airloop.paths import code_folder
+from airloop.specs.catalog import Catalog, parse
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import Level, ModelSpec
+from airloop.specs.modules import find_module, read_module
+from airloop.specs.rules import dataset_rules, model_rules, pair_rules
+from airloop.specs.sections.resources import local_gpus, machine_rules
+from airloop.specs.sections.templates import FOLDER, template_names, template_rules
+from airloop.specs.sections.tuning import builds
+from airloop.specs.yaml.document import Document, read_document
+from airloop.specs.yaml.issues import WORDS, KeyPath, Mistake
+
+Data = dict[str, Any]
+#: What a model's module must define, and what it may.
+REQUIRED_FUNCTIONS = ("features", "build")
+OPTIONAL_FUNCTIONS = ("label",)
+#: How many monitored windows the training days must hold, to tell how much one differs from another by chance.
+_WINDOWS = 3
+
+
+def check(catalog: Catalog) -> list[Problem]:
+    """All problems of the specs and the settings under the catalog's folder, by file and line."""
+    folder = catalog.folder
+    if not folder.is_dir():
+        remedy = "set AIRLOOP_CONFIG to the folder that holds airloop.yaml, datasets and models"
+        return [Problem("the config folder does not exist", str(folder), remedy=remedy)]
+    datasets: dict[str, Data] = {}
+    found: list[Problem] = []
+    for path in _files(folder / "datasets", found):
+        document = _read(path, found)
+        # A dataset that cannot be read is there all the same: its models are not to blame.
+        datasets[path.stem] = document.data if document is not None else {}
+        if document is not None:
+            found += _dataset(document)
+    for path in _files(folder / "models", found):
+        document = _read(path, found)
+        if document is not None:
+            found += _model(document, datasets, folder)
+    found += _templates(folder)
+    found += settings_problems(folder)
+    found += pool_problems(folder)
+    unique = {(str(problem), problem.severity): problem for problem in found}
+    return sorted(unique.values(), key=lambda problem: (problem.file, problem.line or 0))
+
+
+def _files(folder: Path, found: list[Problem]) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".yml":
+            remedy = f"rename it to {path.stem}.yaml"
+            found.append(Problem("a file that ends in .yml is not read", str(path), remedy=remedy))
+        elif path.suffix == ".yaml" and not re.match(NAME_PATTERN, path.stem):
+            what, remedy = "the file's name is no name of a spec", WORDS[NAME_PATTERN]
+            found.append(Problem(what, str(path), value=path.stem, remedy=remedy))
+        elif path.suffix == ".yaml":
+            yield path
+
+
+def _read(path: Path, found: list[Problem]) -> Document | None:
+    try:
+        return read_document(path)
+    except SpecError as error:
+        found.append(from_error(error, str(path)))
+        return None
+
+
+def _dataset(document: Document) -> list[Problem]:
+    data = document.data
+    _, found = parse(document, DatasetSpec)
+    source = data.get("source")
+    function = source.get("function") if isinstance(source, dict) else None
+    if isinstance(function, str) and function.count(":") == 1:
+        module, _, name = function.partition(":")
+        found += _functions(("source", "function"), module, required=(name,))
+    return problems_of(document, [*found, *dataset_rules(data)])
+
+
+def _templates(folder: Path) -> list[Problem]:
+    """What is wrong in the pod templates."""
+    found: list[Problem] = []
+    for path in _files(folder / FOLDER, found):
+        document = _read(path, found)
+        if document is not None:
+            found += problems_of(document, template_rules(document.data))
+    return found
+
+
+def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> list[Problem]:
+    data = document.data
+    spec, found = parse(document, ModelSpec)
+    found += model_rules(data)
+    found += machine_rules(data, local_gpus())
+    if spec is not None and spec.compute == "kubernetes":
+        name, valid = spec.resources.template_name, template_names(folder)
+        if name not in valid:
+            what, remedy = "there is no such pod template", f"add {FOLDER / name}.yaml"
+            mistake = Mistake(("resources", "template"), what, name, remedy, valid)
+            found.append(mistake)
+    dataset = data.get("dataset")
+    if isinstance(dataset, str) and dataset in datasets:
+        found += pair_rules(data, datasets[dataset])
+    elif isinstance(dataset, str):
+        remedy = f"add config/datasets/{dataset}.yaml"
+        what = "there is no such dataset"
+        found.append(Mistake(("dataset",), what, dataset, remedy, tuple(datasets)))
+    module = data.get("module")
+    if isinstance(module, str):
+        found += _functions(
+            ("module",), module, required=REQUIRED_FUNCTIONS, optional=OPTIONAL_FUNCTIONS
+        )
+        for path, name in builds(data):
+            found += _functions(path, module, required=(name,))
+    problems = problems_of(document, found)
+    if spec is not None:
+        problems += _few_windows(document, spec)
+    if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
+        problems.append(_level_two(document))
+    return problems
+
+
+def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
+    """A night is compared with the training days: too few of them, and chance looks like drift."""
+    training, night = spec.training.window_days, spec.monitoring.window_days
+    if training >= _WINDOWS * night:
+        return []
+    what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"
+    mistake = Mistake(
+        ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
+    )
+    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
+
+
+def _level_two(document: Document) -> Problem:
+    return Problem(
+        "level 2 (CI/CD of the pipeline itself) is not there yet: this model runs as level 1",
+        str(document.path),
+        document.line(("level",)),
+        "level",
+        remedy="write level: 1 until then",
+        severity="notice",
+    )
+
+
+def _functions(
+    path: KeyPath, module: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[Mistake]:
+    """What is wrong with the functions a spec counts on; each is called with one argument."""
+    file = find_module(module)
+    if file is None:
+        remedy = f"write it below {code_folder()}, for instance as <package>/<name>.py"
+        return [Mistake(path, "there is no such module", module, remedy)]
+    if not file.is_relative_to(code_folder()):
+        what = f"the module is not the project's: Python finds it in {file}"
+        return [Mistake(path, what, module, "give the project's package another name")]
+    try:
+        source = read_module(file)
+    except SpecError as error:
+        return [Mistake(path, f"{error.what} ({error.where})", module)]
+    found = []
+    for name in (*required, *optional):
+        definition = source.definitions.get(name)
+        if definition is None and name in required and not source.open:
+            what = f"the module has no function {name!r}"
+            valid = tuple(known.name for known in source.definitions.values() if known.node)
+            mistake = Mistake(path, what, name, f"define it in {file}", valid)
+            found.append(mistake)
+        elif definition is not None and (fault := definition.fault()):
+            where = f"{file}:{definition.line}"
+            found.append(Mistake(path, f"the function {name!r} {fault} ({where})", module))
+    # One key holds them all, so they are told as one mistake.
+    return _joined(found)
+
+
+def _joined(found: list[Mistake]) -> list[Mistake]:
+    if len(found) < 2:
+        return found
+    return [replace(found[0], what="; ".join(mistake.what for mistake in found))]

@@ -1,0 +1,92 @@
+"""`airloop costs`: what training runs, versions and the other steps used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from airloop.accounting.figures import Bill, bills
+from airloop.cli.console import out
+from airloop.errors import RequestError
+from airloop.settings import load_settings
+from airloop.specs.catalog import load_catalog
+
+STEPS = "steps (attempts)"
+TITLES = (
+    *("model", "version", "run", STEPS, "time", "CPU", "GPU", "GPU busy"),
+    *("peak memory", "peak GPU memory", "last (UTC)"),
+)
+
+
+def costs_command(
+    subject: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Of one model or dataset only.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON list.")] = False,
+) -> None:
+    """What was used: CPU and GPU time summed over attempts, peaks of memory; the newest first."""
+    from airloop.ledger import open_ledger
+
+    catalog = load_catalog()
+    names = (*catalog.model_names(), *catalog.dataset_names())
+    if subject is not None and subject not in names:
+        raise RequestError("there is no such model or dataset", value=subject, valid=names)
+    found = bills(open_ledger(load_settings()).usage(subject))[:limit]
+    if as_json:
+        out.print_json(json.dumps([bill.model_dump(mode="json") for bill in found]))
+        return
+    out.print(_table([cells(bill) for bill in found]) if found else "nothing has run yet")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Table:
+    """The lines without the columns that say nothing in any of them: a GPU's, where there is none."""
+    table = Table(box=None, pad_edge=False)
+    columns = {
+        title: values
+        for title, values in zip(TITLES, zip(*rows, strict=True), strict=True)
+        if set(values) != {"-"}
+    }
+    for title in columns:
+        # In a narrow window steps are put below each other before their names are cut.
+        table.add_column(title, overflow="fold", min_width=13 if title == STEPS else None)
+    for line in zip(*columns.values(), strict=True):
+        table.add_row(*line)
+    return table
+
+
+def cells(bill: Bill) -> tuple[str, ...]:
+    """One line of the table."""
+    steps = ", ".join(f"{name} ({count})" for name, count in bill.steps.items())
+    busy = "-" if bill.gpu_utilisation is None else f"{bill.gpu_utilisation:.0%}"
+    held = bill.gpu_seconds > 0
+    return (
+        bill.subject,
+        "-" if bill.version is None else str(bill.version),
+        (bill.run_id or "-")[:8],
+        steps,
+        duration(bill.wall_seconds),
+        duration(bill.cpu_seconds),
+        duration(bill.gpu_seconds) if held else "-",
+        busy,
+        size(bill.peak_host_bytes),
+        size(bill.peak_gpu_bytes) if held else "-",
+        f"{bill.at:%Y-%m-%d %H:%M}",
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds below two minutes, minutes below two hours, else hours."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def size(count: int) -> str:
+    """Bytes as MiB, or GiB from one on."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,0 +1,127 @@
+"""`airloop`, the command line: the commands, and how their errors end.
+
+Exit codes: 0 done; 1 something of ours or of the machine failed; 2 what was asked for is wrong;
+130 interrupted. An error is one line on stderr; ``AIRLOOP_DEBUG=1`` shows where it came from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from typer.exceptions import TyperException
+
+from airloop import paths
+from airloop.cli.check import check_command
+from airloop.cli.commands import costs, demo, loop, stack
+from airloop.errors import AirloopError, RequestError, SpecError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_project(command: Callable[P, R]) -> Callable[P, R]:
+    """A command that works on a project: it is found before the command begins."""
+
+    @wraps(command)
+    def entered(*arguments: P.args, **options: P.kwargs) -> R:
+        paths.enter()
+        return command(*arguments, **options)
+
+    return entered
+
+
+app = typer.Typer(
+    name="airloop",
+    help="The closed MLOps loop on Apache Airflow: one machine, one command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up", epilog="Example: airloop up")(in_project(stack.up_command))
+app.command("down", epilog="Example: airloop down")(in_project(stack.down_command))
+app.command("status", epilog="Example: airloop status --json")(in_project(stack.status_command))
+app.command("demo", epilog="Example: airloop demo")(in_project(demo.demo_command))
+app.command("check", epilog="Example: airloop check")(in_project(check_command))
+app.command(
+    "trigger", epilog="Example: airloop trigger ingest_flights partition=2013-03-01 --wait"
+)(in_project(loop.trigger_command))
+app.command(
+    "predict", epilog="Example: airloop predict flight_delay --partition 2013-03-01 --rows 2"
+)(in_project(loop.predict_command))
+app.command(
+    "rollback", epilog='Example: airloop rollback flight_delay --reason "too many late calls"'
+)(in_project(loop.rollback_command))
+app.command("decisions", epilog="Example: airloop decisions flight_delay --limit 5")(
+    in_project(loop.decisions_command)
+)
+
+app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"airloop {version('airloop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """The closed MLOps loop on Apache Airflow: one machine, one command."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and end the process with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        code: Any = app(args=arguments, standalone_mode=False)
+    except AirloopError as error:
+        _say(str(error))
+        return 2 if isinstance(error, SpecError | RequestError) else 1
+    except TyperException as error:
+        # Its subclasses for wrong options and arguments know the better sentence.
+        say: Any = getattr(error, "format_message", error.__str__)
+        _say(say())
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader went away: `airloop decisions | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        _say(
+            f"{type(error).__name__}: {error}; this is a fault of Airloop, AIRLOOP_DEBUG=1 shows where"
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str) -> None:
+    if not text.strip():
+        return
+    if os.environ.get("AIRLOOP_DEBUG"):
+        traceback.print_exc()
+    sys.stderr.write("airloop: " + " ".join(text.split()) + "\n")
+
+
+__all__ = ["app", "main", "run"]

@@ -1,0 +1,101 @@
+"""What makes two sets of rows the same: a digest of values, not of files.
+
+A Parquet file's bytes change with the library that writes it; the rows do not. So a partition is named by
+the sha256 of a canonical form of its rows, which anybody can compute again from the bytes they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airloop.errors import DataError
+
+#: When a row was written, which is not part of what it says.
+AT: Final = "_at"
+
+
+def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
+    """The digest of a table's rows, whatever their order and however they were encoded.
+
+    Canonical form: columns by name; NaN is missing, -0.0 is 0.0; rows sorted by all columns; for each column
+    its name, its kind, one byte a row for "is there", and the little-endian values. A column that is wholly
+    missing counts as absent, so that a column added to a dataset later leaves older digests as they were;
+    the column ``_at`` is left out, since it says when a row was written and not what it says.
+    Re-ingesting the same rows therefore gives the same digest.
+
+    :param without: columns left out, such as the partition column, which is the key and not a row's content
+    :returns: ``sha256:<hex>``
+    :raises DataError: if a column's type has no canonical form (lists, structs)
+    """
+    left_out = {AT, *without}
+    names = sorted(
+        name
+        for name in table.column_names
+        if name not in left_out and table[name].null_count < table.num_rows
+    )
+    kinds_columns = {name: _canonical(name, table[name]) for name in names}
+    sha = hashlib.sha256(f"rows {table.num_rows}\n".encode())
+    present = {name: column for name, (_, column) in kinds_columns.items() if column is not None}
+    if not present:
+        return f"sha256:{sha.hexdigest()}"
+    rows = pa.table(present)
+    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in present])
+    for name, column in present.items():
+        sha.update(f"{name}\x00{kinds_columns[name][0]}\x00".encode())
+        _update(sha, pc.take(column, order))
+    return f"sha256:{sha.hexdigest()}"
+
+
+def dataset_digest(partitions: Iterable[tuple[str, str]]) -> str:
+    """The digest of several partitions: sha256 over the lines ``<key> <digest>``, in key order."""
+    lines = "".join(f"{key} {digest}\n" for key, digest in sorted(partitions))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _canonical(name: str, column: pa.ChunkedArray) -> tuple[str, pa.Array | None]:
+    """A column's kind and its values in one plain array; None where nothing is left but missing values."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string", array.cast(pa.large_string())
+    if pa.types.is_boolean(kind):
+        return "boolean", array.cast(pa.uint8())
+    if pa.types.is_integer(kind):
+        return "integer", array.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        array = array.cast(pa.float64())
+        missing = pc.fill_null(pc.is_nan(array), True)
+        array = pc.if_else(missing, pa.scalar(None, pa.float64()), pc.add(array, 0.0))
+        return "float", None if array.null_count == len(array) else array
+    if pa.types.is_timestamp(kind):
+        return "timestamp", array.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
+    if pa.types.is_date(kind):
+        return "date", array.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+    raise DataError("a column's type has no digest", value=str(kind), where=f"column {name}")
+
+
+def _update(sha: hashlib._Hash, array: pa.Array) -> None:
+    """Feed one sorted column to the hash."""
+    sha.update(pc.is_valid(array).cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes())
+    if not pa.types.is_large_string(array.type):
+        sha.update(pc.fill_null(array, 0).to_numpy(zero_copy_only=False).tobytes())
+        return
+    filled = pc.fill_null(array, "")
+    lengths = pc.binary_length(filled).to_numpy(zero_copy_only=False)
+    sha.update(lengths.astype("<i8").tobytes())
+    _, _, data = filled.buffers()
+    if data is not None:
+        offsets = pa.Array.from_buffers(
+            pa.int64(), len(filled) + 1, [None, filled.buffers()[1]], offset=filled.offset
+        )
+        sha.update(memoryview(data)[offsets[0].as_py() : offsets[-1].as_py()])

@@ -1,0 +1,290 @@
+"""The lake: Delta tables partitioned by day, read at a pinned version, written one commit a partition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from airloop.contracts import NAME_PATTERN, PARTITION_PATTERN, DatasetRef, Fence
+from airloop.data.lake import delta
+from airloop.data.lake.append import append_once
+from airloop.data.lake.digest import dataset_digest, rows_digest
+from airloop.data.lake.storage import storage_errors
+from airloop.data.schema import to_pandas, with_dates
+from airloop.errors import DataError
+from airloop.settings import Settings
+from airloop.storage.options import delta_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Rows of a batch: a few MB of a table of twenty columns.
+BATCH_ROWS: Final = 131_072
+
+
+class Lake:
+    """All tables under ``settings.lake_uri``, in a folder or in a bucket alike.
+
+    In a table the partition column is a string key, ``2013-01-05``; what is read back has it as a date.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.uri = settings.lake_uri.rstrip("/")
+        self.options = delta_options(self.uri, settings.storage_options)
+
+    def table_uri(self, name: str) -> str:
+        """Where a table lies.
+
+        :raises DataError: if the name is not one
+        """
+        if not re.match(NAME_PATTERN, name):
+            raise DataError("not a name of a table", value=name, remedy="use a-z, 0-9 and _")
+        return f"{self.uri}/{name}"
+
+    def partitions(self, name: str) -> tuple[str, ...]:
+        """The keys that are there, sorted; none where there is no table."""
+        table = self._open(name)
+        return tuple(sorted({file.partition for file in self._files(name, table)}))
+
+    def partition_digest(self, name: str, partition: str) -> str | None:
+        """The digest of a partition's rows as they are now; None where it is not there."""
+        table = self._open(name)
+        mine = [file for file in self._files(name, table) if file.partition == partition]
+        return self._digest(name, table, mine) if table is not None and mine else None
+
+    def snapshot(self, name: str, partitions: Sequence[str]) -> DatasetRef:
+        """Pin partitions: the table's version now, their rows, and the digest over their digests.
+
+        :raises DataError: naming the partitions that are not there
+        """
+        wanted = tuple(sorted(set(partitions)))
+        table = self._open(name)
+        by_key = _by_partition(self._files(name, table))
+        missing = [key for key in wanted if key not in by_key]
+        if missing or table is None or not wanted:
+            raise DataError(
+                f"{len(missing)} of {len(wanted)} partitions are not there",
+                value=missing[:10],
+                where=self.table_uri(name),
+                remedy="ingest them first",
+            )
+        digests = [(key, self._digest(name, table, by_key[key])) for key in wanted]
+        return DatasetRef(
+            name=name,
+            uri=self.table_uri(name),
+            version=table.version(),
+            partitions=wanted,
+            rows=sum(file.rows for key in wanted for file in by_key[key]),
+            digest=dataset_digest(digests),
+        )
+
+    def read(self, ref: DatasetRef, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Exactly the rows a reference names, at its version, in key order of the partitions.
+
+        :raises DataError: if the lake no longer holds them, or has no such column
+        """
+        return to_pandas(self.read_table(ref, columns))
+
+    def read_table(self, ref: DatasetRef, columns: Sequence[str] | None = None) -> pa.Table:
+        """:meth:`read` as an Arrow table."""
+        batches = list(self.batches(ref, columns))
+        return pa.Table.from_batches(batches) if batches else self._empty(ref, columns)
+
+    def batches(
+        self,
+        ref: DatasetRef,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows a reference names, ``batch_rows`` at a time: memory is bounded by one batch.
+
+        :raises DataError: if the lake no longer holds them, or has no such column
+        """
+        dataset, column = self._pinned(ref)
+        names = _checked(columns, dataset.schema.names, ref)
+        with storage_errors(ref.uri):
+            waiting: list[pa.RecordBatch] = []
+            rows = 0
+            for batch in dataset.to_batches(columns=names, batch_size=batch_rows):
+                if rows + batch.num_rows > batch_rows:
+                    yield from _joined(waiting, column)
+                    waiting, rows = [], 0
+                waiting.append(batch)
+                rows += batch.num_rows
+            yield from _joined(waiting, column)
+
+    def schema(self, ref: DatasetRef) -> pa.Schema:
+        """The columns of what :meth:`batches` yields."""
+        return self._empty(ref, None).schema
+
+    def verify(self, ref: DatasetRef) -> None:
+        """Compute a reference's digest again from the rows themselves.
+
+        :raises DataError: if the bytes are not the ones that were recorded
+        """
+        dataset, column = self._pinned(ref)
+        digests = []
+        with storage_errors(ref.uri):
+            for key in ref.partitions:
+                rows = dataset.to_table(filter=ds.field(column) == key)
+                digests.append((key, rows_digest(rows, without=[column])))
+        if dataset_digest(digests) != ref.digest:
+            raise DataError("the rows are not the ones that were recorded", where=ref.uri)
+
+    def stage_partition(
+        self, name: str, partition: str, table: pa.Table, *, partition_column: str, fence: Fence
+    ) -> delta.Staged:
+        """Write a partition's rows beside the table, where no reader sees them.
+
+        :raises DataError: if a column has another type than in the lake
+        :raises StorageFullError: if there is no space left
+        :raises SupersededError: if a newer attempt has already committed
+        """
+        if not re.match(PARTITION_PATTERN, partition):
+            raise DataError("not a partition key", value=partition, remedy="use YYYY-MM-DD")
+        uri = self.table_uri(name)
+        opened = delta.open_or_create(uri, self.options, table.schema, partition_column)
+        delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
+        return delta.stage(opened, partition, table, partition_column, fence, uri)
+
+    def staged_digest(self, name: str, staged: delta.Staged) -> str:
+        """The digest of what really lies in a staged file."""
+        return delta.staged_digest(self._there(name), staged, self.table_uri(name))
+
+    def commit_partition(self, name: str, staged: delta.Staged, fence: Fence) -> int:
+        """Publish a staged partition by one Delta commit; returns a version that shows it.
+
+        :raises SupersededError: if a newer attempt has committed this key
+        """
+        table = self._there(name)
+        mine = [file for file in self._files(name, table) if file.partition == staged.partition]
+        if [file.digest for file in mine] == [staged.digest]:
+            self.leave_token(name, fence)
+            return table.version()
+        return delta.commit(table, staged, fence, self.table_uri(name))
+
+    def leave_token(self, name: str, fence: Fence) -> None:
+        """Shut attempts older than this one out of a table, whose rows are already as they should be.
+
+        :raises SupersededError: if a newer attempt has committed this key
+        """
+        if (table := self._open(name)) is not None:
+            delta.leave_token(table, fence, self.table_uri(name))
+
+    def replace_partition(
+        self,
+        name: str,
+        partition: str,
+        table: pa.Table,
+        *,
+        partition_column: str,
+        fence: Fence,
+        digest: str,
+    ) -> int:
+        """Stage and publish a partition in one go; the same rows again make no second commit.
+
+        :param digest: of the rows without the partition column, as :func:`rows_digest` computes it
+        :returns: a version that shows it
+        :raises DataError: if the rows do not have the digest
+        :raises SupersededError: if a newer attempt has committed this key
+        """
+        staged = self.stage_partition(
+            name, partition, table, partition_column=partition_column, fence=fence
+        )
+        if staged.digest != digest:
+            raise DataError(
+                "the rows do not have the digest that was announced",
+                value=digest,
+                where=f"{self.table_uri(name)}, partition {partition}",
+            )
+        return self.commit_partition(name, staged, fence)
+
+    def append_once(
+        self, name: str, table: pa.Table, *, partition_by: str, app_id: str, sequence: int
+    ) -> bool:
+        """Append rows exactly once: a sequence number at or below the last one of ``app_id`` does nothing.
+
+        :returns: whether this call appended them
+        :raises TransientError: if others kept changing the table
+        """
+        return append_once(
+            self.table_uri(name),
+            self.options,
+            table,
+            partition_by=partition_by,
+            app_id=app_id,
+            sequence=sequence,
+        )
+
+    def _open(self, name: str) -> DeltaTable | None:
+        return delta.open_table(self.table_uri(name), self.options)
+
+    def _there(self, name: str) -> DeltaTable:
+        table = self._open(name)
+        if table is None:
+            raise DataError("there is no such table", value=name, where=self.uri)
+        return table
+
+    def _files(self, name: str, table: DeltaTable | None) -> list[delta.File]:
+        return delta.files(table, self.table_uri(name)) if table is not None else []
+
+    def _digest(self, name: str, table: DeltaTable, files: list[delta.File]) -> str:
+        """A partition's digest: from its file's name, or from its rows where they were appended."""
+        if len(files) == 1 and files[0].digest is not None:
+            return files[0].digest
+        column = delta.partition_column(table)
+        with storage_errors(self.table_uri(name)):
+            rows = table.to_pyarrow_dataset().to_table(
+                filter=ds.field(column) == files[0].partition
+            )
+        return rows_digest(rows, without=[column])
+
+    def _pinned(self, ref: DatasetRef) -> tuple[ds.Dataset, str]:
+        """A reference's rows as an Arrow dataset, once the log confirms that they are the recorded ones."""
+        table = delta.open_table(ref.uri, self.options, ref.version)
+        by_key = _by_partition(delta.files(table, ref.uri)) if table is not None else {}
+        if table is None or any(key not in by_key for key in ref.partitions):
+            raise DataError(
+                "the lake no longer holds this version", value=ref.version, where=ref.uri
+            )
+        digests = [(key, self._digest(ref.name, table, by_key[key])) for key in ref.partitions]
+        if dataset_digest(digests) != ref.digest:
+            raise DataError("the rows are not the ones that were recorded", where=ref.uri)
+        column = delta.partition_column(table)
+        whole = table.to_pyarrow_dataset()
+        wanted = ds.field(column).isin(list(ref.partitions))
+        # The log lists the newest file first; readers get the days in their order.
+        fragments = sorted(whole.get_fragments(filter=wanted), key=lambda one: str(one.path))
+        pinned = ds.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
+        return pinned, column
+
+    def _empty(self, ref: DatasetRef, columns: Sequence[str] | None) -> pa.Table:
+        dataset, column = self._pinned(ref)
+        names = _checked(columns, dataset.schema.names, ref)
+        return with_dates(dataset.schema.empty_table().select(names), column)
+
+
+def _checked(columns: Sequence[str] | None, have: list[str], ref: DatasetRef) -> list[str]:
+    for name in columns or ():
+        if name not in have:
+            raise DataError("no such column", value=name, where=ref.uri, valid=have)
+    return list(columns) if columns is not None else have
+
+
+def _by_partition(files: list[delta.File]) -> dict[str, list[delta.File]]:
+    result: dict[str, list[delta.File]] = {}
+    for file in files:
+        result.setdefault(file.partition, []).append(file)
+    return result
+
+
+def _joined(waiting: list[pa.RecordBatch], column: str) -> Iterator[pa.RecordBatch]:
+    """The waiting batches as one."""
+    if sum(batch.num_rows for batch in waiting):
+        table = with_dates(pa.Table.from_batches(waiting), column)
+        yield from table.combine_chunks().to_batches()

@@ -1,0 +1,99 @@
+"""The source ``sql``: one query with the bound parameters ``:start`` and ``:end``, read in batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from airloop.errors import DataError, SpecError, UnreachableError
+from airloop.specs.dataset import SqlSource
+
+
+def read_sql(source: SqlSource, partition: str) -> Iterator[pd.DataFrame]:
+    """The frames of one day: ``:start`` is the day, ``:end`` the next one, both bound as dates.
+
+    The rows come through a server-side cursor where the database has one, ``batch_rows`` at a time.
+
+    :raises SpecError: if the URL's variable is not set or wrong
+    :raises UnreachableError: if the database does not answer
+    :raises DataError: if the query fails
+    """
+    query = sa.text(source.query).bindparams(
+        sa.bindparam("start", type_=sa.Date), sa.bindparam("end", type_=sa.Date)
+    )
+    start = date.fromisoformat(partition)
+    engine = _engine(source)
+    try:
+        with _connection(engine, source) as connection, _query_errors(engine, source, partition):
+            result = connection.execution_options(
+                stream_results=True, yield_per=source.batch_rows
+            ).execute(query, {"start": start, "end": start + timedelta(days=1)})
+            names = list(result.keys())
+            if len(set(names)) != len(names):
+                raise DataError("the query names a column twice", value=names)
+            for rows in result.partitions(source.batch_rows):
+                yield pd.DataFrame([tuple(row) for row in rows], columns=names)
+    finally:
+        engine.dispose()
+
+
+def _engine(source: SqlSource) -> sa.Engine:
+    text = os.environ.get(source.url_env, "")
+    where = f"environment variable {source.url_env}"
+    if not text:
+        raise SpecError("the database's URL is not set", where=where)
+    try:
+        url = sa.make_url(text)
+        if (
+            url.drivername == "postgresql"
+        ):  # the driver the lock has; SQLAlchemy 2.1 would take psycopg
+            url = url.set(drivername="postgresql+psycopg2")
+        return sa.create_engine(url)
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        # Never the URL itself: it may hold a password.
+        raise SpecError(
+            "not the URL of a database that can be used here",
+            where=where,
+            remedy="write it as dialect://user:password@host/name and install the driver",
+        ) from error
+
+
+@contextmanager
+def _connection(engine: sa.Engine, source: SqlSource) -> Iterator[sa.Connection]:
+    try:
+        connection = engine.connect()
+    except SQLAlchemyError as error:
+        raise UnreachableError(
+            f"the database does not answer: {_plain(engine, error)}",
+            where=f"environment variable {source.url_env}",
+        ) from error
+    with connection:
+        yield connection
+
+
+@contextmanager
+def _query_errors(engine: sa.Engine, source: SqlSource, partition: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        kind = UnreachableError if lost else DataError
+        raise kind(
+            f"the query failed: {_plain(engine, error)}",
+            value=partition,
+            where=f"source.query on {source.url_env}",
+        ) from error
+
+
+def _plain(engine: sa.Engine, error: SQLAlchemyError) -> str:
+    """The driver's own first line, without the statement and without the password."""
+    cause = getattr(error, "orig", None) or error
+    text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+    password = engine.url.password
+    return text.replace(str(password), "***") if password else text

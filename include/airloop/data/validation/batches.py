@@ -1,0 +1,155 @@
+"""Great Expectations where the data is: a suite over many rows, with only its columns, a batch at a time.
+
+GX's pandas engine copies and hashes the whole frame for each check. Here GX says which metrics an expectation
+needs, :mod:`airloop.data.validation.counting` counts them in one pass over Arrow batches, and GX gives the verdict.
+An expectation that needs anything else is evaluated by GX itself on a frame of its columns alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import pyarrow as pa
+from great_expectations.execution_engine import PandasExecutionEngine
+
+from airloop.contracts import DatasetRef, Outcome
+from airloop.data.lake.lake import BATCH_ROWS, Lake
+from airloop.data.schema import to_pandas
+from airloop.data.validation.counting import Duplicates, Metric, metric_for
+from airloop.data.validation.suite import Evaluated, build, columns_of, evaluate, needed_columns
+from airloop.specs.dataset import Expectation
+
+_VERDICT_ONLY: Final = {"result_format": {"result_format": "BOOLEAN_ONLY"}}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that can be read more than once, only some of their columns, a batch at a time."""
+
+    schema: pa.Schema
+    read: Callable[[list[str]], Iterable[pa.RecordBatch]]
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """A table in memory."""
+    return Rows(
+        table.schema, lambda names: table.select(names).to_batches(max_chunksize=BATCH_ROWS)
+    )
+
+
+def rows_in(lake: Lake, ref: DatasetRef) -> Rows:
+    """A partition set in the lake, at its pinned version."""
+    return Rows(lake.schema(ref), lambda names: lake.batches(ref, names))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """An expectation all of whose metrics can be counted."""
+
+    built: Any
+    metrics: dict[Any, Metric]
+
+
+def evaluate_batches(
+    expectations: tuple[Expectation, ...], rows: Rows, where: str
+) -> list[Evaluated]:
+    """What each expectation says of all rows, in their order; the same as on one frame.
+
+    Failing rows are not named: :func:`airloop.data.validation.suite.evaluate` does that.
+
+    :raises SpecError: if GX does not know an expectation or its arguments
+    """
+    counters: dict[Any, Metric] = {}
+    planned = [
+        _plan(build(one, index, where), rows.schema, counters)
+        for index, one in enumerate(expectations)
+    ]
+    _count(rows, counters, _columns(expectations, planned, rows))
+    left = tuple(one for one, plan in zip(expectations, planned, strict=True) if plan is None)
+    by_gx = iter(_on_a_frame(left, rows, where))
+    return [
+        _verdict(one, plan) if plan is not None else next(by_gx)
+        for one, plan in zip(expectations, planned, strict=True)
+    ]
+
+
+def _plan(built: Any, schema: pa.Schema, counters: dict[Any, Metric]) -> _Counted | None:
+    """The counters an expectation needs, shared with others that need the same; None if one is unknown."""
+    needed = built.get_validation_dependencies(
+        execution_engine=_engine(), runtime_configuration=dict(_VERDICT_ONLY)
+    ).metric_configurations
+    metrics: dict[Any, Metric] = {}
+    for name, configuration in needed.items():
+        domain = configuration.metric_domain_kwargs
+        known = counters.get(configuration.id)
+        metric = known or metric_for(
+            name, domain.get("column"), configuration.metric_value_kwargs, schema
+        )
+        if metric is None or domain.get("row_condition"):
+            return None
+        metrics[configuration.id] = metric
+    counters.update(metrics)
+    return _Counted(built, metrics) if metrics else None
+
+
+def _columns(
+    expectations: tuple[Expectation, ...], planned: list[_Counted | None], rows: Rows
+) -> list[str]:
+    counted = tuple(
+        one for one, plan in zip(expectations, planned, strict=True) if plan is not None
+    )
+    wanted = {name for one in counted for name in columns_of(one)}
+    return [name for name in rows.schema.names if name in wanted] or rows.schema.names[:1]
+
+
+def _count(rows: Rows, counters: dict[Any, Metric], columns: list[str]) -> None:
+    for batch in rows.read(columns) if counters else ():
+        for metric in counters.values():
+            metric.add(batch)
+    again = [
+        metric
+        for metric in counters.values()
+        if isinstance(metric, Duplicates) and metric.needs_second_pass()
+    ]
+    for batch in rows.read(columns) if again else ():
+        for metric in again:
+            metric.add(batch)
+
+
+def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
+    totals = {key: metric.total() for key, metric in plan.metrics.items()}
+    result = plan.built.metrics_validate(
+        totals, runtime_configuration=dict(_VERDICT_ONLY), execution_engine=_engine()
+    )
+    by_name = {key[0]: total for key, total in totals.items()}
+    rows = by_name["table.row_count"]
+    # The expectation's own metric is the last it names; missing values, where named before, do not count.
+    failing = [count for name, count in by_name.items() if name.endswith("unexpected_count")]
+    figures: dict[str, float | int | str | None] = {"observed_value": rows}
+    reason = f"observed {rows}"
+    if failing:
+        there = rows - sum(failing[:-1])
+        share = 100 * failing[-1] / there if there else None
+        figures = {"unexpected_count": failing[-1], "unexpected_percent": share}
+        reason = f"{failing[-1]} of {rows} values fail"
+    result.result = {"element_count": rows, **figures}
+    if result.success:
+        return Evaluated(expectation, Outcome.OK, "as expected", figures, None, result)
+    return Evaluated(expectation, Outcome.BAD, reason, figures, None, result)
+
+
+def _on_a_frame(left: tuple[Expectation, ...], rows: Rows, where: str) -> list[Evaluated]:
+    if not left:
+        return []
+    columns = needed_columns(left, rows.schema.names)
+    frame = to_pandas(pa.Table.from_batches(rows.read(columns)))
+    return evaluate(left, frame, where)
+
+
+@cache
+def _engine() -> PandasExecutionEngine:
+    """GX asks the engine which metrics it has; this one computes none."""
+    return PandasExecutionEngine()

@@ -1,0 +1,157 @@
+"""Validation with three outcomes: ok, bad, could not tell. Only ok lets a partition in.
+
+A failed expectation blocks the partition, sends its rows to quarantine or only warns, as its severity says.
+What cannot be answered blocks too: an empty batch, a column without values, a check that raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from airloop.contracts import Check, Outcome, ValidationReport
+from airloop.data.lake.digest import AT
+from airloop.data.schema import to_pandas
+from airloop.data.sources.conform import conform
+from airloop.data.validation import structure
+from airloop.data.validation.batches import evaluate_batches, rows_of
+from airloop.data.validation.suite import Evaluated, declared_and_implied, evaluate, needed_columns
+from airloop.data.validation.validated import Validated
+from airloop.specs.dataset import DatasetSpec, Expectation, Severity
+
+#: Added to quarantined rows, beside the time: the expectations that they fail.
+REASONS = "_reasons"
+
+#: From this many rows on, the suite is evaluated over batches, and only failing rows are looked up.
+LARGE_ROWS = 100_000
+
+#: Keeps what the expectations said as a page and returns its link.
+KeepDocs = Callable[[list[Evaluated]], str]
+
+
+def validate(
+    spec: DatasetSpec, partition: str, frame: pd.DataFrame, keep_docs: KeepDocs | None = None
+) -> Validated:
+    """Check one partition's raw frame against its spec.
+
+    :param keep_docs: called with what each expectation said; its return value becomes the report's ``docs_uri``
+    :raises SpecError: if an expectation is not one that GX knows
+    """
+    table, wrong = conform(spec, frame)
+    checks = structure.shape_checks(spec, partition, list(frame.columns), len(frame), wrong)
+    if checks:
+        return Validated(_report(spec, partition, checks, len(frame)))
+    checks = structure.content_checks(spec, partition, table)
+    evaluated = _evaluated(spec, table)
+    checks += [_checked(one) for one in evaluated]
+    reasons = _reasons(evaluated)
+    checks.append(_quarantine_check(spec, len(reasons), table.num_rows))
+    docs_uri = keep_docs(evaluated) if keep_docs is not None else None
+    report = _report(spec, partition, checks, table.num_rows, len(reasons), docs_uri)
+    if report.outcome is not Outcome.OK:
+        return Validated(report)
+    good, quarantined = _split(table, reasons)
+    return Validated(report, good, quarantined)
+
+
+def failures(report: ValidationReport) -> list[Check]:
+    """The checks for which a partition is refused."""
+    return [check for check in report.checks if _blocks(check)]
+
+
+def _evaluated(spec: DatasetSpec, table: pa.Table) -> list[Evaluated]:
+    """The suite over one frame, or over batches where that frame would be large."""
+    expectations = declared_and_implied(spec)
+    where = f"config/datasets/{spec.name}.yaml"
+    if table.num_rows < LARGE_ROWS:
+        return _named(expectations, table, where)
+    evaluated = evaluate_batches(expectations, rows_of(table), where)
+    return [
+        _named((one.expectation,), table, where)[0] if _must_name_rows(one) else one
+        for one in evaluated
+    ]
+
+
+def _named(expectations: tuple[Expectation, ...], table: pa.Table, where: str) -> list[Evaluated]:
+    looked_at = table.select(needed_columns(expectations, table.column_names))
+    return evaluate(expectations, to_pandas(looked_at), where)
+
+
+def _must_name_rows(evaluated: Evaluated) -> bool:
+    quarantines = evaluated.expectation.severity is Severity.QUARANTINE
+    return quarantines and evaluated.outcome is Outcome.BAD and not evaluated.rows
+
+
+def _report(
+    spec: DatasetSpec,
+    partition: str,
+    checks: list[Check],
+    rows: int,
+    quarantined: int = 0,
+    docs_uri: str | None = None,
+) -> ValidationReport:
+    blocking = {check.outcome for check in checks if _blocks(check)}
+    outcome = next((one for one in (Outcome.BAD, Outcome.UNKNOWN) if one in blocking), Outcome.OK)
+    if not checks:
+        outcome = Outcome.UNKNOWN
+    return ValidationReport(
+        dataset=spec.name,
+        partition=partition,
+        outcome=outcome,
+        checks=tuple(checks),
+        rows=rows,
+        quarantined=quarantined,
+        docs_uri=docs_uri,
+    )
+
+
+def _blocks(check: Check) -> bool:
+    return not check.ok and check.figures.get("severity") == Severity.BLOCK.value
+
+
+def _checked(evaluated: Evaluated) -> Check:
+    """An expectation's verdict as a check. Only one that names its failing rows can quarantine them."""
+    severity = evaluated.expectation.severity
+    if severity is Severity.QUARANTINE:
+        nameless = evaluated.outcome is Outcome.BAD and not evaluated.rows
+        if nameless or evaluated.outcome is Outcome.UNKNOWN:
+            severity = Severity.BLOCK
+    return structure.check(
+        evaluated.name, evaluated.outcome, evaluated.reason, severity, **evaluated.figures
+    )
+
+
+def _reasons(evaluated: list[Evaluated]) -> dict[int, str]:
+    """Why each quarantined row is, by its position. A check that passed, by ``mostly``, names none."""
+    reasons: dict[int, list[str]] = {}
+    for one in evaluated:
+        quarantines = one.expectation.severity is Severity.QUARANTINE
+        if quarantines and one.outcome is Outcome.BAD:
+            for row in one.rows or ():
+                reasons.setdefault(row, []).append(one.name)
+    return {row: "; ".join(names) for row, names in sorted(reasons.items())}
+
+
+def _quarantine_check(spec: DatasetSpec, quarantined: int, rows: int) -> Check:
+    fraction = quarantined / rows
+    allowed = spec.max_quarantine_fraction
+    too_many = fraction > allowed or quarantined == rows
+    return structure.check(
+        "quarantined rows are few",
+        Outcome.BAD if too_many else Outcome.OK,
+        f"{quarantined} of {rows} rows quarantined ({fraction:.2%}, allowed {allowed:.2%})",
+        quarantined=quarantined,
+        fraction=fraction,
+        allowed=allowed,
+    )
+
+
+def _split(table: pa.Table, reasons: dict[int, str]) -> tuple[pa.Table, pa.Table]:
+    mask = pa.array([row not in reasons for row in range(table.num_rows)], pa.bool_())
+    bad = table.take(pa.array(list(reasons), pa.int64()))
+    at = pa.array([datetime.now(UTC)] * len(reasons), pa.timestamp("us", "UTC"))
+    bad = bad.append_column(REASONS, pa.array(list(reasons.values()), pa.string()))
+    return table.filter(mask), bad.append_column(AT, at)

@@ -1,0 +1,54 @@
+"""Where refused rows are kept: ``<dataset>__quarantine``, with the reasons and the time.
+
+Rows in quarantine belong to the good rows of the same attempt. They are written first and name those rows by
+their digest, so that a crash between the two commits shows nothing half-done: :func:`quarantined_rows`
+returns only rows whose good rows are really there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from airloop.contracts import DatasetRef
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The digest of the good rows that a quarantined row was separated from.
+GOOD: Final = "_good"
+#: What "no rows" digests to: an absent partition and an emptied one are the same.
+EMPTY: Final = rows_digest(pa.table({}))
+
+
+def table_name(dataset: str) -> str:
+    """The name of a dataset's quarantine table."""
+    return f"{dataset}__quarantine"
+
+
+def belonging_to(quarantined: pa.Table, good_digest: str) -> pa.Table:
+    """Quarantined rows with the name of the good rows they were separated from."""
+    return quarantined.append_column(
+        GOOD, pa.array([good_digest] * quarantined.num_rows, pa.string())
+    )
+
+
+def quarantined_rows(lake: Lake, ref: DatasetRef) -> pd.DataFrame:
+    """The rows kept out of the partitions that a reference names, as they are now.
+
+    :raises UnreachableError: if the lake does not answer
+    """
+    import pandas as pd
+
+    name = table_name(ref.name)
+    there = set(lake.partitions(name))
+    frames = []
+    for partition in ref.partitions:
+        if partition in there:
+            good = lake.partition_digest(ref.name, partition)
+            rows = lake.read(lake.snapshot(name, [partition]))
+            frames.append(rows[rows[GOOD] == good].drop(columns=[GOOD]))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -1,0 +1,124 @@
+"""What Great Expectations does not ask: is there anything here, and is it what the spec says."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airloop.contracts import Check, Outcome
+from airloop.data.sources.conform import WrongType
+from airloop.data.validation.suite import columns_of
+from airloop.specs.dataset import DatasetSpec, Severity
+
+
+def shape_checks(
+    spec: DatasetSpec, partition: str, columns: list[str], rows: int, wrong: list[WrongType]
+) -> list[Check]:
+    """What stops every further question: an empty batch or suite, a missing column, a wrong type."""
+    checks = []
+    if not spec.expectations:
+        checks.append(
+            check(
+                "suite is not empty",
+                Outcome.UNKNOWN,
+                "the suite is empty: nothing would be checked",
+            )
+        )
+    if rows == 0:
+        checks.append(check("batch is not empty", Outcome.UNKNOWN, "the batch is empty: no rows"))
+        if not columns:
+            return checks
+    missing = [name for name in spec.columns if name not in columns]
+    if missing:
+        noun = "column" if len(missing) == 1 else "columns"
+        checks.append(
+            check(
+                "all columns are there",
+                Outcome.BAD,
+                f"{noun} {', '.join(missing)} missing in partition {partition}",
+            )
+        )
+    checks += [_wrong_type(problem) for problem in wrong]
+    return checks
+
+
+def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
+    """Infinite values, columns without any value, and rows of another day."""
+    checks = []
+    guarded = _guarded(spec)
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count == len(column):
+            blocks = name in guarded
+            checks.append(
+                check(
+                    f"{name} has values",
+                    Outcome.UNKNOWN,
+                    f"all {len(column)} values of {name} are missing",
+                    Severity.BLOCK if blocks else Severity.WARN,
+                )
+            )
+        elif pa.types.is_floating(column.type):
+            infinite = pc.sum(pc.is_inf(column)).as_py() or 0
+            if infinite:
+                checks.append(
+                    check(
+                        f"{name} is finite",
+                        Outcome.BAD,
+                        f"{infinite} values of {name} are infinite",
+                        unexpected_count=infinite,
+                    )
+                )
+    checks += _other_days(spec, partition, table)
+    return checks
+
+
+def check(
+    name: str,
+    outcome: Outcome,
+    reason: str,
+    severity: Severity = Severity.BLOCK,
+    **figures: float | int | str | None,
+) -> Check:
+    """A check with its severity among its figures, where a reader of the report finds it."""
+    return Check(
+        name=name, outcome=outcome, reason=reason, figures={"severity": severity.value, **figures}
+    )
+
+
+def _wrong_type(problem: WrongType) -> Check:
+    row = "" if problem.row is None else f" in row {problem.row}"
+    shown = repr(problem.value)
+    shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
+    return check(
+        f"{problem.column} is {problem.wanted.value}",
+        Outcome.BAD,
+        f"column {problem.column} is wrongly typed: {shown}{row} is no {problem.wanted.value}",
+    )
+
+
+def _guarded(spec: DatasetSpec) -> set[str]:
+    """The columns that something depends on: not nullable, or under an expectation that matters."""
+    names = {name for name, column in spec.columns.items() if not column.nullable}
+    for expectation in spec.expectations:
+        if expectation.severity is not Severity.WARN:
+            names.update(columns_of(expectation))
+    return names
+
+
+def _other_days(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
+    column = table[spec.partition_column]
+    day = pa.scalar(date.fromisoformat(partition), pa.date32())
+    others = pc.sum(pc.fill_null(pc.not_equal(column, day), False)).as_py() or 0
+    if not others:
+        return []
+    return [
+        check(
+            "rows are of the partition's day",
+            Outcome.BAD,
+            f"{others} rows have another {spec.partition_column} than {partition}",
+            unexpected_count=others,
+        )
+    ]

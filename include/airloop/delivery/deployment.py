@@ -1,0 +1,121 @@
+"""One row of the ledger's deployments, as the commit kernel publishes it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from airloop.contracts import ArtifactRef, Deployment, Fence
+from airloop.errors import ArtifactError, GateError, SupersededError
+from airloop.ledger import Ledger
+from airloop.registry import artifacts
+from airloop.serving.responses import SlotState
+from airloop.settings import Settings
+
+PROMOTE, ROLLBACK = "promote", "rollback"
+
+
+class Service(Protocol):
+    """What delivery needs of the prediction service; :class:`ServiceClient` is one."""
+
+    def slots(self) -> tuple[SlotState, ...]:
+        """What each slot serves."""
+
+    def refresh(self, model: str) -> SlotState:
+        """Follow the ledger now."""
+
+
+@dataclass
+class DeploymentPublication:
+    """One deployment row, for the commit kernel. A promotion also names the service it needs."""
+
+    ledger: Ledger
+    settings: Settings
+    model: str
+    version: int
+    artifact: ArtifactRef
+    kind: str
+    reason: str
+    request: str
+    service: Service | None = None
+    #: Whom a promotion's gates compared it with.
+    champion_version: int | None = None
+    _digest: str = ""
+
+    def published(self) -> Deployment | None:
+        """The row of this very request, while it is the last one."""
+        done = self.ledger.requested_deployment(self.model, self.request)
+        current = self.ledger.current_deployment(self.model)
+        if done is None or done == current:
+            return done
+        raise GateError(
+            f"version {self.version} was delivered before and has been replaced",
+            value=f"deployment {done.sequence}, now {current.sequence if current else None}",
+            where=f"model {self.model}",
+            remedy="a retry never undoes a later decision; roll back to this version by its number",
+        )
+
+    def stage(self) -> None:
+        """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
+        if self.kind == PROMOTE:
+            current = self.ledger.current_deployment(self.model)
+            check_newer(current, self.version)
+            check_compared(current, self.version, self.champion_version)
+        if self.service is not None:
+            self.service.slots()
+        folder = artifacts.fetch(self.artifact, self.settings)
+        with (folder / artifacts.MANIFEST).open("rb") as file:
+            self._digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+    def checksum(self) -> str:
+        """The digest of the artifact's manifest, which covers its files."""
+        return self._digest
+
+    def publish(self, fence: Fence, digest: str) -> Deployment:
+        """Append the row."""
+        if digest != self.artifact.digest:
+            raise ArtifactError("the artifact changed while it was staged", value=digest)
+        return self.ledger.record_deployment(
+            fence,
+            model=self.model,
+            version=self.version,
+            artifact=self.artifact,
+            kind=self.kind,
+            reason=self.reason,
+            request=self.request,
+        )
+
+    def verify(self, result: Deployment, digest: str) -> None:
+        """Read the row back."""
+        if self.ledger.current_deployment(self.model) != result:
+            raise SupersededError("superseded by another deployment", where=f"model {self.model}")
+
+
+def check_newer(current: Deployment | None, version: int) -> None:
+    """Never a version older than the champion: it was compared with another one, if with any."""
+    if current is not None and current.version > version:
+        raise GateError(
+            f"version {current.version} serves, which is newer than version {version}",
+            where=f"model {current.model}",
+            remedy="train again: this candidate was never compared with that champion",
+        )
+
+
+def check_compared(current: Deployment | None, version: int, champion_version: int | None) -> None:
+    """Better than the champion then is not better than the champion now.
+
+    Asked when the row is staged: who deploys another version after that takes the fence away. A version that serves
+    already is one of an attempt beside this one, which the fence tells apart.
+    """
+    serving = current.version if current is not None else None
+    if serving not in (champion_version, version):
+        raise GateError(
+            f"the champion changed since version {version} was compared with it",
+            value=f"{_named(serving)} serves, compared with {_named(champion_version)}",
+            remedy="train again: the candidate is then compared with the one that serves",
+        )
+
+
+def _named(version: int | None) -> str:
+    return f"version {version}" if version is not None else "none"

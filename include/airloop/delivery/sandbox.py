@@ -1,0 +1,79 @@
+"""A trial of one version: the service's own application, on a free port, with a slot that holds only it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from pydantic import SecretStr
+
+from airloop.contracts import ArtifactRef, Deployment, ModelVersion
+from airloop.errors import ArtifactError, UnreachableError
+from airloop.serving.http.app import Application
+from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.version import Model
+from airloop.settings import Settings
+
+START_SECONDS = 20.0
+_POLL_SECONDS = 0.01
+
+
+@contextmanager
+def serve_version(
+    version: ModelVersion,
+    load: Callable[[ArtifactRef], Model],
+    settings: Settings,
+    home: Path,
+) -> Iterator[Settings]:
+    """Serve a version over HTTP while the context lasts; yields settings that point to it.
+
+    Nothing of the real service is touched: the predictions are logged under ``home``.
+
+    :raises ArtifactError: if the slot refuses the version
+    """
+    deployment = Deployment(
+        model=version.model,
+        sequence=1,
+        version=version.version,
+        previous=None,
+        artifact=version.artifact,
+        kind="trial",
+        reason="infrastructure check",
+        at=datetime.now(UTC),
+    )
+    slots = Slots(home, models=lambda: [version.model], deployed=lambda _: deployment, load=load)
+    token = secrets.token_urlsafe(16)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(FrontDoor(Application(slots), token), log_config=None)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            _wait(slots, version.model)
+            serving = settings.serving.model_copy(update={"url": url, "token": SecretStr(token)})
+            yield settings.model_copy(update={"serving": serving})
+        finally:
+            server.should_exit = True
+            thread.join(START_SECONDS)
+
+
+def _wait(slots: Slots, model: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        slot = slots.get(model)
+        if slot is not None and slot.current is not None:
+            return
+        if slot is not None and slot.error is not None:
+            raise ArtifactError("the service refuses this version", value=slot.error)
+        time.sleep(_POLL_SECONDS)
+    raise UnreachableError(f"the service did not start within {START_SECONDS:g} s")

@@ -1,0 +1,98 @@
+"""Airflow's settings in the embedded stack: one airflow.cfg, written at each `airloop up`.
+
+It is complete: variables such as ``AIRFLOW__CORE__EXECUTOR`` in the caller's environment, which would otherwise
+win, belong to another installation and are not handed on.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+
+from airloop.devstack.addresses import Addresses
+from airloop.devstack.layout import Layout
+from airloop.devstack.secrets import AIRFLOW_USER, Secrets
+from airloop.paths import dags_folder
+from airloop.settings import Settings
+from airloop.specs.sections.addresses import with_driver
+
+#: section → key → value. What depends on the place or is secret is added by :func:`options`.
+FIXED: dict[str, dict[str, str]] = {
+    "core": {
+        "executor": "LocalExecutor",
+        "parallelism": "4",
+        "load_examples": "False",
+        "dags_are_paused_at_creation": "True",
+        "simple_auth_manager_users": f"{AIRFLOW_USER}:admin",
+        # The plugin and its page are there from the first request on.
+        "lazy_load_plugins": "False",
+    },
+    "api": {"host": "127.0.0.1", "workers": "1", "expose_config": "False"},
+    # SQLite is one writer: a request may wait for another's commit.
+    "workers": {"execution_api_timeout": "30.0"},
+    "scheduler": {"scheduler_idle_sleep_time": "0.2", "enable_health_check": "False"},
+    "dag_processor": {
+        # Changes are seen within seconds without burning a core on parsing the same five files.
+        "refresh_interval": "10",
+        "min_file_process_interval": "60",
+        "parsing_processes": "1",
+        "dag_version_inflation_check_level": "error",
+    },
+    "logging": {"logging_level": "INFO"},
+}
+
+
+def database_url(layout: Layout, settings: Settings) -> str:
+    """Airflow's own database: that of the settings, else a file of this home."""
+    url = settings.stack.airflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=30"
+
+
+def options(
+    layout: Layout, secrets: Secrets, addresses: Addresses, database: str
+) -> dict[str, dict[str, str]]:
+    """All settings of this stack: the fixed ones, the places, the secrets."""
+    url = addresses.url("airflow")
+    placed = {
+        "core": {
+            "dags_folder": str(dags_folder()),
+            "plugins_folder": str(layout.airflow / "plugins"),
+            "fernet_key": secrets["fernet_key"],
+            "simple_auth_manager_passwords_file": str(secrets.passwords_file),
+            "execution_api_server_url": f"{addresses.url('execution')}/execution/",
+        },
+        "database": {"sql_alchemy_conn": database},
+        "api": {
+            "port": str(addresses.airflow),
+            "base_url": url,
+            "secret_key": secrets["api_secret_key"],
+        },
+        "api_auth": {"jwt_secret": secrets["jwt_secret"]},
+        "logging": {"base_log_folder": str(layout.airflow / "logs")},
+        "dag_processor": {"dag_bundle_config_list": json.dumps([_bundle()])},
+    }
+    return {
+        section: {**FIXED.get(section, {}), **placed.get(section, {})}
+        for section in (*FIXED, *(set(placed) - set(FIXED)))
+    }
+
+
+def write(layout: Layout, settings: dict[str, dict[str, str]]) -> None:
+    """Write airflow.cfg with mode 600: it holds secrets."""
+    parser = configparser.RawConfigParser()
+    for section, values in settings.items():
+        # Airflow interpolates, so a percent sign is doubled.
+        parser[section] = {key: value.replace("%", "%%") for key, value in values.items()}
+    path = layout.airflow / "airflow.cfg"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        parser.write(file)
+
+
+def _bundle() -> dict[str, object]:
+    return {
+        "name": "airloop",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(dags_folder())},
+    }

@@ -1,0 +1,192 @@
+"""The parts of the embedded stack: how each is started and how it shows that it is well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import httpx
+
+from airloop.devstack.addresses import Addresses
+from airloop.devstack.layout import Layout
+from airloop.devstack.ports import HOST
+from airloop.settings import Settings, load_settings
+from airloop.specs.sections.addresses import with_driver
+from airloop.specs.sections.storage import SECRETS
+
+_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Component:
+    """One daemon.
+
+    :param healthy: asks it, quickly, whether it does its work; takes the wall clock time it was started at,
+        since what an earlier process left behind proves nothing
+    :param needs_database: it must not start before Airflow's database is migrated
+    """
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    healthy: Callable[[float], bool]
+    address: str = ""
+    needs_database: bool = False
+    #: Its environment beyond what all parts share.
+    env: Mapping[str, str] = field(default_factory=dict)
+    #: What it must not have of the caller's environment.
+    without: tuple[str, ...] = ()
+
+
+def components(layout: Layout, addresses: Addresses) -> list[Component]:
+    """All parts, those that take longest to start first."""
+    binaries = Path(sys.executable).parent
+    airflow = str(binaries / "airflow")
+    base = addresses.url("airflow")
+    settings = load_settings()
+    serving, serving_env = _serving_command(addresses.serving)
+    # Where a connection holds the bucket's keys, Airflow's processes have no others.
+    hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
+
+    def part(name: str, title: str, *command: str, job: str) -> Component:
+        return Component(
+            name, title, command, lambda since: _beats(base, job, since), "", True, without=hidden
+        )
+
+    return [
+        Component(
+            "mlflow",
+            "MLflow",
+            _mlflow_command(layout, addresses.mlflow, settings),
+            lambda _: _answers(f"{addresses.url('mlflow')}/health"),
+            addresses.url("mlflow"),
+            env={"MLFLOW_BACKEND_STORE_URI": _mlflow_database(layout, settings)},
+        ),
+        Component(
+            "serving",
+            "prediction service",
+            serving,
+            lambda _: _answers(f"{addresses.url('serving')}/healthz"),
+            addresses.url("serving"),
+            env=serving_env,
+        ),
+        Component(
+            "airflow-api",
+            "Airflow API server",
+            _api_server(airflow, "core", addresses.airflow),
+            lambda _: _health(base, "metadatabase").get("status") == "healthy",
+            base,
+            needs_database=True,
+            without=hidden,
+        ),
+        Component(
+            "airflow-execution",
+            "Airflow execution API",
+            _api_server(airflow, "execution", addresses.execution),
+            lambda _: _answers(f"{addresses.url('execution')}/execution/health"),
+            needs_database=True,
+            without=hidden,
+        ),
+        part(
+            "airflow-scheduler", "Airflow scheduler",
+            airflow, "scheduler", "--skip-serve-logs", job="scheduler",
+        ),
+        part(
+            "airflow-dag-processor", "Airflow DAG processor",
+            airflow, "dag-processor", job="dag_processor",
+        ),
+        part(
+            "airflow-triggerer", "Airflow triggerer",
+            airflow, "triggerer", "--skip-serve-logs", job="triggerer",
+        ),
+        Component(
+            "step-host",
+            "step host",
+            (sys.executable, "-m", "airloop.execution.host"),
+            lambda _: _listens(layout.run / "steps.sock"),
+        ),
+    ]  # fmt: skip
+
+
+def _api_server(airflow: str, app: str, port: int) -> tuple[str, ...]:
+    """One of the API server's two halves, a process each.
+
+    In one process they stop each other: a request that changes something writes its line of the audit log on the
+    event loop and waits there for SQLite's one writer, which is a task's request that needs the loop to commit.
+    """
+    return (airflow, "api-server", "--apps", app, "--host", HOST, "--port", str(port))
+
+
+def _mlflow_command(layout: Layout, port: int, settings: Settings) -> tuple[str, ...]:
+    artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
+    return (
+        str(Path(sys.executable).parent / "mlflow"),
+        "server",
+        "--host", HOST,
+        "--port", str(port),
+        "--workers", "1",
+        "--artifacts-destination", artifacts,
+    )  # fmt: skip
+
+
+def _mlflow_database(layout: Layout, settings: Settings) -> str:
+    """By a variable, not by the command: everybody on the machine may read a command line."""
+    url = settings.stack.mlflow_database_url
+    return with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+
+
+def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The service's own command and what it adds to the environment."""
+    from airloop.serving.command import service_command
+
+    command, env = service_command(load_settings(), port)
+    return tuple(command), {key: env[key] for key in env if os.environ.get(key) != env[key]}
+
+
+@cache
+def _http() -> httpx.Client:
+    """One client for all questions: making one costs 30 ms of CPU, and a start asks hundreds of times."""
+    return httpx.Client(timeout=_TIMEOUT, trust_env=False)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return _http().get(url).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _health(base: str, part: str) -> dict[str, str | None]:
+    """What Airflow says of one of its parts."""
+    try:
+        answer = _http().get(f"{base}/api/v2/monitor/health")
+        found: dict[str, str | None] = answer.json()[part] if answer.is_success else {}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return {}
+    return found
+
+
+def _beats(base: str, job: str, since: float) -> bool:
+    """Whether a job is healthy by a heartbeat of its own, not by that of the process before it."""
+    health = _health(base, job)
+    latest = health.get(f"latest_{job}_heartbeat")
+    if health.get("status") != "healthy" or not latest:
+        return False
+    return datetime.fromisoformat(latest).timestamp() >= since
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_TIMEOUT)
+        try:
+            probe.connect(str(path))
+            # The host says "+" once its libraries are loaded.
+            return probe.recv(1) == b"+"
+        except OSError:
+            return False

@@ -1,0 +1,186 @@
+"""Daemons: started in a session of their own, recorded, recognised again, ended with all they started.
+
+A process is known by its id *and* its start time in kernel ticks, so a recycled id is never taken for
+one of ours; what it started is known by its session, its parents, and a mark in its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airloop.contracts import Contract
+
+#: Carries the stack's id in the environment of each of its processes.
+MARK = "AIRLOOP_STACK"
+
+#: What this process started itself: referenced, so that an ended daemon can be collected.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+class ProcessRecord(Contract):
+    """A daemon as it was started."""
+
+    name: str
+    pid: int
+    #: Field 22 of /proc/<pid>/stat: ticks after boot. With the id it names a process for good.
+    started_ticks: int
+    started_at: float
+    command: tuple[str, ...]
+
+    def write(self, folder: Path) -> None:
+        """Keep it as ``<folder>/<name>.pid``."""
+        (folder / f"{self.name}.pid").write_text(self.model_dump_json(), encoding="utf-8")
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        seen = _stat(self.pid)
+        return seen is not None and seen.ticks == self.started_ticks
+
+
+@dataclass(frozen=True)
+class _Stat:
+    pid: int
+    parent: int
+    session: int
+    ticks: int
+
+
+def read_records(folder: Path) -> dict[str, ProcessRecord]:
+    """All records, by component; unreadable ones are not ours and are left alone."""
+    found = {}
+    for path in sorted(folder.glob("*.pid")):
+        try:
+            record = ProcessRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        found[record.name] = record
+    return found
+
+
+def start(
+    name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
+) -> ProcessRecord:
+    """Start one daemon; its output is appended to ``log``."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    _started.append(process)
+    seen = _stat(process.pid)
+    # It may have ended already: then the health wait says so, with its log.
+    return ProcessRecord(
+        name=name,
+        pid=process.pid,
+        started_ticks=seen.ticks if seen else 0,
+        started_at=time.time(),
+        command=tuple(command),
+    )
+
+
+def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 10.0) -> int:
+    """End these daemons and everything they started; returns how many processes had to be killed.
+
+    Asks with SIGTERM, then kills what is left after ``patience`` seconds. Orphans of a daemon that
+    died earlier are found by the stack's mark.
+    """
+    targets = _family(records, stack_id)
+    _signal(targets, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and _living(targets):
+        _reap()
+        time.sleep(0.05)
+    killed: set[tuple[int, int]] = set()
+    # What was born meanwhile is looked for again, until nothing is left.
+    for _ in range(20):
+        left = _living(targets) | _marked(stack_id)
+        if not left:
+            break
+        _signal(left, signal.SIGKILL)
+        killed |= {(one.pid, one.ticks) for one in left}
+        _reap()
+        time.sleep(0.1)
+    return len(killed)
+
+
+def processes() -> dict[int, _Stat]:
+    """All processes of this machine that are not zombies."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (seen := _stat(int(entry.name))) is not None:
+            found[seen.pid] = seen
+    return found
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses may hold anything, so the fields are counted from its end.
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None
+    return _Stat(pid, parent=int(fields[1]), session=int(fields[3]), ticks=int(fields[19]))
+
+
+def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[_Stat]:
+    """The daemons, their sessions, their descendants, and every process that carries the mark."""
+    everyone = processes()
+    roots = {record.pid for record in records if record.alive}
+    family = {pid for pid, seen in everyone.items() if pid in roots or seen.session in roots}
+    grown = True
+    while grown:
+        children = {pid for pid, seen in everyone.items() if seen.parent in family} - family
+        family |= children
+        grown = bool(children)
+    family.discard(os.getpid())
+    return {everyone[pid] for pid in family} | _marked(stack_id)
+
+
+def _marked(stack_id: str) -> set[_Stat]:
+    needle = f"{MARK}={stack_id}".encode()
+    found = set()
+    for pid, seen in processes().items():
+        if pid == os.getpid():
+            continue
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:  # another user's process, or one that ended in between
+            continue
+        if needle in environment:
+            found.add(seen)
+    return found
+
+
+def _living(targets: Iterable[_Stat]) -> set[_Stat]:
+    return {
+        target
+        for target in targets
+        if (seen := _stat(target.pid)) is not None and seen.ticks == target.ticks
+    }
+
+
+def _signal(targets: Iterable[_Stat], number: signal.Signals) -> None:
+    for target in _living(targets):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(target.pid, number)
+
+
+def _reap() -> None:
+    """Collect the daemons of this very process that ended, lest they stay as zombies."""
+    for process in _started:
+        process.poll()

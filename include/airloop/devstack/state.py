@@ -1,0 +1,94 @@
+"""What runs: `airloop status` and `airloop down`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+from airloop.contracts import Contract
+from airloop.devstack.addresses import Addresses, known_addresses
+from airloop.devstack.components import Component, components
+from airloop.devstack.layout import Layout
+from airloop.devstack.processes import ProcessRecord, read_records, stop
+
+State = Literal["running", "not well", "crashed", "stopped"]
+
+
+class ComponentState(Contract):
+    """One part, now."""
+
+    name: str
+    title: str
+    state: State
+    pid: int | None
+    uptime_seconds: int | None
+    address: str
+    log: str
+
+
+class StackState(Contract):
+    """The whole stack, now."""
+
+    home: str
+    running: bool
+    components: tuple[ComponentState, ...]
+
+    @property
+    def well(self) -> bool:
+        """All of it runs, or none of it does: nothing asks for a person."""
+        states = {part.state for part in self.components}
+        return states <= {"running"} or states <= {"stopped"}
+
+
+def status(layout: Layout) -> StackState:
+    """Ask every part, side by side."""
+    records = read_records(layout.run) if layout.run.exists() else {}
+    addresses = known_addresses(layout) or Addresses(airflow=0, execution=0, mlflow=0, serving=0)
+    parts = components(layout, addresses)
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        states = list(pool.map(lambda part: _state(part, records.get(part.name), layout), parts))
+    return StackState(
+        home=str(layout.home),
+        running=all(part.state == "running" for part in states),
+        components=tuple(states),
+    )
+
+
+def down(layout: Layout) -> tuple[int, int]:
+    """End every process of this stack; returns how many parts ran and how many processes were killed."""
+    if not layout.run.exists():
+        return 0, 0
+    records = list(read_records(layout.run).values())
+    alive = [record for record in records if record.alive]
+    stack_id = layout.secrets / "stack_id"
+    mark = stack_id.read_text(encoding="utf-8").strip() if stack_id.exists() else "none"
+    killed = stop(alive, mark)
+    for path in (*layout.run.glob("*.pid"), *layout.run.glob("*.sock")):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+    return len(alive), killed
+
+
+def _state(part: Component, record: ProcessRecord | None, layout: Layout) -> ComponentState:
+    state: State = "stopped"
+    if record is not None:
+        # `down` removes the record: one that is left without its process is a crash.
+        state = (
+            "crashed"
+            if not record.alive
+            else "running"
+            if part.healthy(record.started_at)
+            else "not well"
+        )
+    alive = record is not None and record.alive
+    return ComponentState(
+        name=part.name,
+        title=part.title,
+        state=state,
+        pid=record.pid if record and alive else None,
+        uptime_seconds=int(time.time() - record.started_at) if record and alive else None,
+        address=part.address if alive else "",
+        log=str(layout.logs / f"{part.name}.log"),
+    )

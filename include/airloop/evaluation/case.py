@@ -1,0 +1,113 @@
+"""What the gates look at: one candidate, its frozen holdout rows, and the champion's answers to the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.contracts import Candidate
+from airloop.data.snapshot import Split
+from airloop.errors import GateError
+from airloop.evaluation.comparison import Comparison, compare
+from airloop.evaluation.metrics import Floats
+from airloop.features.transform import transform
+from airloop.registry.loader import LoadedModel
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Who serves. ``open`` loads it: where that fails, the gates that need it could not tell."""
+
+    version: int
+    open: Callable[[], LoadedModel]
+
+
+@dataclass
+class Case:
+    """One evaluation. What is expensive is computed once, when the first gate asks.
+
+    A gate that asks for something that cannot be had gets the exception; its verdict is then "could not tell".
+    """
+
+    model: ModelSpec
+    dataset: DatasetSpec
+    candidate: Candidate
+    split: Split
+    open: Callable[[], LoadedModel]
+    champion: Champion | None = None
+
+    @property
+    def holdout(self) -> pd.DataFrame:
+        """The labelled rows of the held-out days."""
+        return self.split.holdout.frame
+
+    @cached_property
+    def truth(self) -> Floats:
+        """Their labels."""
+        return np.asarray(self.split.holdout.truth, dtype=np.float64)
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The candidate, opened from its artifact as the service would."""
+        return self.open()
+
+    @cached_property
+    def scores(self) -> Floats:
+        """The candidate's answers."""
+        return self.loaded.predict(self.holdout)
+
+    @cached_property
+    def baseline(self) -> Floats:
+        """The trivial predictor's answers: the mean label of the training days."""
+        return np.full(len(self.truth), float(self.split.training.truth.mean()))
+
+    @cached_property
+    def incumbent(self) -> LoadedModel:
+        """The champion, opened."""
+        if self.champion is None:
+            raise GateError("there is no champion")
+        return self.champion.open()
+
+    @cached_property
+    def unseen(self) -> npt.NDArray[np.bool_]:
+        """The holdout rows of days that the champion did not learn from."""
+        days = pd.to_datetime(self.holdout[self.dataset.partition_column]).dt.strftime("%Y-%m-%d")
+        return ~days.isin(set(self.incumbent.trained_on)).to_numpy()
+
+    @cached_property
+    def incumbent_scores(self) -> Floats:
+        """The champion's answers to every holdout row."""
+        return self.incumbent.predict(self.holdout)
+
+    @cached_property
+    def features(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The features of the training rows and of the holdout rows."""
+        rows = self.split.training.frame, self.holdout
+        before, after = (transform(self.model, self.dataset, part) for part in rows)
+        return before, after
+
+    def compare(
+        self,
+        other: Floats,
+        rows: npt.NDArray[Any] | slice = slice(None),
+        confidence: float | None = None,
+    ) -> Comparison:
+        """The candidate against other answers by the primary metric, on some of the holdout rows."""
+        gates = self.model.gates
+        return compare(
+            gates.primary,
+            self.truth[rows],
+            self.scores[rows],
+            other[rows],
+            resamples=gates.resamples,
+            confidence=confidence or gates.confidence,
+            seed=self.model.training.seed,
+        )

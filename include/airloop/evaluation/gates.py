@@ -1,0 +1,178 @@
+"""The gates, all on by default: each says ok, bad or could not tell, and only ok moves a candidate forward."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from airloop.contracts import Check, GateReport, Outcome
+from airloop.errors import TransientError
+from airloop.evaluation import leakage, slices
+from airloop.evaluation.case import Case
+from airloop.evaluation.comparison import Comparison
+from airloop.evaluation.metrics import evaluate, expected_calibration_error
+
+log = logging.getLogger("airloop.gates")
+
+#: A metric computed again on the same rows may differ by this: ONNX sums in another order.
+SAME = 1e-5
+
+
+def judge(case: Case) -> GateReport:
+    """Put a candidate through every gate, in order; one verdict never keeps the others from being heard.
+
+    :raises TransientError: if a server was not reached: that says nothing about the candidate
+    """
+    checks = tuple(_asked(name, gate, case) for name, gate in GATES.items())
+    for one in checks:
+        log.info("gate %s: %s, %s", one.name, one.outcome.value, one.reason)
+    return GateReport(
+        model=case.model.name,
+        run_id=case.candidate.run_id,
+        champion_version=case.champion.version if case.champion else None,
+        checks=checks,
+    )
+
+
+def _asked(name: str, gate: Callable[[Case], Check], case: Case) -> Check:
+    try:
+        return gate(case)
+    except TransientError:
+        raise
+    # A gate that fails has not seen the candidate to be good; whatever it was, it is said.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason[:500])
+
+
+def signature(case: Case) -> Check:
+    """The artifact opens, takes the spec's inputs, answers every row, and as it did at training."""
+    loaded = case.loaded
+    if loaded.spec.inputs != case.model.inputs or loaded.spec.task != case.model.task:
+        differing = sorted(set(loaded.spec.inputs) ^ set(case.model.inputs)) or case.model.task
+        return _check("signature", False, f"inputs or task differ from the spec's: {differing}")
+    if case.model.task == "classification" and not ((case.scores >= 0) & (case.scores <= 1)).all():
+        return _check("signature", False, "an answer is not a probability")
+    again = evaluate(case.model.task, case.truth, case.scores)
+    recorded = case.candidate.metrics
+    moved = {
+        name: abs(value - recorded.get(name, math.nan))
+        for name, value in again.items()
+        if math.isfinite(value)
+    }
+    if not moved or not all(distance <= SAME for distance in moved.values()):
+        reason = "the metrics on the holdout are not those recorded at training: other rows or another model"
+        return Check(name="signature", outcome=Outcome.UNKNOWN, reason=reason, figures={**moved})
+    figures = {"rows": len(case.truth), "features": len(loaded.features), "runtime": loaded.runtime}
+    reason = f"opens from its artifact ({loaded.runtime}) and answers {len(case.truth)} rows"
+    return Check(name="signature", outcome=Outcome.OK, reason=reason, figures=figures)
+
+
+def absolute(case: Case) -> Check:
+    """Every threshold of the spec holds on the holdout."""
+    if few := _too_few(case, len(case.truth)):
+        return Check(name="absolute", outcome=Outcome.UNKNOWN, reason=few)
+    metrics = evaluate(case.model.task, case.truth, case.scores)
+    bad, unknown = [], []
+    for name, bound in case.model.gates.absolute.items():
+        value = metrics.get(name, math.nan)
+        if not math.isfinite(value):
+            unknown.append(f"{name} is not a number")
+        elif bound.min is not None and value < bound.min:
+            bad.append(f"{name} {value:.4f} is below {bound.min}")
+        elif bound.max is not None and value > bound.max:
+            bad.append(f"{name} {value:.4f} is above {bound.max}")
+    outcome = Outcome.BAD if bad else Outcome.UNKNOWN if unknown else Outcome.OK
+    names = ", ".join(
+        f"{name} {metrics[name]:.4f}" for name in case.model.gates.absolute if name in metrics
+    )
+    figures: dict[str, float | int | str | None] = {
+        name: round(value, 6) for name, value in metrics.items()
+    }
+    reason = "; ".join(bad + unknown) or names
+    return Check(name="absolute", outcome=outcome, reason=reason, figures=figures)
+
+
+def baseline(case: Case) -> Check:
+    """Better than always answering the training days' mean label, by the margin and beyond noise."""
+    if few := _too_few(case, len(case.truth)):
+        return Check(name="baseline", outcome=Outcome.UNKNOWN, reason=few)
+    result = case.compare(case.baseline)
+    return _better(
+        "baseline", "the trivial baseline", result, case, case.model.gates.baseline_margin
+    )
+
+
+def champion(case: Case) -> Check:
+    """Better than who serves, on the same rows, by the margin and beyond noise.
+
+    Rows of days that the champion learned from are left out: on those it only repeats what it was told.
+    """
+    if case.champion is None:
+        return _check("champion", True, "no champion yet")
+    rows = int(case.unseen.sum())
+    if few := _too_few(case, rows):
+        seen = len(case.truth) - rows
+        reason = f"{few}; the champion learned from {seen} of the holdout rows" if seen else few
+        return Check(name="champion", outcome=Outcome.UNKNOWN, reason=reason)
+    result = case.compare(case.incumbent_scores, case.unseen)
+    name = f"the champion (version {case.champion.version})"
+    return _better("champion", name, result, case, case.model.gates.champion_margin)
+
+
+def calibration(case: Case) -> Check:
+    """For information, never a reason to refuse: how far predicted and observed rates lie apart."""
+    if case.model.task == "regression":
+        bias = float(np.mean(case.scores - case.truth))
+        return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")
+    error = expected_calibration_error(case.truth, case.scores)
+    figures = {
+        "calibration_error": round(error, 5),
+        "predicted_rate": round(float(case.scores.mean()), 5),
+        "observed_rate": round(float(case.truth.mean()), 5),
+    }
+    reason = f"for information: calibration error {error:.3f}"
+    return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=figures)
+
+
+#: Every gate; none can be taken out.
+GATES: dict[str, Callable[[Case], Check]] = {
+    "signature": signature,
+    "leakage": leakage.check,
+    "absolute": absolute,
+    "baseline": baseline,
+    "champion": champion,
+    "slices": slices.check,
+    "calibration": calibration,
+}
+
+
+def _better(name: str, whom: str, result: Comparison, case: Case, margin: float) -> Check:
+    gates = case.model.gates
+    figures = result.figures() | {"margin": margin, "confidence": gates.confidence}
+    if not result.known:
+        reason = f"{gates.primary} against {whom} is not a number"
+        return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason, figures=figures)
+    story = (
+        f"{gates.primary} {result.candidate:.4f} against {result.other:.4f} of {whom}: "
+        f"{result.gain:+.4f}, at least {result.low:+.4f} with {gates.confidence:.0%} confidence"
+    )
+    if result.low > margin:
+        return Check(name=name, outcome=Outcome.OK, reason=story, figures=figures)
+    if result.gain > margin:
+        story += "; the gain may be luck"
+    return Check(
+        name=name, outcome=Outcome.BAD, reason=f"{story}, needed > {margin}", figures=figures
+    )
+
+
+def _too_few(case: Case, rows: int) -> str:
+    least = case.model.gates.min_holdout_rows
+    return f"{rows} holdout rows, {least} are needed" if rows < least else ""
+
+
+def _check(name: str, good: bool, reason: str) -> Check:
+    return Check(name=name, outcome=Outcome.OK if good else Outcome.BAD, reason=reason)

@@ -1,0 +1,107 @@
+"""Leakage: a candidate that knows something which it will not know when it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.contracts import Check, Outcome
+from airloop.evaluation.case import Case
+from airloop.evaluation.metrics import Floats, metric
+from airloop.specs.dataset import Known
+
+#: A single column that alone predicts this well (AUC; R² for a regression) is the label in disguise.
+SUSPICIOUS = {"classification": 0.98, "regression": 0.98}
+#: Levels that a numeric column is cut into: enough to follow any shape of dependence.
+BINS = 200
+
+
+def check(case: Case) -> Check:
+    """Inputs known in time, holdout after training, no row on both sides, no column that is the label."""
+    found = [*_late_inputs(case), *_time_order(case)]
+    doubles = _doubles(case)
+    if doubles:
+        found.append(f"{doubles} holdout rows stand in the training days too, by their keys")
+    column, strength = _strongest(case)
+    figures: dict[str, float | int | str | None] = {
+        "rows_on_both_sides": doubles,
+        "strongest_column": column,
+        "strongest_alone": round(strength, 4),
+    }
+    limit = SUSPICIOUS[case.model.task]
+    if not np.isfinite(strength):
+        return Check(
+            name="leakage",
+            outcome=Outcome.UNKNOWN,
+            reason=f"what column {column} predicts alone is not a number",
+            figures=figures,
+        )
+    if strength >= limit:
+        found.append(f"column {column} alone predicts the label ({strength:.3f}, limit {limit})")
+    outcome = Outcome.BAD if found else Outcome.OK
+    reason = "; ".join(found) or f"strongest single column: {column} ({strength:.3f})"
+    return Check(name="leakage", outcome=outcome, reason=reason, figures=figures)
+
+
+def alone(
+    column: pd.Series[Any], truth: Floats, later: pd.Series[Any], later_truth: Floats, task: str
+) -> float:
+    """How well one column predicts on its own: each level's mean label, learned before, asked later."""
+    before, after = _levels(column, later)
+    overall = float(truth.mean())
+    means = pd.Series(truth).groupby(before).mean()
+    guess = pd.Series(after).map(means).fillna(overall).to_numpy(dtype=np.float64)
+    return metric("roc_auc" if task == "classification" else "r2", later_truth, guess)
+
+
+def _late_inputs(case: Case) -> list[str]:
+    columns = case.dataset.columns
+    late = [name for name in case.model.inputs if columns[name].known is Known.AFTER]
+    return [f"input {name} is known only after the prediction" for name in late]
+
+
+def _time_order(case: Case) -> list[str]:
+    held = set(case.candidate.holdout)
+    trained = [day for day in case.candidate.dataset.partitions if day not in held]
+    if trained and held and max(trained) < min(held):
+        return []
+    return ["the held-out days do not all come after the training days"]
+
+
+def _doubles(case: Case) -> int:
+    keys = list(case.dataset.keys)
+    before = pd.MultiIndex.from_frame(case.split.training.frame[keys])
+    after = pd.MultiIndex.from_frame(case.holdout[keys])
+    return int(after.isin(before).sum())
+
+
+def _strongest(case: Case) -> tuple[str, float]:
+    before, after = case.features
+    truth = np.asarray(case.split.training.truth, dtype=np.float64)
+    task = case.model.task
+    strengths = {
+        str(name): alone(before[name], truth, after[name], case.truth, task)
+        for name in before.columns
+    }
+    # NaN first: a figure that cannot be had must not hide behind the others.
+    return max(strengths.items(), key=lambda entry: (np.isnan(entry[1]), entry[1]))
+
+
+def _levels(
+    column: pd.Series[Any], later: pd.Series[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    if column.dtype == object:
+        return column.to_numpy(), later.to_numpy()
+    values, others = column.to_numpy(np.float64), later.to_numpy(np.float64)
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.zeros(len(values)), np.zeros(len(others))
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
+    # Beyond the last edge stands the level of missing values: that one is missing can tell, too.
+    return tuple(  # type: ignore[return-value]
+        np.where(np.isnan(part), len(edges) + 1, np.searchsorted(edges, part, side="right"))
+        for part in (values, others)
+    )

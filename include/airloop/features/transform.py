@@ -1,0 +1,142 @@
+"""The one path from rows to a model's features: training, batch and online scoring all come through here.
+
+Two rules make what scikit-learn learned and what ONNX Runtime answers the same number:
+
+- a numeric feature is a float32 (ONNX's own type): a tree's threshold then cuts the same rows in both;
+- a missing string is the empty string, a category like any other: ONNX strings know no null.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from airloop.errors import AirloopError, DataError, SpecError
+from airloop.features.casting import Array, conform
+from airloop.renames import current
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+
+
+def transform(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    """The model's features of these rows: its inputs conformed, then its module's ``features(frame)``.
+
+    :raises DataError: if an input is missing or does not fit, or ``features`` raised on these rows
+    :raises SpecError: if the module is wrong or returned something that is not a table of numbers and strings
+    """
+    inputs = conform(dataset, model.inputs, frame)
+    function = model_function(model, "features")
+    try:
+        features = function(inputs)
+    except AirloopError:
+        raise
+    except Exception as error:
+        raise DataError(
+            "the model's features() failed on these rows",
+            value=f"{type(error).__name__}: {error}",
+            where=f"{model.module}.features",
+        ) from error
+    where = f"{model.module}.features"
+    if not isinstance(features, pd.DataFrame) or len(features) != len(frame):
+        shape = getattr(features, "shape", type(features).__name__)
+        raise SpecError(
+            f"features() must return a DataFrame with the {len(frame)} rows it was given",
+            value=shape,
+            where=where,
+        )
+    if not features.columns.is_unique:
+        raise SpecError("features() returned a column twice", value=list(features), where=where)
+    ready = {str(name): _feature(column, str(name), where) for name, column in features.items()}
+    return pd.DataFrame(ready, index=frame.index, copy=False)
+
+
+def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
+    """The truth of these rows as float64: the module's ``label(frame)``, or the target column; NaN where unknown.
+
+    :raises DataError: if the target column is missing, or a class is neither 0 nor 1
+    """
+    target = model.target.column
+    if target not in frame.columns:
+        raise DataError(
+            "the rows lack the target column", value=target, where=f"model {model.name}"
+        )
+    module = model_module(model)
+    raw = module.label(frame) if hasattr(module, "label") else frame[target]
+    truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
+    known = truth.dropna()
+    if model.task == "classification" and not known.isin((0.0, 1.0)).all():
+        raise DataError(
+            "a class label must be 0, 1 or missing",
+            value=sorted(set(known.unique()) - {0.0, 1.0})[:5],
+            where=f"label of model {model.name}",
+        )
+    return truth
+
+
+@cache
+def _import(path: str) -> ModuleType:
+    return importlib.import_module(current(path))
+
+
+def model_module(model: ModelSpec) -> ModuleType:
+    """The user's module of a model.
+
+    :raises SpecError: if it cannot be imported
+    """
+    try:
+        return _import(model.module)
+    except Exception as error:
+        raise SpecError(
+            "the model's module cannot be imported",
+            value=f"{model.module}: {type(error).__name__}: {error}",
+            where=f"config/models/{model.name}.yaml, key module",
+            remedy="mend it, install what it imports in the environment that runs this (the service has its own), "
+            "or import that inside of build()",
+        ) from error
+
+
+def model_function(model: ModelSpec, name: str) -> Callable[..., Any]:
+    """A function of the user's module: ``features``, ``build``.
+
+    :raises SpecError: if the module has none of that name
+    """
+    function = getattr(model_module(model), name, None)
+    if not callable(function):
+        raise SpecError(
+            f"the model's module has no function {name}",
+            value=model.module,
+            where=f"config/models/{model.name}.yaml, key module",
+            remedy=f"add def {name}(...) to it",
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _feature(column: pd.Series[Any], name: str, where: str) -> Array:
+    kind = column.dtype.kind
+    if kind in "fiub":
+        with np.errstate(over="ignore"):
+            return column.to_numpy(dtype=np.float32, na_value=np.nan)
+    if kind == "O":
+        values = column.to_numpy(dtype=object)
+        texts = [value if isinstance(value, str) else _text(value, name, where) for value in values]
+        return np.array(texts, dtype=object)
+    raise SpecError(
+        "a feature must be a number or a string",
+        value=str(column.dtype),
+        where=f"{where}, column {name}",
+        remedy="derive numbers from dates there",
+    )
+
+
+def _text(value: object, name: str, where: str) -> str:
+    if value is None or value is pd.NA or value != value:
+        return ""
+    raise SpecError(
+        "a feature mixes strings with something else", value=value, where=f"{where}, column {name}"
+    )

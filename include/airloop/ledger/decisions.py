@@ -1,0 +1,39 @@
+"""Decisions: what the loop answered, on which figures and why. Only ever appended."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, select
+
+from airloop.contracts import Decision
+from airloop.ledger.database import insert_or_ignore
+from airloop.ledger.tables import decisions
+
+_FIELDS = [decisions.c[name] for name in Decision.model_fields]
+
+
+def record(connection: Connection, decision: Decision) -> Decision:
+    """Append a decision; under an id that is taken, the first one stays and is returned."""
+    # In JSON text NaN and infinity become words: Postgres' JSON has no such numbers.
+    figures = json.loads(decision.model_dump_json(include={"figures"}))["figures"]
+    insert_or_ignore(connection, decisions, {**decision.model_dump(), "figures": figures})
+    return by_id(connection, decision.id) or decision
+
+
+def by_id(connection: Connection, decision_id: str) -> Decision | None:
+    """The decision with this id."""
+    row = connection.execute(select(*_FIELDS).where(decisions.c.id == decision_id)).first()
+    return None if row is None else Decision(**row._mapping)
+
+
+def newest(
+    connection: Connection, model: str | None, subject: str | None, limit: int
+) -> list[Decision]:
+    """The last decisions, newest first, of one model or all, on one subject or all."""
+    query = select(*_FIELDS).order_by(decisions.c.number.desc()).limit(limit)
+    if model is not None:
+        query = query.where(decisions.c.model == model)
+    if subject is not None:
+        query = query.where(decisions.c.subject == subject)
+    return [Decision(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,86 @@
+"""Deployments: who serves. A gapless sequence per model; the registry's aliases are a copy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from airloop.contracts import ArtifactRef, Deployment, Fence
+from airloop.ledger import attempts
+from airloop.ledger.tables import deployments
+
+
+def record(
+    connection: Connection,
+    fence: Fence,
+    *,
+    model: str,
+    version: int,
+    artifact: ArtifactRef,
+    kind: str,
+    reason: str,
+    request: str | None = None,
+) -> Deployment:
+    """Append the next deployment if the fence still holds, both in this transaction.
+
+    :param request: what asked for it; the same request again returns the first deployment
+    :raises SupersededError: if a newer attempt began
+    :raises IntegrityError: if another key's attempt took the sequence at this moment
+    """
+    attempts.check(connection, fence, lock=True)
+    if request is not None and (done := requested(connection, model, request)):
+        return done
+    last = current(connection, model)
+    deployment = Deployment(
+        model=model,
+        sequence=last.sequence + 1 if last else 1,
+        version=version,
+        previous=last.version if last else None,
+        artifact=artifact,
+        kind=kind,
+        reason=reason,
+        at=datetime.now(UTC),
+    )
+    values = deployment.model_dump(exclude={"artifact"}) | {
+        "artifact_uri": artifact.uri,
+        "artifact_digest": artifact.digest,
+        "fence_key": fence.key,
+        "fence_token": fence.token,
+        "request": request,
+    }
+    connection.execute(insert(deployments).values(values))
+    return deployment
+
+
+def current(connection: Connection, model: str) -> Deployment | None:
+    """The last deployment of a model."""
+    return next(iter(newest(connection, model, 1)), None)
+
+
+def requested(connection: Connection, model: str, request: str) -> Deployment | None:
+    """The deployment that this request brought about."""
+    mine = (deployments.c.model == model) & (deployments.c.request == request)
+    row = connection.execute(select(deployments).where(mine)).first()
+    return None if row is None else _deployment(row)
+
+
+def newest(connection: Connection, model: str, limit: int) -> list[Deployment]:
+    """The last deployments of a model, newest first."""
+    query = select(deployments).where(deployments.c.model == model)
+    query = query.order_by(deployments.c.sequence.desc()).limit(limit)
+    return [_deployment(row) for row in connection.execute(query)]
+
+
+def _deployment(row: Row[Any]) -> Deployment:
+    return Deployment(
+        model=row.model,
+        sequence=row.sequence,
+        version=row.version,
+        previous=row.previous,
+        artifact=ArtifactRef(uri=row.artifact_uri, digest=row.artifact_digest),
+        kind=row.kind,
+        reason=row.reason,
+        at=row.at,
+    )

@@ -1,0 +1,210 @@
+"""The ledger: the loop's memory. Airflow may lose or double events; what stands here is unique."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from airloop.accounting.figures import Usage
+from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
+from airloop.errors import RequestError, SupersededError
+from airloop.ledger import attempts, decisions, deployments, schema, triggers, usage
+from airloop.ledger.database import Database
+
+Figures = Mapping[str, float | int | str | None]
+
+
+class Ledger:
+    """Attempts, triggers, decisions, deployments and usage. Each method is one transaction.
+
+    Safe to share between threads and to carry over a fork: it holds no open connection.
+
+    :raises SpecError: if the URL is wrong, or a newer Airloop wrote this ledger
+    :raises UnreachableError: if the database does not answer
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        schema.ensure(self._database)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Several acts as one; all of them happen or none."""
+        with self._database.writing() as connection:
+            yield connection
+
+    def begin_attempt(self, key: str, owner: str = "") -> Fence:
+        """Start an attempt under a key, and shut out every earlier one."""
+        with self._database.writing() as connection:
+            return attempts.begin(connection, key, owner)
+
+    def check_fence(self, fence: Fence) -> None:
+        """Whether this attempt is still the newest.
+
+        :raises SupersededError: "superseded by attempt N"
+        """
+        with self._database.reading() as connection:
+            attempts.check(connection, fence)
+
+    def record_decision(
+        self,
+        *,
+        model: str,
+        subject: str,
+        action: str,
+        reason: str,
+        figures: Figures | None = None,
+        actor: str = "airloop",
+        id: str | None = None,  # noqa: A002 - the name of the field
+    ) -> Decision:
+        """Append a decision. The same ``id`` twice: the first stays and is returned."""
+        decision = Decision(
+            id=id or uuid.uuid4().hex,
+            model=model,
+            subject=subject,
+            action=action,
+            reason=reason,
+            figures=dict(figures or {}),
+            at=datetime.now(UTC),
+            actor=actor,
+        )
+        with self._database.writing() as connection:
+            return decisions.record(connection, decision)
+
+    def decision(self, id: str) -> Decision | None:  # noqa: A002 - the name of the field
+        """The decision with this id."""
+        with self._database.reading() as connection:
+            return decisions.by_id(connection, id)
+
+    def decisions(
+        self, model: str | None = None, subject: str | None = None, limit: int = 50
+    ) -> list[Decision]:
+        """The last decisions, newest first."""
+        with self._database.reading() as connection:
+            return decisions.newest(connection, model, subject, limit)
+
+    def emit_trigger(
+        self,
+        *,
+        model: str,
+        cause: str,
+        dedup_key: str,
+        reason: str,
+        partition: str | None = None,
+    ) -> tuple[Trigger, bool]:
+        """Write a reason to train, once per key. Returns it, and whether it is new."""
+        with self._database.writing() as connection:
+            return triggers.emit(
+                connection,
+                model=model,
+                cause=cause,
+                dedup_key=dedup_key,
+                reason=reason,
+                partition=partition,
+            )
+
+    def claim_trigger(self, model: str, run: str) -> Trigger | None:
+        """Give this run the oldest open trigger; asked again, the same one; else None."""
+        with self._database.writing() as connection:
+            return triggers.claim(connection, model, run)
+
+    def finish_trigger(self, trigger_id: str, outcome: str) -> None:
+        """Say what became of a trigger: ``registered``, ``rejected``, ``failed``. The first stays, but ``failed``.
+
+        :raises RequestError: if there is no such trigger
+        """
+        with self._database.writing() as connection:
+            if not triggers.finish(connection, trigger_id, outcome):
+                raise RequestError("the ledger has no such trigger", value=trigger_id)
+
+    def finish_claimed(self, model: str, run: str, outcome: str) -> Trigger | None:
+        """Say what became of the trigger that a run claimed, whatever killed the run; None where all is said."""
+        with self._database.writing() as connection:
+            return triggers.finish_claimed(connection, model, run, outcome)
+
+    def open_triggers(self, model: str) -> list[Trigger]:
+        """The triggers that wait for a run, oldest first."""
+        with self._database.reading() as connection:
+            return triggers.unclaimed(connection, model)
+
+    def recent_triggers(self, model: str, since: datetime) -> list[Trigger]:
+        """The triggers emitted since then, oldest first, whatever became of them."""
+        with self._database.reading() as connection:
+            return triggers.recent(connection, model, since)
+
+    def current_deployment(self, model: str) -> Deployment | None:
+        """Who serves now."""
+        with self._database.reading() as connection:
+            return deployments.current(connection, model)
+
+    def deployments(self, model: str, limit: int = 50) -> list[Deployment]:
+        """Who served, newest first."""
+        with self._database.reading() as connection:
+            return deployments.newest(connection, model, limit)
+
+    def requested_deployment(self, model: str, request: str) -> Deployment | None:
+        """The deployment that a request already brought about."""
+        with self._database.reading() as connection:
+            return deployments.requested(connection, model, request)
+
+    def record_deployment(
+        self,
+        fence: Fence,
+        *,
+        model: str,
+        version: int,
+        artifact: ArtifactRef,
+        kind: str,
+        reason: str,
+        request: str | None = None,
+    ) -> Deployment:
+        """Make a version the one that serves, if the fence still holds.
+
+        :param request: what asked for it, a run's id: asked again, the first deployment is returned
+        :raises SupersededError: if a newer attempt began, or another deployment came first
+        """
+        try:
+            with self._database.writing() as connection:
+                return deployments.record(
+                    connection,
+                    fence,
+                    model=model,
+                    version=version,
+                    artifact=artifact,
+                    kind=kind,
+                    reason=reason,
+                    request=request,
+                )
+        except IntegrityError:
+            raise SupersededError("superseded by another deployment", where=fence.key) from None
+
+    def record_usage(self, row: Usage) -> None:
+        """Put down what an attempt has used so far, in the place of what was put down before."""
+        with self._database.writing() as connection:
+            usage.record(connection, row)
+
+    def assign_usage(
+        self,
+        *keys: str,
+        prefix: str | None = None,
+        run_id: str | None = None,
+        version: int | None = None,
+    ) -> None:
+        """Say for which run and version the attempts under these keys were; what is said already stays.
+
+        :param prefix: and those of all keys that begin so
+        """
+        with self._database.writing() as connection:
+            usage.assign(connection, keys, prefix=prefix, run_id=run_id, version=version)
+
+    def usage(
+        self, subject: str | None = None, run_id: str | None = None, limit: int | None = None
+    ) -> list[Usage]:
+        """What attempts used, newest first: those of one model or dataset, or those behind one MLflow run."""
+        with self._database.reading() as connection:
+            return usage.rows(connection, subject, run_id, limit)

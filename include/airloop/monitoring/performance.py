@@ -1,0 +1,120 @@
+"""How well the serving version predicts now, by prediction date, against what it promised on its holdout."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from airloop.contracts import Check, Outcome
+from airloop.data.labels import Labelled
+from airloop.evaluation.metrics import HIGHER_IS_BETTER, metric, resampled
+from airloop.monitoring.drift import psi
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.sketch import Floats, count
+from airloop.specs import ModelSpec
+
+NAME = "performance"
+RESAMPLES = 200
+#: With fewer labelled days, chance cannot be told.
+MIN_DAYS = 3
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The verdict, its figures, and the metric of each prediction date."""
+
+    check: Check
+    current: dict[str, float]
+    baseline: dict[str, float]
+    #: Prediction date → rows and metric (NaN where one day's rows do not define it).
+    by_day: dict[str, tuple[int, float]]
+
+
+def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Performance:
+    """Compare the metric of the labelled days with the holdout's: a loss beyond the margin and beyond chance.
+
+    Chance is the bootstrap's, drawing whole days: days differ by more than their rows do. The holdout's own chance
+    is taken as that of as many days.
+    """
+    name: str = model.gates.primary
+    rows = labelled.rows
+    now = metric_of(name, rows)
+    current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
+    days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby("day")}
+    promised = reference.holdout.get(name)
+    baseline = {} if promised is None else {name: promised}
+    if why := _cannot_tell(model, labelled, promised):
+        check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=f"could not tell: {why}")
+        return Performance(check, current, baseline, days)
+    if promised is None or math.isnan(now):
+        reason = f"could not tell: {name} is not defined on {len(rows)} rows"
+        check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=reason)
+        return Performance(check, current, baseline, days)
+    noise = _noise(model, rows)
+    loss = promised - now if HIGHER_IS_BETTER[name] else now - promised
+    margin = model.monitoring.performance_margin
+    outcome = Outcome.BAD if loss > max(margin, noise) else Outcome.OK
+    reason = (
+        f"{name} {now:.3f} ± {noise:.3f} against {promised:.3f} on the holdout, {margin:g} allowed"
+    )
+    check = Check(name=NAME, outcome=outcome, reason=reason)
+    return Performance(check, current, baseline, days)
+
+
+def metric_of(name: str, rows: pd.DataFrame) -> float:
+    """A metric of the columns ``label`` and ``prediction``; NaN where it is not defined."""
+    return metric(name, *_arrays(rows))
+
+
+def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -> str | None:
+    if promised is None:
+        return f"the reference holds no {model.gates.primary} of the holdout"
+    if not labelled.predicted:
+        return "no predictions of this version are logged for days whose labels are complete"
+    if len(labelled.rows) < model.monitoring.min_rows:
+        return (
+            f"{len(labelled.rows)} of {labelled.predicted} predictions have a label, "
+            f"fewer than {model.monitoring.min_rows}"
+        )
+    if labelled.rows["day"].nunique() < MIN_DAYS:
+        return f"labels of {labelled.rows['day'].nunique()} days, fewer than {MIN_DAYS}"
+    return None
+
+
+def _figures(reference: Reference, labelled: Labelled) -> dict[str, float]:
+    """What was joined, and how the answers themselves moved: for the record, not a verdict."""
+    if not labelled.predicted:
+        return {}
+    figures = {
+        "predicted": float(labelled.predicted),
+        "labelled": float(len(labelled.rows)),
+        "unmatched": float(labelled.unmatched),
+    }
+    if reference.scores is not None and len(labelled.rows):
+        counted = count(reference.scores.bins, labelled.rows["prediction"])
+        usual = np.array(reference.scores.counts, dtype=np.int64)
+        figures["prediction_psi"] = float(psi(counted.bins, usual))
+    return figures
+
+
+def _noise(model: ModelSpec, rows: pd.DataFrame) -> float:
+    """The half-width beyond which a loss is not chance, one-sided at the false-alarm rate."""
+    random = np.random.default_rng(model.training.seed)
+    days, codes = np.unique(rows["day"].to_numpy(dtype=str), return_inverse=True)
+    size = len(days)
+    drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    values = resampled(model.gates.primary, *_arrays(rows), drawn[:, codes])
+    quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
+    holdout = math.sqrt(1 + size / model.training.holdout_days)
+    return quantile * float(np.nanstd(values, ddof=1)) * holdout
+
+
+def _arrays(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    return (
+        rows["label"].to_numpy(dtype=np.float64),
+        rows["prediction"].to_numpy(dtype=np.float64),
+    )

@@ -1,0 +1,186 @@
+"""What a model's data looked like when it was trained: frozen in its artifact, compared with every night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.contracts import Contract, Name
+from airloop.errors import ArtifactError, DataError
+from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
+from airloop.specs import DatasetSpec, ModelSpec
+
+#: The file's name in a model's artifact.
+FILE = "reference.json"
+
+
+class ColumnReference(Contract):
+    """One column's bins and what was counted, in all and day by day."""
+
+    bins: Bins
+    counts: tuple[int, ...]
+    missing: int
+    #: A row of bins for each day: rows of one day resemble each other, so the day is the unit of chance.
+    day_counts: tuple[tuple[int, ...], ...]
+    day_missing: tuple[int, ...]
+    #: The sums of the finite values, of a numeric column.
+    day_totals: tuple[float, ...]
+
+    @property
+    def by_day(self) -> Integers:
+        """Days × bins."""
+        return np.array(self.day_counts, dtype=np.int64).reshape(-1, self.bins.size)
+
+    @property
+    def total(self) -> Counts:
+        """All days together."""
+        rows = sum(self.counts) + self.missing
+        return Counts(np.array(self.counts, dtype=np.int64), rows=rows, missing=self.missing)
+
+
+class Reference(Contract):
+    """The reference profile of one trained model: ``reference.json`` in its artifact."""
+
+    model: Name
+    dataset: Name
+    rows: int
+    days: tuple[str, ...]
+    day_rows: tuple[int, ...]
+    columns: tuple[ColumnReference, ...]
+    #: The label, where it is known: 0 and 1, or the value of a regression.
+    label: ColumnReference | None = None
+    label_mean: float | None = None
+    #: The model's answers on its holdout.
+    scores: ColumnReference | None = None
+    #: The metrics on the holdout: what the model promised.
+    holdout: dict[str, float] = {}
+
+    def column(self, name: str) -> ColumnReference:
+        """One column's reference.
+
+        :raises DataError: if the reference does not know the column
+        """
+        for column in self.columns:
+            if column.bins.column == name:
+                return column
+        raise DataError(
+            "the reference profile has no such column",
+            value=name,
+            where=f"reference of {self.model}",
+            valid=[column.bins.column for column in self.columns],
+        )
+
+
+def build(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    frame: pd.DataFrame,
+    scores: npt.ArrayLike | None = None,
+    *,
+    labels: npt.ArrayLike | None = None,
+    holdout: Mapping[str, float] | None = None,
+) -> Reference:
+    """Profile the rows a model was made from.
+
+    :param frame: all rows of the snapshot, training and holdout: the inputs and the partition column
+    :param scores: the model's answers on its holdout rows (not seen in training); any length
+    :param labels: the truth of ``frame``'s rows, NaN where unknown
+    :param holdout: the metrics on the holdout, by name, the gates' primary metric among them
+    :raises DataError: if the frame is empty or lacks an input
+    """
+    where = f"reference of {model.name}"
+    lacking = [name for name in (*model.inputs, dataset.partition_column) if name not in frame]
+    if frame.empty or lacking:
+        raise DataError("a reference needs rows with all inputs", value=lacking or 0, where=where)
+    days = _Days(pd.to_datetime(frame[dataset.partition_column]))
+    kinds = {name: KINDS[dataset.columns[name].type] for name in model.inputs}
+    columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
+    truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
+    answers = None if scores is None else pd.Series(np.asarray(scores, dtype=np.float64))
+    return Reference(
+        model=model.name,
+        dataset=dataset.name,
+        rows=len(frame),
+        days=days.keys,
+        day_rows=days.rows,
+        columns=tuple(columns),
+        label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, days),
+        label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
+        scores=None if answers is None else _whole(answers, "score"),
+        holdout={name: float(value) for name, value in (holdout or {}).items()},
+    )
+
+
+def write(reference: Reference, folder: Path) -> Path:
+    """Write ``reference.json`` into an artifact's folder."""
+    path = folder / FILE
+    path.write_text(reference.model_dump_json(), encoding="utf-8")
+    return path
+
+
+def read(folder: Path) -> Reference:
+    """Read an artifact's ``reference.json``; the caller has verified the bytes.
+
+    :raises ArtifactError: if it is not there or not a reference
+    """
+    path = folder / FILE
+    try:
+        return Reference.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            "the model's reference profile cannot be read",
+            value=type(error).__name__,
+            where=str(path),
+            remedy="train the model again: monitoring needs the profile of its data",
+        ) from error
+
+
+class _Days:
+    """A frame's rows day by day: an order that brings each day's rows together, and where the days begin."""
+
+    def __init__(self, dates: pd.Series) -> None:
+        stamps = dates.to_numpy(dtype="datetime64[D]")
+        together = bool((stamps[1:] >= stamps[:-1]).all())
+        self.order = None if together else np.argsort(stamps, kind="stable")
+        found, rows = np.unique(stamps, return_counts=True)
+        self.keys = tuple(np.datetime_as_string(found, unit="D").tolist())
+        self.rows = tuple(rows.tolist())
+
+    def split(self, values: pd.Series) -> Iterator[pd.Series]:
+        """A column's values, one day after the other."""
+        ordered = values if self.order is None else values.take(self.order)
+        start = 0
+        for rows in self.rows:
+            yield ordered.iloc[start : start + rows]
+            start += rows
+
+
+def _profile(values: pd.Series, name: str, kind: Kind, days: _Days) -> ColumnReference:
+    bins = cut(name, kind, values)
+    counted = [count(bins, part) for part in days.split(values)]
+    return ColumnReference(
+        bins=bins,
+        counts=tuple(np.sum([one.bins for one in counted], axis=0).tolist()),
+        missing=sum(one.missing for one in counted),
+        day_counts=tuple(tuple(one.bins.tolist()) for one in counted),
+        day_missing=tuple(one.missing for one in counted),
+        day_totals=tuple(one.total for one in counted),
+    )
+
+
+def _whole(values: pd.Series, name: str) -> ColumnReference:
+    """A column of which the days are not known."""
+    bins = cut(name, Kind.NUMERIC, values)
+    counted = count(bins, values)
+    return ColumnReference(
+        bins=bins,
+        counts=tuple(counted.bins.tolist()),
+        missing=counted.missing,
+        day_counts=(),
+        day_missing=(),
+        day_totals=(),
+    )

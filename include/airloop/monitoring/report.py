@@ -1,0 +1,120 @@
+"""A night's report for people: Evidently's page on a bounded sample of the columns that matter, and the figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from airloop.contracts import DriftReport, Outcome
+from airloop.data.lake.lake import Lake
+from airloop.errors import AirloopError
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.sketch import Kind
+from airloop.monitoring.window import days_before
+from airloop.settings import Settings
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.storage.files import Files
+
+log = logging.getLogger("airloop.report")
+
+#: Columns shown: those that moved, or the nearest to it. Each costs Evidently's time and the reader's.
+COLUMNS = 6
+#: Days of the reference from which its sample is drawn.
+REFERENCE_DAYS = 10
+PAGE, FIGURES = "drift.html", "drift.json"
+
+
+def publish(
+    settings: Settings,
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    report: DriftReport,
+) -> DriftReport:
+    """Keep the page and the figures; the report comes back with its link, or with why there is no page.
+
+    The verdict is taken already: whatever goes wrong here is said, and changes nothing else.
+    """
+    folder = f"{model.name}/{report.partition}"
+    try:
+        columns = _columns(reference, report)
+        html = render(*_samples(lake, model, dataset, reference, report, columns), reference)
+        link = _keep(settings, f"{folder}/{PAGE}", html)
+        report = report.model_copy(update={"report_uri": link})
+    except Exception as error:  # a third-party library on live data: it raises whatever it likes
+        log.warning("the Evidently report of %s could not be made", report.partition, exc_info=True)
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        reason = f"{report.reason}; the Evidently report could not be made: {why}"
+        report = report.model_copy(update={"reason": reason})
+    try:
+        _keep(settings, f"{folder}/{FIGURES}", report.model_dump_json(indent=1))
+    except AirloopError as error:
+        log.warning("the figures of %s could not be kept: %s", report.partition, error)
+    return report
+
+
+def render(current: pd.DataFrame, before: pd.DataFrame, reference: Reference) -> str:
+    """Evidently's drift page. The host of the steps has imported the library already."""
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    kinds = {column.bins.column: column.bins.kind for column in reference.columns}
+    definition = DataDefinition(
+        numerical_columns=[name for name in current.columns if kinds[str(name)] is Kind.NUMERIC],
+        categorical_columns=[name for name in current.columns if kinds[str(name)] is Kind.CATEGORY],
+    )
+    with np.errstate(all="ignore"):
+        snapshot = Report([DataDriftPreset()]).run(
+            Dataset.from_pandas(current, definition), Dataset.from_pandas(before, definition)
+        )
+        html: str = snapshot.get_html_str(as_iframe=False)
+    return html
+
+
+def _columns(reference: Reference, report: DriftReport) -> list[str]:
+    """The columns that moved, else those with the largest effect; never one that was not judged."""
+    known = {column.bins.column for column in reference.columns}
+    judged = [one for one in report.features if one.statistic is not None and one.column in known]
+    ordered = sorted(
+        judged, key=lambda one: (one.outcome is not Outcome.BAD, -(one.statistic or 0.0))
+    )
+    return [one.column for one in ordered[:COLUMNS]]
+
+
+def _samples(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    report: DriftReport,
+    columns: Sequence[str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """At most ``report_rows`` rows of the window, and as many from days all over the reference.
+
+    :raises ValueError: if there is nothing to show
+    """
+    there = set(lake.partitions(dataset.name))
+    now = there & set(days_before(report.partition, model.monitoring.window_days))
+    old = [day for day in reference.days if day in there]
+    if not columns or not now or not old:
+        raise ValueError("no column was judged, or the lake no longer has the days")
+    spread = np.unique(np.linspace(0, len(old) - 1, REFERENCE_DAYS).astype(int))
+    samples = []
+    for days in (sorted(now), [old[index] for index in spread]):
+        rows = lake.read(lake.snapshot(dataset.name, days), columns)
+        size = min(len(rows), model.monitoring.report_rows)
+        samples.append(rows.sample(size, random_state=model.training.seed).reset_index(drop=True))
+    return samples[0], samples[1]
+
+
+def _keep(settings: Settings, name: str, text: str) -> str:
+    """Write a file of the report; returns its link."""
+    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    reports.write(name, text.encode())
+    uri = reports.place(name)
+    return uri if "://" in uri else Path(uri).as_uri()

@@ -1,0 +1,69 @@
+"""What a night's findings mean: data incident, drift, nothing - or too little to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
+from airloop.monitoring.health import Finding
+from airloop.monitoring.window import LABEL
+
+#: Columns named in a reason; the report has them all.
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A triage with its reason in one line."""
+
+    triage: Triage
+    reason: str
+    kinds: tuple[DriftKind, ...] = ()
+
+
+def triage(
+    findings: Sequence[Finding], features: Sequence[FeatureDrift], performance: Check
+) -> Verdict:
+    """An incident hides everything else: on broken data nothing can be said about the world."""
+    if findings:
+        return Verdict(Triage.INCIDENT, "; ".join(map(str, findings)))
+    moved = [one for one in features if one.outcome is Outcome.BAD]
+    kinds = _kinds(moved, performance)
+    if kinds:
+        parts = [_moved(moved)] if moved else []
+        if performance.outcome is Outcome.BAD or not moved:
+            parts.append(f"{performance.name}: {performance.reason}")
+        return Verdict(Triage.DRIFT, "; ".join(parts), kinds)
+    judged = [one for one in features if one.outcome is Outcome.OK]
+    told = f"performance: {performance.reason}"
+    if not judged:
+        why = features[0].reason if features else "no column can be compared"
+        return Verdict(Triage.UNKNOWN, f"{why}; {told}")
+    return Verdict(Triage.NOTHING, f"{_quiet(judged, len(features))}; {told}")
+
+
+def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind, ...]:
+    names = {one.column for one in moved}
+    found = {
+        DriftKind.COVARIATE: bool(names - {LABEL}),
+        DriftKind.LABEL: LABEL in names,
+        DriftKind.CONCEPT: performance.outcome is Outcome.BAD,
+    }
+    return tuple(kind for kind, is_there in found.items() if is_there)
+
+
+def _moved(moved: Sequence[FeatureDrift]) -> str:
+    """The columns that moved, the largest effect first."""
+    ordered = sorted(moved, key=lambda one: -(one.statistic or 0))
+    named = "; ".join(f"{one.column} ({one.reason})" for one in ordered[:NAMED])
+    more = f"; and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return f"{len(ordered)} columns moved: {named}{more}"
+
+
+def _quiet(judged: Sequence[FeatureDrift], columns: int) -> str:
+    nearest = min(judged, key=lambda one: one.p_value if one.p_value is not None else 1.0)
+    return (
+        f"{len(judged)} of {columns} columns judged, none moved by enough and beyond chance; "
+        f"nearest is {nearest.column} ({nearest.reason})"
+    )

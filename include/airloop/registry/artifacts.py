@@ -1,0 +1,177 @@
+"""A model's files: which there may be, their manifest, and how they are fetched.
+
+A registry's READY says nothing about bytes: whoever reads a model compares the sha256 of the manifest with the
+reference it was given, and of each file with the manifest, every time. Nothing outside :data:`FILES` is accepted:
+no pickle, no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlparse
+
+from pydantic import ValidationError
+
+from airloop.contracts import ArtifactRef, Contract, Digest, Name
+from airloop.errors import ArtifactError
+from airloop.registry import lineage
+from airloop.settings import Settings
+
+log = logging.getLogger("airloop.artifacts")
+
+MANIFEST = "manifest.json"
+SPEC = "spec.json"
+SKOPS = "model.skops"
+ONNX = "model.onnx"
+#: The torch trainer's: the layers as data, and the weights.
+NETWORK = "network.json"
+SAFETENSORS = "model.safetensors"
+REFERENCE = "reference.json"
+METRICS = "metrics.json"
+EXAMPLES = "examples.json"
+#: The table of the segments, and the models of those that have one of their own.
+SEGMENTS = "segments.json"
+SEGMENT_MODELS = "segments.zip"
+#: MLflow's own description, for its pages; Airloop never reads it.
+MLMODEL = "MLmodel"
+REQUIREMENTS = "requirements.txt"
+
+#: Every file that an artifact may hold besides its manifest.
+FILES = frozenset(
+    {
+        *(SPEC, SKOPS, ONNX, NETWORK, SAFETENSORS, SEGMENTS, SEGMENT_MODELS),
+        *(REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS),
+    },
+)
+REMEDY = "the last good version keeps serving; train again, or restore the artifact store"
+
+
+class Manifest(Contract):
+    """What an artifact consists of and where it comes from. Its own sha256 identifies the artifact."""
+
+    format: Literal[1] = 1
+    model: Name
+    task: Literal["classification", "regression"]
+    git_revision: str | None
+    lock_digest: Digest | None
+    libraries: dict[str, str]
+    files: dict[str, Digest]
+
+
+def write_manifest(
+    folder: Path, *, model: str, task: Literal["classification", "regression"]
+) -> Digest:
+    """Write ``manifest.json`` over the files of a finished folder; returns the artifact's digest."""
+    manifest = Manifest(
+        model=model,
+        task=task,
+        git_revision=lineage.git_revision(),
+        lock_digest=lineage.lock_digest(),
+        libraries=lineage.library_versions(),
+        files={path.name: _sha256(path) for path in sorted(folder.iterdir())},
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    return _sha256(folder / MANIFEST)
+
+
+def verify(folder: Path, digest: Digest) -> Manifest:
+    """Compare every byte of an artifact with what its training recorded.
+
+    :raises ArtifactError: naming the first file that is missing, changed, added or of an unknown format
+    """
+    path = folder / MANIFEST
+    if not path.is_file() or _sha256(path) != digest:
+        raise ArtifactError(
+            "the model's manifest is not the recorded one", where=str(path), remedy=REMEDY
+        )
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ArtifactError(
+            "the model's manifest cannot be read", value=error.errors()[0]["msg"], where=str(path)
+        ) from error
+    _check_names(folder, manifest)
+    for name, expected in manifest.files.items():
+        if _sha256(folder / name) != expected:
+            raise ArtifactError(
+                "a file of the model is not the one that was trained",
+                value=name,
+                where=str(folder / name),
+                remedy=REMEDY,
+            )
+    return manifest
+
+
+def fetch(ref: ArtifactRef, settings: Settings) -> Path:
+    """The artifact's folder on this machine, verified: from the cache, else from the artifact store.
+
+    :raises ArtifactError: if the bytes are not the recorded ones
+    :raises UnreachableError: if the artifact store does not answer
+    """
+    home = settings.home / "artifacts" / ref.digest.removeprefix("sha256:")
+    if home.is_dir():
+        try:
+            verify(home, ref.digest)
+            return home
+        except ArtifactError as error:
+            log.warning("the cached copy is damaged and is fetched anew: %s", error)
+            shutil.rmtree(home, ignore_errors=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
+        folder = _download(ref, Path(scratch), settings)
+        verify(folder, ref.digest)
+        try:
+            folder.rename(home)
+        except OSError:
+            # Another process put the same artifact there first; if it did not, the next line says so.
+            verify(home, ref.digest)
+    return home
+
+
+def _download(ref: ArtifactRef, scratch: Path, settings: Settings) -> Path:
+    parsed = urlparse(ref.uri)
+    if parsed.scheme == "file":
+        source = Path(unquote(parsed.path))
+        if not source.is_dir():
+            raise ArtifactError("the artifact is not there", value=ref.uri, remedy=REMEDY)
+        return Path(shutil.copytree(source, scratch / "model", symlinks=True))
+    from airloop.registry import tracking
+
+    return tracking.download(ref.uri, scratch, settings)
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    if unknown := sorted(set(manifest.files) - FILES):
+        raise ArtifactError(
+            "the model holds a file of a format that is never loaded",
+            value=unknown[0],
+            where=str(folder),
+            valid=sorted(FILES),
+        )
+    found = {path.name for path in _entries(folder)}
+    expected = {MANIFEST, *manifest.files}
+    if found != expected:
+        raise ArtifactError(
+            "the model's folder lacks files" if expected - found else "the model's folder has more",
+            value=sorted(expected ^ found),
+            where=str(folder),
+            remedy=REMEDY,
+        )
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_symlink() or not path.is_file():
+            raise ArtifactError("a model consists of plain files", value=path.name, where=str(path))
+        yield path
+
+
+def _sha256(path: Path) -> Digest:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,120 @@
+"""What a network has to know of its columns: categories and their codes, means and scales, the target's own.
+
+Measured on the training rows, kept with the model: the exported module normalises by itself, so that serving needs
+no second transform.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.contracts import Contract
+from airloop.errors import SpecError
+
+Codes = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.float32]
+#: More categories than this are an identifier, not a category.
+MAX_CATEGORIES = 100_000
+
+
+class Number(Contract):
+    """A numeric column: standardised by these; a missing value becomes the mean."""
+
+    mean: float
+    scale: float
+    #: Whether training rows lacked it: then that it is missing is told to the network.
+    missing: bool
+
+
+class Columns(Contract):
+    """The columns in the order in which the network takes them."""
+
+    task: Literal["classification", "regression"]
+    #: Each column's known values. All share one table of embeddings, in which row 0 of each stands for the unseen.
+    categories: dict[str, tuple[str, ...]]
+    numbers: dict[str, Number]
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    @property
+    def embeddings(self) -> int:
+        """Rows of the table of embeddings."""
+        return sum(1 + len(values) for values in self.categories.values())
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each category's rows begin in the table."""
+        found, offset = {}, 0
+        for name, values in self.categories.items():
+            found[name], offset = offset, offset + 1 + len(values)
+        return found
+
+    @property
+    def flagged(self) -> list[int]:
+        """The positions of the numeric columns whose absence the network is told."""
+        return [position for position, one in enumerate(self.numbers.values()) if one.missing]
+
+    def encode(self, rows: pd.DataFrame) -> tuple[Codes, Numbers]:
+        """Rows as codes into the table of embeddings and as plain numbers, NaN where missing."""
+        codes = np.empty((len(rows), len(self.categories)), dtype=np.int32)
+        for position, (name, offset) in enumerate(self.offsets.items()):
+            known = pd.Index(self.categories[name], dtype=object)
+            codes[:, position] = known.get_indexer(pd.Index(rows[name], dtype=object)) + 1 + offset
+        numbers = np.empty((len(rows), len(self.numbers)), dtype=np.float32)
+        for position, name in enumerate(self.numbers):
+            numbers[:, position] = rows[name].to_numpy(dtype=np.float32)
+        return codes, numbers
+
+
+def measure(
+    rows: pd.DataFrame,
+    target: npt.NDArray[np.float64],
+    task: Literal["classification", "regression"],
+    min_category_rows: int,
+) -> Columns:
+    """Learn the columns from the training rows alone.
+
+    :raises SpecError: if a category has too many values to be one
+    """
+    categories: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, Number] = {}
+    for name in map(str, rows.columns):
+        column = rows[name]
+        if column.dtype == object:
+            categories[name] = _vocabulary(name, column, min_category_rows)
+        else:
+            numbers[name] = _number(column.to_numpy(dtype=np.float64))
+    scaled: dict[str, Any] = {}
+    if task == "regression":
+        scaled = {"target_mean": float(target.mean()), "target_scale": _scale(target)}
+    return Columns(task=task, categories=categories, numbers=numbers, **scaled)
+
+
+def _vocabulary(name: str, column: pd.Series[Any], least: int) -> tuple[str, ...]:
+    counts = column.value_counts()
+    known = tuple(sorted(map(str, counts.index[counts >= least])))
+    if len(known) > MAX_CATEGORIES:
+        raise SpecError(
+            "a category has too many values to be one",
+            value=f"{len(known)} values",
+            where=f"feature {name}",
+            remedy="leave identifiers out of features(), or raise min_category_rows",
+        )
+    return known
+
+
+def _number(values: npt.NDArray[np.float64]) -> Number:
+    there = values[np.isfinite(values)]
+    if not len(there):
+        return Number(mean=0.0, scale=1.0, missing=True)
+    missing = bool(np.isnan(values).any())
+    return Number(mean=float(there.mean()), scale=_scale(there), missing=missing)
+
+
+def _scale(values: npt.NDArray[np.float64]) -> float:
+    deviation = float(values.std())
+    return deviation if deviation > 0 else 1.0

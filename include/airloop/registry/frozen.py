@@ -1,0 +1,28 @@
+"""A model's spec as it was when it was trained, frozen into its artifact, and what every opened model offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.contracts import Contract, PartitionKey
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+
+Scores = npt.NDArray[np.float64]
+#: Answers rows of features.
+Scorer = Callable[[pd.DataFrame], Scores]
+
+
+class FrozenSpec(Contract):
+    """``spec.json``: what the model was made from, and the features it takes, in order."""
+
+    model: ModelSpec
+    dataset: DatasetSpec
+    features: dict[str, Literal["number", "string"]]
+    #: The days whose rows it learned from; a later comparison on one of them would flatter it.
+    trained_on: tuple[PartitionKey, ...] = ()

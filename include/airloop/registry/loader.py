@@ -1,0 +1,275 @@
+"""Airloop's own loader: verified bytes, two formats, a trust list that is ours.
+
+Never ``mlflow.pyfunc`` (it runs a ``loader_module`` named by the artifact), never pickle, never a trust list read from
+the artifact.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from airloop.contracts import ArtifactRef
+from airloop.errors import AirloopError, ArtifactError, DataError
+from airloop.features.transform import transform
+from airloop.registry import artifacts
+from airloop.registry.formats.graphs import check_graph
+from airloop.registry.formats.trees import check_bounds
+from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.registry.segments import Routing, open_routing
+from airloop.settings import Settings
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+
+#: Types that skops may build besides its own defaults (public scikit-learn, numpy and scipy classes). Reviewed: each
+#: holds arrays only, neither its constructor nor ``__setstate__`` runs anything found in the file, and the indices in
+#: trees are checked by :mod:`airloop.registry.formats.trees` before anything follows them.
+TRUSTED_TYPES = (
+    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+#: How far an answer may differ from the one at training: float32 sums, in another order.
+TOLERANCE = 1e-6
+
+Runtime = Literal["onnx", "sklearn", "torch"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to answer. ``spec`` and ``dataset`` are those of its training, not today's."""
+
+    spec: ModelSpec
+    dataset: DatasetSpec
+    digest: str
+    runtime: Runtime
+    features: tuple[str, ...]
+    trained_on: tuple[str, ...]
+    scorer: Scorer
+    #: Where segments have models of their own; ``scorer`` is then the one for all others.
+    routing: Routing | None = None
+
+    def predict(self, frame: pd.DataFrame) -> Scores:
+        """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
+
+        :raises DataError: if the rows do not fit the model's inputs
+        :raises ArtifactError: if the code's features are no longer the model's, or an answer is not a number
+        """
+        rows = transform(self.spec, self.dataset, frame)
+        if tuple(rows.columns) != self.features:
+            raise ArtifactError(
+                "features() no longer makes the columns that this model was trained on",
+                value=list(rows.columns),
+                where=f"{self.spec.module}.features",
+                valid=self.features,
+            )
+        scores = self._scores(frame, rows) if len(rows) else np.empty(0)
+        if scores.shape != (len(rows),) or not np.isfinite(scores).all():
+            raise ArtifactError(
+                "the model did not answer every row with a number", where=self.digest
+            )
+        return scores
+
+    def _scores(self, frame: pd.DataFrame, rows: pd.DataFrame) -> Scores:
+        if self.routing is None:
+            return self.scorer(rows)
+        return self.routing.score(self.routing.of(self.dataset, frame), rows, self.scorer)
+
+
+def load(ref: ArtifactRef, settings: Settings) -> LoadedModel:
+    """Fetch, verify and open a model, and ask it the examples whose answers were recorded at training.
+
+    :raises ArtifactError: if a byte differs, a format or a type is not allowed, or the answers changed
+    :raises UnreachableError: if the artifact store does not answer
+    """
+    return open_folder(artifacts.fetch(ref, settings), ref.digest)
+
+
+def open_folder(folder: Path, digest: str) -> LoadedModel:
+    """Open the verified folder of an artifact; :func:`load` is the way in."""
+    try:
+        frozen = FrozenSpec.model_validate_json((folder / artifacts.SPEC).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            "the model's spec cannot be read", value=str(error), where=str(folder / artifacts.SPEC)
+        ) from error
+    runtime, scorer = open_scorer(folder, frozen)
+    model = LoadedModel(
+        spec=frozen.model,
+        dataset=frozen.dataset,
+        digest=digest,
+        runtime=runtime,
+        features=tuple(frozen.features),
+        trained_on=frozen.trained_on,
+        scorer=scorer,
+        routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
+    )
+    check_examples(model, folder)
+    return model
+
+
+def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
+    """The first of the formats that a model's folder holds."""
+    if (folder / artifacts.ONNX).exists():
+        return "onnx", onnx_scorer(folder / artifacts.ONNX, frozen)
+    if (folder / artifacts.NETWORK).exists():
+        return "torch", torch_scorer(folder, frozen)
+    return "sklearn", skops_scorer(folder, frozen)
+
+
+def torch_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
+    """Open a network without an ONNX form by torch, which nothing else here needs.
+
+    :raises ArtifactError: if torch is not installed, or the network cannot be read
+    """
+    try:
+        from airloop.registry.formats.torch.estimator import open_estimator
+    except ModuleNotFoundError as error:
+        raise ArtifactError(
+            "this model answers by torch, which is not installed here",
+            value=error.name,
+            where=str(folder),
+            remedy="install Airloop's extra `torch` in the service's environment",
+        ) from error
+    return open_estimator(folder, frozen).score
+
+
+def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
+    """Open an ONNX model with ONNX Runtime, one thread a call: the service parallelises over requests.
+
+    :raises ArtifactError: if it is not a self-contained model of standard operators
+    """
+    import onnxruntime
+
+    content = path.read_bytes()
+    check_graph(content, path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("AIRLOOP_ONNX_THREADS", "1"))
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise ArtifactError(
+            "ONNX Runtime cannot open the model", value=str(error), where=str(path)
+        ) from error
+    if [entry.name for entry in session.get_inputs()] != list(frozen.features):
+        raise ArtifactError("the ONNX model takes other features than its spec", where=str(path))
+    types = [_ONNX_TYPES.get(entry.type) for entry in session.get_inputs()]
+    output = session.get_outputs()[-1].name
+    names = list(frozen.features)
+
+    def score(rows: pd.DataFrame) -> Scores:
+        feed = {
+            name: rows[name].to_numpy(dtype=kind).reshape(-1, 1)
+            for name, kind in zip(names, types, strict=True)
+        }
+        answer = session.run([output], feed)[0]
+        return np.asarray(answer, dtype=np.float64).reshape(len(rows), -1)[:, -1]
+
+    return score
+
+
+def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
+    """Open ``model.skops`` if every type in it is one of :data:`TRUSTED_TYPES` or of skops' defaults.
+
+    :raises ArtifactError: if it holds another type, or is not a skops file
+    """
+    return estimator_scorer(read_skops(folder / artifacts.SKOPS), frozen.model.task)
+
+
+def read_skops(path: Path) -> Any:
+    """The estimator in a skops file.
+
+    :raises ArtifactError: if it holds a type that is not trusted, or cannot be read
+    """
+    import skops.io
+
+    try:
+        unknown = skops.io.get_untrusted_types(file=path)
+        foreign = sorted(set(unknown) - set(TRUSTED_TYPES))
+        if foreign:
+            raise ArtifactError(
+                "the model holds a type that is not on Airloop's trust list",
+                value=foreign[0],
+                where=str(path),
+                remedy="use an estimator of scikit-learn, or have the type reviewed and added to "
+                "airloop.registry.loader.TRUSTED_TYPES",
+            )
+        estimator = skops.io.load(path, trusted=unknown)
+        check_bounds(estimator, path)
+        return estimator
+    except AirloopError:
+        raise
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise ArtifactError(
+            "the skops file cannot be read",
+            value=f"{type(error).__name__}: {error}",
+            where=str(path),
+        ) from error
+
+
+def estimator_scorer(estimator: Any, task: str) -> Scorer:
+    """The answers of a scikit-learn estimator: P(positive), or the value."""
+
+    def score(rows: pd.DataFrame) -> Scores:
+        if task == "classification":
+            return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
+        return np.asarray(estimator.predict(rows), dtype=np.float64)
+
+    return score
+
+
+def write_examples(folder: Path, frame: pd.DataFrame, scores: Scores) -> None:
+    """Keep a few rows with their answers: what :func:`check_examples` asks at every load."""
+    columns = {name: [_plain(value) for value in frame[name]] for name in frame.columns}
+    text = json.dumps(
+        {"inputs": columns, "scores": [float(score) for score in scores]}, allow_nan=False
+    )
+    (folder / artifacts.EXAMPLES).write_text(text, encoding="utf-8")
+
+
+def check_examples(model: LoadedModel, folder: Path) -> None:
+    """Ask the model the rows of ``examples.json``: digests cannot see that code or a library changed.
+
+    :raises ArtifactError: if an answer differs from the one at training
+    """
+    path = folder / artifacts.EXAMPLES
+    try:
+        examples = json.loads(path.read_bytes())
+        frame, expected = pd.DataFrame(examples["inputs"]), np.array(examples["scores"])
+        answers = model.predict(frame)
+    except (OSError, ValueError, KeyError, DataError) as error:
+        raise ArtifactError(
+            "the model's examples cannot be asked", value=str(error), where=str(path)
+        ) from error
+    difference = np.abs(answers - expected)
+    if not len(expected) or difference.max() > TOLERANCE:
+        raise ArtifactError(
+            "the model no longer answers as it did at training: its code or a library changed",
+            value=float(difference.max()) if len(expected) else "no examples",
+            where=f"{model.spec.module}.features, {path}",
+            remedy="restore the code this model was trained with, or train again",
+        )
+
+
+def _plain(value: Any) -> Any:
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, str | int | float | bool) else value.isoformat()
+
+
+_ONNX_TYPES: dict[str, Any] = {
+    "tensor(string)": object,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+}

@@ -1,0 +1,111 @@
+"""MLflow, reached with a bound on patience: its default is to retry for minutes while a task seems to hang."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airloop.errors import AirloopError, ArtifactError, PermanentError, UnreachableError
+from airloop.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+#: Seconds for one answer, and how often a request is sent again; a step's own retry comes after.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+#: The folder of a run's artifacts that holds the model.
+FOLDER = "model"
+
+_GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_TROUBLE = (
+    "INTERNAL_ERROR",
+    "TEMPORARILY_UNAVAILABLE",
+    "REQUEST_LIMIT_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+)
+
+
+def client(settings: Settings) -> MlflowClient:
+    """A client of the settings' MLflow, tracking and registry alike."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=settings.mlflow_uri, registry_uri=settings.mlflow_uri)
+
+
+@contextmanager
+def reaching(settings: Settings) -> Iterator[None]:
+    """Turn MLflow's failures into ours.
+
+    :raises UnreachableError: if the server does not answer or says that it is in trouble
+    :raises ArtifactError: if what was asked for is not there
+    :raises PermanentError: if it refused the request
+    """
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    where = settings.mlflow_uri
+    try:
+        yield
+    except AirloopError:
+        raise
+    except MlflowException as error:
+        reason = str(error).splitlines()[0][:300]
+        if error.error_code in _GONE:
+            raise ArtifactError("MLflow does not have it", value=reason, where=where) from error
+        if error.error_code in _TROUBLE:
+            raise _unreachable(where, reason) from error
+        raise PermanentError("MLflow refused", value=reason, where=where) from error
+    except (RequestException, SQLAlchemyError, ConnectionError, TimeoutError) as error:
+        raise _unreachable(where, f"{type(error).__name__}: {error}") from error
+
+
+def download(uri: str, scratch: Path, settings: Settings) -> Path:
+    """Copy an artifact folder (``runs:/<id>/model``) from MLflow's store into a scratch folder.
+
+    :raises ArtifactError: if it is not there
+    :raises UnreachableError: if the store does not answer
+    """
+    client(settings)
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        with reaching(settings):
+            path = download_artifacts(
+                artifact_uri=uri, dst_path=str(scratch), tracking_uri=settings.mlflow_uri
+            )
+    except OSError as error:
+        raise ArtifactError("the artifact cannot be read", value=str(error), where=uri) from error
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ArtifactError("the artifact is not a folder", value=uri, where=settings.mlflow_uri)
+    return folder
+
+
+def run_url(settings: Settings, experiment_id: str, run_id: str) -> str | None:
+    """The page of a run, where MLflow is a server."""
+    if not settings.mlflow_uri.startswith("http"):
+        return None
+    return f"{settings.mlflow_uri}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _unreachable(where: str, reason: str) -> UnreachableError:
+    return UnreachableError(
+        "MLflow does not answer",
+        value=reason,
+        where=where,
+        remedy="start it (make up) or correct mlflow_uri in the settings",
+    )

@@ -1,0 +1,87 @@
+"""The service's parts put together from the settings: catalog, ledger, loader, lake."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airloop.contracts import ArtifactRef, Deployment
+from airloop.errors import AirloopError
+from airloop.ledger import Ledger, open_ledger
+from airloop.serving.http.schema import RequestSchema, Row, plain
+from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.version import Model
+from airloop.settings import Settings
+from airloop.specs import Catalog
+
+log = logging.getLogger("airloop.serving")
+
+#: Rows looked at to make the docs page's example.
+EXAMPLE_ROWS = 1_000
+
+
+def build_slots(settings: Settings, catalog: Catalog) -> Slots:
+    """Slots that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
+    opened: list[Ledger] = []
+
+    def deployed(model: str) -> Deployment | None:
+        if not opened:
+            opened.append(open_ledger(settings))
+        return opened[0].current_deployment(model)
+
+    def load(ref: ArtifactRef) -> Model:
+        from airloop.registry import loader
+
+        return loader.load(ref, settings)
+
+    def example(model: Model) -> Row | None:
+        return example_row(settings, model)
+
+    return Slots(
+        settings.home,
+        models=catalog.model_names,
+        deployed=deployed,
+        load=load,
+        example=example,
+    )
+
+
+def example_row(settings: Settings, model: Model) -> Row | None:
+    """A row such as callers send, from the lake: each input's most frequent value on the last day there.
+
+    It is nobody's own row, since the docs page is open: the keys are made up. None where the lake has no rows.
+    """
+    from airloop.data.lake.lake import Lake
+
+    schema = RequestSchema(model.spec, model.dataset)
+    try:
+        lake = Lake(settings)
+        partitions = lake.partitions(model.dataset.name)
+        if not partitions:
+            return None
+        ref = lake.snapshot(model.dataset.name, partitions[-1:])
+        batch = next(lake.batches(ref, model.spec.inputs, batch_rows=EXAMPLE_ROWS), None)
+    except AirloopError as error:
+        log.warning("no example row from the lake: %s", error)
+        return None
+    if batch is None or not batch.num_rows:
+        return None
+    keys = {
+        name: value for name, value in schema.placeholder.items() if name not in model.spec.inputs
+    }
+    return keys | {name: plain(_frequent(batch.column(name))) for name in model.spec.inputs}
+
+
+def _frequent(values: pa.Array) -> Any:
+    modes = pc.mode(values) if pa.types.is_floating(values.type) else _mode(values)
+    return modes[0]["mode"].as_py() if len(modes) else None
+
+
+def _mode(values: pa.Array) -> pa.Array:
+    counts = pc.value_counts(values.drop_null())
+    order = pc.sort_indices(counts.field("counts"), sort_keys=[("", "descending")])
+    names = counts.field("values").take(order)
+    return pa.StructArray.from_arrays([names], names=["mode"])

@@ -1,0 +1,124 @@
+"""The service's client: what the CLI, the demo, the delivery and the infrastructure check talk through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from airloop.errors import AirloopError, RequestError, UnreachableError
+from airloop.serving.http.schema import plain
+from airloop.serving.responses import (
+    LOG_HEADER,
+    REQUEST_ID_HEADER,
+    PredictionResponse,
+    SlotsResponse,
+    SlotState,
+)
+from airloop.settings import Settings
+
+#: Answers that a second attempt may turn into a yes.
+_BUSY = frozenset({408, 429, 502, 503, 504})
+
+
+class ServiceClient:
+    """A connection to the prediction service; usable as a context manager, not shared between threads.
+
+    Every method raises :class:`UnreachableError` where nothing answers or the service is not ready, and
+    :class:`RequestError` where it says no.
+    """
+
+    def __init__(self, settings: Settings, *, url: str | None = None) -> None:
+        self.url = (url or settings.serving.url).rstrip("/")
+        headers = {}
+        if token := settings.serving.bearer():
+            headers["authorization"] = f"Bearer {token}"
+        timeout = settings.serving.timeout_seconds
+        # trust_env: the service is reached directly; a proxy must never see the token.
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=timeout, trust_env=False
+        )
+
+    def __enter__(self) -> ServiceClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def predict(
+        self, model: str, rows: Sequence[Mapping[str, Any]], *, request_id: str | None = None
+    ) -> PredictionResponse:
+        """Predictions of rows; dates and timestamps may be Python's own, missing values None."""
+        headers = {REQUEST_ID_HEADER: request_id} if request_id else {}
+        body = {"rows": [{name: plain(value) for name, value in row.items()} for row in rows]}
+        response = self._send("POST", f"/models/{model}/predict", json=body, headers=headers)
+        logged = LOG_HEADER not in response.headers
+        return PredictionResponse.model_validate(response.json() | {"logged": logged})
+
+    def slots(self) -> tuple[SlotState, ...]:
+        """What each slot serves."""
+        return SlotsResponse.model_validate(self._send("GET", "/slots").json()).slots
+
+    def slot(self, model: str) -> SlotState:
+        """What one model's slot serves."""
+        return _of(self.slots(), model)
+
+    def refresh(self, model: str) -> SlotState:
+        """Let the service follow the ledger now; returns when it has, or has refused to."""
+        response = self._send("POST", "/slots/refresh")
+        return _of(SlotsResponse.model_validate(response.json()).slots, model)
+
+    def ready(self) -> bool:
+        """Whether the service answers at all and serves some model."""
+        try:
+            return self._http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"the prediction service does not answer: {type(error).__name__}",
+                where=f"{self.url}{path}",
+                remedy="start it by `airloop up`, or set AIRLOOP__SERVING__URL",
+            ) from error
+        if response.is_success:
+            return response
+        raise _refusal(response, f"{self.url}{path}")
+
+
+def _refusal(response: httpx.Response, where: str) -> AirloopError:
+    try:
+        what = str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        what = f"the service answered {response.status_code}"
+    if response.status_code in _BUSY:
+        return UnreachableError(what, where=where, remedy="try again in a moment")
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        remedy = (
+            "use the token of the running service: AIRLOOP__SERVING__TOKEN or secrets/service_token"
+        )
+        return RequestError(what, where=where, remedy=remedy)
+    return RequestError(f"{response.status_code}: {what}", where=where)
+
+
+def _of(slots: Sequence[SlotState], model: str) -> SlotState:
+    for slot in slots:
+        if slot.model == model:
+            return slot
+    raise RequestError(
+        "the service has no such model", value=model, valid=[slot.model for slot in slots]
+    )

@@ -1,0 +1,134 @@
+"""The service's HTTP application: predictions, probes, slots and the docs page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from airloop.serving.drain import Drain
+from airloop.serving.http.docs import docs_assets, docs_page, openapi
+from airloop.serving.http.middleware import FAILED, HttpError, error_response
+from airloop.serving.predictions import Predictions
+from airloop.serving.responses import SlotsResponse
+from airloop.serving.runtime.endpoints import Slots
+
+log = logging.getLogger("airloop.serving")
+
+PREDICT, MODELS = "/predict", "/models/"
+
+
+class Application:
+    """The whole service over these slots, as one ASGI application: predictions, and the pages around them.
+
+    :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
+    """
+
+    def __init__(self, slots: Slots, drain: Drain | None = None) -> None:
+        #: What BentoML mounts: it runs the lifespan, in which the slots follow the ledger.
+        self.pages = _pages(slots, drain)
+        self._predictions = Predictions(slots)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer predictions directly, since FastAPI's machinery would cost more than the model."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path: str = scope["path"]
+            if path == PREDICT:
+                await self._predictions.answer(None, scope, receive, send)
+                return
+            if path.startswith(MODELS) and path.endswith(PREDICT):
+                name = path[len(MODELS) : -len(PREDICT)]
+                await self._predictions.answer(name, scope, receive, send)
+                return
+        await self.pages(scope, receive, send)
+
+
+def _pages(slots: Slots, drain: Drain | None) -> FastAPI:
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Not awaited: a registry that hangs must not keep the probes from answering.
+        following = asyncio.create_task(slots.follow())
+        if drain is not None:
+            drain.guard()
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await slots.close()
+
+    app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan)
+    routes = _Routes(slots, drain)
+    app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
+    app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
+    app.add_api_route("/slots", routes.slots, methods=["GET"], summary="What each slot serves")
+    app.add_api_route(
+        "/slots/refresh", routes.refresh, methods=["POST"], summary="Follow the ledger now"
+    )
+    app.add_api_route(
+        "/docs", routes.docs, methods=["GET"], include_in_schema=False, response_class=HTMLResponse
+    )
+    app.mount("/docs/assets", docs_assets())
+    app.add_exception_handler(StarletteHTTPException, _starlette_error)
+    app.add_exception_handler(Exception, _any_error)
+    plain = app.openapi
+    app.openapi = lambda: openapi(plain(), slots.all())  # type: ignore[method-assign]
+    return app
+
+
+class _Routes:
+    """The handlers of the pages."""
+
+    def __init__(self, slots: Slots, drain: Drain | None) -> None:
+        self._slots, self._drain = slots, drain
+
+    async def healthz(self) -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    async def readyz(self) -> JSONResponse:
+        """200 as soon as a model answers and until the service is told to stop, else 503 with the reason."""
+        slots = self._slots.all()
+        if self._drain is not None and self._drain.begun:
+            return _not_ready("the service is stopping")
+        if any(slot.current for slot in slots):
+            return JSONResponse({"ready": True})
+        reasons = [f"{slot.model}: {slot.error or 'nothing is deployed yet'}" for slot in slots]
+        return _not_ready("; ".join(reasons) or self._slots.error or "the catalog has no model")
+
+    async def slots(self) -> SlotsResponse:
+        """What each slot serves, what the ledger wants, and why they differ."""
+        return SlotsResponse(slots=self._slots.states())
+
+    async def refresh(self) -> SlotsResponse:
+        """Follow the ledger now, and show the slots as they are then."""
+        await self._slots.refresh()
+        if self._slots.error:
+            raise HTTPException(503, self._slots.error)
+        return SlotsResponse(slots=self._slots.states())
+
+    async def docs(self) -> HTMLResponse:
+        """The page a person opens."""
+        return docs_page()
+
+
+def _not_ready(reason: str) -> JSONResponse:
+    return JSONResponse({"ready": False, "reason": reason}, 503, {"retry-after": "1"})
+
+
+async def _starlette_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this type)
+    shown = HttpError(error.status_code, str(error.detail), headers=error.headers)
+    return error_response(request.scope["airloop.request_id"], shown)
+
+
+async def _any_error(request: Request, _: Exception) -> Response:
+    return error_response(request.scope["airloop.request_id"], FAILED)

@@ -1,0 +1,133 @@
+"""The typed request of a model, made from its columns: keys and inputs, nothing else."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+
+from airloop.errors import RequestError
+from airloop.specs.dataset import Column, ColumnType, DatasetSpec
+from airloop.specs.model import ModelSpec
+
+#: What a nanosecond timestamp can hold: a date outside would overflow in the transform.
+FIRST_DAY, LAST_DAY = date(1678, 1, 1), date(2262, 1, 1)
+_FIRST, _LAST = (
+    datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00") for day in (FIRST_DAY, LAST_DAY)
+)
+_TYPES: dict[ColumnType, Any] = {
+    ColumnType.STRING: str,
+    ColumnType.INTEGER: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
+    ColumnType.FLOAT: Annotated[float, Field(allow_inf_nan=False)],
+    ColumnType.BOOLEAN: bool,
+    ColumnType.TIMESTAMP: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)],
+    ColumnType.DATE: Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)],
+}
+_PLACEHOLDERS: dict[ColumnType, Any] = {
+    ColumnType.STRING: "text",
+    ColumnType.INTEGER: 1,
+    ColumnType.FLOAT: 1.0,
+    ColumnType.BOOLEAN: True,
+    ColumnType.TIMESTAMP: "2000-01-01T00:00:00Z",
+    ColumnType.DATE: "2000-01-01",
+}
+#: Errors shown for one request: more would only repeat themselves, row by row.
+MAX_ERRORS = 20
+
+Row = dict[str, Any]
+
+
+class InvalidRequestError(RequestError):
+    """The body is not what the model's schema asks for; ``details`` says where, never with the input."""
+
+    def __init__(self, what: str, details: Sequence[dict[str, Any]]) -> None:
+        self.details = list(details)
+        super().__init__(what, remedy="GET /docs shows the schema with an example")
+
+
+class RequestSchema:
+    """Parses request bodies of one model version: strict types, no unknown field, finite numbers.
+
+    Every column must be named; ``null`` is allowed where the dataset says nullable.
+    """
+
+    def __init__(self, spec: ModelSpec, dataset: DatasetSpec) -> None:
+        self.columns = tuple(dict.fromkeys((*dataset.keys, *spec.inputs)))
+        self.inputs = spec.inputs
+        self._row = _row_model(spec.name, self.columns, dataset)
+        self.placeholder: Row = {
+            name: _PLACEHOLDERS[dataset.columns[name].type] for name in self.columns
+        }
+        self.model: type[BaseModel] = create_model(
+            f"{spec.name}_request",
+            __config__=ConfigDict(extra="forbid", strict=True),
+            rows=(
+                list[self._row],  # type: ignore[name-defined]
+                Field(min_length=1, max_length=spec.serving.max_rows),
+            ),
+        )
+
+    def parse(self, body: bytes) -> list[Row]:
+        """The rows of a request body, as dicts in column order.
+
+        :raises InvalidRequestError: naming row and field, for anything the schema does not allow
+        """
+        try:
+            request = self.model.model_validate_json(body)
+        except ValidationError as error:
+            details = self._details(error)
+            first = details[0]
+            what = f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"
+            raise InvalidRequestError(what, details) from None
+        columns = self.columns
+        return [dict(zip(columns, vars(row).values(), strict=True)) for row in request.rows]  # type: ignore[attr-defined]
+
+    def _details(self, error: ValidationError) -> list[dict[str, Any]]:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        details = []
+        for item in found[:MAX_ERRORS]:
+            loc = tuple(part[:64] if isinstance(part, str) else part for part in item["loc"])
+            message = item["msg"]
+            if item["type"] == "extra_forbidden":
+                near = difflib.get_close_matches(str(loc[-1]), (*self.columns, "rows"), n=1)
+                message = "unknown field" + (f"; did you mean {near[0]!r}?" if near else "")
+            details.append({"loc": list(loc), "msg": message, "type": item["type"]})
+        return details
+
+    def document(self) -> dict[str, Any]:
+        """The request's JSON schema, for the docs page."""
+        return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dates and timestamps in ISO 8601."""
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+def _row_model(name: str, columns: Sequence[str], dataset: DatasetSpec) -> type[BaseModel]:
+    # Positional field names with the column as alias: a column may be called anything, even "class".
+    fields: dict[str, Any] = {
+        f"c{index}": (
+            _annotation(dataset.columns[column]),
+            Field(alias=column, description=dataset.columns[column].description or None),
+        )
+        for index, column in enumerate(columns)
+    }
+    config = ConfigDict(extra="forbid", strict=True)
+    model: type[BaseModel] = create_model(f"{name}_row", __config__=config, **fields)
+    return model
+
+
+def _annotation(column: Column) -> Any:
+    kind = _TYPES[column.type]
+    return kind | None if column.nullable else kind

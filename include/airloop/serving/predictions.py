@@ -1,0 +1,98 @@
+"""Answering predictions: the path of a request from its body to its acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from airloop.errors import DataError
+from airloop.serving.http.middleware import HttpError, overloaded, read_body
+from airloop.serving.http.schema import InvalidRequestError
+from airloop.serving.responses import LOG_HEADER
+from airloop.serving.runtime.endpoint import Answer, Question, Slot
+from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.version import NotFiniteError
+
+log = logging.getLogger("airloop.serving")
+
+#: How long a request may wait for its answer.
+ANSWER_SECONDS = 10.0
+
+
+class Predictions:
+    """Reads, checks, predicts, logs, and only then acknowledges."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+
+    async def answer(self, model: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request over ASGI.
+
+        :param model: None where the path names none: then there must be only one
+        :raises HttpError: what is not a prediction; the front door makes it an answer
+        """
+        slot = self._slot(model)
+        request_id: str = scope["airloop.request_id"]
+        answer = await self._ask(slot, request_id, Request(scope, receive))
+        content = {
+            "model": slot.model,
+            "version": answer.version,
+            "request_id": request_id,
+            "predictions": answer.predictions,
+        }
+        headers = None if answer.logged else {LOG_HEADER: "degraded"}
+        response = Response(orjson.dumps(content), 200, headers, "application/json")
+        await response(scope, receive, send)
+
+    async def _ask(self, slot: Slot, request_id: str, request: Request) -> Answer:
+        """Admit a request, and turn whatever goes wrong into what its caller may know."""
+        version = slot.current
+        if version is None:
+            raise overloaded(f"{slot.model}: {slot.error or 'nothing is deployed yet'}")
+        limits = version.model.spec.serving
+        if slot.inflight >= limits.max_concurrency:
+            raise overloaded(f"more than {limits.max_concurrency} requests at once")
+        slot.inflight += 1
+        try:
+            body = await read_body(request, limits.max_body_bytes)
+            question = Question(version, version.schema.parse(body), request_id)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await slot.ask(question)
+        except InvalidRequestError as error:
+            raise HttpError(422, str(error), details=error.details) from None
+        except DataError as error:
+            raise HttpError(422, error.what) from None
+        except NotFiniteError:
+            raise HttpError(422, "the model has no finite answer for these rows") from None
+        except TimeoutError:
+            raise overloaded(f"no answer within {ANSWER_SECONDS:g} s") from None
+        except HttpError:
+            raise
+        except Exception as error:
+            # The type only: an exception's text often quotes the value it stumbled over.
+            log.error("%s failed on request %s: %s", slot.model, request_id, type(error).__name__)
+            raise HttpError(500, "the model failed on these rows") from None
+        finally:
+            slot.inflight -= 1
+
+    def _slot(self, model: str | None) -> Slot:
+        slots = self._slots.all()
+        if model is not None:
+            slot = self._slots.get(model)
+            if slot is None:
+                raise HttpError(404, f"no such model; there is {_names(slots)}")
+            return slot
+        if not slots:
+            raise overloaded(f"no model yet: {self._slots.error}")
+        if len(slots) > 1:
+            raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(slots)}")
+        return slots[0]
+
+
+def _names(slots: list[Slot]) -> str:
+    return ", ".join(slot.model for slot in slots) or "none"

@@ -1,0 +1,50 @@
+"""What the service answers with: shared by the service and its client, so both know one shape."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airloop.contracts import Contract, Name
+
+#: Set on an answer whose rows could not be written to the prediction log (a full disk).
+LOG_HEADER = "x-airloop-prediction-log"
+REQUEST_ID_HEADER = "x-request-id"
+#: A caller's own request id is honoured when it matches this; anything else gets a new one.
+REQUEST_ID_PATTERN = r"\A[A-Za-z0-9._-]{1,64}\Z"
+
+
+class PredictionResponse(Contract):
+    """One answer. ``logged`` is false where the service says its prediction log is degraded."""
+
+    model: Name
+    version: int
+    request_id: str
+    predictions: tuple[float, ...]
+    logged: bool = True
+
+
+class SlotState(Contract):
+    """One model's slot: what it serves, what the ledger wants, and why the two differ.
+
+    ``log_failures`` counts rows answered but not logged since the process started.
+    """
+
+    model: Name
+    version: int | None = None
+    sequence: int | None = None
+    digest: str | None = None
+    since: datetime | None = None
+    wanted_version: int | None = None
+    wanted_sequence: int | None = None
+    error: str | None = None
+    requests: int = 0
+    rows: int = 0
+    batches: int = 0
+    log_failures: int = 0
+    log_error: str | None = None
+
+
+class SlotsResponse(Contract):
+    """All slots of one service process."""
+
+    slots: tuple[SlotState, ...]

@@ -1,0 +1,180 @@
+"""One model's slot: the version that answers, its micro-batches and its prediction log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from airloop.contracts import Deployment
+from airloop.serving.http.schema import Row
+from airloop.serving.log.predictionlog import PredictionLog
+from airloop.serving.log.records import Answered, encode
+from airloop.serving.responses import SlotState
+from airloop.serving.runtime.batcher import MicroBatcher
+from airloop.serving.runtime.version import NotFiniteError, Version
+
+log = logging.getLogger("airloop.serving")
+
+#: Rows of the last batch kept to warm the next version with.
+RECENT_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request on its way through a slot, bound to the version whose schema it passed."""
+
+    version: Version
+    rows: Sequence[Row]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request's predictions; ``logged`` says whether they are durably in the prediction log."""
+
+    version: int
+    predictions: Sequence[float]
+    logged: bool
+
+
+class Slot:
+    """Answers for one model. ``current`` is swapped by reference: no request ever waits for a swap."""
+
+    def __init__(self, model: str, log_folder: Path) -> None:
+        self.model = model
+        self.current: Version | None = None
+        #: The version before, kept warm: rolling back to it loads nothing.
+        self.previous: Version | None = None
+        self.wanted: Deployment | None = None
+        self.error: str | None = None
+        #: Whether asking for the same deployment again could end otherwise.
+        self.may_retry = True
+        self.inflight = 0
+        self.recent: Sequence[Row] = ()
+        self._log = PredictionLog(log_folder)
+        self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._answer, model)
+        self._requests = self._rows = self._log_failures = 0
+        self._log_error: str | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        """Predict and log; returns only when both are done, or logging has failed and says so.
+
+        :raises NotFiniteError: if the model has no finite answer for these rows
+        """
+        return await self._batcher.submit(question, len(question.rows))
+
+    async def close(self) -> None:
+        """Stop answering; what was acknowledged is on disk already."""
+        await self._batcher.close()
+        self._log.close()
+
+    def swap(self, version: Version) -> None:
+        """Let another version answer from now on."""
+        now = self.current
+        if now is not None and now.deployment.artifact != version.deployment.artifact:
+            self.previous = now
+        self.current = version
+        self.error = None
+        log.info(
+            "%s: version %d answers, deployment %d",
+            self.model,
+            version.number,
+            version.deployment.sequence,
+        )
+
+    def refuse(self, deployment: Deployment, error: Exception, *, may_retry: bool) -> None:
+        """Keep the version that answers, and remember why another one does not."""
+        self.may_retry = may_retry
+        self.error = f"version {deployment.version} refused: {error}"
+        log.error("%s: %s", self.model, self.error)
+
+    def state(self) -> SlotState:
+        """The slot, as GET /slots shows it."""
+        now, wanted = self.current, self.wanted
+        return SlotState(
+            model=self.model,
+            version=now.number if now else None,
+            sequence=now.deployment.sequence if now else None,
+            digest=now.deployment.artifact.digest if now else None,
+            since=now.since if now else None,
+            wanted_version=wanted.version if wanted else None,
+            wanted_sequence=wanted.sequence if wanted else None,
+            error=self.error,
+            requests=self._requests,
+            rows=self._rows,
+            batches=self._batcher.batches,
+            log_failures=self._log_failures,
+            log_error=self._log_error,
+        )
+
+    def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        """One batch, in the batcher's thread: predict, make durable, then answer."""
+        predictions = self._predict(questions)
+        at = datetime.now(UTC)
+        answered = [
+            Answered(
+                question.request_id,
+                question.version.number,
+                at,
+                question.rows,
+                found,
+                question.version.model.spec.serving.event_time,
+            )
+            for question, found in zip(questions, predictions, strict=True)
+            if not isinstance(found, Exception)
+        ]
+        logged = self._write(answered) if answered else True
+        if answered:
+            self.recent = answered[-1].rows[:RECENT_ROWS]
+        return [
+            found
+            if isinstance(found, Exception)
+            else Answer(question.version.number, found, logged)
+            for question, found in zip(questions, predictions, strict=True)
+        ]
+
+    def _predict(self, questions: Sequence[Question]) -> list[list[float] | Exception]:
+        """Per question its predictions: one call a version, and one each where that call fails."""
+        results: list[list[float] | Exception] = [NotFiniteError()] * len(questions)
+        groups: dict[int, list[int]] = {}
+        for index, question in enumerate(questions):
+            groups.setdefault(id(question.version), []).append(index)
+        for indices in groups.values():
+            version = questions[indices[0]].version
+            try:
+                found = version.answer([row for index in indices for row in questions[index].rows])
+            except Exception as error:  # a user's features() may raise anything
+                # One request's rows must not fail its neighbours: ask for each alone.
+                for index in indices:
+                    alone = len(indices) == 1
+                    results[index] = error if alone else _alone(version, questions[index].rows)
+                continue
+            for index in indices:
+                count = len(questions[index].rows)
+                results[index], found = found[:count], found[count:]
+        return results
+
+    def _write(self, answered: Sequence[Answered]) -> bool:
+        rows = sum(len(one.rows) for one in answered)
+        self._requests += len(answered)
+        self._rows += rows
+        try:
+            self._log.append(encode(answered))
+        except OSError as error:
+            if self._log_error is None:
+                log.error("%s: the prediction log cannot be written: %s", self.model, error)
+            self._log_failures += rows
+            self._log_error = str(error)
+            return False
+        self._log_error = None
+        return True
+
+
+def _alone(version: Version, rows: Sequence[Row]) -> list[float] | Exception:
+    try:
+        return version.answer(rows)
+    except Exception as error:  # handed to the request it belongs to
+        return error

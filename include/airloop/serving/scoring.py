@@ -1,0 +1,52 @@
+"""Batch scoring: a partition's predictions by the champion, as one partition of ``scores__<model>``."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from airloop.contracts import DatasetRef, Deployment, Fence
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import to_pandas
+from airloop.registry.loader import LoadedModel
+
+#: Rows scored at a time: bounds memory.
+BATCH_ROWS = 50_000
+
+
+def scores_table(model: str) -> str:
+    """The lake's table of a model's batch predictions."""
+    return f"scores__{model}"
+
+
+def score_partition(
+    lake: Lake, model: LoadedModel, deployment: Deployment, partition: str, fence: Fence
+) -> DatasetRef:
+    """Score one partition and replace it in the scores' table; the same model and rows change nothing.
+
+    The table has the dataset's keys and partition column, ``prediction`` and ``model_version``.
+
+    :raises DataError: if the partition is not in the lake
+    :raises SupersededError: if a newer attempt has scored it
+    """
+    dataset, inputs = model.dataset, model.spec.inputs
+    ref = lake.snapshot(dataset.name, [partition])
+    kept = tuple(dict.fromkeys((*dataset.keys, dataset.partition_column)))
+    parts = []
+    for batch in lake.batches(ref, tuple(dict.fromkeys((*kept, *inputs))), BATCH_ROWS):
+        rows = pa.Table.from_batches([batch])
+        predictions = pa.array(model.predict(to_pandas(rows.select(list(inputs)))), pa.float64())
+        versions = pa.array([deployment.version] * rows.num_rows, pa.int64())
+        scored = rows.select(list(kept)).append_column("prediction", predictions)
+        parts.append(scored.append_column("model_version", versions))
+    table = pa.concat_tables(parts)
+    name = scores_table(model.spec.name)
+    lake.replace_partition(
+        name,
+        partition,
+        table,
+        partition_column=dataset.partition_column,
+        fence=fence,
+        digest=rows_digest(table, without=[dataset.partition_column]),
+    )
+    return lake.snapshot(name, [partition])

@@ -1,0 +1,69 @@
+"""The BentoML service: one process, one worker, all models of the catalog.
+
+Started by :func:`airloop.serving.command.service_command`, as
+``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker and owns the socket; every request is answered by the mounted application, behind the front door.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airloop.paths import put_on_path
+from airloop.serving.assembly import build_slots
+from airloop.serving.drain import Drain, name_supervisor
+from airloop.serving.http.app import Application
+from airloop.serving.http.middleware import FrontDoor
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+
+put_on_path()
+logging.getLogger("airloop").setLevel(logging.INFO)
+# Uvicorn's own access log costs a third of the throughput, and request ids stand in the answers.
+logging.getLogger("uvicorn.access").disabled = True
+
+#: What differs from BentoML's defaults: whatever costs throughput or opens a door is off.
+OPTIONS: dict[str, Any] = {
+    "workers": 1,
+    "metrics": {"enabled": False},
+    "logging": {"access": {"enabled": False}},
+    "tracing": {"excluded_urls": ".*"},
+    # Our own limits answer before this one (5 s for a body, 10 s for an answer). Short, since BentoML leaves
+    # a timer behind for every request until it would have fired.
+    "traffic": {"timeout": 16},
+}
+
+# The batches' thread and the event loop share one interpreter: at the default of 5 ms each hand-over would cost a
+# request more than its prediction.
+sys.setswitchinterval(0.0005)
+
+name_supervisor()
+_settings = load_settings()
+drain = Drain(_settings.serving.drain_seconds)
+application = Application(build_slots(_settings, load_catalog()), drain)
+
+
+class Entrance:
+    """BentoML's middleware slot: requests go to the front door and never on to BentoML's own routes."""
+
+    def __init__(self, app: ASGIApp, door: FrontDoor) -> None:
+        self._bentoml, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass requests to the door, BentoML's lifespan to BentoML."""
+        await (self._door if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+
+
+@bentoml.service(name="airloop", **OPTIONS)
+@bentoml.asgi_app(application.pages, path="/")
+class Predictions:
+    """Predictions of every deployed model."""
+
+
+service: Any = Predictions
+_door = FrontDoor(application, _settings.serving.bearer(), drain)
+service.add_asgi_middleware(Entrance, door=_door)

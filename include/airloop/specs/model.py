@@ -1,0 +1,198 @@
+"""What a user says of a model: `config/models/<name>.yaml`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from airloop.contracts import Contract, Name
+from airloop.specs.rules import model_rules
+from airloop.specs.sections.cron import check_cron
+from airloop.specs.sections.fields import (
+    ColumnName,
+    Cron,
+    Fraction,
+    Line,
+    ModulePath,
+    Number,
+    Text,
+    Whole,
+)
+from airloop.specs.sections.fitting import MAX_PROCESSES, CheckpointSpec
+from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
+from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.sections.tuning import (
+    AlgorithmSpec,
+    FunctionName,
+    MetricName,
+    TrainerName,
+    TuningSpec,
+)
+from airloop.specs.yaml.issues import refuse
+
+
+class Level(IntEnum):
+    """Google's MLOps maturity levels."""
+
+    MANUAL = 0
+    CONTINUOUS_TRAINING = 1
+    CONTINUOUS_DELIVERY = 2
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("must be 0, 1 or 2")
+    return value
+
+
+def _when(text: str) -> str:
+    try:
+        return text if text == "dataset" else check_cron(text)
+    except ValueError as error:
+        raise ValueError(f"must be dataset, null or a cron expression: {error}") from error
+
+
+LevelField = Annotated[Level, BeforeValidator(_whole)]
+#: ``dataset`` or a cron expression.
+When = Annotated[str, AfterValidator(_when)]
+
+
+class Target(Contract):
+    """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is."""
+
+    column: ColumnName
+    #: How long after the prediction date the truth is complete, in days.
+    delay_days: Whole = Field(default=1, ge=0)
+
+
+class TrainingSpec(Contract):
+    """How a candidate is made."""
+
+    trainer: TrainerName = "sklearn"
+    params: dict[str, Any] = {}
+    #: The function of the module that builds the estimator.
+    build: FunctionName = "build"
+    #: Over how many processes the torch trainer spreads each batch.
+    processes: Whole = Field(default=1, ge=1, le=MAX_PROCESSES)
+    #: The torch trainer's checkpoints; None for the default interval.
+    checkpoint: CheckpointSpec | None = None
+    #: The most recent days of the dataset that a snapshot takes.
+    window_days: Whole = Field(default=60, ge=2)
+    #: Of those, the last days, held out for the gates.
+    holdout_days: Whole = Field(default=14, ge=1)
+    min_rows: Whole = Field(default=1_000, ge=1)
+    seed: Whole = 0
+    schedule: Cron | None = None
+
+
+class Threshold(Contract):
+    """A bound on one metric."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError("needs min, max or both")
+        return self
+
+
+class GatesSpec(Contract):
+    """The gates: all on; a figure can be moved, no gate can be taken out."""
+
+    primary: MetricName
+    absolute: dict[MetricName, Threshold] = Field(min_length=1)
+    #: The candidate must beat the trivial baseline by this much of the primary metric.
+    baseline_margin: Number = Field(default=0.02, ge=0)
+    #: ... and the champion by this much, with this confidence, by paired bootstrap.
+    champion_margin: Number = Field(default=0.0, ge=0)
+    confidence: Number = Field(default=0.95, gt=0.5, lt=1)
+    resamples: Whole = Field(default=500, ge=100)
+    slices: tuple[ColumnName, ...] = ()
+    #: No slice may lose more than this of the primary metric against the champion.
+    slice_margin: Number = Field(default=0.03, ge=0)
+    min_slice_rows: Whole = Field(default=300, ge=1)
+    min_holdout_rows: Whole = Field(default=1_000, ge=1)
+
+
+class ServingSpec(Contract):
+    """How the model answers."""
+
+    max_body_bytes: Whole = Field(default=1_000_000, ge=1_000)
+    max_rows: Whole = Field(default=1_000, ge=1)
+    max_concurrency: Whole = Field(default=256, ge=1)
+    #: The input whose date is a row's prediction date; without one it is the day of the request.
+    event_time: ColumnName | None = None
+
+
+class MonitoringSpec(Contract):
+    """What is watched, and how sure it must be before it speaks."""
+
+    schedule: Cron | None = "0 8 * * *"
+    #: The current window: this many days, ending with the night's partition.
+    window_days: Whole = Field(default=1, ge=1)
+    #: The share of quiet nights that may be called drift, over all features together.
+    false_alarm_rate: Annotated[Number, Field(gt=0, lt=0.5)] = 0.01
+    #: A change smaller than this population stability index does not matter, however certain it is.
+    #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
+    min_psi: Number = Field(default=0.1, gt=0)
+    #: A column with fewer values in the window is not judged: could not tell.
+    min_rows: Whole = Field(default=200, ge=1)
+    #: A night in which a column lost more than this share of the values it usually has is a data incident.
+    max_missing_fraction: Fraction = 0.3
+    #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
+    performance_margin: Number = Field(default=0.05, ge=0)
+    report_rows: Whole = Field(default=5_000, ge=100)
+
+
+class RetrainingSpec(Contract):
+    """When the loop may spend money."""
+
+    cooldown_days: Whole = Field(default=7, ge=0)
+    monthly_budget: Whole = Field(default=4, ge=0)
+
+
+class ScoringSpec(Contract):
+    """Batch predictions."""
+
+    #: ``dataset``: whenever a partition arrives; a cron expression; or null for on demand only.
+    when: When | None = None
+
+
+class ModelSpec(Contract):
+    """One model."""
+
+    name: Name
+    description: Text
+    owner: Line
+    level: LevelField = Level.CONTINUOUS_TRAINING
+    dataset: Name
+    module: ModulePath
+    task: Literal["classification", "regression"]
+    target: Target
+    #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
+    inputs: tuple[ColumnName, ...] = Field(min_length=1)
+    #: Where the steps that need it run: beside Airflow, or as pods.
+    compute: Literal["process", "kubernetes"] = "process"
+    resources: ResourcesSpec = ResourcesSpec()
+    environment: EnvironmentSpec | None = None
+    training: TrainingSpec = TrainingSpec()
+    #: Looks for parameters; what it finds is laid over training.params.
+    tuning: TuningSpec | None = None
+    #: Compete in each training; the winner stands in for training.trainer, params and build.
+    algorithms: tuple[AlgorithmSpec, ...] = ()
+    #: A model of its own for each value of a column, where it is better than the one for all.
+    segments: SegmentsSpec | None = None
+    gates: GatesSpec
+    serving: ServingSpec = ServingSpec()
+    monitoring: MonitoringSpec = MonitoringSpec()
+    retraining: RetrainingSpec = RetrainingSpec()
+    scoring: ScoringSpec = ScoringSpec()
+
+    @model_validator(mode="after")
+    def _rules(self) -> ModelSpec:
+        refuse(model_rules(self.model_dump(mode="json", by_alias=True)))
+        return self

@@ -1,0 +1,236 @@
+"""What must hold between the keys of a spec, and between a model and its dataset.
+
+The rules read plain data and pass over what has the wrong shape (pydantic reports that), so
+`airloop check` can tell everything at once. The specs' own validators use the same rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from airloop.specs.sections.expectations import (
+    COLUMN_ARGUMENTS,
+    COLUMN_LIST_ARGUMENTS,
+    COMMON,
+    names,
+    signature,
+)
+from airloop.specs.sections.fitting import fitting_rules
+from airloop.specs.sections.resources import compute_rules
+from airloop.specs.sections.segments import segment_column_rules, segment_rules
+from airloop.specs.sections.tuning import tuning_rules
+from airloop.specs.yaml.issues import KeyPath, Mistake
+
+CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
+REGRESSION_METRICS = ("mae", "rmse", "r2")
+_METRICS = {"classification": CLASSIFICATION_METRICS, "regression": REGRESSION_METRICS}
+
+Data = Mapping[str, Any]
+
+#: The options of a file source, and what each must be.
+FILE_OPTIONS = {
+    "delimiter": "one character",
+    "null_values": "a list of texts",
+    "max_bytes": "a whole number above 0",
+}
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+#: A bound parameter as SQLAlchemy sees it: not ``::date``.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+
+
+def dataset_rules(data: Data) -> list[Mistake]:
+    """What is wrong within one dataset's spec."""
+    columns = _columns(data)
+    found = [
+        *_unknown_columns(data, ("keys",), columns),
+        *_twice(data, ("keys",)),
+        *_partition_column(data, columns),
+        *_source(data),
+        *_file_options(data),
+    ]
+    start, end = data.get("start"), data.get("end")
+    if isinstance(start, str) and isinstance(end, str) and end < start:
+        found.append(Mistake(("end",), f"lies before start {start}", end))
+    for index, item in enumerate(_list(data.get("expectations"))):
+        if isinstance(item, dict):
+            found += _expectation(item, ("expectations", index), columns)
+    return found
+
+
+def model_rules(data: Data) -> list[Mistake]:
+    """What is wrong within one model's spec."""
+    found = [*_twice(data, ("inputs",)), *_twice(data, ("gates", "slices"))]
+    inputs = _list(data.get("inputs"))
+    target = _get(data, "target", "column")
+    if isinstance(target, str) and target in inputs:
+        path = ("inputs", inputs.index(target))
+        found.append(Mistake(path, "the target is among the inputs", target, "leave it out"))
+    event_time = _get(data, "serving", "event_time")
+    if isinstance(event_time, str) and event_time not in inputs:
+        found.append(_unknown(("serving", "event_time"), event_time, inputs, "input"))
+    window, holdout = _get(data, "training", "window_days"), _get(data, "training", "holdout_days")
+    if isinstance(window, int) and isinstance(holdout, int) and holdout >= window:
+        what = f"must be smaller than training.window_days ({window})"
+        found.append(Mistake(("training", "holdout_days"), what, holdout))
+    found += compute_rules(data)
+    found += tuning_rules(data)
+    found += segment_rules(data)
+    return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
+
+
+def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
+    """What is wrong in a model's spec, seen beside its dataset's."""
+    columns = _columns(dataset)
+    if not columns:
+        return []
+    found = [
+        *_unknown_columns(model, ("inputs",), columns),
+        *_unknown_columns(model, ("gates", "slices"), columns),
+        *_unknown_columns(model, ("target", "column"), columns),
+    ]
+    for path, name in _texts(model, ("inputs",)):
+        if _get(columns, name, "known") == "after" and name != _get(model, "target", "column"):
+            what = "the column is known only after the prediction: as an input it would be leakage"
+            found.append(Mistake(path, what, name, "leave it out of inputs"))
+    found += segment_column_rules(model, columns)
+    event_time = _get(model, "serving", "event_time")
+    kind = _get(columns, event_time, "type") if isinstance(event_time, str) else None
+    if isinstance(kind, str) and kind not in {"date", "timestamp"}:
+        what = f"a column of type {kind} tells no time"
+        remedy = "name an input of type date or timestamp"
+        found.append(Mistake(("serving", "event_time"), what, event_time, remedy))
+    return found
+
+
+def _partition_column(data: Data, columns: Data) -> Iterator[Mistake]:
+    path, name = ("partition_column",), data.get("partition_column")
+    yield from _unknown_columns(data, path, columns)
+    kind = _get(columns, name, "type") if isinstance(name, str) else None
+    if isinstance(kind, str) and kind != "date":
+        what = f"the partition column must be of type date; {name} is of type {kind}"
+        yield Mistake(path, what, name, "one partition is one day")
+
+
+def _source(data: Data) -> Iterator[Mistake]:
+    path, query = _get(data, "source", "path"), _get(data, "source", "query")
+    for placeholder in _PLACEHOLDER.findall(path) if isinstance(path, str) else ():
+        if placeholder != "{partition}":
+            remedy = "the only placeholder is {partition}"
+            yield Mistake(("source", "path"), "unknown placeholder", placeholder, remedy)
+    if isinstance(query, str) and set(_PARAMETER.findall(query)) != {"start", "end"}:
+        what = "the query must use the parameters :start and :end and no others"
+        found = sorted(set(_PARAMETER.findall(query)))
+        remedy = "write: WHERE day >= :start AND day < :end"
+        yield Mistake(("source", "query"), what, found, remedy)
+
+
+def _file_options(data: Data) -> Iterator[Mistake]:
+    options = _get(data, "source", "options")
+    for name, value in options.items() if isinstance(options, dict) else ():
+        path: KeyPath = ("source", "options", name)
+        if name not in FILE_OPTIONS:
+            yield Mistake(path, "no such option", name, "", tuple(FILE_OPTIONS))
+        elif not _fits(name, value):
+            yield Mistake(path, f"must be {FILE_OPTIONS[name]}", value)
+
+
+def _fits(option: str, value: Any) -> bool:
+    if option == "delimiter":
+        return isinstance(value, str) and len(value) == 1
+    if option == "null_values":
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:
+    name, arguments = item.get("expect"), item.get("with", {})
+    known = signature(name) if isinstance(name, str) else None
+    if isinstance(name, str) and known is None:
+        remedy = "see https://greatexpectations.io/expectations for all of them"
+        yield Mistake((*path, "expect"), "no such expectation", name, remedy, names())
+    if not isinstance(arguments, dict):
+        return
+    if item.get("severity") == "quarantine" and "column" not in arguments:
+        what = "quarantine needs a column expectation: only those name the failing rows"
+        yield Mistake((*path, "severity"), what, "quarantine", "use block or warn")
+    if known is not None:
+        valid = known.required | known.optional | COMMON
+        for argument in arguments:
+            if argument not in valid:
+                where = (*path, "with", argument)
+                what = f"{name} has no such argument"
+                yield Mistake(where, what, argument, "", tuple(sorted(valid)))
+        for argument in sorted(known.required - arguments.keys()):
+            what = f"{name} needs this argument"
+            yield Mistake((*path, "with", argument), what, None, f"add {argument}")
+    for argument in (*COLUMN_ARGUMENTS, *COLUMN_LIST_ARGUMENTS):
+        yield from _unknown_columns(arguments, (argument,), columns, (*path, "with"))
+
+
+def _metrics(data: Data) -> Iterator[Mistake]:
+    task, gates = data.get("task"), data.get("gates")
+    valid = _METRICS.get(task) if isinstance(task, str) else None
+    if valid is None or not isinstance(gates, dict):
+        return
+    others = {metric for metrics in _METRICS.values() for metric in metrics} - set(valid)
+    absolute = gates.get("absolute")
+    named: list[tuple[KeyPath, Any]] = [
+        (("gates", "primary"), gates.get("primary")),
+        (("tuning", "metric"), _get(data, "tuning", "metric")),
+    ]
+    named += (
+        [(("gates", "absolute", key), key) for key in absolute]
+        if isinstance(absolute, dict)
+        else []
+    )
+    for path, metric in named:
+        if isinstance(metric, str) and metric in others:
+            yield Mistake(path, f"is no metric of {task}", metric, "", valid)
+
+
+def _unknown_columns(
+    data: Data, path: KeyPath, columns: Data, prefix: KeyPath = ()
+) -> Iterator[Mistake]:
+    for at, name in _texts(data, path):
+        if columns and name not in columns:
+            yield _unknown((*prefix, *at), name, columns, "column")
+
+
+def _unknown(path: KeyPath, name: str, valid: Iterable[Any], noun: str) -> Mistake:
+    known = tuple(str(item) for item in valid)
+    return Mistake(path, f"there is no such {noun}", name, "correct its spelling or add it", known)
+
+
+def _twice(data: Data, path: KeyPath) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for at, name in _texts(data, path):
+        if name in seen:
+            yield Mistake(at, "stands twice", name, "leave one out")
+        seen.add(name)
+
+
+def _texts(data: Data, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """The text at a path, or the texts of the list at a path, each with its own path."""
+    value = _get(data, *path)
+    if isinstance(value, str):
+        yield path, value
+    for index, item in enumerate(_list(value)):
+        if isinstance(item, str):
+            yield (*path, index), item
+
+
+def _columns(data: Data) -> Data:
+    columns = data.get("columns")
+    return columns if isinstance(columns, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _get(data: Any, *path: str | int) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data

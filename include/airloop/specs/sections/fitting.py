@@ -1,0 +1,88 @@
+"""How a network is fitted: the torch trainer's own keys of ``training.params``, and its checkpoints.
+
+They stand among the parameters, not beside them, so that a run's ``conf`` and a tuning can move them like any other.
+What is left after :func:`divide` goes to the module's ``build(params)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from airloop.contracts import Contract
+from airloop.specs.sections.fields import Number, Whole
+from airloop.specs.yaml.issues import Mistake, mistakes
+
+#: More processes than any machine here has cores is a slip of the pen.
+MAX_PROCESSES = 64
+
+
+class CheckpointSpec(Contract):
+    """How often a training writes down where it is: whichever comes first."""
+
+    #: After so many batches.
+    steps: Whole | None = Field(default=None, ge=1)
+    #: After so many minutes.
+    minutes: Number = Field(default=5.0, gt=0)
+
+
+class FitOptions(Contract):
+    """The torch trainer's parameters."""
+
+    epochs: Whole = Field(default=30, ge=1)
+    #: Rows of a batch over all processes together, so that the result does not depend on how many there are.
+    batch_rows: Whole = Field(default=1024, ge=1)
+    learning_rate: Number = Field(default=1e-3, gt=0)
+    weight_decay: Number = Field(default=1e-4, ge=0)
+    #: The gradient's norm is cut to this.
+    clip_norm: Number = Field(default=1.0, gt=0)
+    #: The last rows of the training days, never trained on, whose loss decides when to stop.
+    validation_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.1
+    #: Epochs without a better validation loss until training stops.
+    patience: Whole = Field(default=5, ge=1)
+    #: Numbers that stand for a category.
+    embedding: Whole = Field(default=8, ge=1, le=1024)
+    #: A category seen less often is treated as unseen.
+    min_category_rows: Whole = Field(default=5, ge=1)
+    #: More megabytes of rows than this are streamed from disk; None: what half of the device's free memory holds.
+    resident_mb: Whole | None = Field(default=None, ge=0)
+
+
+def divide(params: Mapping[str, Any]) -> tuple[FitOptions, dict[str, Any]]:
+    """The trainer's options, and the parameters left for ``build(params)``.
+
+    :raises ValidationError: if an option has the wrong type or lies out of bounds
+    """
+    own = {name: value for name, value in params.items() if name in FitOptions.model_fields}
+    rest = {name: value for name, value in params.items() if name not in own}
+    return FitOptions.model_validate(own), rest
+
+
+def fitting_rules(training: Any) -> Iterator[Mistake]:
+    """What is wrong in ``training:`` that depends on the trainer."""
+    if not isinstance(training, Mapping):
+        return
+    trainer, processes = training.get("trainer", "sklearn"), training.get("processes", 1)
+    if trainer == "torch":
+        yield from _options(training.get("params"))
+        return
+    if isinstance(processes, int) and processes > 1:
+        remedy = "set trainer: torch, or leave it out: scikit-learn uses all cores by itself"
+        what = f"trainer {trainer} runs in one process"
+        yield Mistake(("training", "processes"), what, processes, remedy)
+    if training.get("checkpoint") is not None:
+        what, remedy = f"trainer {trainer} writes no checkpoints", "leave it out"
+        yield Mistake(("training", "checkpoint"), what, training["checkpoint"], remedy)
+
+
+def _options(params: Any) -> Iterator[Mistake]:
+    if not isinstance(params, Mapping):
+        return
+    try:
+        divide(params)
+    except ValidationError as error:
+        for mistake in mistakes(error, FitOptions):
+            yield replace(mistake, path=("training", "params", *mistake.path))

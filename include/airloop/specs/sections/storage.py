@@ -1,0 +1,47 @@
+"""The options of a bucket: which there are, and which must not stand in a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+from airloop.specs.yaml.issues import Mistake, refuse
+
+#: What must not stand in a file: only in the environment, or in an Airflow connection.
+SECRETS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+#: Every option, with what it means.
+OPTIONS: Final = {
+    "aws_endpoint_url": "address of the server; AWS' own without one",
+    "aws_region": "region of the bucket",
+    "aws_access_key_id": "who asks; for the environment only",
+    "aws_secret_access_key": "for the environment only",
+    "aws_session_token": "for the environment only",
+    "aws_virtual_hosted_style_request": "`true`: the bucket is part of the host's name",
+    "aws_server_side_encryption": "`AES256`, `aws:kms` or `aws:kms:dsse`",
+    "aws_sse_kms_key_id": "the key of `aws:kms`",
+}
+#: deltalake's way out where a server knows no conditional puts: never taken.
+UNSAFE: Final = "aws_s3_allow_unsafe_rename"
+
+
+def _known(options: dict[str, str]) -> dict[str, str]:
+    found = []
+    for name in options:
+        if name == UNSAFE:
+            what = "lets the commits of two writers overwrite each other"
+            remedy = "use a server that honours conditional puts (If-None-Match)"
+            found.append(Mistake((name,), what, None, remedy))
+        elif name not in OPTIONS:
+            what = f"unknown storage option {name!r}"
+            found.append(Mistake((name,), what, None, "", tuple(OPTIONS)))
+    endpoint = options.get("aws_endpoint_url")
+    if endpoint is not None and not endpoint.lower().startswith(("http://", "https://")):
+        what, remedy = "is not the address of a server", "write http://host:port or https://host"
+        found.append(Mistake(("aws_endpoint_url",), what, None, remedy))
+    refuse(found)
+    return options
+
+
+#: ``storage_options`` of the settings.
+StorageOptions = Annotated[dict[str, str], AfterValidator(_known)]

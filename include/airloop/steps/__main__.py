@@ -1,0 +1,191 @@
+"""Run one step: ``python -m airloop.steps <step> --request <uri> --result <uri>``.
+
+Exit codes: 0 ok, 3 permanent error, 4 transient error (the error stands in the result file); anything else is a
+crash, which may be tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from airloop import paths
+from airloop.errors import (
+    AirloopError,
+    RequestError,
+    SpecError,
+    StorageFullError,
+    TransientError,
+)
+from airloop.exchange.group import Ranks
+from airloop.exchange.store import StepStore
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+from airloop.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
+
+log = logging.getLogger("airloop.steps")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step named on the command line and return its exit code."""
+    arguments = _parse(argv)
+    if arguments.lifeline is not None:
+        watch_caller(arguments.lifeline)
+    if os.getpid() == 1:
+        obey_sigterm()
+    logging.getLogger("airloop").setLevel(logging.INFO)
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        force=True,  # in a fork of the step host a library may have been first
+    )
+    try:
+        begin_in_project()
+        settings = load_settings()
+    except AirloopError as error:  # there is no store yet that a note could be left in
+        log.error("the step cannot begin: %s", error)
+        return EXIT_PERMANENT
+    store = StepStore(settings.step_store_uri, settings.storage_options)
+    ranks = Ranks.of()
+    helper = ranks if ranks is not None and ranks.index else None
+    answer = helper.error_uri(arguments.result) if helper else arguments.result
+    try:
+        result = _run(arguments.step, store.read(arguments.request), helper)
+    except AirloopError as error:
+        store.write(answer, {"error": describe(error)})
+        return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except ModuleNotFoundError as error:
+        traceback.print_exc(file=sys.stdout)
+        lacking = SpecError(
+            "the environment lacks a library that this step needs",
+            value=error.name,
+            where=sys.executable,
+            remedy="install requirements.lock there",
+        )
+        store.write(answer, {"error": describe(lacking)})
+        return EXIT_PERMANENT
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            full = StorageFullError("no space left on the device", where=str(error.filename or ""))
+            store.write(answer, {"error": describe(full)})
+            return EXIT_TRANSIENT
+        return 1
+    if helper is None:
+        store.write(answer, {"result": result})
+    return EXIT_OK
+
+
+def begin_in_project() -> None:
+    """Take the project that this step was told of, and let its modules be imported.
+
+    :raises SpecError: if it was told of none, or the project is not the one that the caller read
+    """
+    project = paths.root()
+    told = os.environ.get(paths.DIGEST)
+    if told is not None and told != (found := paths.digest(project)):
+        raise SpecError(
+            "the project here is not the one that the step was begun with",
+            value=found,
+            where=str(project),
+            remedy=f"deploy the same config/ and include/ everywhere ({told} is expected)",
+        )
+    paths.put_on_path()
+
+
+def watch_caller(lifeline: int) -> None:
+    """Kill this process group as soon as the caller's end of the pipe ``lifeline`` closes.
+
+    A caller that was killed with SIGKILL cannot tell its child; the kernel closes its files all the same.
+    """
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="lifeline").start()
+
+
+def obey_sigterm() -> None:
+    """End on SIGTERM, as a process does that is not the first of its container.
+
+    The kernel keeps from process 1 every signal that it handles not: a pod that is deleted would go on, with its
+    GPU, until the cluster's patience ends.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+
+
+def describe(error: AirloopError) -> dict[str, Any]:
+    """An error as plain JSON, from which the runner builds it again."""
+    plain = isinstance(error.value, str | int | float | bool | None)
+    return {
+        "type": type(error).__name__,
+        "what": error.what,
+        "value": error.value if plain else repr(error.value)[:500],
+        "where": error.where,
+        "remedy": error.remedy,
+        "valid": list(error.valid),
+    }
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m airloop.steps", description="Run one step.")
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--request", required=True, help="URI of the request in the step store")
+    parser.add_argument("--result", required=True, help="URI where the result goes")
+    parser.add_argument("--lifeline", type=int, help="pipe whose closing means: the caller died")
+    return parser.parse_args(argv)
+
+
+def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
+    """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
+    from airloop.execution.accounting import accounted, metered
+    from airloop.ledger import open_ledger
+
+    if payload is None:
+        raise RequestError("there is no request to run", value=step)
+    module = importlib.import_module(f"airloop.steps.{step}")
+    try:
+        request = module.Request.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RequestError(
+            first["msg"], value=first["input"], where=f"request of step {step}, key {first['loc']}"
+        ) from error
+    settings = load_settings()
+    work = settings.home / "work"
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    workdir = tempfile.mkdtemp(prefix=f"{step}-", dir=work)
+    # What libraries leave in temporary folders goes too: a forked child ends without their clean-up at exit.
+    tempfile.tempdir = workdir
+    try:
+        context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
+        if helper is not None:
+            with metered(step, request, context):
+                module.assist(request, context, helper)
+            return {}
+        result = accounted(step, request, context, module.run)
+        dumped: dict[str, Any] = result.model_dump(mode="json")
+        return dumped
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

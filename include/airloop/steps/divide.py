@@ -1,0 +1,71 @@
+"""Divide: say which segments of a snapshot are trained, and in which packs."""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import Field
+
+from airloop.contracts import Name, PartitionKey
+from airloop.specs.sections.tuning import ParameterName
+from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.steps.train import Scalar, check_inputs
+from airloop.training.parameters import tuned
+
+log = logging.getLogger("airloop.segments")
+
+
+class Request(StepRequest):
+    """Which training this is for."""
+
+    model: Name
+    until: PartitionKey | None = None
+    params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
+    #: The search for parameters that ran before, whose best the segments take too.
+    study: str | None = None
+
+
+class Result(StepResult):
+    """The plan's name in the step store, and its packs; there is always one."""
+
+    plan: str
+    packs: tuple[int, ...]
+    segments: int
+    left_out: int
+    #: The last day of the window, which segments and training share.
+    until: PartitionKey
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Pin the rows, count their segments, write the plan down.
+
+    :raises DataError: if there are too few days, a row names no segment, or there are too many segments
+    :raises SpecError: if the column cannot name segments
+    """
+    from airloop.data import snapshot
+    from airloop.data.lake.lake import Lake
+    from airloop.training.segments import plan as plans
+    from airloop.training.segments.checks import check_spec
+
+    model = context.catalog.model(request.model)
+    dataset = context.catalog.dataset(model.dataset)
+    check_inputs(model, dataset)
+    check_spec(model, dataset)
+    lake = Lake(context.settings)
+    ref, days = snapshot.take(lake, model, request.until)
+    model = tuned(model, context, request.study, days.all[-1])
+    params = {**model.training.params, **request.params}
+    rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
+    made = plans.make(model, dataset, ref, days, rows, params)
+    name = plans.identity(request.fence.key, model, dataset, ref, params)
+    context.ledger.check_fence(request.fence)
+    plans.write(context.settings, name, made)
+    for left in made.left_out:
+        log.info("segment %s is left to the global model: %s", left.name, left.reason)
+    return Result(
+        plan=name,
+        packs=made.packs,
+        segments=len(made.segments),
+        left_out=len(made.left_out),
+        until=days.all[-1],
+    )

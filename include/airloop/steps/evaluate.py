@@ -1,0 +1,77 @@
+"""Evaluate: put a candidate through the gates and write down what they said. A refusal is a result, not a crash."""
+
+from __future__ import annotations
+
+import logging
+
+from airloop.contracts import Candidate, Check, GateReport, Outcome
+from airloop.data.snapshot import split
+from airloop.errors import DataError
+from airloop.evaluation.case import Case, Champion
+from airloop.evaluation.gates import judge
+from airloop.evaluation.verdict import record
+from airloop.registry import loader
+from airloop.specs.model import ModelSpec
+from airloop.steps.base import StepContext, StepRequest, StepResult
+
+log = logging.getLogger("airloop.evaluate")
+
+
+class Request(StepRequest):
+    """The candidate to judge."""
+
+    candidate: Candidate
+
+
+class Result(StepResult):
+    """Every gate's verdict."""
+
+    report: GateReport
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Judge a candidate on its frozen holdout rows; the verdict goes to the ledger and to the run's tags.
+
+    :raises UnreachableError: if MLflow or the lake does not answer
+    :raises SupersededError: if a newer attempt began
+    """
+    candidate = request.candidate
+    model = context.catalog.model(candidate.model)
+    report = _judged(candidate, model, context)
+    context.ledger.check_fence(request.fence)
+    record(report, candidate, context.ledger, context.settings)
+    return Result(report=report)
+
+
+def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> GateReport:
+    from airloop.data.lake.lake import Lake
+
+    dataset = context.catalog.dataset(model.dataset)
+    champion = _champion(model.name, context)
+    try:
+        frame = Lake(context.settings).read(candidate.dataset)
+        rows = split(model, dataset, frame, candidate.holdout)
+    except DataError as error:
+        # The rows that every gate is decided on cannot be had: nothing can be told, and that is written down.
+        check = Check(name="snapshot", outcome=Outcome.UNKNOWN, reason=str(error)[:500])
+        version = champion.version if champion else None
+        return GateReport(
+            model=model.name, run_id=candidate.run_id, champion_version=version, checks=(check,)
+        )
+    case = Case(
+        model=model,
+        dataset=dataset,
+        candidate=candidate,
+        split=rows,
+        open=lambda: loader.load(candidate.artifact, context.settings),
+        champion=champion,
+    )
+    return judge(case)
+
+
+def _champion(model: str, context: StepContext) -> Champion | None:
+    deployed = context.ledger.current_deployment(model)
+    if deployed is None:
+        return None
+    artifact = deployed.artifact
+    return Champion(deployed.version, lambda: loader.load(artifact, context.settings))

@@ -1,0 +1,162 @@
+"""The step ``ingest``: fetch, validate, quarantine and commit partitions, each one on its own."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from pydantic import model_validator
+
+from airloop.contracts import (
+    Contract,
+    DatasetRef,
+    Fence,
+    Name,
+    Outcome,
+    PartitionKey,
+    ValidationReport,
+)
+from airloop.data.lake.lake import Lake
+from airloop.data.lake.publication import PartitionPublication
+from airloop.data.lake.sweeping import fence_key, sweep_daily
+from airloop.data.sources.reading import read_frame
+from airloop.data.validation.datadocs import write_page
+from airloop.data.validation.quality import failures, validate
+from airloop.data.validation.validated import Validated
+from airloop.errors import DataError
+from airloop.ledger.commit import commit
+from airloop.specs.dataset import DatasetSpec
+from airloop.steps.base import StepContext, StepRequest, StepResult
+
+log = logging.getLogger("airloop.ingest")
+
+
+class Request(StepRequest):
+    """One partition, or several: then each gets a fence of its own, begun here."""
+
+    dataset: Name
+    partition: PartitionKey | None = None
+    partitions: tuple[PartitionKey, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_partitions(self) -> Request:
+        if (self.partition is None) == (not self.partitions):
+            raise ValueError("name either partition or partitions")
+        return self
+
+
+class Ingested(Contract):
+    """What became of one partition: its rows, and the verdict with the quarantine's count."""
+
+    partition: PartitionKey
+    dataset: DatasetRef
+    report: ValidationReport
+
+
+class Result(StepResult):
+    """``dataset`` pins all partitions of the request; ``report`` is the last one's."""
+
+    dataset: DatasetRef
+    report: ValidationReport
+    partitions: tuple[Ingested, ...] = ()
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Ingest the partitions in their order; one that is refused does not stop the others.
+
+    Running it again changes nothing where the rows are the same.
+
+    :raises DataError: naming what was refused and why; of that nothing is visible
+    :raises SupersededError: if a newer attempt took a partition over
+    :raises TransientError: if the source, the lake or the ledger cannot be used now
+    """
+    spec = context.catalog.dataset(request.dataset)
+    keys = request.partitions or (request.partition or "",)
+    done: list[Ingested] = []
+    refused: list[DataError] = []
+    for key in keys:
+        alone = request.partition is not None
+        fence = request.fence if alone else _begin(context, spec, key)
+        try:
+            done.append(_ingest(context, spec, key, fence))
+        except DataError as error:
+            _record_refusal(context, spec, key, fence, error)
+            refused.append(error)
+    if len(refused) == 1 and len(keys) == 1:
+        raise refused[0]
+    if refused:
+        raise DataError(
+            f"{len(refused)} of {len(keys)} partitions refused: "
+            + "; ".join(str(error) for error in refused),
+            where=f"dataset {spec.name}",
+        )
+    sweep_daily(context, spec.name)
+    whole = Lake(context.settings).snapshot(spec.name, keys)
+    return Result(dataset=whole, report=done[-1].report, partitions=tuple(done))
+
+
+def _ingest(context: StepContext, spec: DatasetSpec, key: str, fence: Fence) -> Ingested:
+    frame = read_frame(spec, key)
+    keep = partial(write_page, context.settings, spec.name, key, fence.token)
+    validated = validate(spec, key, frame, keep)
+    report = validated.report
+    for check in report.checks:
+        if not check.ok:
+            log.warning("%s: %s: %s", key, check.name, check.reason)
+    if not validated.ok:
+        raise _refusal(spec, report)
+    lake = Lake(context.settings)
+    publication = PartitionPublication(lake, spec, key, validated, fence)
+    ref = commit(context.ledger, fence, publication)
+    _record_quarantine(context, spec, key, fence, validated)
+    log.info("%s: %d rows, %d quarantined, %s", key, ref.rows, report.quarantined, ref.digest)
+    return Ingested(partition=key, dataset=ref, report=report)
+
+
+def _begin(context: StepContext, spec: DatasetSpec, key: str) -> Fence:
+    return context.ledger.begin_attempt(fence_key(spec.name, key))
+
+
+def _refusal(spec: DatasetSpec, report: ValidationReport) -> DataError:
+    reasons = "; ".join(check.reason for check in failures(report))
+    could_not_tell = report.outcome is Outcome.UNKNOWN
+    verdict = "could not be validated" if could_not_tell else "is refused"
+    return DataError(
+        f"partition {report.partition} of {spec.name} {verdict}: {reasons}",
+        where=report.docs_uri or "",
+        remedy="correct it at the source and ingest it again",
+    )
+
+
+def _record_refusal(
+    context: StepContext, spec: DatasetSpec, key: str, fence: Fence, error: DataError
+) -> None:
+    context.ledger.record_decision(
+        model=spec.name,
+        subject="validation",
+        action="refuse",
+        reason=error.what,
+        figures={"partition": key, "where": error.where},
+        id=f"{fence.key}:{fence.token}:refuse",
+    )
+
+
+def _record_quarantine(
+    context: StepContext, spec: DatasetSpec, key: str, fence: Fence, validated: Validated
+) -> None:
+    report = validated.report
+    if not report.quarantined:
+        return
+    reasons = [
+        f"{check.name}: {check.reason}"
+        for check in report.checks
+        if not check.ok and check.figures.get("severity") == "quarantine"
+    ]
+    context.ledger.record_decision(
+        model=spec.name,
+        subject="validation",
+        action="quarantine",
+        reason="; ".join(reasons),
+        figures={"partition": key, "quarantined": report.quarantined, "rows": report.rows},
+        id=f"{fence.key}:{fence.token}:quarantine",
+    )

@@ -1,0 +1,182 @@
+"""The step ``monitor``: one night's window against the champion's reference, and what follows from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from airloop.contracts import (
+    Decision,
+    Deployment,
+    DriftReport,
+    FeatureDrift,
+    Name,
+    Outcome,
+    PartitionKey,
+    Triage,
+    Trigger,
+)
+from airloop.data import labels
+from airloop.data.lake.lake import Lake
+from airloop.errors import RequestError
+from airloop.ledger import retraining
+from airloop.monitoring import alert, drift, health, performance, reference, report
+from airloop.monitoring.health import Finding
+from airloop.monitoring.performance import Performance
+from airloop.monitoring.sketch import count
+from airloop.monitoring.triage import triage
+from airloop.monitoring.window import LABEL, Window, days_before, labelled_days, look
+from airloop.registry.artifacts import fetch
+from airloop.serving.log.compaction import compact
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.steps.base import StepContext, StepRequest, StepResult
+
+log = logging.getLogger("airloop.monitor")
+
+
+class Request(StepRequest):
+    """The night to judge."""
+
+    model: Name
+    partition: PartitionKey
+
+
+class Result(StepResult):
+    """The findings, the answer, and the trigger if the answer was to retrain."""
+
+    report: DriftReport
+    decision: Decision
+    trigger: Trigger | None = None
+    #: Whether this very run took the decision; a replayed night gets the one it got.
+    created: bool = False
+    #: What became of the alert's webhook, where one is set.
+    alert: str | None = None
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Judge a night: join labels, compare, triage, decide, report.
+
+    :raises RequestError: if nothing of this model serves yet
+    :raises ArtifactError: if the champion's reference cannot be trusted
+    :raises UnreachableError: if the lake or the artifact store does not answer
+    """
+    model = context.catalog.model(request.model)
+    dataset = context.catalog.dataset(model.dataset)
+    deployment = context.ledger.current_deployment(model.name)
+    if deployment is None:
+        raise RequestError(
+            "the model has no champion yet",
+            value=model.name,
+            remedy=f"train it first: run train_{model.name}",
+        )
+    profile = reference.read(fetch(deployment.artifact, context.settings))
+    lake = Lake(context.settings)
+    compact(context.settings, model.name, lake=lake, catalog=context.catalog)
+    window = look(lake, model, dataset, profile, request.partition)
+    measured = _performance(lake, model, dataset, profile, window, deployment)
+    findings = health.check(profile, window, model.monitoring)
+    features = _features(profile, window, model, findings)
+    verdict = triage(findings, features, measured.check)
+    found = DriftReport(
+        model=model.name,
+        partition=request.partition,
+        reference_rows=profile.rows,
+        current_rows=window.rows,
+        features=features,
+        performance=measured.current,
+        baseline_performance=measured.baseline,
+        triage=verdict.triage,
+        kinds=verdict.kinds,
+        reason=verdict.reason + _short_window(window, model),
+    )
+    found = report.publish(context.settings, lake, model, dataset, profile, found)
+    context.ledger.check_fence(request.fence)
+    _record_by_day(context, model, deployment, measured)
+    return _decide(context, model, found)
+
+
+def _decide(context: StepContext, model: ModelSpec, found: DriftReport) -> Result:
+    now = datetime.now(UTC)
+    decision, trigger = retraining.decide(context.ledger, model.retraining, found, now=now)
+    log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
+    told = None
+    if found.triage is Triage.INCIDENT:
+        told = alert.send(context.settings, context.ledger, found, decision)
+    return Result(
+        report=found, decision=decision, trigger=trigger, created=decision.at == now, alert=told
+    )
+
+
+def _performance(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    profile: reference.Reference,
+    window: Window,
+    deployment: Deployment,
+) -> Performance:
+    """The champion's own predictions only: its promise is the one that is compared."""
+    days = labelled_days(model, window.partition)
+    logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
+    joined = labels.join(logged, window.truths, dataset.keys)
+    log.info(
+        "%d predictions: %d with a label, %d without, %d without a row",
+        joined.predicted,
+        len(joined.rows),
+        joined.unlabelled,
+        joined.unmatched,
+    )
+    return performance.measure(model, profile, joined)
+
+
+def _features(
+    profile: reference.Reference, window: Window, model: ModelSpec, findings: Sequence[Finding]
+) -> tuple[FeatureDrift, ...]:
+    """All columns judged; of a column that is broken tonight, nothing can be told."""
+    columns = window.columns
+    size, delay = model.monitoring.window_days, model.target.delay_days
+    recent = window.truths["day"].isin(days_before(window.partition, size, delay))
+    truth = window.truths[LABEL][recent]
+    if profile.label is not None and truth.notna().any():
+        columns[LABEL] = count(profile.label.bins, truth)
+    judged = drift.judge(profile, columns, len(window.days), model.monitoring)
+    broken = {name: one.what for one in findings for name in one.columns}
+    told = {one.column: one for one in judged}
+    for name, what in broken.items():
+        told[name] = FeatureDrift(
+            column=name,
+            outcome=Outcome.UNKNOWN,
+            statistic=None,
+            threshold=None,
+            p_value=None,
+            reason=f"could not tell: {what}",
+        )
+    return tuple(told.values())
+
+
+def _short_window(window: Window, model: ModelSpec) -> str:
+    size, there = model.monitoring.window_days, len(window.days)
+    return f"; only {there} of the window's {size} days are there" if there < size else ""
+
+
+def _record_by_day(
+    context: StepContext, model: ModelSpec, deployment: Deployment, measured: Performance
+) -> None:
+    """The metric of each prediction date, again whenever more labels of it have arrived."""
+    name = model.gates.primary
+    for day, (rows, value) in measured.by_day.items():
+        context.ledger.record_decision(
+            model=model.name,
+            subject="performance",
+            action="measured",
+            reason=f"{name} {value:.3f} on {rows} labelled predictions of {day}",
+            figures={
+                "partition": day,
+                "version": deployment.version,
+                "rows": rows,
+                name: value,
+                "promised": measured.baseline.get(name),
+            },
+            id=f"performance:{model.name}:v{deployment.version}:{day}:{rows}",
+        )

@@ -1,0 +1,80 @@
+"""Register: make a candidate that passed its gates a version, once per run, and call it the challenger."""
+
+from __future__ import annotations
+
+from airloop.contracts import Candidate, Fence, GateReport, ModelVersion
+from airloop.errors import ArtifactError
+from airloop.evaluation.verdict import confirm
+from airloop.ledger.commit import commit
+from airloop.registry import artifacts, models
+from airloop.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    """The candidate, and what its gates said. The ledger is asked whether they did."""
+
+    candidate: Candidate
+    report: GateReport
+
+
+class Result(StepResult):
+    """The version."""
+
+    version: ModelVersion
+
+
+class VersionPublication:
+    """A candidate becoming a version."""
+
+    def __init__(self, candidate: Candidate, report: GateReport, context: StepContext) -> None:
+        self.candidate, self.report, self.context = candidate, report, context
+
+    def published(self) -> ModelVersion | None:
+        """The run's version, if an attempt before came that far."""
+        settings = self.context.settings
+        version = models.of_run(self.candidate.model, self.candidate.run_id, settings=settings)
+        if version is not None:
+            self.verify(version, self.candidate.artifact.digest)
+        return version
+
+    def stage(self) -> None:
+        """Confirm that the candidate earned it; its files have been where they stay since its training."""
+        confirm(self.report, self.context.ledger)
+
+    def checksum(self) -> str:
+        """The artifact's digest, every byte compared."""
+        artifacts.fetch(self.candidate.artifact, self.context.settings)
+        return self.candidate.artifact.digest
+
+    def publish(self, fence: Fence, digest: str) -> ModelVersion:
+        """Create the version. MLflow knows no fences: this attempt looks once more just before."""
+        self.context.ledger.check_fence(fence)
+        return models.register(self.candidate, self.report, settings=self.context.settings)
+
+    def verify(self, result: ModelVersion, digest: str) -> None:
+        """Read the version back, and point the alias ``challenger`` at it.
+
+        :raises ArtifactError: if it names other bytes
+        """
+        settings = self.context.settings
+        found = models.version(result.model, result.version, settings=settings)
+        if found.artifact.digest != digest:
+            raise ArtifactError(
+                "the registered version names another artifact", value=found.artifact.digest
+            )
+        # A late retry must not call an old version the challenger again.
+        if (
+            models.aliases(result.model, settings=settings).get(models.CHALLENGER, 0)
+            < result.version
+        ):
+            models.set_alias(result.model, models.CHALLENGER, result.version, settings=settings)
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Register a candidate; a run that is registered already gives the same version again.
+
+    :raises GateError: if the ledger does not say that it passed, or the champion has changed since
+    :raises SupersededError: if a newer attempt began
+    """
+    publication = VersionPublication(request.candidate, request.report, context)
+    return Result(version=commit(context.ledger, request.fence, publication))

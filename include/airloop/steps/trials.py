@@ -1,0 +1,62 @@
+"""Trials: one worker's share of a study."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from airloop.contracts import Name, PartitionKey
+from airloop.specs.sections.fields import Whole
+from airloop.specs.sections.tuning import ParameterName
+from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.steps.train import Scalar
+
+
+class Request(StepRequest):
+    """The study, and which share of it."""
+
+    model: Name
+    #: None: there is nothing to run.
+    study: str | None
+    worker: Whole = Field(ge=0)
+    share: Whole = Field(ge=0)
+    until: PartitionKey
+    params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
+
+
+class Result(StepResult):
+    """How many trials this attempt ran."""
+
+    trials: int
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Run the share, or what an earlier attempt left of it.
+
+    :raises DataError: if there are too few days or rows
+    :raises SupersededError: if a newer attempt began
+    """
+    if request.study is None or not request.share:
+        return Result(trials=0)
+    from airloop.data import snapshot
+    from airloop.data.lake.lake import Lake
+    from airloop.training.tuning.trials import work
+    from airloop.training.validation import inner
+
+    model = context.catalog.model(request.model)
+    dataset = context.catalog.dataset(model.dataset)
+    lake = Lake(context.settings)
+    ref, days = snapshot.take(lake, model, request.until)
+    rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
+    done = work(
+        context.settings,
+        model,
+        dataset,
+        inner(model, dataset, rows),
+        study_name=request.study,
+        worker=request.worker,
+        share=request.share,
+        params=dict(request.params),
+        workdir=context.workdir,
+        still_wanted=lambda: context.ledger.check_fence(request.fence),
+    )
+    return Result(trials=done)

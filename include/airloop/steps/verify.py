@@ -1,0 +1,37 @@
+"""The verify step: the infrastructure check of a registered version, before anybody depends on it.
+
+In this process of its own the version is loaded by Airloop's loader, booted in the service's application on a free
+port and asked over HTTP: the answers must be the offline ones, bad input must be refused, a small load must pass.
+"""
+
+from __future__ import annotations
+
+from airloop.contracts import Check, ModelVersion, Name
+from airloop.delivery.verification import verify
+from airloop.registry import models
+from airloop.steps.base import StepContext, StepRequest, StepResult
+
+
+class Request(StepRequest):
+    """Check this registered version of the model."""
+
+    model: Name
+    number: int
+
+
+class Result(StepResult):
+    """The version as the registry has it, and what was found. Only where every check is ok may it be promoted."""
+
+    version: ModelVersion
+    checks: tuple[Check, ...]
+
+
+def run(request: Request, context: StepContext) -> Result:
+    """Check a version.
+
+    :raises ArtifactError: if the registry has no such version of Airloop's
+    :raises UnreachableError: if the registry, the artifact store or the lake does not answer
+    """
+    version = models.version(request.model, request.number, settings=context.settings)
+    checks = verify(version, context.settings, context.workdir)
+    return Result(version=version, checks=checks)

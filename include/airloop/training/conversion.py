@@ -1,0 +1,56 @@
+"""From an estimator to ONNX, when that is possible and answers the same."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from airloop.errors import ArtifactError
+from airloop.registry import artifacts
+from airloop.registry.frozen import FrozenSpec
+from airloop.registry.loader import TOLERANCE, onnx_scorer
+from airloop.training.trainer import Fitted, Number
+
+log = logging.getLogger("airloop.training")
+
+NUMBERS: tuple[Number, ...] = ("double", "float")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What came of it: whether ``model.onnx`` was kept, how far apart the answers were at most, and why."""
+
+    kept: bool
+    difference: float | None
+    reason: str
+
+
+def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
+    """Write ``model.onnx`` if ONNX Runtime answers every holdout row within :data:`TOLERANCE` of the estimator.
+
+    Double inputs first: their trees sum in double and come a digit nearer; not every operator takes them.
+    """
+    path = folder / artifacts.ONNX
+    last = Conversion(False, None, "not tried")
+    for number in NUMBERS:
+        try:
+            path.write_bytes(_onnx(fitted, frozen, number))
+            answers = onnx_scorer(path, frozen)(fitted.features)
+        # Converters raise whatever their authors chose; without ONNX the model serves by its own library.
+        except (Exception, ArtifactError) as error:
+            last = Conversion(False, None, f"{type(error).__name__}: {str(error)[:200]}")
+        else:
+            difference = float(np.abs(answers - fitted.scores).max())
+            if difference <= TOLERANCE:
+                return Conversion(True, difference, f"in parity with {number} inputs")
+            last = Conversion(False, difference, f"answers differ by up to {difference:.2g}")
+        path.unlink(missing_ok=True)
+    log.warning("no ONNX model: %s; the service will run %s", last.reason, fitted.trainer.LIBRARY)
+    return last
+
+
+def _onnx(fitted: Fitted, frozen: FrozenSpec, number: Number) -> bytes:
+    return fitted.trainer.onnx(fitted.estimator, frozen, number)

@@ -1,0 +1,127 @@
+"""A fitted model as the files of an artifact."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from airloop.contracts import Digest
+from airloop.data.snapshot import Split
+from airloop.monitoring import reference
+from airloop.registry import artifacts, lineage, loader
+from airloop.registry.frozen import FrozenSpec
+from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.model import ModelSpec
+from airloop.training.composite import Composite
+from airloop.training.conversion import Conversion, convert
+from airloop.training.trainer import Fitted
+
+log = logging.getLogger("airloop.training")
+
+#: Rows whose answers are kept and asked again at every load.
+EXAMPLE_ROWS = 16
+
+_MLFLOW_TYPES = {
+    ColumnType.STRING: "string",
+    ColumnType.INTEGER: "long",
+    ColumnType.FLOAT: "double",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.TIMESTAMP: "datetime",
+    ColumnType.DATE: "datetime",
+}
+
+
+def pack(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    split: Split,
+    fitted: Fitted,
+    folder: Path,
+    *,
+    trained_on: Sequence[str] = (),
+    composite: Composite | None = None,
+) -> tuple[Digest, Conversion]:
+    """Write every file of the artifact; returns its digest and whether ONNX is among them.
+
+    :param composite: ``fitted`` with the models of segments beside it, whose answers are then the artifact's
+    :raises SpecError: if the estimator holds a type that the loader would refuse
+    """
+    folder.mkdir(parents=True)
+    frozen = FrozenSpec(
+        model=model,
+        dataset=dataset,
+        features=kinds(fitted.features),
+        trained_on=tuple(trained_on),
+    )
+    (folder / artifacts.SPEC).write_text(
+        frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"
+    )
+    fitted.trainer.save(fitted.estimator, folder)
+    conversion = convert(fitted, frozen, folder)
+    whole = fitted
+    if composite is not None:
+        whole = composite.fitted
+        composite.write(folder)
+    metrics = whole.metrics | {"training_rows": float(whole.training_rows)}
+    (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    _write_reference(model, dataset, split, whole, folder)
+    chosen = _examples(len(whole.scores), composite)
+    examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
+    loader.write_examples(folder, examples, whole.scores[chosen])
+    _write_mlflow_files(model, dataset, folder)
+    return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
+
+
+def _examples(rows: int, composite: Composite | None) -> list[int]:
+    """The places of the rows that are asked at every load: the first, and one of every model there is."""
+    first = list(range(min(rows, EXAMPLE_ROWS)))
+    if composite is None:
+        return first
+    _, places = np.unique(composite.numbers.to_numpy(), return_index=True)
+    return sorted({*first, *places.tolist()})
+
+
+def kinds(features: pd.DataFrame) -> dict[str, Literal["number", "string"]]:
+    """What each feature is."""
+    return {name: _kind(features[name]) for name in features.columns}
+
+
+def _kind(column: pd.Series[float]) -> Literal["number", "string"]:
+    return "string" if column.dtype == object else "number"
+
+
+def _write_reference(
+    model: ModelSpec, dataset: DatasetSpec, split: Split, fitted: Fitted, folder: Path
+) -> None:
+    frame = split.everything
+    truth = pd.Series(np.nan, index=frame.index)
+    for part in (split.training, split.holdout):
+        truth[part.truth.index] = part.truth
+    profile = reference.build(
+        model, dataset, frame, fitted.scores, labels=truth.to_numpy(), holdout=fitted.metrics
+    )
+    reference.write(profile, folder)
+
+
+def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) -> None:
+    """MLflow's pages read these; the flavour is named so that nothing but Airloop loads the model."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [
+        ColSpec(_MLFLOW_TYPES[column.type], name, required=not column.nullable)
+        for name, column in ((name, dataset.columns[name]) for name in model.inputs)
+    ]
+    description = Model(
+        signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "prediction")])),
+        flavors={"airloop": {"files": sorted(path.name for path in folder.glob("model.*"))}},
+    )
+    (folder / artifacts.MLMODEL).write_text(description.to_yaml(), encoding="utf-8")
+    pins = [f"{name}=={number}" for name, number in sorted(lineage.library_versions().items())]
+    (folder / artifacts.REQUIREMENTS).write_text("\n".join(pins) + "\n", encoding="utf-8")

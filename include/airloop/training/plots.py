@@ -1,0 +1,102 @@
+"""The pictures of a training run, drawn without a display and without pyplot's global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from airloop.evaluation.metrics import Floats, gain, metric
+from airloop.registry.frozen import Scorer
+
+#: Rows on which feature importance is measured: a picture needs no third digit.
+IMPORTANCE_ROWS = 4_000
+SIZE = (5.0, 4.0)
+COLOUR = "#017cee"
+
+
+def permutation_importance(
+    name: str, features: pd.DataFrame, truth: Floats, scorer: Scorer, seed: int
+) -> dict[str, float]:
+    """What the metric loses when one feature's values are shuffled (Breiman, 2001), largest first."""
+    random = np.random.default_rng(seed)
+    if len(features) > IMPORTANCE_ROWS:
+        chosen = np.sort(random.choice(len(features), IMPORTANCE_ROWS, replace=False))
+        features, truth = features.iloc[chosen], truth[chosen]
+    whole = np.array(metric(name, truth, scorer(features)))
+    order = random.permutation(len(features))
+    losses = {}
+    for column in features.columns:
+        shuffled = features.assign(**{column: features[column].to_numpy()[order]})
+        losses[column] = float(gain(name, whole, np.array(metric(name, truth, scorer(shuffled)))))
+    return dict(sorted(losses.items(), key=lambda entry: -entry[1]))
+
+
+def draw(
+    folder: Path,
+    task: str,
+    truth: Floats,
+    scores: Floats,
+    importance: dict[str, float],
+    primary: str,
+) -> None:
+    """Write the task's pictures into a folder as PNG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if task == "classification":
+        _roc(folder / "roc.png", truth, scores)
+        _calibration(folder / "calibration.png", truth, scores)
+    else:
+        _predicted(folder / "predicted_vs_actual.png", truth, scores)
+    _importance(folder / "feature_importance.png", importance, primary)
+
+
+def _roc(path: Path, truth: Floats, scores: Floats) -> None:
+    order = np.argsort(-scores, kind="stable")
+    positive = truth[order] == 1
+    hits = np.concatenate([[0.0], np.cumsum(positive) / max(1, positive.sum())])
+    alarms = np.concatenate([[0.0], np.cumsum(~positive) / max(1, (~positive).sum())])
+    figure, axes = _axes("false positive rate", "true positive rate")
+    axes.plot(alarms, hits, color=COLOUR)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axes.set_title(f"ROC, area {metric('roc_auc', truth, scores):.3f}")
+    figure.savefig(path)
+
+
+def _calibration(path: Path, truth: Floats, scores: Floats) -> None:
+    order = np.argsort(scores, kind="stable")
+    parts = [part for part in np.array_split(order, 10) if len(part)]
+    figure, axes = _axes("predicted probability", "observed rate")
+    predicted = [scores[part].mean() for part in parts]
+    axes.plot(predicted, [truth[part].mean() for part in parts], marker="o", color=COLOUR)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axes.set_title("Calibration, tenths of the holdout")
+    figure.savefig(path)
+
+
+def _predicted(path: Path, truth: Floats, scores: Floats) -> None:
+    figure, axes = _axes("predicted", "actual")
+    axes.scatter(scores, truth, s=2, alpha=0.3, color=COLOUR)
+    axes.set_title("Holdout, predicted against actual")
+    figure.savefig(path)
+
+
+def _importance(path: Path, importance: dict[str, float], primary: str) -> None:
+    top = list(importance.items())[:20][::-1]
+    figure, axes = _axes(f"loss of {primary} when shuffled", "")
+    axes.barh([name for name, _ in top], [value for _, value in top], color=COLOUR)
+    axes.set_title("Feature importance on the holdout")
+    figure.savefig(path)
+
+
+def _axes(across: str, up: str) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE, dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    return figure, axes

@@ -1,0 +1,204 @@
+"""The global model and the segments' as one: each segment is answered by its own model where that one is better.
+
+Which is better is decided on the last of the training days, which for this purpose neither model has seen. Never on the
+days held out for the gates: of two hundred pairs the better figure is often luck, and a choice by it on those days would
+flatter the whole on the very rows it is judged by.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from airloop.data.snapshot import Split
+from airloop.errors import AirloopError, TransientError
+from airloop.evaluation.metrics import HIGHER_IS_BETTER, evaluate, metric
+from airloop.registry import artifacts
+from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.registry.loader import TOLERANCE, open_scorer
+from airloop.registry.segments import Entry, Routing, Table, archive, open_models
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+from airloop.training.composite import Composite
+from airloop.training.package import kinds
+from airloop.training.segments.checks import segments_of
+from airloop.training.segments.fitting import Rows, rows_of
+from airloop.training.segments.plan import Plan, Segment, divided
+from airloop.training.segments.results import Outcome, Results
+from airloop.training.trainer import Fitted, Place, fit
+from airloop.training.validation import with_training
+
+log = logging.getLogger("airloop.segments")
+
+
+def collect(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    rows: Split,
+    fitted: Fitted,
+    plan: Plan,
+    results: Results,
+) -> Composite:
+    """Compare every segment's model with the global one, and put those that are better beside it.
+
+    :param fitted: the global model
+    :raises TransientError: if a store does not answer
+    """
+    there = rows_of(model, dataset, rows)
+    overall = _judged(model, dataset, rows, plan)
+    entries = [_left_out(one.name, one.rows, one.reason) for one in plan.left_out]
+    files: dict[int, dict[str, bytes]] = {}
+    scorers: dict[int, Scorer] = {}
+    for segment in plan.segments:
+        result = results.read(segment)
+        if result is None or not result.outcome.trained:
+            why = result.outcome.reason if result else "its process ended before it was trained"
+            entries.append(_entry(segment, "failed", why))
+            continue
+        entry = _compared(model, dataset, segment, result.outcome, there, overall, plan)
+        if entry.status == "own":
+            try:
+                scorers[segment.number] = _opened(
+                    model, dataset, fitted, there[segment.name], result.outcome, result.files
+                )
+                files[segment.number] = result.files
+            except AirloopError as error:
+                entry = _entry(segment, "failed", str(error))
+        entries.append(entry)
+    table = Table(
+        column=segments_of(model).column,
+        metric=model.gates.primary,
+        segments=tuple(sorted(entries, key=lambda entry: entry.segment)),
+    )
+    log.info("%s", table.reason)
+    return _composite(model, dataset, rows, fitted, table, files, scorers)
+
+
+def _composite(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    rows: Split,
+    fitted: Fitted,
+    table: Table,
+    files: dict[int, dict[str, bytes]],
+    scorers: dict[int, Scorer],
+) -> Composite:
+    own = {entry.segment: entry.number for entry in table.segments if entry.number is not None}
+    routing = Routing(table.column, own, scorers)
+    numbers = routing.of(dataset, rows.holdout.frame)
+    scores = routing.score(numbers, fitted.features, lambda part: _of(fitted, part))
+    whole = replace(fitted, scores=scores, metrics=evaluate(model.task, fitted.truth, scores))
+    return Composite(
+        fitted=whole,
+        table=table,
+        models=archive(files) if files else None,
+        routing=routing,
+        numbers=pd.Series(numbers, index=fitted.features.index),
+    )
+
+
+def _of(fitted: Fitted, part: pd.DataFrame) -> Scores:
+    """The global model's answers, which are known."""
+    return fitted.scores[fitted.features.index.get_indexer(part.index)]
+
+
+def _judged(
+    model: ModelSpec, dataset: DatasetSpec, rows: Split, plan: Plan
+) -> pd.Series[float] | str:
+    """The answers of a global model that has not seen the judging days to those days; or why there are none."""
+    parts = divided(dataset, rows.training, plan.judging)
+    variant = with_training(model, min_rows=1)
+    try:
+        with TemporaryDirectory(prefix="airloop-judge-") as scratch:
+            fitted = fit(variant, dataset, parts, plan.params, Place(Path(scratch)))
+    except TransientError:
+        raise
+    except AirloopError as error:
+        return str(error)
+    return pd.Series(fitted.scores, index=fitted.features.index)
+
+
+def _compared(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    segment: Segment,
+    outcome: Outcome,
+    there: dict[str, Rows],
+    overall: pd.Series[float] | str,
+    plan: Plan,
+) -> Entry:
+    """Whether a segment's model is better than the global one on its judging rows; could not tell is no."""
+    name = model.gates.primary
+    if isinstance(overall, str):
+        return _entry(segment, "not better", f"could not tell: the global model: {overall}")
+    part = divided(dataset, there[segment.name].training, plan.judging).holdout
+    truth = part.truth.to_numpy(dtype=np.float64)
+    if not np.array_equal(truth, np.array(outcome.judged_truth)):
+        return _entry(segment, "failed", "its rows are not those of the plan")
+    own = metric(name, truth, np.array(outcome.judged))
+    other = metric(name, truth, overall.loc[part.frame.index].to_numpy())
+    if not (math.isfinite(own) and math.isfinite(other)):
+        reason = f"could not tell: {name} is not defined on its {len(truth)} judging rows"
+        return _entry(segment, "not better", reason)
+    better = own > other if HIGHER_IS_BETTER[name] else own < other
+    told = f"{name} {own:.4f} against {other:.4f} of the global model on {len(truth)} rows"
+    return Entry(
+        segment=segment.name,
+        rows=segment.rows,
+        number=segment.number if better else None,
+        status="own" if better else "not better",
+        own=own,
+        overall=other,
+        reason=told,
+    )
+
+
+def _opened(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    fitted: Fitted,
+    rows: Rows,
+    outcome: Outcome,
+    files: dict[str, bytes],
+) -> Scorer:
+    """A segment's model as whoever answers will open it.
+
+    :raises AirloopError: if it cannot be opened, or does not answer as it did where it was trained
+    """
+    if outcome.features != (wanted := kinds(fitted.features)):
+        raise AirloopError(
+            "features() makes other columns of this segment's rows", value=sorted(wanted)
+        )
+    frozen = FrozenSpec(model=model, dataset=dataset, features=wanted)
+    with TemporaryDirectory(prefix="airloop-open-") as scratch:
+        path = Path(scratch, artifacts.SEGMENT_MODELS)
+        path.write_bytes(archive({0: files}))
+        scorer = open_models(path, frozen, lambda part, spec: open_scorer(part, spec)[1])[0]
+    features = fitted.features.loc[rows.holdout.frame.index]
+    difference = np.abs(scorer(features) - np.array(outcome.held))
+    if not difference.max() <= TOLERANCE:
+        raise AirloopError("its model does not answer as it did where it was trained")
+    return scorer
+
+
+def _left_out(name: str, rows: int, reason: str) -> Entry:
+    return Entry(segment=name, rows=rows, number=None, status="left out", reason=reason)
+
+
+def _entry(segment: Segment, status: str, reason: str) -> Entry:
+    log.warning("segment %s is answered by the global model: %s", segment.name, reason)
+    return Entry.model_validate(
+        {
+            "segment": segment.name,
+            "rows": segment.rows,
+            "number": None,
+            "status": status,
+            "reason": reason,
+        }
+    )

@@ -1,0 +1,141 @@
+"""The scikit-learn trainer: estimators that a user's ``build(params)`` returns, stored as skops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from airloop.errors import AirloopError, RequestError, SpecError
+from airloop.features.transform import model_function
+from airloop.registry import artifacts, loader
+from airloop.registry.frozen import FrozenSpec, Scorer
+from airloop.registry.loader import estimator_scorer
+from airloop.training.trainer import FitJob, Number
+
+LIBRARY = "scikit-learn"
+#: Standard operators that ONNX Runtime 1.31 knows, and the tree operators that skl2onnx writes.
+OPSET = {"": 21, "ai.onnx.ml": 3}
+
+
+def fit(job: FitJob) -> Any:
+    """Build and fit the estimator.
+
+    :raises RequestError: if a parameter of this run is not one of the estimator's
+    :raises SpecError: if ``build`` or the fit fails with the spec's own
+    """
+    return fit_estimator(job, build(job))
+
+
+def fit_estimator(job: FitJob, estimator: Any) -> Any:
+    """Fit one that is built already.
+
+    :raises RequestError: if a parameter of this run does not suit it
+    :raises SpecError: if one of the spec's does not
+    """
+    target = job.truth.astype(int) if job.model.task == "classification" else job.truth
+    try:
+        return estimator.fit(job.features, target)
+    except (TypeError, ValueError) as error:
+        raise _kind(job)(
+            "the estimator could not be fitted", value=str(error), where=_where(job)
+        ) from error
+
+
+def scorer(estimator: Any, task: str) -> Scorer:
+    """P(positive), or the value."""
+    return estimator_scorer(estimator, task)
+
+
+def save(estimator: Any, folder: Path) -> None:
+    """Write ``model.skops``.
+
+    :raises SpecError: if the estimator holds a type that the loader would refuse
+    """
+    import skops.io
+
+    path = folder / artifacts.SKOPS
+    skops.io.dump(estimator, path)
+    foreign = set(skops.io.get_untrusted_types(file=path)) - set(loader.TRUSTED_TYPES)
+    if foreign:
+        raise SpecError(
+            "the estimator holds a type that is not on Airloop's trust list, so it could never be loaded",
+            value=sorted(foreign)[0],
+            where="the model's build()",
+            remedy="use estimators of scikit-learn, without functions of your own",
+        )
+
+
+def build(job: FitJob) -> Any:
+    """The unfitted estimator, seeded.
+
+    :raises RequestError: if a parameter of this run is not one of its own
+    :raises SpecError: if ``build`` fails with the spec's
+    """
+    try:
+        estimator = model_function(job.model, job.model.training.build)(dict(job.params))
+        names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+        # One seed for all of it, unless the user's code or parameters set their own.
+        unset = [name for name in names if estimator.get_params()[name] is None]
+        return estimator.set_params(**dict.fromkeys(unset, job.model.training.seed))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _kind(job)(
+            "the estimator cannot be built with these parameters",
+            value=f"{job.params}: {error}",
+            where=_where(job),
+            remedy="correct training.params or the parameters of this run",
+        ) from error
+
+
+def _where(job: FitJob) -> str:
+    return f"{job.model.module}.{job.model.training.build}"
+
+
+def _kind(job: FitJob) -> type[AirloopError]:
+    return RequestError if job.overridden else SpecError
+
+
+def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
+    """The estimator as skl2onnx converts it, its numeric inputs of this type."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+
+    numeric = DoubleTensorType if number == "double" else FloatTensorType
+    kinds = {"string": StringTensorType, "number": numeric}
+    types = [(name, kinds[kind]([None, 1])) for name, kind in frozen.features.items()]
+    # Only a classifier's converter knows this option.
+    options = {"zipmap": False} if frozen.model.task == "classification" else None
+    with _plain_integers():
+        model = convert_sklearn(estimator, initial_types=types, options=options, target_opset=OPSET)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@contextmanager
+def _plain_integers() -> Iterator[None]:
+    """Let skl2onnx 1.20 convert the trees of scikit-learn 1.9.
+
+    Its converter writes the numpy booleans ``missing_go_to_left`` into an attribute of integers, which
+    ``onnx.helper.make_node`` refuses. Here they become 0 and 1, for the time of one conversion.
+    """
+    from skl2onnx.common import _container
+
+    original = _container.make_node
+
+    def make_node(*args: Any, **attributes: Any) -> Any:
+        return original(*args, **{name: _integers(value) for name, value in attributes.items()})
+
+    _container.make_node = make_node
+    try:
+        yield
+    finally:
+        _container.make_node = original
+
+
+def _integers(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    return [int(one) if isinstance(one, bool | np.bool_) else one for one in value]

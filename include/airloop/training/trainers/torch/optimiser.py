@@ -1,0 +1,136 @@
+"""One step of training: gradients of a batch, summed over the processes, clipped, applied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from airloop.errors import SpecError
+from airloop.registry.formats.torch.network import TabularNetwork
+from airloop.specs.sections.fitting import FitOptions
+from airloop.training.trainers.torch.table import Batch
+
+log = logging.getLogger("airloop.training")
+
+_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "classification": nn.functional.binary_cross_entropy_with_logits,
+    "regression": nn.functional.mse_loss,
+}
+
+
+class Optimiser:
+    """AdamW over a network's parameters.
+
+    :param reduce: adds a tensor up over all processes, in place; None where there is one
+    """
+
+    def __init__(
+        self,
+        network: TabularNetwork,
+        options: FitOptions,
+        device: torch.device,
+        reduce: Callable[[Tensor], None] | None,
+    ) -> None:
+        self.network, self.options, self.device, self.reduce = network, options, device, reduce
+        self.parameters = [one for one in network.parameters() if one.requires_grad]
+        self.adam = torch.optim.AdamW(
+            self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        self.criterion = _LOSSES[network.columns.task]
+        #: In how many pieces a batch goes through the device: two after it ran out of memory once.
+        self.parts = 1
+
+    def step(self, batch: Batch) -> Tensor:
+        """Learn from one batch; returns its mean loss over all processes, still on the device.
+
+        :raises SpecError: if even half of it does not fit in the device's memory
+        """
+        try:
+            loss = self._gradients(batch)
+        except torch.OutOfMemoryError as error:
+            loss = self._again_in_halves(batch, error)
+        if self.reduce is not None:
+            self._sum_over_processes(loss, self.reduce)
+        nn.utils.clip_grad_norm_(self.parameters, self.options.clip_norm)
+        self.adam.step()
+        return loss
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The sum of the losses of a batch's rows, computed in bfloat16 where a GPU does."""
+        with self._precision():
+            answers = self.network.from_dense(batch.codes, batch.dense)
+        return self.criterion(answers.float(), batch.target, reduction="sum")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers of each parameter, for a checkpoint."""
+        state = self.adam.state_dict()["state"]
+        return {
+            f"adam.{position}.{name}": value
+            for position, values in state.items()
+            for name, value in values.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor], *, halved: bool) -> None:
+        """Take up what :meth:`tensors` gave."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "adam":
+                position, _, name = rest.partition(".")
+                state.setdefault(int(position), {})[name] = value
+        groups = self.adam.state_dict()["param_groups"]
+        self.adam.load_state_dict({"state": state, "param_groups": groups})
+        self.parts = 2 if halved else 1
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Gradients of the mean loss, accumulated over the pieces of the batch."""
+        self.adam.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for part in batch.parts(self.parts) if self.parts > 1 else (batch,):
+            loss = self.loss(part) / batch.rows
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _again_in_halves(self, batch: Batch, error: torch.OutOfMemoryError) -> Tensor:
+        if self.parts == 1:
+            self.parts = 2
+            log.warning(
+                "CUDA out of memory: the batch goes on in two halves, gradients accumulated"
+            )
+            self.adam.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                return self._gradients(batch)
+            except torch.OutOfMemoryError as again:
+                error = again
+        raise SpecError(
+            "CUDA out of memory, even with half the batch",
+            value=self.options.batch_rows,
+            where="training.params.batch_rows",
+            remedy="lower it or the network's width, or ask for a GPU with more memory (resources.gpu_type)",
+        ) from error
+
+    def _sum_over_processes(self, loss: Tensor, reduce: Callable[[Tensor], None]) -> None:
+        """One message a step. Each process divided by the rows of the whole batch, so the sum is the gradient."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [one.grad for one in self.parameters if one.grad is not None]
+        flat = torch.cat([*[one.reshape(-1) for one in gradients], loss.reshape(1)])
+        reduce(flat)
+        at = 0
+        for one in gradients:
+            one.copy_(flat[at : at + one.numel()].view_as(one))
+            at += one.numel()
+        loss.copy_(flat[at])
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.device.type != "cuda":
+            return nullcontext()
+        return torch.autocast("cuda", dtype=torch.bfloat16)

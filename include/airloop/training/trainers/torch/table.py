@@ -1,0 +1,205 @@
+"""Rows as tensors, and where batches of them come from: the device's memory, or a Parquet file when they do not fit.
+
+The order of an epoch follows from seed and epoch alone, and every process computes the same batches and takes its
+share of each: a resumed run meets the batches it would have met, and the number of processes changes no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from airloop.registry.formats.torch.network import TabularNetwork
+
+#: Row groups that are in memory together while a file is streamed; rows are shuffled within such a window.
+WINDOW_GROUPS = 8
+GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which of how many processes this is."""
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, rows: int) -> slice:
+        """The rows of a batch that this process takes."""
+        return slice(rows * self.rank // self.world, rows * (self.rank + 1) // self.world)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows ready for the network; ``rows`` counts those of all processes."""
+
+    codes: Tensor
+    dense: Tensor
+    target: Tensor
+    rows: int
+
+    def parts(self, count: int) -> Iterator[Batch]:
+        """The batch in ``count`` pieces, for a device that cannot hold it whole."""
+        for one in np.array_split(np.arange(len(self.target)), count):
+            if len(one):
+                cut = slice(int(one[0]), int(one[-1]) + 1)
+                yield Batch(self.codes[cut], self.dense[cut], self.target[cut], self.rows)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Normalised rows: what :meth:`TabularNetwork.from_dense` takes, and the target as the loss wants it."""
+
+    codes: Tensor
+    dense: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def bytes(self) -> int:
+        """The memory it takes."""
+        return sum(
+            one.numel() * one.element_size() for one in (self.codes, self.dense, self.target)
+        )
+
+    def to(self, device: torch.device) -> Table:
+        """The same rows on a device."""
+        return Table(self.codes.to(device), self.dense.to(device), self.target.to(device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, as files hold them."""
+        return {"codes": self.codes, "dense": self.dense, "target": self.target}
+
+
+def tabulate(network: TabularNetwork, codes: Any, numbers: Any, target: Any) -> Table:
+    """Normalise encoded rows once for all epochs."""
+    columns = network.columns
+    with torch.no_grad():
+        dense = network.normalise(torch.from_numpy(numbers))
+    wanted = torch.from_numpy(np.asarray(target, dtype=np.float64))
+    scaled = (wanted - columns.target_mean) / columns.target_scale
+    return Table(torch.from_numpy(codes), dense, scaled.float())
+
+
+class Rows(Protocol):
+    """A source of batches."""
+
+    rows: int
+
+    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
+        """One epoch in the order of ``seed``, from batch ``start`` on."""
+
+
+class ResidentRows:
+    """All rows in the memory of one device: a batch is one gather, and nothing crosses the bus."""
+
+    def __init__(self, table: Table, device: torch.device) -> None:
+        self.table, self.device, self.rows = table.to(device), device, len(table)
+
+    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
+        """One epoch: a permutation of all rows, cut into batches."""
+        order = torch.randperm(self.rows, generator=torch.Generator().manual_seed(seed))
+        order = order.to(self.device)
+        for first in range(start * batch_rows, self.rows, batch_rows):
+            whole = order[first : first + batch_rows]
+            mine = whole[share.of(len(whole))]
+            yield Batch(
+                self.table.codes.index_select(0, mine),
+                self.table.dense.index_select(0, mine),
+                self.table.target.index_select(0, mine),
+                len(whole),
+            )
+
+
+class StreamedRows:
+    """Rows in a Parquet file: windows of row groups in random order, rows shuffled within, the next read ahead."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self.device = path, device
+        metadata = pq.ParquetFile(path).metadata
+        self.rows, self.groups = metadata.num_rows, metadata.num_row_groups
+
+    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
+        """One epoch; batches before ``start`` are read and passed over."""
+        generator = torch.Generator().manual_seed(seed)
+        number, left = 0, None
+        for window in self._windows(generator):
+            table = window if left is None else _joined(left, window)
+            whole = len(table) // batch_rows * batch_rows
+            for first in range(0, whole, batch_rows):
+                if number >= start:
+                    yield self._batch(table, first, batch_rows, share)
+                number += 1
+            left = Table(table.codes[whole:], table.dense[whole:], table.target[whole:])
+        if left is not None and len(left) and number >= start:
+            yield self._batch(left, 0, len(left), share)
+
+    def _batch(self, table: Table, first: int, count: int, share: Share) -> Batch:
+        mine = share.of(count)
+        cut = slice(first + mine.start, first + mine.stop)
+        part = Table(table.codes[cut], table.dense[cut], table.target[cut]).to(self.device)
+        return Batch(part.codes, part.dense, part.target, count)
+
+    def _windows(self, generator: torch.Generator) -> Iterator[Table]:
+        order = torch.randperm(self.groups, generator=generator).tolist()
+        windows = [order[at : at + WINDOW_GROUPS] for at in range(0, len(order), WINDOW_GROUPS)]
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self._read, windows[0])
+            for following in [*windows[1:], None]:
+                table = ahead.result()
+                if following is not None:
+                    ahead = reader.submit(self._read, following)
+                mixed = torch.randperm(len(table), generator=generator)
+                yield Table(table.codes[mixed], table.dense[mixed], table.target[mixed])
+
+    def _read(self, groups: list[int]) -> Table:
+        import pyarrow.parquet as pq
+
+        read = pq.ParquetFile(self.path).read_row_groups(groups)
+        return Table(
+            _matrix(read, "c", np.int32), _matrix(read, "d", np.float32), _matrix(read, "t", np.float32)[:, 0]
+        )  # fmt: skip
+
+
+def write_parquet(table: Table, path: Path) -> None:
+    """Put rows into a file that :class:`StreamedRows` reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        f"{letter}{position}": matrix[:, position]
+        for letter, matrix in (
+            ("c", table.codes.numpy()),
+            ("d", table.dense.numpy()),
+            ("t", table.target.numpy()[:, None]),
+        )
+        for position in range(matrix.shape[1])
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=GROUP_ROWS, compression="lz4")
+
+
+def _matrix(read: Any, letter: str, kind: Any) -> Tensor:
+    names = [name for name in read.column_names if name.startswith(letter)]
+    result = np.empty((read.num_rows, len(names)), dtype=kind)
+    for position, name in enumerate(names):
+        result[:, position] = read.column(name).to_numpy()
+    return torch.from_numpy(result)
+
+
+def _joined(first: Table, second: Table) -> Table:
+    return Table(
+        torch.cat([first.codes, second.codes]),
+        torch.cat([first.dense, second.dense]),
+        torch.cat([first.target, second.target]),
+    )

@@ -1,0 +1,122 @@
+"""One trial: fit with these parameters on the earlier training days, and say on the way how well it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from airloop.data.snapshot import Split
+from airloop.errors import DataError
+from airloop.evaluation.metrics import Floats, metric
+from airloop.features.transform import transform
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+from airloop.training.trainer import FitJob, Place, open_trainer
+from airloop.training.trainers import scikit
+from airloop.training.tuning.study import RUNGS, metric_of, suggest, tuning_of
+
+#: Estimators that go on where they stopped, and the parameter that says how far.
+_GROWING = {
+    "HistGradientBoostingClassifier": "max_iter",
+    "HistGradientBoostingRegressor": "max_iter",
+    "GradientBoostingClassifier": "n_estimators",
+    "GradientBoostingRegressor": "n_estimators",
+    "RandomForestClassifier": "n_estimators",
+    "RandomForestRegressor": "n_estimators",
+    "ExtraTreesClassifier": "n_estimators",
+    "ExtraTreesRegressor": "n_estimators",
+}
+
+
+class Objective:
+    """What Optuna calls for each trial. The rows are transformed once for all of them.
+
+    :param rows: the training days, divided again; the later ones judge
+    :param params: of this run, laid over the spec's and over those tried
+    """
+
+    def __init__(
+        self,
+        model: ModelSpec,
+        dataset: DatasetSpec,
+        rows: Split,
+        params: dict[str, Any],
+        workdir: Path,
+    ) -> None:
+        self.model, self.dataset, self.rows = model, dataset, rows
+        self.params, self.workdir = params, workdir
+        self.metric = metric_of(model)
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """The metric of a whole fit.
+
+        :raises TrialPruned: if the pruner sees no chance for it
+        :raises AirloopError: if it cannot be fitted
+        """
+        space = tuning_of(self.model).space
+        tried = {name: suggest(trial, name, dimension) for name, dimension in space.items()}
+        merged = {**self.model.training.params, **tried, **self.params}
+        features, truth = self._fitting
+        job = FitJob(self.model, features, truth, merged, True, Place(self.workdir))
+        value = math.nan
+        for rung, (share, value) in enumerate(self._growth(job), 1):
+            trial.report(value, rung)
+            trial.set_user_attr("work", share)
+            if rung < RUNGS and trial.should_prune():
+                raise optuna.TrialPruned
+        if not math.isfinite(value):
+            raise DataError(f"{self.metric} of this trial is not a number", value=str(tried))
+        return value
+
+    def _growth(self, job: FitJob) -> Iterator[tuple[float, float]]:
+        """The share of the whole fit done so far, and the metric then."""
+        if self.model.training.trainer != "sklearn":
+            trainer = open_trainer(self.model.training.trainer)
+            yield 1.0, self._judge(trainer.scorer(trainer.fit(job), self.model.task))
+            return
+        estimator = scikit.build(job)
+        grown = growing(estimator)
+        if grown is None:
+            yield 1.0, self._judge(scikit.scorer(scikit.fit(job), self.model.task))
+            return
+        length, warm = grown
+        total = int(estimator.get_params()[length])
+        steps = sorted({math.ceil(total * rung / RUNGS) for rung in range(1, RUNGS + 1)})
+        for step in steps:
+            estimator.set_params(**{length: step, warm: True})
+            scikit.fit_estimator(job, estimator)
+            yield step / total, self._judge(scikit.scorer(estimator, self.model.task))
+
+    def _judge(self, scorer: Any) -> float:
+        features, truth = self._judging
+        return metric(self.metric, truth, scorer(features))
+
+    @cached_property
+    def _fitting(self) -> tuple[pd.DataFrame, pd.Series[float]]:
+        part = self.rows.training
+        return transform(self.model, self.dataset, part.frame), part.truth
+
+    @cached_property
+    def _judging(self) -> tuple[pd.DataFrame, Floats]:
+        part = self.rows.holdout
+        truth = np.asarray(part.truth, dtype=np.float64)
+        return transform(self.model, self.dataset, part.frame), truth
+
+
+def growing(estimator: Any) -> tuple[str, str] | None:
+    """The parameters for length and warm start of an estimator that can go on where it stopped, or its last step."""
+    prefix, last = "", estimator
+    while hasattr(last, "steps"):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    length = _GROWING.get(type(last).__name__)
+    if length is None or not type(last).__module__.startswith("sklearn."):
+        return None
+    return f"{prefix}{length}", f"{prefix}warm_start"

@@ -1,0 +1,200 @@
+"""What all operators of Airloop share: they run one step, as a process or as a pod, and translate how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Protocol
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferred
+
+from airloop.contracts import Fence
+from airloop.errors import PermanentError, SpecError
+from airloop.exchange.store import StepStore
+from airloop.execution.pods.manifest import PodPlan
+from airloop.execution.runner import StepRunner
+from airloop.ledger import Ledger, open_ledger
+from airloop.paths import config_folder
+from airloop.settings import Settings, load_settings
+from airloop.specs import ModelSpec, load_catalog
+from airloop.specs.sections.resources import local_gpus, machine_rules
+from airloop.steps.base import IN_OUR_ENVIRONMENT
+from airloop.storage.options import with_credentials
+from airloop_operators.credentials import storage_credentials
+from airloop_operators.errors import airflow_errors
+from airloop_operators.runs import run_name, task_name
+
+
+class Stoppable(Protocol):
+    """A step that runs."""
+
+    def on_kill(self) -> None:
+        """End it, with everything it started."""
+
+
+class StepOperator(BaseOperator):
+    """Runs a step as a process or a pod of its own and returns its result, which holds references, never data.
+
+    The model's spec alone says which (``compute``); what an operator does is the same either way. Beside a pod the
+    task is deferred: ``work`` runs again once the pod has ended, and its ``run_step`` then returns at once. So an
+    operator runs one step, and does nothing before it that must not be done twice.
+
+    Tries again with growing delays unless told otherwise; a permanent error fails at once. Killing the task kills
+    the step with everything it started.
+    """
+
+    ui_color = "#e8edf7"
+    template_fields: Sequence[str] = ()
+    #: Applied where neither the DAG nor the task says something else.
+    policy: ClassVar[Mapping[str, Any]] = {
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(hours=1),
+        # Each field of the result becomes an XCom of its own, for `train.output["candidate"]`.
+        "multiple_outputs": True,
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**self.policy, **kwargs})
+        self.found_links: dict[str, str] = {}
+        self._running: Stoppable | None = None
+        self._ended: Mapping[str, Any] | None = None
+
+    def execute(self, context: Any) -> Any:
+        """Do the operator's work and translate its errors."""
+        with airflow_errors():
+            return self.work(context)
+
+    def resume(self, context: Any, event: dict[str, Any], fence: dict[str, Any] | None) -> Any:
+        """Go on after the step's pod has ended, or something happened to it.
+
+        :param event: what the triggerer saw
+        :param fence: the attempt that the pod was begun for
+        """
+        self._ended = {"event": event, "fence": fence}
+        with airflow_errors():
+            return self.work(context)
+
+    def work(self, context: Any) -> Any:
+        """What the operator does; raises Airloop's own errors."""
+        raise NotImplementedError
+
+    def run_step(
+        self, context: Any, step: str, key: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Run one step under a new attempt of ``key``; its log goes into the task's."""
+        model = _model_of(request)
+        if model is not None and step in model.resources.steps:
+            if model.compute == "kubernetes":
+                return self._run_pod(context, step, key, request, model)
+            _refuse_missing_gpu(model)
+        settings = self.settings()
+        credentials = storage_credentials(settings)
+        fence = self.ledger().begin_attempt(key, owner=task_name(context))
+        python = _interpreter(step, model)
+        runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
+        self._running = runner
+        return runner.run(step, fence, request)
+
+    def run_training_step(
+        self, context: Any, step: str, trigger_id: str | None, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Run a step of a training under its trigger's name; what trying again cannot repair ends the trigger too."""
+        key = f"{step}:{request['model']}:{trigger_id or run_name(context)}"
+        try:
+            return self.run_step(context, step, key, request)
+        except PermanentError:
+            if trigger_id:
+                self.ledger().finish_trigger(trigger_id, "failed")
+            raise
+
+    def _run_pod(
+        self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec
+    ) -> dict[str, Any]:
+        # Here and nowhere else: who runs no pod needs no Kubernetes library.
+        from airloop_operators.pods import PodStepOperator
+
+        kind = PodStepOperator
+        if step == "train" and model.training.processes > 1:
+            from airloop_operators.jobs import JobStepOperator
+
+            kind = JobStepOperator
+        settings = self.settings()
+        pod = kind(
+            task_id=self.task_id,
+            execution_timeout=self.execution_timeout,
+            plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),
+            key=key,
+            request=request,
+            owner=task_name(context),
+            ledger=self.ledger(),
+            store=StepStore(
+                settings.step_store_uri,
+                with_credentials(settings.storage_options, storage_credentials(settings)),
+            ),
+        )
+        self._running = pod
+        try:
+            if self._ended is None:
+                return pod.begin(context)
+            noted = self._ended["fence"]
+            pod.fence = None if noted is None else Fence.model_validate(noted)
+            return pod.trigger_reentry(context, self._ended["event"])
+        except TaskDeferred as deferred:
+            noted = pod.fence.model_dump(mode="json") if pod.fence else None
+            raise TaskDeferred(
+                trigger=deferred.trigger,
+                method_name="resume",
+                kwargs={"fence": noted},
+                timeout=deferred.timeout,
+            ) from None
+
+    def on_kill(self) -> None:
+        """Kill the step's process group, or its pod."""
+        if self._running is not None:
+            self._running.on_kill()
+
+    @staticmethod
+    def settings() -> Settings:
+        """The settings of this process."""
+        return load_settings()
+
+    def ledger(self) -> Ledger:
+        """The ledger of this process's settings."""
+        return open_ledger(self.settings())
+
+
+def _model_of(request: Mapping[str, Any]) -> ModelSpec | None:
+    """The model that a request is about; None for a dataset's."""
+    name = request.get("model") or (request.get("candidate") or {}).get("model")
+    return load_catalog().model(name) if name else None
+
+
+def _interpreter(step: str, model: ModelSpec | None) -> str | None:
+    """The interpreter that the step needs; None for Airloop's own."""
+    if model is None or model.environment is None or step in IN_OUR_ENVIRONMENT:
+        return None
+    return model.environment.python
+
+
+def _refuse_missing_gpu(model: ModelSpec) -> None:
+    """Say at once that a process cannot have the GPU it asks for.
+
+    :raises SpecError: if this machine has too few
+    """
+    for mistake in machine_rules(model.model_dump(mode="json"), local_gpus()):
+        raise SpecError(
+            mistake.what,
+            value=mistake.value,
+            where=f"config/models/{model.name}.yaml, key {mistake.key}",
+            remedy=mistake.remedy,
+        )
+
+
+def _identity(context: Any) -> tuple[str, str, str, str]:
+    """What tells this task instance from all others, in each of its tries."""
+    ti = context["ti"]
+    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))

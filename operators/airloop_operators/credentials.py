@@ -1,0 +1,64 @@
+"""What an Airflow connection says of a bucket, as the variables that a step is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from airloop.errors import SpecError, UnreachableError
+from airloop.settings import Settings
+
+
+def storage_credentials(settings: Settings) -> dict[str, str]:
+    """The ``AWS_…`` variables of the connection that the settings name; none where they name none.
+
+    Read when a step starts, so that a connection that was changed counts at once, and kept nowhere: neither in
+    XComs nor in requests, rendered fields or pods.
+
+    :raises SpecError: if there is no such connection, or it yields no credentials
+    :raises UnreachableError: if the server that gives temporary ones does not answer
+    """
+    if settings.storage_connection is None:
+        return {}
+    # The hook brings boto3: only who names a connection pays for it.
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+    from botocore import exceptions as aws
+
+    name = settings.storage_connection
+    try:
+        hook: Any = AwsGenericHook(aws_conn_id=name, client_type="s3")
+        found = hook.get_session().get_credentials()
+        # One look at both halves: a role's keys are renewed now and then.
+        keys = found and found.get_frozen_credentials()
+        region, endpoint = hook.region_name, hook.conn_config.get_service_endpoint_url("s3")
+    except (aws.ConnectionError, aws.HTTPClientError) as error:  # a role is assumed at a server
+        raise UnreachableError(
+            "the server of temporary keys does not answer", value=str(error), where=name
+        ) from error
+    except (AirflowNotFoundException, ValueError, aws.BotoCoreError, aws.ClientError) as error:
+        raise _refusal(name, str(error)) from error
+    if keys is None:
+        raise _refusal(name, "it yields no credentials")
+    variables = {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token,
+        "AWS_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+    # The connection's own fields are masked in logs already; those of an assumed role are not.
+    for secret in (keys.secret_key, keys.token):
+        if secret:
+            mask_secret(secret)
+    return {variable: value for variable, value in variables.items() if value}
+
+
+def _refusal(name: str, why: str) -> SpecError:
+    return SpecError(
+        f"the connection gives no access to the storage: {why.splitlines()[0][:200]}",
+        value=name,
+        where="storage_connection of the settings",
+        remedy=f"airflow connections add {name} --conn-type aws --conn-login … --conn-password …",
+    )

@@ -1,0 +1,106 @@
+"""What Airloop's own DAGs share: policies, forms and timetables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import (
+    AssetOrTimeSchedule,
+    CronDataIntervalTimetable,
+    CronPartitionTimetable,
+    Param,
+    PartitionedAssetTimetable,
+)
+
+from airloop.contracts import Contract
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.specs.forms import form_fields
+from airloop.specs.model import Level
+from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
+from airloop_operators.assets import dataset_asset, retrain_asset
+
+#: What a task may take beside its pod's own limits, in minutes: to begin, to read the last lines.
+_MARGIN_MINUTES = 10
+#: The key format of every partition.
+KEY_FORMAT = "%Y-%m-%d"
+#: How a run may begin that trains or delivers: a backfill replays days, it must not replay deliveries.
+NO_BACKFILL = ("manual", "scheduled", "asset_triggered", "operator_triggered")
+
+
+def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, Any]:
+    """``default_args``: who owns the tasks, how long they may take, when they are tried again."""
+    return {
+        "owner": owner,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(minutes=minutes),
+        **({"pool": pool} if pool else {}),
+    }
+
+
+def place(spec: ModelSpec, step: str) -> dict[str, Any]:
+    """The pool and time limit of a heavy task, which follow from where its step runs.
+
+    A process takes a slot of this machine; pods take as many as they have GPUs, and none where they have none.
+    """
+    resources = spec.resources
+    if spec.compute == "process" or step not in resources.steps:
+        return {"pool": HEAVY_POOL}
+    minutes = resources.deadline_minutes + 2 * resources.pending_minutes + _MARGIN_MINUTES
+    limit = {"execution_timeout": timedelta(minutes=minutes)}
+    pods = spec.training.processes if step == "train" else 1
+    gpus = resources.gpu * pods
+    return limit | ({"pool": GPU_POOL, "pool_slots": gpus} if gpus else {})
+
+
+def form(conf: type[Contract]) -> dict[str, Param]:
+    """The trigger form of a run's ``conf``, from the model that checks it."""
+    return {name: Param(**field) for name, field in form_fields(conf).items()}
+
+
+def start_of(dataset: DatasetSpec) -> pendulum.DateTime:
+    """A DAG's ``start_date``: when the dataset begins.
+
+    There is no ``end_date`` to match: Airflow leaves a task out of a run whose logical date lies beyond it, and the
+    trigger form sends today's, so a run by hand over closed data would have no task and succeed. A schedule that goes
+    on after the dataset's end skips (``airloop_operators.runs.own_partition``).
+    """
+    start = dataset.start
+    return pendulum.datetime(start.year, start.month, start.day, tz=dataset.timezone)
+
+
+def each_partition(cron: str | None, timezone: str) -> CronPartitionTimetable | None:
+    """A run a tick; its partition key is the day of the tick before: that day is over."""
+    if cron is None:
+        return None
+    return CronPartitionTimetable(cron, timezone=timezone, run_offset=-1, key_format=KEY_FORMAT)
+
+
+def each_interval(cron: str | None, timezone: str) -> CronDataIntervalTimetable | None:
+    """A run at the end of each interval between two ticks; its partition is the day on which the interval begins.
+
+    Unlike a partitioned run's, its asset events carry no partition key, and so wake DAGs that know none.
+    """
+    return None if cron is None else CronDataIntervalTimetable(cron, timezone=timezone)
+
+
+def retraining(spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    """What starts a training: the retrain asset, a schedule beside it, or at level 0 only a person."""
+    if spec.level is Level.MANUAL:
+        return None
+    assets = [retrain_asset(spec.name)]
+    timetable = each_interval(spec.training.schedule, dataset.timezone)
+    return AssetOrTimeSchedule(timetable=timetable, assets=assets) if timetable else assets
+
+
+def scoring(spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    """What starts a batch: the dataset's partitions as they arrive, a schedule, or only a person."""
+    if spec.level is Level.MANUAL or spec.scoring.when is None:
+        return None
+    if spec.scoring.when == "dataset":
+        return PartitionedAssetTimetable(assets=dataset_asset(dataset.name))
+    return each_interval(spec.scoring.when, dataset.timezone)

@@ -1,0 +1,102 @@
+"""Delivery: check that a version can serve, then let it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airloop.contracts import Check, ModelVersion
+from airloop.errors import GateError, RequestError
+from airloop.specs.requests import DeployConf
+from airloop_operators.assets import candidate_asset, production_asset
+from airloop_operators.base import StepOperator
+from airloop_operators.links import MlflowRunLink, ServiceLink, mlflow_link
+from airloop_operators.runs import conf_of, run_name
+
+
+class VerifyModelOperator(StepOperator):
+    """Boot a registered version beside the one that serves and ask it: only one that answers right goes on.
+
+    :param model: name of the model
+    :param number: the version's number (templated). Without it the run says: ``conf`` with ``version``, else the asset
+        event that woke it
+    """
+
+    template_fields: Sequence[str] = ("number",)
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(self, *, model: str, number: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.number = number
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Verify; any check that is not ok fails the task."""
+        number = int(self.number) if self.number else _asked_version(context, self.model)
+        result = self.run_step(
+            context,
+            "verify",
+            f"verify:{self.model}:{number}",
+            {"model": self.model, "number": number},
+        )
+        version = ModelVersion.model_validate(result["version"])
+        self.found_links[MlflowRunLink().name] = mlflow_link(self.settings(), version.run_id)
+        checks = [Check.model_validate(check) for check in result["checks"]]
+        if failed := [f"{check.name}: {check.reason}" for check in checks if not check.ok]:
+            raise GateError(f"{self.model} version {number} cannot serve: {'; '.join(failed)}")
+        return result
+
+
+class PromoteModelOperator(StepOperator):
+    """Make a verified version the champion; the service swaps it in. Emits the model's production asset.
+
+    :param model: name of the model
+    :param version: the version, as VerifyModelOperator returns it (templated)
+    :param reason: why, for the ledger (templated)
+    """
+
+    template_fields: Sequence[str] = ("version", "reason")
+    operator_extra_links = (ServiceLink(),)
+
+    def __init__(
+        self, *, model: str, version: Mapping[str, Any], reason: str | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("outlets", [production_asset(model)])
+        super().__init__(**kwargs)
+        self.model = model
+        self.version = version
+        self.reason = reason
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Promote under the model's own fence: the newest delivery wins."""
+        version = ModelVersion.model_validate(self.version)
+        reason = self.reason or (
+            f"version {version.version} passed its gates and checks (run {run_name(context)})"
+        )
+        result = self.run_step(
+            context,
+            "promote",
+            f"promote:{self.model}",
+            {"version": version.model_dump(mode="json"), "reason": reason},
+        )
+        self.found_links[ServiceLink().name] = f"{self.settings().serving.url}/docs"
+        context["outlet_events"][production_asset(self.model)].extra = {"version": version.version}
+        return result
+
+
+def _asked_version(context: Any, model: str) -> int:
+    """The version that the run's conf names, else the newest candidate event's.
+
+    :raises RequestError: if neither names one
+    """
+    if (version := conf_of(context, DeployConf).version) is not None:
+        return version
+    events = (context.get("triggering_asset_events") or {}).get(candidate_asset(model), ())
+    numbers = [event.extra["version"] for event in events if "version" in event.extra]
+    if not numbers:
+        raise RequestError(
+            "the run names no version of the model to deliver",
+            value=model,
+            remedy='trigger it with {"version": N}',
+        )
+    return int(max(numbers))

@@ -1,0 +1,189 @@
+"""Training: claim a reason, train, pass the gates, register."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airloop.contracts import Candidate, GateReport, Outcome
+from airloop.errors import GateError
+from airloop.specs.requests import TrainConf
+from airloop_operators.assets import candidate_asset
+from airloop_operators.base import StepOperator
+from airloop_operators.links import MlflowRunLink, mlflow_link
+from airloop_operators.runs import conf_of, run_name
+
+
+class ClaimTriggerOperator(StepOperator):
+    """Take the oldest open reason to train, so that no other run does; skip the run where there is none.
+
+    A run that a person or the schedule started brings its own reason. Returns ``trigger_id``, ``reason``, ``until``
+    and ``parameters``: what TrainModelOperator takes.
+
+    :param model: name of the model, as in config/models
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Claim; the ledger says whether there is anything to claim."""
+        conf = conf_of(context, TrainConf)
+        ledger, run = self.ledger(), run_name(context)
+        trigger = ledger.claim_trigger(self.model, run)
+        if trigger is None:
+            kind = str(context["dag_run"].run_type)
+            if "asset" in kind:
+                raise AirflowSkipException(
+                    f"no reason to train {self.model} is open: another run has it already"
+                )
+            cause = "schedule" if "scheduled" in kind else "on_demand"
+            ledger.emit_trigger(
+                model=self.model,
+                cause=cause,
+                dedup_key=f"{cause}:{run}",
+                reason=conf.reason or f"asked for by run {run}",
+            )
+            trigger = ledger.claim_trigger(self.model, run)
+        if trigger is None:
+            raise AirflowSkipException(f"another run took the reason to train {self.model}")
+        self.log.info("training because: %s", trigger.reason)
+        return {
+            "trigger_id": trigger.id,
+            "reason": trigger.reason,
+            "until": conf.until,
+            "parameters": conf.params,
+        }
+
+
+class TrainModelOperator(StepOperator):
+    """Train a candidate on a pinned snapshot of the model's dataset.
+
+    :param model: name of the model
+    :param trigger_id: the claimed reason (templated); without one the run's own name is the step's key
+    :param until: last day of the training window, YYYY-MM-DD (templated); without it the newest day there is
+    :param parameters: laid over the spec's ``training.params`` (templated)
+    :param reason: why, for the run's record (templated)
+    :param study: the study whose best parameters are taken (templated)
+    :param plan: the plan under which the model's segments were trained (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *("trigger_id", "until", "parameters", "reason", "study"),
+        "plan",
+    )
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        trigger_id: str | None = None,
+        until: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        study: str | None = None,
+        plan: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.trigger_id = trigger_id
+        self.until = until
+        self.parameters = parameters
+        self.reason = reason
+        self.study = study
+        self.plan = plan
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Train; a failure that cannot be repaired by trying again ends the trigger too."""
+        request = {
+            "model": self.model,
+            "trigger_id": self.trigger_id,
+            "until": self.until,
+            "params": dict(self.parameters or {}),
+            "reason": self.reason or "",
+            **({"study": self.study} if self.study else {}),
+            **({"plan": self.plan} if self.plan else {}),
+        }
+        result = self.run_training_step(context, "train", self.trigger_id, request)
+        run_id = result["candidate"]["run_id"]
+        self.found_links[MlflowRunLink().name] = result.get("run_url") or mlflow_link(
+            self.settings(), run_id
+        )
+        return result
+
+
+class EvaluateModelOperator(StepOperator):
+    """Put a candidate to the gates. One that does not pass fails the task at once, with the gates' reasons.
+
+    :param candidate: the candidate, as TrainModelOperator returns it (templated)
+    """
+
+    template_fields: Sequence[str] = ("candidate",)
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(self, *, candidate: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.candidate = candidate
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Evaluate; the report is pushed even where the answer is no."""
+        candidate = Candidate.model_validate(self.candidate)
+        self.found_links[MlflowRunLink().name] = mlflow_link(self.settings(), candidate.run_id)
+        result = self.run_step(
+            context,
+            "evaluate",
+            f"evaluate:{candidate.model}:{candidate.run_id}",
+            {"candidate": candidate.model_dump(mode="json")},
+        )
+        report = GateReport.model_validate(result["report"])
+        if report.outcome is not Outcome.OK:
+            context["ti"].xcom_push(key="gate_report", value=result["report"])
+            if candidate.trigger_id:
+                self.ledger().finish_trigger(candidate.trigger_id, "rejected")
+            raise GateError(
+                f"the gates refuse this candidate of {candidate.model}: {report.reason}"
+            )
+        return result
+
+
+class RegisterModelOperator(StepOperator):
+    """Register a candidate that passed its gates; emits the model's candidate asset with the version's number.
+
+    :param model: name of the model
+    :param candidate: the candidate, as TrainModelOperator returns it (templated)
+    :param report: the gates' report, as EvaluateModelOperator returns it (templated)
+    """
+
+    template_fields: Sequence[str] = ("candidate", "report")
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(
+        self, *, model: str, candidate: Mapping[str, Any], report: Mapping[str, Any], **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("outlets", [candidate_asset(model)])
+        super().__init__(**kwargs)
+        self.model = model
+        self.candidate = candidate
+        self.report = report
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Register, once per training run."""
+        candidate = Candidate.model_validate(self.candidate)
+        self.found_links[MlflowRunLink().name] = mlflow_link(self.settings(), candidate.run_id)
+        result = self.run_step(
+            context,
+            "register",
+            f"register:{self.model}:{candidate.run_id}",
+            {"candidate": candidate.model_dump(mode="json"), "report": dict(self.report)},
+        )
+        if candidate.trigger_id:
+            self.ledger().finish_trigger(candidate.trigger_id, "registered")
+        context["outlet_events"][candidate_asset(self.model)].extra = {
+            "version": result["version"]["version"]
+        }
+        return result

@@ -1,0 +1,100 @@
+"""The pages' routes, behind Airflow's own login."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from airloop.errors import AirloopError
+from airloop.ledger import open_ledger
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+from airloop_operators.ui import reports
+from airloop_operators.ui.overview import overview
+
+_FOLDER = Path(__file__).parent
+#: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login:
+#: the browser treats a sandboxed page as a stranger.
+REPORT_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+#: Airloop's own pages bring everything with them and load nothing from elsewhere.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self';"
+    " script-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app() -> FastAPI:
+    """The app that the plugin mounts at ``/airloop``: every route needs a logged-in user, the icons excepted."""
+    app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, openapi_url=None)
+    signed_in = [Depends(get_user)]
+    app.add_exception_handler(HTTPException, _refuse)
+    app.get("/", dependencies=signed_in, response_class=HTMLResponse)(page)
+    app.get("/theme.js", dependencies=signed_in)(theme)
+    app.get("/reports/{path:path}", dependencies=signed_in)(report)
+    app.get("/{name}.svg")(icon)
+    return app
+
+
+def page() -> HTMLResponse:
+    """All models: who serves, how well, what was decided and why."""
+    template = _environment().get_template("overview.html")
+    try:
+        settings = load_settings()
+        content = overview(load_catalog(), open_ledger(settings), settings, datetime.now(UTC))
+    except AirloopError as error:
+        return HTMLResponse(template.render(models=(), error=str(error)), 503, PAGE_HEADERS)
+    return HTMLResponse(template.render(models=content, error=""), headers=PAGE_HEADERS)
+
+
+def report(path: str) -> Response:
+    """A file under the reports' folder, or what a folder there holds."""
+    try:
+        found = reports.find(load_settings(), path)
+    except AirloopError as error:
+        raise HTTPException(503, str(error)) from error
+    if found is None:
+        raise HTTPException(404, "there is no such report")
+    if isinstance(found, reports.Report):
+        return Response(found.content, media_type=found.media_type, headers=REPORT_HEADERS)
+    template = _environment().get_template("folder.html")
+    html = template.render(path=path.strip("/"), entries=found)
+    return HTMLResponse(html, headers=PAGE_HEADERS)
+
+
+def theme() -> FileResponse:
+    """Follows Airflow's own switch between light and dark."""
+    return FileResponse(_FOLDER / "theme.js", media_type="text/javascript")
+
+
+def icon(name: Annotated[str, "icon or icon-dark"]) -> Response:
+    """The icon of the navigation."""
+    path = {"icon": "icon.svg", "icon-dark": "icon-dark.svg"}.get(name)
+    if path is None:
+        raise HTTPException(404)
+    return FileResponse(_FOLDER / path, media_type="image/svg+xml")
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """A person without a login is sent to it; a program is told."""
+    status = getattr(error, "status_code", 500)
+    if status == 401 and "text/html" in request.headers.get("accept", ""):
+        asked = quote(str(request.url))
+        return RedirectResponse(f"/api/v2/auth/login?next={asked}", 303)
+    return Response(str(getattr(error, "detail", "")), status, media_type="text/plain")
+
+
+def _environment() -> Environment:
+    return Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined)

@@ -1,0 +1,140 @@
+"""What the page says of each model, drawn from the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from airloop.contracts import Decision, Deployment, Triage
+from airloop.ledger import Ledger
+from airloop.settings import Settings
+from airloop.specs import Catalog, ModelSpec
+from airloop_operators.links import REPORTS_PATH
+from airloop_operators.ui.pictures import Bar, Point, bars, curve
+
+#: How far back the pictures look, in records.
+NIGHTS = 60
+#: How many decisions are listed.
+DECISIONS = 12
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way on from here."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """One model's part of the page."""
+
+    spec: ModelSpec
+    champion: Deployment | None
+    age: str
+    metric: str
+    newest: float | None
+    promised: float | None
+    performance: str
+    drift: str
+    drift_words: str
+    decisions: Sequence[Decision]
+    links: Sequence[Link]
+
+
+def overview(
+    catalog: Catalog, ledger: Ledger, settings: Settings, now: datetime
+) -> tuple[ModelView, ...]:
+    """Every model of the catalogue.
+
+    :raises AirloopError: if a spec is wrong or the ledger does not answer
+    """
+    return tuple(
+        _model(catalog.model(name), ledger, settings, now) for name in catalog.model_names()
+    )
+
+
+def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -> ModelView:
+    metric = spec.gates.primary
+    champion = ledger.current_deployment(spec.name)
+    measured = _by_partition(ledger.decisions(spec.name, "performance", NIGHTS), metric)
+    nights = _by_partition(ledger.decisions(spec.name, "retraining", NIGHTS), "features_drifted")
+    promised = _number(measured[-1], "promised") if measured else None
+    told = [
+        decision
+        for decision in ledger.decisions(spec.name, limit=DECISIONS * 4)
+        if decision.subject != "performance"
+    ]
+    return ModelView(
+        spec=spec,
+        champion=champion,
+        age=since(champion.at, now) if champion else "",
+        metric=metric,
+        newest=_number(measured[-1], metric) if measured else None,
+        promised=promised,
+        performance=curve([_point(decision, metric) for decision in measured], promised),
+        drift=bars([_bar(decision) for decision in nights]),
+        drift_words=_words(nights),
+        decisions=told[:DECISIONS],
+        links=_links(spec, settings),
+    )
+
+
+def _by_partition(decisions: Sequence[Decision], figure: str) -> list[Decision]:
+    """One record a partition, the newest, in the partitions' order; those without the figure left out."""
+    newest: dict[str, Decision] = {}
+    for decision in reversed(decisions):  # newest first
+        if _number(decision, figure) is not None and decision.figures.get("partition"):
+            newest[str(decision.figures["partition"])] = decision
+    return [newest[partition] for partition in sorted(newest)]
+
+
+def _number(decision: Decision, figure: str) -> float | None:
+    value = decision.figures.get(figure)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _point(decision: Decision, metric: str) -> Point:
+    partition = str(decision.figures["partition"])
+    value = _number(decision, metric) or 0.0
+    return Point(partition, value, f"{partition}: {metric} {value:.3f}")
+
+
+def _bar(decision: Decision) -> Bar:
+    partition = str(decision.figures["partition"])
+    count = int(_number(decision, "features_drifted") or 0)
+    triage = str(decision.figures.get("triage", Triage.NOTHING))
+    kind = {str(Triage.DRIFT): "drift", str(Triage.INCIDENT): "incident"}.get(triage, "quiet")
+    return Bar(partition, count, kind, f"{partition}: {triage}, {count} features moved")
+
+
+def _words(nights: Sequence[Decision]) -> str:
+    """What the bars say, in a sentence."""
+    if not nights:
+        return "no night looked at yet"
+    last = nights[-1]
+    return f"{last.figures['partition']}: {last.figures.get('triage')}"
+
+
+def _links(spec: ModelSpec, settings: Settings) -> tuple[Link, ...]:
+    mlflow = settings.mlflow_uri.rstrip("/")
+    kinds = ("train", "deploy", "monitor", "score")
+    return (
+        Link("ingest", f"/dags/ingest_{spec.dataset}"),
+        *(Link(kind, f"/dags/{kind}_{spec.name}") for kind in kinds),
+        Link("MLflow", f"{mlflow}/#/models/{spec.name}"),
+        Link("service", f"{settings.serving.url.rstrip('/')}/docs"),
+        Link("drift reports", f"{REPORTS_PATH}/{spec.name}"),
+        Link("data docs", f"{REPORTS_PATH}/data_docs/{spec.dataset}"),
+    )
+
+
+def since(then: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits."""
+    seconds = max(0, int((now - then).total_seconds()))
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if count := seconds // size:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a minute"

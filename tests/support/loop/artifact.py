@@ -1,0 +1,34 @@
+"""A trained and packed model in a folder, for the tests of the registry and of its faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from airloop.contracts import ArtifactRef
+from airloop.data.snapshot import split
+from airloop.training.conversion import Conversion
+from airloop.training.package import pack
+from airloop.training.trainer import Fitted, fit
+from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
+
+
+@dataclass(frozen=True)
+class Packed:
+    folder: Path
+    ref: ArtifactRef
+    fitted: Fitted
+    conversion: Conversion
+    holdout: pd.DataFrame
+
+
+def pack_one(folder: Path, seed: int = 0, **params: object) -> Packed:
+    spec = model_spec()
+    parts = split(spec, dataset_spec(), rows(seed=seed), HOLDOUT)
+    fitted = fit(spec, dataset_spec(), parts, params)
+    target = folder / "model"
+    digest, conversion = pack(spec, dataset_spec(), parts, fitted, target, trained_on=DAYS[:-2])
+    ref = ArtifactRef(uri=target.as_uri(), digest=digest)
+    return Packed(target, ref, fitted, conversion, parts.holdout.frame)

@@ -1,0 +1,133 @@
+"""A model small enough to read: it answers ``x * scale``, and fails where its rows tell it to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+
+from airloop.contracts import ArtifactRef, Deployment
+from airloop.serving.http.app import Application
+from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.runtime.endpoints import Slots
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+
+TOKEN = "a-token-of-the-test"
+GOOD_ROW: dict[str, Any] = {"key": "k1", "day": "2013-03-01", "x": 2.0, "n": 1, "class": "a"}
+
+
+def dataset_spec() -> DatasetSpec:
+    return DatasetSpec.model_validate(
+        {
+            "name": "things",
+            "description": "things",
+            "owner": "tests",
+            "source": {"kind": "python", "function": "nowhere:rows"},
+            "partition_column": "day",
+            "start": "2013-01-01",
+            "keys": ["key"],
+            "columns": {
+                "key": {"type": "string", "nullable": False},
+                "day": {"type": "date", "nullable": False},
+                "x": {"type": "float"},
+                "n": {"type": "integer", "nullable": False},
+                "class": {"type": "string", "nullable": False},
+                "late": {"type": "float", "known": "after"},
+            },
+            "expectations": [{"expect": "expect_table_row_count_to_be_between"}],
+        }
+    )
+
+
+def model_spec(name: str = "doubler", **serving: Any) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "name": name,
+            "description": "doubles",
+            "owner": "tests",
+            "dataset": "things",
+            "module": "nowhere",
+            "task": "regression",
+            "target": {"column": "late"},
+            "inputs": ["day", "x", "n", "class"],
+            "gates": {"primary": "mae", "absolute": {"mae": {"max": 1}}},
+            "serving": {"event_time": "day", "max_rows": 100, **serving},
+        }
+    )
+
+
+class FakeModel:
+    """Answers ``x * scale``; a row of class ``poison`` raises, of class ``nan`` has no finite answer."""
+
+    def __init__(self, scale: float = 2.0, spec: ModelSpec | None = None) -> None:
+        self.scale, self.spec, self.dataset = scale, spec or model_spec(), dataset_spec()
+        self.calls: list[int] = []
+        self.before: Callable[[], None] = lambda: None
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        self.before()
+        self.calls.append(len(frame))
+        if (frame["class"] == "poison").any():
+            raise ValueError("could not convert string to float: 'a secret value'")
+        answer = frame["x"].astype(float).fillna(0.0).to_numpy() * self.scale
+        return np.where(frame["class"] == "nan", np.nan, answer)
+
+
+def artifact(number: int) -> ArtifactRef:
+    return ArtifactRef(uri=f"runs:/{number}/model", digest=f"sha256:{number:064x}")
+
+
+def deployment(number: int, sequence: int | None = None, model: str = "doubler") -> Deployment:
+    return Deployment(
+        model=model,
+        sequence=sequence or number,
+        version=number,
+        previous=None,
+        artifact=artifact(number),
+        kind="promote",
+        reason="test",
+        at=datetime.now(UTC),
+    )
+
+
+class FakeLedger:
+    """Deployments and artifacts by hand: what the slots follow."""
+
+    def __init__(self, **models: FakeModel) -> None:
+        self.current: dict[str, Deployment] = {}
+        self.names: list[str] = ["doubler"]
+        self.artifacts: dict[str, Any] = {}
+        self.loads: list[str] = []
+
+    def deploy(self, number: int, model: Any, *, sequence: int | None = None) -> None:
+        """``model``: what loading gives, or the exception it raises."""
+        self.artifacts[artifact(number).uri] = model
+        self.current["doubler"] = deployment(number, sequence)
+
+    def load(self, ref: ArtifactRef) -> Any:
+        self.loads.append(ref.uri)
+        found = self.artifacts[ref.uri]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def slots(self, home: Path) -> Slots:
+        return Slots(home, models=lambda: self.names, deployed=self.current.get, load=self.load)
+
+
+def client(slots: Slots, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
+    """A client of the whole application, front door included, without a socket."""
+    transport = httpx.ASGITransport(FrontDoor(Application(slots), TOKEN), **options)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
+
+
+def parsed_row(**changes: Any) -> dict[str, Any]:
+    """A row as the schema gives it."""
+    return {"key": "k1", "day": date(2013, 3, 1), "x": 2.0, "n": 1, "class": "a", **changes}
