@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format bench clean
+.PHONY: help venv demo up down status test test-fast check format bench dist clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ format: .venv/.locked ## let ruff format and fix what it can
 
 bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
+
+dist: .venv/.locked ## build the wheel and the source distribution into dist/
+	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
+	@ls dist
 
 clean: down ## stop everything and forget its state (.airloop); the environment stays
 	@rm -rf .airloop

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 from typer.exceptions import TyperException
 
-from airloop import paths
+from airloop import __version__, paths
 from airloop.cli.check import check_command
 from airloop.cli.commands import costs, demo, loop, stack
 from airloop.errors import AirloopError, RequestError, SpecError
@@ -69,9 +69,7 @@ app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(co
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"airloop {version('airloop')}")
+        typer.echo(f"airloop {__version__}")
         raise typer.Exit
 
 

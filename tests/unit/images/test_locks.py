@@ -49,6 +49,13 @@ def pins(path: Path) -> dict[str, str]:
 MAIN = pins(ROOT / "requirements.lock")
 
 
+def test_one_lock_serves_every_supported_python_and_names_no_registry() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert "; python_full_version" in text
+    assert "sys_platform" in text
+    assert not re.search(r"https?://|--(extra-)?index|find-links", text)
+
+
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_lock_holds_what_the_project_asks_for(name: str) -> None:
     locked = pins(LOCKS / f"{name}.lock")
