@@ -123,7 +123,8 @@ def _free_port() -> int:
 
 
 def _logged(home: Path) -> int:
-    from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
+    from airloop.serving.log.frames import read_segment
+    from airloop.serving.log.predictionlog import log_folder, seal_segments
 
     segments = seal_segments(log_folder(home, world.MODEL))
     return sum(len(orjson.loads(frame)) for path in segments for frame in read_segment(path).frames)

@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
+from airloop.serving.log.frames import read_segment
+from airloop.serving.log.predictionlog import log_folder, seal_segments
 from airloop.serving.responses import LOG_HEADER
 from tests.support.checkout import ROOT
 from tests.support.serving_fakes import GOOD_ROW, TOKEN

@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from airloop import __version__, paths
 from airloop.cli.check import check_command
-from airloop.cli.commands import costs, demo, loop, stack
+from airloop.cli.commands import costs, demo, loop, predictions, stack
 from airloop.errors import AirloopError, RequestError, SpecError
 
 P = ParamSpec("P")
@@ -64,6 +64,9 @@ app.command("decisions", epilog="Example: airloop decisions flight_delay --limit
     in_project(loop.decisions_command)
 )
 
+app.command("predictions", epilog="Example: airloop predictions flight_delay --recover")(
+    in_project(predictions.predictions_command)
+)
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 
 

@@ -54,6 +54,23 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert shown.out == ""
 
 
+def test_the_prediction_log_shows_its_damaged_segments_and_reads_them_again(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "predictions" / "flight_delay"
+    folder.mkdir(parents=True)
+    (folder / "00000000000000000001-1-a.damaged").write_bytes(b"scribble")
+    (folder / "00000000000000000001-1-a.appended").write_text("")
+    assert main.run(["predictions", "flight_delay"]) == 0
+    shown = capsys.readouterr().out
+    assert "damaged" in shown
+    assert "8" in shown
+    assert main.run(["predictions", "flight_delay", "--recover"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 kept segments read again, 0 rows" in shown
+    assert "8 bytes unread" in shown
+
+
 def test_a_stack_that_was_never_started_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["trigger", "ingest_flights", "partition=2013-01-01"]) == 1
     assert "airloop up" in capsys.readouterr().err
@@ -90,7 +107,7 @@ def test_every_commands_help_has_an_example() -> None:
     commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
-        "costs",
+        "costs", "predictions",
     }  # fmt: skip
     for name, command in commands.items():
         assert f"Example: airloop {name}" in (command.epilog or ""), name

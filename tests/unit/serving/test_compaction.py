@@ -12,6 +12,7 @@ from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.serving.log import compaction
 from airloop.serving.log.compaction import CompactionResult, compact
+from airloop.serving.log.frames import MAGIC, pack
 from airloop.serving.log.predictionlog import PredictionLog, log_folder
 from airloop.serving.log.records import Answered, encode
 from airloop.settings import Settings
@@ -164,25 +165,94 @@ def test_control_a_writer_that_ignores_the_seal_loses_rows(
     assert keys(settings) == ["1-0"]
 
 
-def test_a_torn_tail_is_counted_and_the_acknowledged_rows_are_kept(settings: Settings):
+def test_a_tail_that_is_not_proven_torn_is_kept_and_counted(settings: Settings):
     folder = log_folder(settings.home, "doubler")
     PredictionLog(folder).append(encode([answered(1)]))
     (path,) = folder.glob("*.open")
     path.write_bytes(path.read_bytes() + b"\x40\x00")
     result = run(settings)
-    assert (result.rows, result.torn) == (1, 1)
+    assert (result.rows, result.damaged, result.torn) == (1, 1, 0), (
+        "two bytes that no header begins with"
+    )
 
 
-def test_a_damaged_segment_is_kept_aside_and_counted(settings: Settings):
+def test_a_frame_cut_in_its_middle_is_torn_and_the_acknowledged_rows_are_kept(settings: Settings):
+    folder = log_folder(settings.home, "doubler")
+    PredictionLog(folder).append(encode([answered(1)]))
+    (path,) = folder.glob("*.open")
+    path.write_bytes(path.read_bytes() + pack(encode([answered(2)]))[:-3])
+    result = run(settings)
+    assert (result.rows, result.torn, result.damaged) == (1, 1, 0)
+    assert not list(folder.glob("*.damaged"))
+
+
+def damage(settings: Settings) -> tuple[Path, bytes]:
+    """A segment of three frames, the first of which has a flipped bit; returns it as it was."""
     folder = log_folder(settings.home, "doubler")
     log = PredictionLog(folder)
-    log.append(encode([answered(1)]))
-    log.append(encode([answered(2)]))
+    for number in range(3):
+        log.append(encode([answered(number)]))
     (path,) = folder.glob("*.open")
-    path.write_bytes(path.read_bytes().replace(b'"r1"', b'"rX"'))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"r0"', b'"rX"'))
+    return path, whole
+
+
+def test_a_damaged_segment_is_kept_aside_and_counted_and_its_other_frames_reach_the_lake(
+    settings: Settings,
+):
+    damage(settings)
     result = run(settings)
-    assert (result.rows, result.damaged) == (0, 1)
-    assert len(list(folder.glob("*.damaged"))) == 1
+    assert (result.rows, result.damaged, result.torn) == (2, 1, 0)
+    assert result.unread > 100
+    assert keys(settings) == ["1-0", "2-0"]
+    assert len(list(log_folder(settings.home, "doubler").glob("*.damaged"))) == 1
+
+
+def recovered(settings: Settings) -> CompactionResult:
+    return compaction.recover(settings, "doubler", catalog=OneModelCatalog())  # type: ignore[arg-type]
+
+
+def test_a_restored_segment_gives_what_was_missing_exactly_once(settings: Settings):
+    path, whole = damage(settings)
+    run(settings)
+    assert (recovered(settings).rows, recovered(settings).damaged) == (0, 1), "as damaged as before"
+    path.with_suffix(".damaged").write_bytes(whole)
+    again = recovered(settings)
+    assert (again.rows, again.damaged, again.unread) == (1, 0, 0)
+    assert keys(settings) == ["0-0", "1-0", "2-0"]
+    assert [one.name for one in path.parent.iterdir()] == ["compaction.lock"]
+    assert recovered(settings).segments == 0
+
+
+def test_a_recovery_killed_after_its_commit_doubles_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    path, whole = damage(settings)
+    run(settings)
+    path.with_suffix(".damaged").write_bytes(whole)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            recovered(settings)
+    assert recovered(settings).already == 1
+    assert keys(settings) == ["0-0", "1-0", "2-0"]
+
+
+def test_a_segment_that_an_older_release_kept_aside_gives_what_that_could_not_read(
+    settings: Settings,
+):
+    path, _ = damage(settings)
+    run(settings)
+    folder = path.parent
+    for left in folder.glob(f"{path.stem}*"):
+        left.unlink()
+    # It read until the first damage and kept no list; here that is nothing, so both frames are asked for again.
+    kept = folder / "00000000000000000001-1-old.damaged"
+    kept.write_bytes(MAGIC + pack(b"lost")[:-1] + b"X" + pack(encode([answered(7)])))
+    assert recovered(settings).rows == 1
+    assert recovered(settings).rows == 0
+    assert keys(settings) == ["1-0", "2-0", "7-0"]
 
 
 def test_a_lake_that_fails_leaves_every_segment_for_the_next_time(settings: Settings):

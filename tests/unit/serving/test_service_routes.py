@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from airloop.serving.http import middleware
-from airloop.serving.log.predictionlog import log_folder, read_segment, seal_segments
+from airloop.serving.log.frames import read_segment
+from airloop.serving.log.predictionlog import log_folder, seal_segments
 from airloop.serving.runtime.endpoints import Slots
 from tests.support.serving_fakes import GOOD_ROW, FakeLedger, FakeModel, client, model_spec
 

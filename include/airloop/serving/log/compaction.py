@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +19,9 @@ import pyarrow as pa
 
 from airloop.contracts import Contract, Name
 from airloop.errors import DataError
-from airloop.serving.log.predictionlog import (
-    DAMAGED,
-    log_folder,
-    read_segment,
-    seal_segments,
-)
+from airloop.serving.log import aside
+from airloop.serving.log.frames import Segment, read_segment
+from airloop.serving.log.predictionlog import DAMAGED, log_folder, seal_segments
 from airloop.serving.log.records import PREDICTION_DATE, decode
 from airloop.settings import Settings
 from airloop.specs import Catalog, load_catalog
@@ -44,7 +42,8 @@ class AppendOnce(Protocol):
 class CompactionResult(Contract):
     """What one compaction did. ``torn``: segments with a half-written, never acknowledged tail.
 
-    ``damaged``: segments kept aside as ``.damaged``, since acknowledged frames of them cannot be read.
+    ``damaged``: segments kept aside as ``.damaged``, since some of their bytes are not what was written; ``unread`` of
+    these belong to acknowledged frames that cannot be read.
     """
 
     model: Name
@@ -54,6 +53,7 @@ class CompactionResult(Contract):
     already: int = 0
     torn: int = 0
     damaged: int = 0
+    unread: int = 0
 
 
 def table_name(model: str) -> str:
@@ -73,6 +73,34 @@ def compact(
     :raises DataError: if a segment's rows cannot be read as the dataset's types
     :raises UnreachableError: if the lake does not answer; nothing is lost then
     """
+    return _each(settings, model, lake, catalog, seal_segments, _compact_segment)
+
+
+def recover(
+    settings: Settings,
+    model: str,
+    *,
+    lake: AppendOnce | None = None,
+    catalog: Catalog | None = None,
+) -> CompactionResult:
+    """Read the segments kept aside again; what of them is not in the lake yet goes there, exactly once.
+
+    One that is whole again (its file was restored) is deleted like any other; the rest stay.
+
+    :raises DataError: if a segment's rows cannot be read as the dataset's types
+    :raises UnreachableError: if the lake does not answer; nothing is lost then
+    """
+    return _each(settings, model, lake, catalog, aside.kept, _recover_segment)
+
+
+def _each(
+    settings: Settings,
+    model: str,
+    lake: AppendOnce | None,
+    catalog: Catalog | None,
+    paths: Callable[[Path], tuple[Path, ...]],
+    act: Callable[[_Table, Path, CompactionResult], CompactionResult],
+) -> CompactionResult:
     catalog = catalog or load_catalog()
     dataset = catalog.dataset(catalog.model(model).dataset)
     folder = log_folder(settings.home, model)
@@ -83,38 +111,67 @@ def compact(
         from airloop.data.lake.lake import Lake
 
         lake = Lake(settings)
+    table = _Table(lake, result.table, dataset)
     with _alone(folder):
-        for path in seal_segments(folder):
-            result = _compact_segment(lake, path, dataset, result)
-    log.info("compaction of %s: %s", model, result.model_dump_json())
+        for path in paths(folder):
+            result = act(table, path, result)
+    log.info("%s of %s: %s", act.__name__.strip("_"), model, result.model_dump_json())
     return result
 
 
-def _compact_segment(
-    lake: AppendOnce, path: Path, dataset: DatasetSpec, result: CompactionResult
-) -> CompactionResult:
-    segment = read_segment(path)
-    rows, appended = 0, False
-    if segment.frames:
+@dataclass(frozen=True)
+class _Table:
+    """The lake's table of a model's predictions."""
+
+    lake: AppendOnce
+    name: str
+    dataset: DatasetSpec
+
+    def append(self, frames: Sequence[bytes], app_id: str, path: Path) -> tuple[int, bool]:
+        """How many rows these frames hold, and whether this call put them there."""
+        if not frames:
+            return 0, False
         try:
-            table = decode(segment.frames, dataset)
+            rows = decode(frames, self.dataset)
         except (ValueError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise DataError(
                 f"a logged prediction does not fit the dataset: {error}", where=str(path)
             ) from error
-        rows = table.num_rows
-        appended = lake.append_once(
-            result.table,
-            table,
-            partition_by=PREDICTION_DATE,
-            app_id=f"predictions:{path.stem}",
-            sequence=1,
+        appended = self.lake.append_once(
+            self.name, rows, partition_by=PREDICTION_DATE, app_id=app_id, sequence=1
         )
+        return rows.num_rows, appended
+
+
+def _compact_segment(table: _Table, path: Path, result: CompactionResult) -> CompactionResult:
+    segment = read_segment(path)
+    rows, appended = table.append(segment.frames, f"predictions:{path.stem}", path)
     if segment.damaged:
-        log.error("%s: frames in its middle do not match their checksums; kept aside", path)
+        log.error("%s: not what was written, %d bytes unread; kept", path, segment.unread)
+        aside.remember(path, segment.frames)
         path.rename(path.with_suffix(DAMAGED))
     else:
         path.unlink()
+    return _counted(result, segment, rows, appended)
+
+
+def _recover_segment(table: _Table, path: Path, result: CompactionResult) -> CompactionResult:
+    segment = read_segment(path)
+    known = aside.remembered(path, segment)
+    fresh = [frame for frame in segment.frames if aside.name(frame) not in known]
+    app_id = f"predictions:{path.stem}:{aside.name(b''.join(fresh))}"
+    rows, appended = table.append(fresh, app_id, path)
+    if segment.damaged:
+        aside.remember(path, segment.frames, known)
+    else:
+        path.unlink()
+        aside.forget(path)
+    return _counted(result, segment, rows, appended)
+
+
+def _counted(
+    result: CompactionResult, segment: Segment, rows: int, appended: bool
+) -> CompactionResult:
     return result.model_copy(
         update={
             "segments": result.segments + 1,
@@ -122,6 +179,7 @@ def _compact_segment(
             "already": result.already + (rows if not appended else 0),
             "torn": result.torn + segment.torn,
             "damaged": result.damaged + segment.damaged,
+            "unread": result.unread + segment.unread,
         }
     )
 

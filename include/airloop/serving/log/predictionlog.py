@@ -1,9 +1,9 @@
 """The prediction log: append-only segments on local disk, durable before a request is acknowledged.
 
-A segment is a folder entry ``<model>/<time>-<pid>-<random>.open``: a magic line, then frames of
-``length (4 bytes) | crc32 (4 bytes) | payload``. One frame holds one micro-batch, and is flushed to disk
-(fdatasync) before any of its requests is answered, so that kill -9 or a power cut loses no acknowledged row; at
-most the last frame is torn, and a torn frame was never acknowledged.
+A segment is a folder entry ``<model>/<time>-<pid>-<random>.open``, its bytes those of
+:mod:`airloop.serving.log.frames`. One frame holds one micro-batch, and is flushed to disk (fdatasync) before any of
+its requests is answered, so that kill -9 or a power cut loses no acknowledged row; at most the last frame is torn,
+and a torn frame was never acknowledged.
 
 Writer and compaction meet in two steps, without asking each other: both hold the segment's flock while they
 touch it; compaction renames ``.open`` to ``.sealed`` under it, and the writer, finding the name gone at its next
@@ -12,22 +12,20 @@ batch, opens another segment. The kernel drops the flock of a dead process, so n
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
-import struct
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-MAGIC = b"AIRLOOP-PREDICTIONS 1\n"
-OPEN, SEALED, DAMAGED = ".open", ".sealed", ".damaged"
+from airloop.serving.log.frames import MAGIC, pack
+
+KINDS = OPEN, SEALED, DAMAGED = ".open", ".sealed", ".damaged"
 #: Bytes after which the writer starts another segment: bounds the memory of compaction.
 SEGMENT_BYTES = 64_000_000
-_FRAME = struct.Struct("<II")
 
 
 def log_folder(home: Path, model: str) -> Path:
@@ -50,7 +48,10 @@ class PredictionLog:
 
         :raises OSError: if it could not be made durable (a full disk); nothing of it will be read later
         """
-        frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        try:
+            frame = pack(payload)
+        except ValueError as error:
+            raise OSError(errno.EFBIG, str(error)) from error
         with self._locked_segment() as fd:
             try:
                 _write_all(fd, frame)
@@ -109,40 +110,9 @@ class PredictionLog:
             self.close()
 
 
-@dataclass(frozen=True)
-class Segment:
-    """What a segment held. ``torn``: it ends in a half-written, never acknowledged frame.
-
-    ``damaged``: a frame in its middle does not match its checksum, so acknowledged frames after it are lost.
-    """
-
-    frames: tuple[bytes, ...]
-    torn: bool = False
-    damaged: bool = False
-
-
-def read_segment(path: Path) -> Segment:
-    """All whole frames of a segment, in the order they were written."""
-    data = path.read_bytes()
-    if not data.startswith(MAGIC):
-        # A process killed between creating the file and writing its first line leaves a prefix of it.
-        return Segment((), torn=MAGIC.startswith(data), damaged=not MAGIC.startswith(data))
-    frames: list[bytes] = []
-    offset = len(MAGIC)
-    while offset < len(data):
-        start = offset + _FRAME.size
-        if start > len(data):
-            return Segment(tuple(frames), torn=True)
-        length, checksum = _FRAME.unpack_from(data, offset)
-        end = start + length
-        payload = data[start:end]
-        if length == 0 or len(payload) < length or zlib.crc32(payload) != checksum:
-            # Blocks that reached the disk as zeros, or nothing after it: a torn tail. Anything else is damage.
-            last = end >= len(data) or not any(data[offset:])
-            return Segment(tuple(frames), torn=last, damaged=not last)
-        frames.append(payload)
-        offset = end
-    return Segment(tuple(frames))
+def segments(folder: Path) -> tuple[Path, ...]:
+    """All segments there are, open, sealed and kept aside, oldest first."""
+    return tuple(sorted(path for kind in KINDS for path in folder.glob(f"*{kind}")))
 
 
 def seal_segments(folder: Path) -> tuple[Path, ...]:
