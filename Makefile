@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format bench dist clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ check: .venv/.torch ## lint, types, layers, configuration
 format: .venv/.locked ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: .venv/.locked ## build the documentation as a site in .airloop/site; a dead link ends it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open .airloop/site/index.html, or: $(BIN)/mkdocs serve"
 
 bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
