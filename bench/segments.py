@@ -23,12 +23,12 @@ import yaml
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.sources.conform import conform
+from airloop.execution.context import StepContext
 from airloop.execution.runner import StepRunner
 from airloop.ledger import open_ledger
 from airloop.settings import Settings, load_settings
 from airloop.specs import load_catalog
 from airloop.steps import divide
-from airloop.steps.base import StepContext
 from tests.support.loop.segments import segment_rows, segment_spec
 from tests.support.loop.specimens import dataset_spec
 

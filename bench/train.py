@@ -20,11 +20,11 @@ from pathlib import Path
 def ours() -> dict[str, float]:
     """Train, evaluate, register in this process."""
     start = time.perf_counter()
+    from airloop.execution.context import StepContext
     from airloop.ledger import open_ledger
     from airloop.settings import load_settings
     from airloop.specs import load_catalog
     from airloop.steps import evaluate, register, train
-    from airloop.steps.base import StepContext
 
     settings = load_settings()
     ledger = open_ledger(settings)

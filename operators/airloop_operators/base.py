@@ -11,6 +11,8 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airloop.contracts import Fence
 from airloop.errors import PermanentError, SpecError
+from airloop.exchange.keys import OF_TRAINING, Key
+from airloop.exchange.step import IN_OUR_ENVIRONMENT
 from airloop.exchange.store import StepStore
 from airloop.execution.pods.manifest import PodPlan
 from airloop.execution.runner import StepRunner
@@ -19,7 +21,6 @@ from airloop.paths import config_folder
 from airloop.settings import Settings, load_settings
 from airloop.specs import ModelSpec, load_catalog
 from airloop.specs.sections.resources import local_gpus, machine_rules
-from airloop.steps.base import IN_OUR_ENVIRONMENT
 from airloop.storage.options import with_credentials
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
@@ -83,17 +84,17 @@ class StepOperator(BaseOperator):
         raise NotImplementedError
 
     def run_step(
-        self, context: Any, step: str, key: str, request: Mapping[str, Any]
+        self, context: Any, step: str, key: Key, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Run one step under a new attempt of ``key``; its log goes into the task's."""
         model = _model_of(request)
         if model is not None and step in model.resources.steps:
             if model.compute == "kubernetes":
-                return self._run_pod(context, step, key, request, model)
+                return self._run_pod(context, step, str(key), request, model)
             _refuse_missing_gpu(model)
         settings = self.settings()
         credentials = storage_credentials(settings)
-        fence = self.ledger().begin_attempt(key, owner=task_name(context))
+        fence = self.ledger().begin_attempt(str(key), owner=task_name(context))
         python = _interpreter(step, model)
         runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
         self._running = runner
@@ -103,7 +104,7 @@ class StepOperator(BaseOperator):
         self, context: Any, step: str, trigger_id: str | None, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Run a step of a training under its trigger's name; what trying again cannot repair ends the trigger too."""
-        key = f"{step}:{request['model']}:{trigger_id or run_name(context)}"
+        key = OF_TRAINING[step](request["model"], trigger_id or run_name(context))
         try:
             return self.run_step(context, step, key, request)
         except PermanentError:

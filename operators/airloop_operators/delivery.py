@@ -7,6 +7,7 @@ from typing import Any
 
 from airloop.contracts import Check, ModelVersion
 from airloop.errors import GateError, RequestError
+from airloop.exchange import keys
 from airloop.specs.requests import DeployConf
 from airloop_operators.assets import candidate_asset, production_asset
 from airloop_operators.base import StepOperator
@@ -36,7 +37,7 @@ class VerifyModelOperator(StepOperator):
         result = self.run_step(
             context,
             "verify",
-            f"verify:{self.model}:{number}",
+            keys.Verify(self.model, number),
             {"model": self.model, "number": number},
         )
         version = ModelVersion.model_validate(result["version"])
@@ -76,7 +77,7 @@ class PromoteModelOperator(StepOperator):
         result = self.run_step(
             context,
             "promote",
-            f"promote:{self.model}",
+            keys.Promote(self.model),
             {"version": version.model_dump(mode="json"), "reason": reason},
         )
         self.found_links[ServiceLink().name] = f"{self.settings().serving.url}/docs"

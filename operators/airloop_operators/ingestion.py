@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airloop.errors import DataError
+from airloop.exchange import keys
 from airloop.specs import load_catalog
 from airloop_operators.assets import dataset_asset
 from airloop_operators.base import StepOperator
@@ -41,7 +42,7 @@ class IngestDatasetOperator(StepOperator):
             result = self.run_step(
                 context,
                 "ingest",
-                f"ingest:{self.dataset}:{days[0] if single else f'{days[0]}..{days[-1]}'}",
+                keys.Ingest.of(self.dataset, days),
                 {"dataset": self.dataset}
                 | ({"partition": days[0]} if single else {"partitions": list(days)}),
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airloop.contracts import Action, Decision, DriftReport, Trigger
+from airloop.exchange import keys
 from airloop.specs.requests import MonitorConf
 from airloop_operators.assets import retrain_alias, retrain_asset
 from airloop_operators.base import StepOperator
@@ -38,7 +39,7 @@ class MonitorModelOperator(StepOperator):
         result = self.run_step(
             context,
             "monitor",
-            f"monitor:{self.model}:{night}",
+            keys.Monitor(self.model, night),
             {"model": self.model, "partition": night},
         )
         report = DriftReport.model_validate(result["report"])

@@ -17,6 +17,7 @@ from airflow.settings import pod_mutation_hook
 from airloop.contracts import Fence
 from airloop.errors import AirloopError, SupersededError
 from airloop.exchange.store import StepStore
+from airloop.exchange.wire import conclude
 from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.manifest import (
     FENCE_KEY,
@@ -26,7 +27,6 @@ from airloop.execution.pods.manifest import (
     manifest,
     request_digest,
 )
-from airloop.execution.runner import conclude
 from airloop.specs.sections.templates import CONTAINER
 from airloop_operators.cluster import PodApi
 

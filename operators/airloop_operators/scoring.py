@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airloop.exchange import keys
 from airloop.specs.requests import ScoreConf
 from airloop_operators.base import StepOperator
 from airloop_operators.runs import day_of
@@ -31,6 +32,6 @@ class ScoreDatasetOperator(StepOperator):
         return self.run_step(
             context,
             "score",
-            f"score:{self.model}:{day}",
+            keys.Score(self.model, day),
             {"model": self.model, "partition": day},
         )

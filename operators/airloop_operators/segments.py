@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from airflow.sdk import TaskGroup
 
 from airloop.errors import StepEndedError, TransientError
+from airloop.exchange import keys
 from airloop.specs import ModelSpec
 from airloop_operators.base import StepOperator
 from airloop_operators.defaults import place
@@ -88,7 +89,7 @@ class TrainSegmentsOperator(StepOperator):
 
     def work(self, context: Any) -> dict[str, Any]:
         """Train the pack, or what a try before left of it."""
-        key = f"segments:{self.plan}:{self.pack}"
+        key = keys.Segments(self.plan, self.pack)
         request = {"model": self.model, "plan": self.plan, "pack": self.pack}
         try:
             result = self.run_step(context, "segments", key, request)

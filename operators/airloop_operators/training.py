@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.errors import GateError
+from airloop.exchange import keys
 from airloop.specs.requests import TrainConf
 from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
@@ -137,7 +138,7 @@ class EvaluateModelOperator(StepOperator):
         result = self.run_step(
             context,
             "evaluate",
-            f"evaluate:{candidate.model}:{candidate.run_id}",
+            keys.Evaluate(candidate.model, candidate.run_id),
             {"candidate": candidate.model_dump(mode="json")},
         )
         report = GateReport.model_validate(result["report"])
@@ -178,7 +179,7 @@ class RegisterModelOperator(StepOperator):
         result = self.run_step(
             context,
             "register",
-            f"register:{self.model}:{candidate.run_id}",
+            keys.Register(self.model, candidate.run_id),
             {"candidate": candidate.model_dump(mode="json"), "report": dict(self.report)},
         )
         if candidate.trigger_id:

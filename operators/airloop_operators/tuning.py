@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from airloop.exchange import keys
 from airloop.specs import ModelSpec
 from airloop_operators.base import StepOperator
 from airloop_operators.defaults import place
@@ -92,7 +93,7 @@ class RunTrialsOperator(StepOperator):
             "model": self.model,
             "params": dict(self.parameters or {}),
         }
-        key = f"trials:{self.worker['study']}:{self.worker['worker']}"
+        key = keys.Trials(self.worker["study"], self.worker["worker"])
         return self.run_step(context, "trials", key, request)
 
 

@@ -35,7 +35,7 @@ def pythons(config: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | No
 def test_its_code_runs_there_and_what_is_delivered_is_tried_where_it_will_serve(
     pythons: dict[str, str | None],
 ) -> None:
-    from airloop.steps.base import STEPS
+    from airloop.steps import STEPS
     from airloop_operators.base import StepOperator
 
     task = StepOperator(task_id="any")

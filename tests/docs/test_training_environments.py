@@ -12,6 +12,7 @@ import yaml
 
 from airloop.check.specs import check
 from airloop.contracts import Candidate
+from airloop.exchange.step import IN_OUR_ENVIRONMENT
 from airloop.execution.interpreter import check_interpreter
 from airloop.execution.pods.manifest import PodPlan
 from airloop.execution.runner import StepRunner
@@ -19,7 +20,7 @@ from airloop.registry import tracking
 from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.sections.resources import KubernetesSettings
-from airloop.steps.base import IN_OUR_ENVIRONMENT, STEPS
+from airloop.steps import STEPS
 from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
 from tests.integration.training.test_tuning import respec
 from tests.support.checkout import ROOT

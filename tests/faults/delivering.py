@@ -23,6 +23,7 @@ from airloop.contracts import (
 from airloop.delivery import delivery
 from airloop.delivery.deployment import DeploymentPublication
 from airloop.errors import AirloopError
+from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, attempts
 from airloop.registry import artifacts, models, tracking
 from airloop.serving.responses import SlotState
@@ -130,7 +131,7 @@ class PromoteScenario:
     folder: Path
     number: int = 2
     champion: int | None = 1
-    key: str = delivery.delivery_key(MODEL)
+    key: str = str(Promote(MODEL))
 
     def prepare(self, versions: int = 3) -> PromoteScenario:
         """Register versions and let the first serve."""

@@ -16,11 +16,11 @@ from airloop.data.lake import delta
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.publication import PartitionPublication
 from airloop.errors import AirloopError
+from airloop.execution.context import StepContext
 from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import ingest
-from airloop.steps.base import StepContext
 
 DAY = "2013-01-05"
 SPEC = """

@@ -18,13 +18,13 @@ from airloop.contracts import (
     Outcome,
 )
 from airloop.errors import AirloopError
+from airloop.execution.context import StepContext
 from airloop.ledger import Ledger, attempts, decisions
 from airloop.ledger.commit import commit
 from airloop.registry import artifacts, models, tracking
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import register
-from airloop.steps.base import StepContext
 from airloop.training.publication import CandidatePublication, Training
 from tests.faults.delivering import DATASET, MODEL, pack
 

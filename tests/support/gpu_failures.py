@@ -59,7 +59,7 @@ def _oom_killed(task: PodTask, cluster: Cluster) -> None:
 def _cuda_told(task: PodTask, cluster: Cluster) -> None:
     """What the training itself leaves after its second try in halves."""
     from airloop.errors import SpecError
-    from airloop.steps.__main__ import describe
+    from airloop.exchange.wire import describe
 
     error = SpecError(
         "CUDA out of memory, even with half the batch",

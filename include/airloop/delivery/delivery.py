@@ -22,6 +22,7 @@ from airloop.errors import (
     SupersededError,
     UnreachableError,
 )
+from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.registry import models
@@ -33,11 +34,6 @@ log = logging.getLogger("airloop.delivery")
 
 #: Deployments looked through for a version's artifact.
 HISTORY = 1_000
-
-
-def delivery_key(model: str) -> str:
-    """The fence's key: promotions and rollbacks of a model shut each other out."""
-    return f"promote:{model}"
 
 
 def promote(
@@ -109,7 +105,7 @@ def rollback(
             reason=reason,
             request=f"rollback:{current.sequence}:{target.version}",
         )
-        deployment = commit(ledger, ledger.begin_attempt(delivery_key(model), actor), publication)
+        deployment = commit(ledger, ledger.begin_attempt(str(Promote(model)), actor), publication)
     try:
         with _reached(service, settings) as reached:
             state = reached.refresh(model)

@@ -16,7 +16,7 @@ from airloop.contracts import Fence
 from airloop.errors import AirloopError, TransientError
 from airloop.exchange.blobs import BlobStore
 from airloop.exchange.store import StepStore
-from airloop.execution.runner import conclude
+from airloop.exchange.wire import rebuild
 from airloop.settings import Settings
 
 #: Set by Kubernetes in each pod of an indexed Job.
@@ -146,10 +146,7 @@ def error_of(count: int, told: Callable[[str], dict[str, Any] | None]) -> Airloo
     for index in range(1, count):
         note = told(error_name(index))
         if note is not None:
-            try:
-                conclude("train", note)
-            except AirloopError as error:
-                return error
+            return rebuild(note["error"])
     return None
 
 

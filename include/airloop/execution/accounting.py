@@ -17,7 +17,9 @@ from airloop.accounting.host import Host, own_cgroup
 from airloop.accounting.meter import Meter
 from airloop.contracts import Candidate, ModelVersion
 from airloop.errors import AirloopError
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange import keys
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 log = logging.getLogger("airloop.accounting")
 
@@ -110,20 +112,27 @@ def _conclude(step: str, request: StepRequest, result: StepResult, context: Step
     run_id, version = belongs(request, result)
     if run_id is None and version is None:
         return
-    key, study = request.fence.key, getattr(request, "study", None)
-    if step == "train":  # whoever trains pays for the search before it
-        keys = (key, key.replace("train:", "study:", 1))
-        prefix = f"trials:{study}:" if study else None
-        context.ledger.assign_usage(*keys, prefix=prefix, run_id=run_id)
-        if (plan := getattr(request, "plan", None)) is not None:
-            divide = key.replace("train:", "divide:", 1)
-            context.ledger.assign_usage(divide, prefix=f"segments:{plan}:", run_id=run_id)
+    if step == "train":
+        _assign_training(request, run_id, context)
     else:
-        context.ledger.assign_usage(key, run_id=run_id, version=version)
+        context.ledger.assign_usage(request.fence.key, run_id=run_id, version=version)
     if run_id is None or step not in MAKING:
         return
     bill = total(context.ledger.usage(run_id=run_id))
     _publish(bill, run_id, context)
+
+
+def _assign_training(request: StepRequest, run_id: str | None, context: StepContext) -> None:
+    """Whoever trains pays for what was done before it: the search, the segments."""
+    ledger, text = context.ledger, request.fence.key
+    key = keys.Train.parse(text)
+    study, plan = getattr(request, "study", None), getattr(request, "plan", None)
+    before = (str(key.study),) if key else ()
+    prefix = keys.Trials.prefix(study) if study else None
+    ledger.assign_usage(text, *before, prefix=prefix, run_id=run_id)
+    if plan is not None:
+        before = (str(key.divide),) if key else ()
+        ledger.assign_usage(*before, prefix=keys.Segments.prefix(plan), run_id=run_id)
 
 
 def _publish(bill: Bill, run_id: str, context: StepContext) -> None:

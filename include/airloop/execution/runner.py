@@ -7,13 +7,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airloop import errors
 from airloop.contracts import Fence
-from airloop.errors import AirloopError, PermanentError, StepCrashError, TransientError
+from airloop.exchange import wire
 from airloop.exchange.store import StepStore
 from airloop.execution import process
 from airloop.settings import Settings
-from airloop.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT
 from airloop.storage.options import with_credentials
 
 _log = logging.getLogger("airloop.step")
@@ -58,7 +56,7 @@ class StepRunner:
         code = self._follow(
             [step, "--request", f"{place}/request.json", "--result", f"{place}/result.json"]
         )
-        return _outcome(step, code, self._store.read(f"{place}/result.json"))
+        return wire.conclude(step, self._store.read(f"{place}/result.json"), code)
 
     def on_kill(self) -> None:
         """What Airflow asks for when it kills the task."""
@@ -87,50 +85,3 @@ class StepRunner:
             self._process.close()
             self._process = None
             os.close(reading)
-
-
-def _outcome(step: str, code: int, answer: dict[str, Any] | None) -> dict[str, Any]:
-    """The result, or the error, that belongs to an exit code."""
-    if code == EXIT_OK and answer is not None and "result" in answer:
-        result: dict[str, Any] = answer["result"]
-        return result
-    if code in (EXIT_PERMANENT, EXIT_TRANSIENT) and answer is not None and "error" in answer:
-        raise rebuild(answer["error"], transient=code == EXIT_TRANSIENT)
-    if code == EXIT_OK:
-        raise TransientError(f"step {step} ended without a result")
-    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-    crash = StepCrashError(
-        f"step {step} crashed ({how})", remedy="the lines of its log above say where"
-    )
-    crash.code = code
-    raise crash
-
-
-def conclude(step: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The result that a step left, whatever became of the process that left it.
-
-    :raises AirloopError: if it left an error
-    """
-    if "result" in answer:
-        result: dict[str, Any] = answer["result"]
-        return result
-    if "error" not in answer:
-        raise TransientError(f"step {step} left neither a result nor an error")
-    kind = getattr(errors, str(answer["error"].get("type")), TransientError)
-    transient = isinstance(kind, type) and issubclass(kind, TransientError)
-    raise rebuild(answer["error"], transient=transient)
-
-
-def rebuild(description: Mapping[str, Any], *, transient: bool) -> AirloopError:
-    """The error that ``airloop.steps.__main__.describe`` described."""
-    base: type[AirloopError] = TransientError if transient else PermanentError
-    kind = getattr(errors, str(description.get("type")), base)
-    if not (isinstance(kind, type) and issubclass(kind, base)):
-        kind = base
-    return kind(
-        str(description.get("what")),
-        value=description.get("value"),
-        where=str(description.get("where", "")),
-        remedy=str(description.get("remedy", "")),
-        valid=tuple(description.get("valid", ())),
-    )

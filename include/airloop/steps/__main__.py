@@ -1,7 +1,6 @@
 """Run one step: ``python -m airloop.steps <step> --request <uri> --result <uri>``.
 
-Exit codes: 0 ok, 3 permanent error, 4 transient error (the error stands in the result file); anything else is a
-crash, which may be tried again.
+How it ended stands in the result file, and its exit code says the same (``airloop.exchange.wire``).
 """
 
 from __future__ import annotations
@@ -29,13 +28,14 @@ from airloop.errors import (
     RequestError,
     SpecError,
     StorageFullError,
-    TransientError,
 )
 from airloop.exchange.group import Ranks
 from airloop.exchange.store import StepStore
+from airloop.exchange.wire import Exit, describe, exit_of
+from airloop.execution.context import StepContext
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
-from airloop.steps.base import EXIT_OK, EXIT_PERMANENT, EXIT_TRANSIENT, STEPS, StepContext
+from airloop.steps import STEPS
 
 log = logging.getLogger("airloop.steps")
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_settings()
     except AirloopError as error:  # there is no store yet that a note could be left in
         log.error("the step cannot begin: %s", error)
-        return EXIT_PERMANENT
+        return Exit.PERMANENT
     store = StepStore(settings.step_store_uri, settings.storage_options)
     ranks = Ranks.of()
     helper = ranks if ranks is not None and ranks.index else None
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = _run(arguments.step, store.read(arguments.request), helper)
     except AirloopError as error:
         store.write(answer, {"error": describe(error)})
-        return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+        return exit_of(error)
     except ModuleNotFoundError as error:
         traceback.print_exc(file=sys.stdout)
         lacking = SpecError(
@@ -78,17 +78,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             remedy="install requirements.lock there",
         )
         store.write(answer, {"error": describe(lacking)})
-        return EXIT_PERMANENT
+        return Exit.PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             full = StorageFullError("no space left on the device", where=str(error.filename or ""))
             store.write(answer, {"error": describe(full)})
-            return EXIT_TRANSIENT
+            return Exit.TRANSIENT
         return 1
     if helper is None:
         store.write(answer, {"result": result})
-    return EXIT_OK
+    return Exit.OK
 
 
 def begin_in_project() -> None:
@@ -128,19 +128,6 @@ def obey_sigterm() -> None:
     GPU, until the cluster's patience ends.
     """
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
-
-
-def describe(error: AirloopError) -> dict[str, Any]:
-    """An error as plain JSON, from which the runner builds it again."""
-    plain = isinstance(error.value, str | int | float | bool | None)
-    return {
-        "type": type(error).__name__,
-        "what": error.what,
-        "value": error.value if plain else repr(error.value)[:500],
-        "where": error.where,
-        "remedy": error.remedy,
-        "valid": list(error.valid),
-    }
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -7,8 +7,9 @@ import logging
 from pydantic import Field
 
 from airloop.contracts import Name, PartitionKey
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.specs.sections.tuning import ParameterName
-from airloop.steps.base import StepContext, StepRequest, StepResult
 from airloop.steps.train import Scalar, check_inputs
 from airloop.training.parameters import tuned
 

@@ -10,9 +10,10 @@ from airloop.errors import DataError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.verdict import record
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.registry import loader
 from airloop.specs.model import ModelSpec
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 log = logging.getLogger("airloop.evaluate")
 

@@ -18,15 +18,17 @@ from airloop.contracts import (
 )
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.publication import PartitionPublication
-from airloop.data.lake.sweeping import fence_key, sweep_daily
+from airloop.data.lake.sweeping import sweep_daily
 from airloop.data.sources.reading import read_frame
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import failures, validate
 from airloop.data.validation.validated import Validated
 from airloop.errors import DataError
+from airloop.exchange.keys import Ingest
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.ledger.commit import commit
 from airloop.specs.dataset import DatasetSpec
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 log = logging.getLogger("airloop.ingest")
 
@@ -90,7 +92,7 @@ def run(request: Request, context: StepContext) -> Result:
             + "; ".join(str(error) for error in refused),
             where=f"dataset {spec.name}",
         )
-    sweep_daily(context, spec.name)
+    sweep_daily(context.settings, context.ledger, spec.name)
     whole = Lake(context.settings).snapshot(spec.name, keys)
     return Result(dataset=whole, report=done[-1].report, partitions=tuple(done))
 
@@ -114,7 +116,7 @@ def _ingest(context: StepContext, spec: DatasetSpec, key: str, fence: Fence) -> 
 
 
 def _begin(context: StepContext, spec: DatasetSpec, key: str) -> Fence:
-    return context.ledger.begin_attempt(fence_key(spec.name, key))
+    return context.ledger.begin_attempt(str(Ingest(spec.name, key)))
 
 
 def _refusal(spec: DatasetSpec, report: ValidationReport) -> DataError:

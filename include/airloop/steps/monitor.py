@@ -20,6 +20,8 @@ from airloop.contracts import (
 from airloop.data import labels
 from airloop.data.lake.lake import Lake
 from airloop.errors import RequestError
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.ledger import retraining
 from airloop.monitoring import alert, drift, health, performance, reference, report
 from airloop.monitoring.health import Finding
@@ -30,7 +32,6 @@ from airloop.monitoring.window import LABEL, Window, days_before, labelled_days,
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 log = logging.getLogger("airloop.monitor")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from airloop.contracts import Deployment, ModelVersion
 from airloop.delivery.delivery import promote
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

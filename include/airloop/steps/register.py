@@ -5,9 +5,10 @@ from __future__ import annotations
 from airloop.contracts import Candidate, Fence, GateReport, ModelVersion
 from airloop.errors import ArtifactError
 from airloop.evaluation.verdict import confirm
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.ledger.commit import commit
 from airloop.registry import artifacts, models
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

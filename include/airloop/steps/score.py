@@ -5,9 +5,10 @@ from __future__ import annotations
 from airloop.contracts import DatasetRef, Name, PartitionKey
 from airloop.data.lake.lake import Lake
 from airloop.errors import RequestError
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.registry.loader import load
 from airloop.serving.scoring import score_partition
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

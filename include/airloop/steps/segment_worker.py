@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from airloop.contracts import Fence
+from airloop.exchange.step import StepResult
+from airloop.execution.context import StepContext
 from airloop.steps import segments
-from airloop.steps.base import StepContext, StepResult
 
 
 class Request(segments.Request):

@@ -16,9 +16,11 @@ from pydantic import Field
 
 from airloop.contracts import Name
 from airloop.errors import StepCrashError, TransientError
+from airloop.exchange import keys
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.execution.runner import StepRunner
 from airloop.specs.sections.fields import Whole
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 if TYPE_CHECKING:
     from airloop.training.segments.plan import Segment
@@ -75,7 +77,8 @@ def _work(request: Request, context: StepContext) -> None:
     )
     fields = request.model_dump(mode="json", exclude={"fence"})
     watcher = request.fence.model_dump(mode="json")
-    fence = context.ledger.begin_attempt(f"{request.fence.key}:worker", owner=request.fence.key)
+    mine = request.fence.key
+    fence = context.ledger.begin_attempt(str(keys.SegmentWorker(mine)), owner=mine)
     runner.run("segment_worker", fence, {**fields, "watcher": watcher})
 
 

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from airloop.contracts import Name, PartitionKey
 from airloop.errors import RequestError
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.registry import runs, tracking
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.tuning import ParameterName
-from airloop.steps.base import StepContext, StepRequest, StepResult
 from airloop.steps.train import Scalar
 
 log = logging.getLogger("airloop.tuning")

@@ -13,13 +13,14 @@ from airloop.data import snapshot
 from airloop.errors import RequestError, SpecError, SupersededError
 from airloop.exchange.blobs import BlobStore
 from airloop.exchange.group import Group, Ranks
+from airloop.exchange.step import StepRequest, StepResult
 from airloop.exchange.store import StepStore
+from airloop.execution.context import StepContext
 from airloop.ledger.commit import commit
 from airloop.registry import tracking
 from airloop.registry.segments import Table
 from airloop.specs.dataset import DatasetSpec, Known
 from airloop.specs.model import ModelSpec
-from airloop.steps.base import StepContext, StepRequest, StepResult
 from airloop.training import package, plots, record, trainer
 from airloop.training.parameters import settled
 from airloop.training.publication import CandidatePublication, Training

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from airloop.contracts import Name, PartitionKey
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.specs.sections.fields import Whole
 from airloop.specs.sections.tuning import ParameterName
-from airloop.steps.base import StepContext, StepRequest, StepResult
 from airloop.steps.train import Scalar
 
 

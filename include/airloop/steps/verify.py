@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from airloop.contracts import Check, ModelVersion, Name
 from airloop.delivery.verification import verify
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.registry import models
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

@@ -7,9 +7,9 @@ from typing import Any
 
 from airloop.contracts import Fence
 from airloop.data.snapshot import Split
+from airloop.execution.context import StepContext
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
-from airloop.steps.base import StepContext
 from airloop.training.trainer import Place
 from airloop.training.validation import with_training
 

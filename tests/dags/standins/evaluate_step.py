@@ -1,7 +1,8 @@
 """One gate: roc_auc of at least 0.6."""
 
 from airloop.contracts import Candidate, Check, GateReport, Outcome
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

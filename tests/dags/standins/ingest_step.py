@@ -4,7 +4,8 @@ import logging
 
 from airloop.contracts import Check, Contract, DatasetRef, Outcome, ValidationReport
 from airloop.errors import DataError, UnreachableError
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 log = logging.getLogger("airloop.ingest")
 

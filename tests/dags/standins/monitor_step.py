@@ -1,7 +1,8 @@
 """Drift on 2013-07-01, nothing on other days."""
 
 from airloop.contracts import Decision, DriftReport, Triage, Trigger
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

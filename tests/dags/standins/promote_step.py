@@ -1,7 +1,8 @@
 """Writes the ledger's row, no more."""
 
 from airloop.contracts import Deployment, ModelVersion
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

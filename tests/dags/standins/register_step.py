@@ -1,7 +1,8 @@
 """Version 1."""
 
 from airloop.contracts import Candidate, GateReport, ModelVersion
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

@@ -1,7 +1,8 @@
 """Pretends to have scored."""
 
 from airloop.contracts import DatasetRef
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

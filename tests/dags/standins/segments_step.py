@@ -1,6 +1,7 @@
 """A pack of three, one of which failed."""
 
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

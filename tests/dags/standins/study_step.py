@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

@@ -6,7 +6,8 @@ import signal
 from typing import Any
 
 from airloop.contracts import ArtifactRef, Candidate, DatasetRef
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 DIGEST = "sha256:" + "0" * 64
 

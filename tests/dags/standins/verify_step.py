@@ -1,7 +1,8 @@
 """Version 13 cannot serve."""
 
 from airloop.contracts import ArtifactRef, Check, ModelVersion, Outcome
-from airloop.steps.base import StepContext, StepRequest, StepResult
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 
 
 class Request(StepRequest):

@@ -23,6 +23,7 @@ from airloop.delivery import delivery
 from airloop.delivery.delivery import promote, rollback
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError
+from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
 from airloop.registry import artifacts, loader
 from airloop.serving.assembly import build_slots
@@ -55,7 +56,7 @@ class World:
         current = self.ledger.current_deployment(MODEL)
         champion = {"champion_version": current.version if current else None}
         version = version.model_copy(update=champion)
-        fence = self.ledger.begin_attempt(delivery.delivery_key(MODEL))
+        fence = self.ledger.begin_attempt(str(Promote(MODEL)))
         promote(self.ledger, self.settings, fence, version, "gates passed")
 
 

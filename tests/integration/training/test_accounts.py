@@ -10,13 +10,14 @@ import pytest
 from airloop.accounting.figures import total
 from airloop.accounting.gpus import GpuReading
 from airloop.errors import UnreachableError
+from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution import accounting as account
 from airloop.execution.accounting import accounted
+from airloop.execution.context import StepContext
 from airloop.registry import tracking
 from airloop.steps import evaluate, register, train
 from airloop.steps import study as studies
 from airloop.steps import trials as trial_steps
-from airloop.steps.base import StepContext, StepRequest, StepResult
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,

@@ -22,12 +22,12 @@ from airloop.errors import (
     SupersededError,
     UnreachableError,
 )
+from airloop.execution.context import StepContext
 from airloop.ledger import open_ledger
 from airloop.registry import artifacts, loader, models, tracking
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
-from airloop.steps.base import StepContext
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"

@@ -18,12 +18,12 @@ from airloop.contracts import Fence
 from airloop.data.sources.reading import read_frame
 from airloop.data.validation.quality import failures, validate
 from airloop.errors import DataError, SpecError
+from airloop.execution.context import StepContext
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
 from airloop.steps import ingest
-from airloop.steps.base import StepContext
 from tests.unit.data.specimens import DAY, frame, spec
 
 HEADER = "id,day,at,pieces,price,paid,shop,note"

@@ -9,7 +9,7 @@ import pytest
 
 from airloop.contracts import ArtifactRef, Deployment, ModelVersion
 from airloop.delivery import delivery, deployment
-from airloop.delivery.delivery import delivery_key, promote, rollback
+from airloop.delivery.delivery import promote, rollback
 from airloop.errors import (
     AirloopError,
     ArtifactError,
@@ -18,6 +18,7 @@ from airloop.errors import (
     SupersededError,
     UnreachableError,
 )
+from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
 from airloop.ledger.commit import Stage
 from airloop.ledger.faults import PlantedFaultError
@@ -86,7 +87,7 @@ class World:
         )
 
     def promote(self, number: int) -> Deployment:
-        fence = self.ledger.begin_attempt(delivery_key(MODEL))
+        fence = self.ledger.begin_attempt(str(Promote(MODEL)))
         version = self.version(number)
         return promote(
             self.ledger, self.settings, fence, version, "gates passed", service=self.service
@@ -152,7 +153,7 @@ def test_a_promotion_that_dies_anywhere_converges_when_repeated(
 ):
     world.promote(1)
     with monkeypatch.context() as fault:
-        fault.setenv("AIRLOOP_FAULT", f"{delivery_key(MODEL)}@{stage}:{moment}:error")
+        fault.setenv("AIRLOOP_FAULT", f"{Promote(MODEL)}@{stage}:{moment}:error")
         with pytest.raises(PlantedFaultError):
             world.promote(2)
     world.promote(2)
@@ -194,7 +195,7 @@ def test_a_version_the_service_refuses_is_taken_back_with_its_reason(world: Worl
 
 def test_an_artifact_with_other_bytes_is_never_deployed(world: World):
     version = world.version(1)
-    fence = world.ledger.begin_attempt(delivery_key(MODEL))
+    fence = world.ledger.begin_attempt(str(Promote(MODEL)))
     (Path(version.artifact.uri) / "manifest.json").write_text("swapped")
     with pytest.raises(ArtifactError):
         promote(world.ledger, world.settings, fence, version, "", service=world.service)
@@ -214,7 +215,7 @@ def _promote_what_was_compared_before_the_rollback(world: World) -> None:
     world.promote(2)
     version = world.version(3)
     world.rollback()
-    fence = world.ledger.begin_attempt(delivery_key(MODEL))
+    fence = world.ledger.begin_attempt(str(Promote(MODEL)))
     promote(world.ledger, world.settings, fence, version, "", service=world.service)
 
 
@@ -236,7 +237,7 @@ def test_a_retry_never_undoes_a_persons_rollback(world: World):
 
 
 def test_an_attempt_that_was_overtaken_changes_nothing(world: World):
-    old = world.ledger.begin_attempt(delivery_key(MODEL))
+    old = world.ledger.begin_attempt(str(Promote(MODEL)))
     world.promote(1)
     with pytest.raises(SupersededError):
         promote(world.ledger, world.settings, old, world.version(2), "", service=world.service)
@@ -282,7 +283,7 @@ def test_a_rollback_that_dies_anywhere_converges_when_repeated(
     world.promote(1)
     world.promote(2)
     with monkeypatch.context() as fault:
-        fault.setenv("AIRLOOP_FAULT", f"{delivery_key(MODEL)}@{stage}:{moment}:error")
+        fault.setenv("AIRLOOP_FAULT", f"{Promote(MODEL)}@{stage}:{moment}:error")
         with pytest.raises(PlantedFaultError):
             world.rollback()
     world.rollback()
@@ -322,7 +323,7 @@ def test_control_without_the_fence_an_overtaken_attempt_does_change_something(
 ):
     from airloop.ledger import attempts
 
-    old = world.ledger.begin_attempt(delivery_key(MODEL))
+    old = world.ledger.begin_attempt(str(Promote(MODEL)))
     world.promote(1)
     monkeypatch.setattr(attempts, "check", lambda *_, **__: None)
     promote(world.ledger, world.settings, old, world.version(2), "", service=world.service)

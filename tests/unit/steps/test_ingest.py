@@ -15,11 +15,11 @@ from airloop.data.lake.lake import Lake
 from airloop.data.validation import quality
 from airloop.data.validation.quarantine import quarantined_rows
 from airloop.errors import DataError, SupersededError, UnreachableError
+from airloop.execution.context import StepContext
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
-from airloop.steps.base import StepContext
 from airloop.steps.ingest import Request, Result, run
 from tests.unit.data.specimens import frame, spec
 

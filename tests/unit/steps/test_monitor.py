@@ -18,12 +18,12 @@ from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import arrow_schema
 from airloop.errors import ArtifactError, RequestError, SupersededError
+from airloop.execution.context import StepContext
 from airloop.ledger import Ledger
 from airloop.monitoring import reference
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import monitor
-from airloop.steps.base import StepContext
 
 DATASET = {
     "description": "a small world",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airloop.errors import AirloopError, PermanentError, StepEndedError, TransientError
+from airloop.exchange.wire import Exit
 from airloop.specs.sections.resources import ResourcesSpec
 from airloop.specs.sections.templates import CONTAINER
 
@@ -17,6 +18,7 @@ _IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 _EVICTED = {"Evicted", "Preempting", "Preempted", "NodeLost", "NodeShutdown", "Terminated"}
 #: Longest excerpt of a message from the cluster or of a log, in characters.
 _EXCERPT = 300
+_IN_THE_LOG = "the lines of its log above say where"
 
 
 def diagnose(
@@ -115,6 +117,12 @@ def _ended_by_itself(
             value=name,
             remedy="raise resources.memory, or shorten training.window_days",
         )
+    if ended.get("exitCode") == Exit.PERMANENT:
+        return PermanentError(
+            f"the step could not begin: {_excerpt(next(filter(str.strip, reversed(lines)), ''))}",
+            value=name,
+            remedy=_IN_THE_LOG,
+        )
     text = [*lines, str(ended.get("message") or "")]
     if ended and (found := next((line for line in text if _CUDA_MEMORY.search(line)), None)):
         return PermanentError(
@@ -139,7 +147,7 @@ def _unexplained(
     return TransientError(
         ", ".join(part for part in parts if part),
         value=name,
-        remedy="the lines of its log above say where",
+        remedy=_IN_THE_LOG,
     )
 
 

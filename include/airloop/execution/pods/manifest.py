@@ -13,10 +13,10 @@ from typing import Any
 
 from airloop.contracts import Fence
 from airloop.errors import SpecError
+from airloop.exchange.step import IN_OUR_ENVIRONMENT
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.resources import KubernetesSettings, ResourcesSpec
 from airloop.specs.sections.templates import CONTAINER, read_template
-from airloop.steps.base import IN_OUR_ENVIRONMENT
 
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"

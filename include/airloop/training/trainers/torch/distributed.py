@@ -15,14 +15,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 
-from airloop import errors
 from airloop.contracts import Contract
-from airloop.errors import AirloopError, PermanentError, TransientError
+from airloop.errors import AirloopError, TransientError
 from airloop.exchange.group import POLL_SECONDS, Group, Ranks
+from airloop.exchange.wire import describe, rebuild
 from airloop.paths import root
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.training.trainers.torch.loop import Outcome, Progress
@@ -127,7 +126,7 @@ def _launch(processes: int, folder: Path, options: dict[str, str], group: Group 
         _command(here, folder, ranks), env=_environment(here, options, ranks), cwd=root()
     )
     if (folder / ERROR).exists():
-        raise _rebuilt(json.loads((folder / ERROR).read_bytes()))
+        raise rebuild(json.loads((folder / ERROR).read_bytes()))
     if done.returncode:
         raise _crashed(done.returncode)
 
@@ -141,25 +140,12 @@ def _crashed(code: int) -> TransientError:
 
 def write_error(error: AirloopError, folder: Path) -> None:
     """Leave an error for the process that started this one; the first one stays."""
-    plain = {
-        "type": type(error).__name__,
-        "what": error.what,
-        "value": None if error.value is None else str(error.value)[:300],
-        "where": error.where,
-        "remedy": error.remedy,
-    }
     staged = folder / f"{ERROR}.{os.getpid()}"
-    staged.write_text(json.dumps(plain), encoding="utf-8")
+    staged.write_text(json.dumps(describe(error)), encoding="utf-8")
     try:
         (folder / ERROR).hardlink_to(staged)
     except FileExistsError:
         log.info("another process told its error first")
-
-
-def _rebuilt(fields: dict[str, Any]) -> AirloopError:
-    kind = getattr(errors, fields.pop("type"), PermanentError)
-    error: AirloopError = kind(fields.pop("what"), **fields)
-    return error
 
 
 def _command(processes: int, folder: Path, ranks: Ranks | None = None) -> list[str]:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from airloop.contracts import Fence
 from airloop.errors import GateError, UnreachableError
+from airloop.exchange.step import StepRequest, StepResult
+from airloop.execution.context import StepContext
 from airloop.specs.sections.storage import SECRETS
-from airloop.steps.base import StepContext, StepRequest, StepResult
 
 
 class Request(StepRequest):

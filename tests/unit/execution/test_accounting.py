@@ -13,7 +13,7 @@ from airloop.errors import GateError, TransientError
 from airloop.execution.runner import StepRunner
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
-from tests.unit.steps.test_runner import _pids, _until, host, settings, way  # noqa: F401
+from tests.unit.execution.test_runner import _pids, _until, host, settings, way  # noqa: F401
 
 KEY = "ingest:flights:2013-01-05"
 

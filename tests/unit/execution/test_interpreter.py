@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from airloop.execution.interpreter import check_interpreter, requirements
 from airloop.execution.runner import StepRunner
 from airloop.settings import Settings
 from tests.support.environments import make_environment
-from tests.unit.steps.test_runner import settings  # noqa: F401
+from tests.unit.execution.test_runner import settings  # noqa: F401
 
 
 def program(path: Path, text: str, mode: int = 0o755) -> str:
@@ -77,7 +78,7 @@ def test_one_without_airloops_libraries(tmp_path: Path) -> None:
         "the environment lacks libraries that every step needs: airloop, deltalake, "
     )
     assert line.endswith(
-        f"{python} -m pip install -r requirements.lock, then the model's own libraries"
+        f"{python} -m pip install airloop=={metadata.version('airloop')}, then the model's own libraries"
     )
 
 
