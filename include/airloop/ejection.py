@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-from airloop.errors import SpecError
+from airloop import __version__
+from airloop.errors import PermanentError, RequestError, SpecError
 
 #: The DAG files that Airloop packages, in the order of the loop.
 KINDS = ("ingest", "train", "deploy", "monitor", "score")
@@ -34,3 +38,53 @@ def owned(folder: Path) -> dict[str, Path]:
             )
         found[kind] = path
     return found
+
+
+def eject(kind: str, folder: Path) -> Path:
+    """Copy a packaged DAG file into a project's DAG folder, which owns that kind from then on; returns the copy.
+
+    :raises RequestError: if there is no such kind, or a file of its name
+    """
+    if kind not in KINDS:
+        raise RequestError("there is no such kind of DAG", value=kind, valid=KINDS)
+    path, fresh = folder / f"{kind}.py", folder / f".{kind}.py.new"
+    fresh.write_text(_copy(kind), encoding="utf-8")
+    try:
+        # Unlike a rename, a link never replaces what somebody put there.
+        os.link(fresh, path)
+    except FileExistsError:
+        raise RequestError(
+            "the file is there already",
+            value=str(path),
+            remedy="edit it, or move it away to begin again from the packaged one",
+        ) from None
+    finally:
+        fresh.unlink()
+    return path
+
+
+def packaged(kind: str) -> str:
+    """The text of a packaged DAG file. The package is found and not imported: that would take Airflow.
+
+    :raises PermanentError: if this installation has no DAG files
+    """
+    found = PathFinder.find_spec("airloop_dags")
+    places = list(found.submodule_search_locations or ()) if found else []
+    if not places:
+        raise PermanentError(
+            "this installation has no DAG files",
+            where="Python's search path",
+            remedy="install the wheel",
+        )
+    return (Path(places[0]) / f"{kind}.py").read_text(encoding="utf-8")
+
+
+def _copy(kind: str) -> str:
+    """The packaged text with its marker on top, and at its end the call that builds the project's DAGs."""
+    text = packaged(kind)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    marker = f"# airloop-ejected: {kind} {__version__} sha256:{digest}\n"
+    body = text.replace(
+        "\nfrom airloop_operators.", "\nfrom airloop_dags import each\nfrom airloop_operators.", 1
+    )
+    return f'{marker}{body}\n\nfor specs in each("{kind}"):\n    build(*specs)\n'

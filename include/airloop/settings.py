@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
 from airloop.paths import config_folder, home_folder
@@ -88,6 +89,8 @@ class StackSettings(Section):
 class SettingsFields(Section):
     """The fields of the settings by themselves: what one file may hold."""
 
+    #: The Airloop that made the project, or was the last to upgrade it. A newer one's project is refused.
+    airloop: Annotated[str, Field(pattern=PATTERN)] | None = None
     environment: Name = "local"
     lake_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "lake"))
     #: Days after which a file that a killed attempt staged is swept from the lake.
@@ -167,9 +170,11 @@ def _layers() -> Layers:
     config = config_folder()
     base = config / "airloop.yaml"
     variable = f"{PREFIX}ENVIRONMENT"
+    said = Layers.read(base).data()
+    refuse_newer(said.get("airloop"), f"{base}, key airloop")
     if (name := os.environ.get(variable)) is not None:
         chosen = environment_file(config, name, variable)
-    elif (named := Layers.read(base).data().get("environment")) is not None:
+    elif (named := said.get("environment")) is not None:
         chosen = environment_file(config, named, f"{base}, key environment")
     else:
         chosen = config / "environments" / "local.yaml"

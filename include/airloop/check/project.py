@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError
 
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.contracts import NAME_PATTERN, Contract
+from airloop.ejection import owned
 from airloop.errors import SpecError
-from airloop.paths import config_folder
+from airloop.paths import config_folder, dags_folder, known
 from airloop.settings import SettingsFields, read_settings, setting_error
 from airloop.specs.sections.fields import Text, Whole
 from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
@@ -74,6 +75,17 @@ def pool_problems(folder: Path) -> list[Problem]:
             what, remedy = "a pool that the DAGs need is missing", f"add {name}"
             wrong.append(Mistake((name,), what, None, remedy))
     return problems_of(document, wrong)
+
+
+def dag_problems(folder: Path) -> list[Problem]:
+    """DAG files of the project that bear a packaged one's name and are none that was ejected."""
+    if folder.resolve() != config_folder().resolve() or known() is None:
+        return []
+    try:
+        owned(dags_folder())
+    except SpecError as error:
+        return [from_error(error, str(dags_folder()))]
+    return []
 
 
 def _document(path: Path, found: list[Problem]) -> Document | None:

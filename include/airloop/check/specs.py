@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airloop.check.problems import Problem, from_error, problems_of
-from airloop.check.project import pool_problems, settings_problems
+from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
 from airloop.paths import code_folder
@@ -57,6 +57,7 @@ def check(catalog: Catalog) -> list[Problem]:
     found += _templates(folder)
     found += settings_problems(folder)
     found += pool_problems(folder)
+    found += dag_problems(folder)
     unique = {(str(problem), problem.severity): problem for problem in found}
     return sorted(unique.values(), key=lambda problem: (problem.file, problem.line or 0))
 

@@ -18,8 +18,10 @@ from typer.exceptions import TyperException
 
 from airloop import __version__, paths
 from airloop.cli.check import check_command
-from airloop.cli.commands import costs, demo, loop, predictions, stack
+from airloop.cli.commands import costs, demo, loop, predictions, project, stack
+from airloop.compatibility import made_by, refuse_newer
 from airloop.errors import AirloopError, RequestError, SpecError
+from airloop.projects.installation import refuse_two
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +32,8 @@ def in_project(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def entered(*arguments: P.args, **options: P.kwargs) -> R:
-        paths.enter()
+        file = paths.enter() / paths.MARKER
+        refuse_newer(made_by(file), f"{file}, key airloop")
         return command(*arguments, **options)
 
     return entered
@@ -70,6 +73,13 @@ app.command("predictions", epilog="Example: airloop predictions flight_delay --r
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 
 
+app.command("new", epilog="Example: airloop new flights --example flights")(project.new_command)
+app.command("eject", epilog="Example: airloop eject train")(in_project(project.eject_command))
+app.command("upgrade", epilog="Example: airloop upgrade --check")(
+    in_project(project.upgrade_command)
+)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"airloop {__version__}")
@@ -93,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
+        refuse_two()
         code: Any = app(args=arguments, standalone_mode=False)
     except AirloopError as error:
         _say(str(error))

@@ -7,11 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
+from airloop import ejection
 from airloop.contracts import Contract
 from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
 from airloop.devstack.processes import ProcessRecord, read_records, stop
+from airloop.paths import dags_folder
 
 State = Literal["running", "not well", "crashed", "stopped"]
 
@@ -34,6 +36,8 @@ class StackState(Contract):
     home: str
     running: bool
     components: tuple[ComponentState, ...]
+    #: The kinds of DAG whose file is the project's own (`airloop eject`).
+    owned: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -43,7 +47,10 @@ class StackState(Contract):
 
 
 def status(layout: Layout) -> StackState:
-    """Ask every part, side by side."""
+    """Ask every part, side by side.
+
+    :raises SpecError: if a DAG file of the project bears a packaged one's name but is none that was ejected
+    """
     records = read_records(layout.run) if layout.run.exists() else {}
     addresses = known_addresses(layout) or Addresses(airflow=0, execution=0, mlflow=0, serving=0)
     parts = components(layout, addresses)
@@ -53,6 +60,7 @@ def status(layout: Layout) -> StackState:
         home=str(layout.home),
         running=all(part.state == "running" for part in states),
         components=tuple(states),
+        owned=tuple(ejection.owned(dags_folder())),
     )
 
 

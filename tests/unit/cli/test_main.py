@@ -107,7 +107,7 @@ def test_every_commands_help_has_an_example() -> None:
     commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
-        "costs", "predictions",
+        "costs", "predictions", "new", "eject", "upgrade",
     }  # fmt: skip
     for name, command in commands.items():
         assert f"Example: airloop {name}" in (command.epilog or ""), name

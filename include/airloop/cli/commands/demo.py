@@ -10,6 +10,9 @@ from airloop.cli.commands.stack import bring_up, show_addresses
 from airloop.cli.console import err, out
 from airloop.devstack.layout import current_layout
 from airloop.devstack.start import Started
+from airloop.errors import RequestError
+from airloop.paths import config_folder
+from airloop.specs import load_catalog
 
 
 def demo_command(
@@ -20,8 +23,17 @@ def demo_command(
 ) -> int:
     """Start everything and close the loop once, on real flights, as a user would; leaves it up."""
     from airloop.demo.fresh import make_room
+    from airloop.demo.stage import MODEL
     from airloop.demo.story import Story
 
+    if MODEL not in (models := load_catalog().model_names()):
+        raise RequestError(
+            "the demo tells the story of a model that this project does not have",
+            value=MODEL,
+            where=str(config_folder() / "models"),
+            valid=models,
+            remedy="make a project that has it by `airloop new DIR --example flights`",
+        )
     layout = current_layout()
     if attic := make_room(layout, forced=fresh):
         err.print(f"the state of the last demo was moved to {attic}", soft_wrap=True)

@@ -52,6 +52,9 @@ def status_command(
         coloured = f"[{colours[part.state]}]{part.state}[/]"
         table.add_row(part.title, coloured, str(part.pid or ""), uptime, part.address)
     out.print(table)
+    if state.owned:
+        files = ", ".join(f"dags/{kind}.py" for kind in state.owned)
+        out.print(f"the project's own DAG files: {files}", soft_wrap=True)
     for part in state.components:
         if part.state in {"crashed", "not well"}:
             err.print(
