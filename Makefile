@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 dist: .venv/.locked ## build the wheel and the source distribution into dist/
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
 	@ls dist
+
+bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
+	@$(BIN)/python -m bench.gpu
 
 clean: down ## stop everything and forget its state (.airloop); the environment stays
 	@rm -rf .airloop

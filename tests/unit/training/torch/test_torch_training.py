@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,24 @@ def test_out_of_memory_goes_on_with_half_the_batch_and_the_same_result(monkeypat
     halved = trained({"dropout": 0.0})[1]
     assert caplog.text.count("CUDA out of memory") == 1
     assert np.allclose(whole.progress.history, halved.progress.history, rtol=1e-5)
+
+
+def test_the_memory_that_was_short_is_free_before_the_halves_begin(monkeypatch):
+    """The exception's frames hold the very activations that filled the device."""
+    original, held, alive = TabularNetwork.from_dense, [], []
+
+    def from_dense(network, codes, dense):
+        if network.training and len(dense) > 64:
+            activations = torch.zeros(8)
+            held.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+        alive.extend(one for one in held if one() is not None)
+        return original(network, codes, dense)
+
+    monkeypatch.setattr(TabularNetwork, "from_dense", from_dense)
+    trained()
+    assert held
+    assert alive == []
 
 
 def test_out_of_memory_even_so_is_told_in_one_line(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from airloop.errors import SpecError
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import FitOptions
+from airloop.training.trainers.torch.captured import CapturedStep
 from airloop.training.trainers.torch.table import Batch
 
 log = logging.getLogger("airloop.training")
@@ -38,11 +40,16 @@ class Optimiser:
         self.network, self.options, self.device, self.reduce = network, options, device, reduce
         self.parameters = [one for one in network.parameters() if one.requires_grad]
         self.adam = torch.optim.AdamW(
-            self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+            self.parameters,
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=True,
+            capturable=device.type == "cuda",
         )
         self.criterion = _LOSSES[network.columns.task]
         #: In how many pieces a batch goes through the device: two after it ran out of memory once.
         self.parts = 1
+        self._captured: CapturedStep | None = None
 
     def step(self, batch: Batch) -> Tensor:
         """Learn from one batch; returns its mean loss over all processes, still on the device.
@@ -50,9 +57,28 @@ class Optimiser:
         :raises SpecError: if even half of it does not fit in the device's memory
         """
         try:
-            loss = self._gradients(batch)
+            return self._as_graph(batch) if self._capturable else self._learn(batch)
         except torch.OutOfMemoryError as error:
-            loss = self._again_in_halves(batch, error)
+            _release(error)
+        return self._apply(self._again_in_halves(batch))
+
+    @property
+    def _capturable(self) -> bool:
+        """Whether a step is the same kernels each time: not where processes speak, nor where memory was short."""
+        return self.device.type == "cuda" and self.reduce is None and self.parts == 1
+
+    def _as_graph(self, batch: Batch) -> Tensor:
+        if batch.rows < self.options.batch_rows:
+            return self._learn(batch)
+        if self._captured is None:
+            self._captured = CapturedStep(self._learn, self.network, self.adam, batch)
+        return self._captured(batch)
+
+    def _learn(self, batch: Batch) -> Tensor:
+        return self._apply(self._gradients(batch))
+
+    def _apply(self, loss: Tensor) -> Tensor:
+        """Take the step that the gradients ask for."""
         if self.reduce is not None:
             self._sum_over_processes(loss, self.reduce)
         nn.utils.clip_grad_norm_(self.parameters, self.options.clip_norm)
@@ -96,9 +122,9 @@ class Optimiser:
             total += loss.detach()
         return total
 
-    def _again_in_halves(self, batch: Batch, error: torch.OutOfMemoryError) -> Tensor:
+    def _again_in_halves(self, batch: Batch) -> Tensor:
         if self.parts == 1:
-            self.parts = 2
+            self.parts, self._captured = 2, None
             log.warning(
                 "CUDA out of memory: the batch goes on in two halves, gradients accumulated"
             )
@@ -107,14 +133,14 @@ class Optimiser:
                 torch.cuda.empty_cache()
             try:
                 return self._gradients(batch)
-            except torch.OutOfMemoryError as again:
-                error = again
+            except torch.OutOfMemoryError as error:
+                _release(error)
         raise SpecError(
             "CUDA out of memory, even with half the batch",
             value=self.options.batch_rows,
             where="training.params.batch_rows",
             remedy="lower it or the network's width, or ask for a GPU with more memory (resources.gpu_type)",
-        ) from error
+        )
 
     def _sum_over_processes(self, loss: Tensor, reduce: Callable[[Tensor], None]) -> None:
         """One message a step. Each process divided by the rows of the whole batch, so the sum is the gradient."""
@@ -134,3 +160,8 @@ class Optimiser:
         if self.device.type != "cuda":
             return nullcontext()
         return torch.autocast("cuda", dtype=torch.bfloat16)
+
+
+def _release(error: torch.OutOfMemoryError) -> None:
+    """Let go of the activations that an exception's frames hold: they are the very memory that was short."""
+    traceback.clear_frames(error.__traceback__)
