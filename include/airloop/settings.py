@@ -25,6 +25,7 @@ from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
 from airloop.paths import config_folder, home_folder
+from airloop.plugins.alert import AlertField
 from airloop.specs.sections.addresses import (
     ConnectionId,
     DatabaseUrl,
@@ -43,7 +44,7 @@ from airloop.specs.yaml.layers import Layers, environment_file
 PREFIX = "AIRLOOP__"
 #: What may hold a secret: a message about it never shows the value.
 _SECRET = (
-    *("airflow_database_url", "alert_webhook", "ledger_url", "mlflow_database_url"),
+    *("airflow_database_url", "alert_webhook", "alerts", "ledger_url", "mlflow_database_url"),
     *("storage_options", "token", "tuning_url"),
 )
 #: Under ``stack``.
@@ -111,6 +112,8 @@ class SettingsFields(Section):
     storage_connection: ConnectionId | None = None
     #: Where a data incident is announced as JSON, besides the log and the ledger; a secret, since URLs carry tokens.
     alert_webhook: SecretStr | None = None
+    #: The routes by which it is announced, each ``{kind: …}`` with its own keys; the log always has it.
+    alerts: tuple[AlertField, ...] = Field(default=(), repr=False)
     serving: ServingSettings = ServingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     stack: StackSettings = StackSettings()

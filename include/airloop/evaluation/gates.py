@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from airloop.contracts import Check, GateReport, Outcome
 from airloop.errors import TransientError
-from airloop.evaluation import leakage, slices
 from airloop.evaluation.case import Case
 from airloop.evaluation.comparison import Comparison
 from airloop.evaluation.metrics import evaluate, expected_calibration_error
+from airloop.plugins.gate import STANDING, Gate, GateSpec, gate_name
+from airloop.plugins.registry import GATES, load, load_path
+from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.gates")
 
 #: A metric computed again on the same rows may differ by this: ONNX sums in another order.
 SAME = 1e-5
+#: A gate, ready to be asked.
+Ask = Callable[[Case], Check]
 
 
 def judge(case: Case) -> GateReport:
@@ -26,7 +31,7 @@ def judge(case: Case) -> GateReport:
 
     :raises TransientError: if a server was not reached: that says nothing about the candidate
     """
-    checks = tuple(_asked(name, gate, case) for name, gate in GATES.items())
+    checks = tuple(_asked(name, gate, case) for name, gate in gates_of(case.model).items())
     for one in checks:
         log.info("gate %s: %s, %s", one.name, one.outcome.value, one.reason)
     return GateReport(
@@ -37,9 +42,35 @@ def judge(case: Case) -> GateReport:
     )
 
 
-def _asked(name: str, gate: Callable[[Case], Check], case: Case) -> Check:
+def gates_of(model: ModelSpec) -> dict[str, Ask]:
+    """The standing gates, in order, and then the model's own.
+
+    :raises SpecError: if one cannot be loaded: a gate that is not there must not be a gate that was passed
+    """
+    standing = {name: _plugin(GateSpec(kind=name)) for name in STANDING}
+    own = {gate_name(own): _own(own) for own in model.gates.own}
+    return standing | own
+
+
+def _plugin(spec: GateSpec) -> Ask:
+    gate: Gate = load(GATES, spec.kind)
+    return partial(gate.check, spec=spec)
+
+
+def _own(own: str | GateSpec) -> Ask:
+    if isinstance(own, GateSpec):
+        return _plugin(own)
+    function: Ask = load_path(GATES, own)
+    return function
+
+
+def _asked(name: str, gate: Ask, case: Case) -> Check:
     try:
-        return gate(case)
+        said = gate(case)
+        if not isinstance(said, Check):
+            raise TypeError(f"a gate returns a Check, not {type(said).__name__}")
+        # Under the gate's own name, whatever it calls itself: none can speak for another.
+        return said.model_copy(update={"name": name})
     except TransientError:
         raise
     # A gate that fails has not seen the candidate to be good; whatever it was, it is said.
@@ -56,7 +87,7 @@ def signature(case: Case) -> Check:
         return _check("signature", False, f"inputs or task differ from the spec's: {differing}")
     if case.model.task == "classification" and not ((case.scores >= 0) & (case.scores <= 1)).all():
         return _check("signature", False, "an answer is not a probability")
-    again = evaluate(case.model.task, case.truth, case.scores)
+    again = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
     recorded = case.candidate.metrics
     moved = {
         name: abs(value - recorded.get(name, math.nan))
@@ -75,7 +106,7 @@ def absolute(case: Case) -> Check:
     """Every threshold of the spec holds on the holdout."""
     if few := _too_few(case, len(case.truth)):
         return Check(name="absolute", outcome=Outcome.UNKNOWN, reason=few)
-    metrics = evaluate(case.model.task, case.truth, case.scores)
+    metrics = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
     bad, unknown = [], []
     for name, bound in case.model.gates.absolute.items():
         value = metrics.get(name, math.nan)
@@ -136,18 +167,6 @@ def calibration(case: Case) -> Check:
     }
     reason = f"for information: calibration error {error:.3f}"
     return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=figures)
-
-
-#: Every gate; none can be taken out.
-GATES: dict[str, Callable[[Case], Check]] = {
-    "signature": signature,
-    "leakage": leakage.check,
-    "absolute": absolute,
-    "baseline": baseline,
-    "champion": champion,
-    "slices": slices.check,
-    "calibration": calibration,
-}
 
 
 def _better(name: str, whom: str, result: Comparison, case: Case, margin: float) -> Check:

@@ -6,37 +6,30 @@ and as one sorted cumulative sum 0.1 s. Tests hold every metric to scikit-learn'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Task = Literal["classification", "regression"]
+from airloop.plugins.metric import Task, find_metric, standard
 
-#: Whether more is better.
-HIGHER_IS_BETTER: dict[str, bool] = {
-    "roc_auc": True,
-    "average_precision": True,
-    "log_loss": False,
-    "brier": False,
-    "accuracy": True,
-    "mae": False,
-    "rmse": False,
-    "r2": True,
-}
-METRICS: dict[Task, tuple[str, ...]] = {
-    "classification": ("roc_auc", "average_precision", "log_loss", "brier", "accuracy"),
-    "regression": ("mae", "rmse", "r2"),
-}
+Floats = npt.NDArray[np.float64]
+
 #: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def evaluate(task: Task, truth: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, float]:
-    """All metrics of a task; NaN where one is not defined (no rows, one class only)."""
-    return {name: metric(name, truth, scores) for name in METRICS[task]}
+def evaluate(
+    task: Task, truth: npt.ArrayLike, scores: npt.ArrayLike, also: Iterable[str] = ()
+) -> dict[str, float]:
+    """The standard metrics of a task; NaN where one is not defined (no rows, one class only).
+
+    :param also: those that the model's spec names
+    """
+    named = [name for name in also if task in find_metric(name).tasks]
+    names = dict.fromkeys((*standard(task), *named))
+    return {name: metric(name, truth, scores) for name in names}
 
 
 def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
@@ -50,12 +43,17 @@ def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 def resampled(name: str, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     """One metric for each row of ``weights`` (resamples × rows): how often each row was drawn."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _METRICS[name](truth, scores, weights)
+        return np.asarray(find_metric(name).compute(truth, scores, weights), dtype=np.float64)
 
 
 def gain(name: str, candidate: Floats, other: Floats) -> Floats:
     """How much better the candidate is: positive is better, whichever way the metric points."""
-    return candidate - other if HIGHER_IS_BETTER[name] else other - candidate
+    return candidate - other if higher_is_better(name) else other - candidate
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether more of a metric is better."""
+    return find_metric(name).higher_is_better
 
 
 def expected_calibration_error(truth: Floats, scores: Floats, bins: int = 10) -> float:
@@ -77,7 +75,7 @@ def _ranked(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> tuple[F
     return positive, whole - positive
 
 
-def _roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+def roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     """The chance that a positive outranks a negative, ties counting half (Mann and Whitney, 1947)."""
     is_positive = truth == 1
     negatives = np.flatnonzero(~is_positive)
@@ -93,7 +91,8 @@ def _roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats
     return np.asarray(np.einsum("ij,ij->i", positive, outranked) / 2 / pairs)
 
 
-def _average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+def average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The mean of the precision over all positives, from the highest score down."""
     positive, negative = (part[:, ::-1] for part in _ranked(truth, scores, weights))
     hits = np.cumsum(positive, axis=1)
     taken = hits + np.cumsum(negative, axis=1)
@@ -101,41 +100,30 @@ def _average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any])
     return np.asarray((precision * positive).sum(axis=1) / hits[:, -1])
 
 
-def _mean(loss: Callable[[Floats, Floats], Floats]) -> Callable[..., Floats]:
-    def average(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-        return np.asarray(weights @ loss(truth, scores) / weights.sum(axis=1))
-
-    return average
+def _mean(losses: Floats, weights: npt.NDArray[Any]) -> Floats:
+    return np.asarray(weights @ losses / weights.sum(axis=1))
 
 
-def _cross_entropy(truth: Floats, scores: Floats) -> Floats:
+def cross_entropy(truth: Floats, scores: Floats) -> Floats:
+    """What each answer costs in nats."""
     clipped = np.clip(scores, EPSILON, 1 - EPSILON)
     return np.asarray(-(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped)))
 
 
-def _rmse(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-    return np.sqrt(_mean(_squared)(truth, scores, weights))
+def rmse(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The root of the mean squared error."""
+    return np.sqrt(_mean(squared(truth, scores), weights))
 
 
-def _r2(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+def r2(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The share of the labels' variance that is explained."""
     mean = weights @ truth / weights.sum(axis=1)
     # Shifted first: the difference of two large squares would eat the digits.
     centred = truth - truth.mean()
     spread = weights @ centred**2 / weights.sum(axis=1) - (mean - truth.mean()) ** 2
-    return np.asarray(1 - _mean(_squared)(truth, scores, weights) / spread)
+    return np.asarray(1 - _mean(squared(truth, scores), weights) / spread)
 
 
-def _squared(truth: Floats, scores: Floats) -> Floats:
+def squared(truth: Floats, scores: Floats) -> Floats:
+    """Each error squared."""
     return np.asarray((truth - scores) ** 2)
-
-
-_METRICS: dict[str, Callable[..., Floats]] = {
-    "roc_auc": _roc_auc,
-    "average_precision": _average_precision,
-    "log_loss": _mean(_cross_entropy),
-    "brier": _mean(_squared),
-    "accuracy": _mean(lambda truth, scores: ((scores > 0.5) == (truth == 1)).astype(np.float64)),
-    "mae": _mean(lambda truth, scores: np.abs(truth - scores)),
-    "rmse": _rmse,
-    "r2": _r2,
-}

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from airloop.contracts import Check, Outcome
 from airloop.data.labels import Labelled
-from airloop.evaluation.metrics import HIGHER_IS_BETTER, metric, resampled
+from airloop.evaluation.metrics import higher_is_better, metric, resampled
 from airloop.monitoring.drift import psi
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Floats, count
@@ -55,7 +55,7 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=reason)
         return Performance(check, current, baseline, days)
     noise = _noise(model, rows)
-    loss = promised - now if HIGHER_IS_BETTER[name] else now - promised
+    loss = promised - now if higher_is_better(name) else now - promised
     margin = model.monitoring.performance_margin
     outcome = Outcome.BAD if loss > max(margin, noise) else Outcome.OK
     reason = (

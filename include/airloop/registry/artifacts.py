@@ -1,8 +1,8 @@
 """A model's files: which there may be, their manifest, and how they are fetched.
 
 A registry's READY says nothing about bytes: whoever reads a model compares the sha256 of the manifest with the
-reference it was given, and of each file with the manifest, every time. Nothing outside :data:`FILES` is accepted:
-no pickle, no code.
+reference it was given, and of each file with the manifest, every time. Nothing is accepted but :data:`FILES` and the
+files that an installed trainer names: no pickle, no code.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from airloop.contracts import ArtifactRef, Contract, Digest, Name
 from airloop.errors import ArtifactError
+from airloop.plugins.trainer import files_of_all
 from airloop.registry import lineage
 from airloop.settings import Settings
 
@@ -42,10 +43,10 @@ SEGMENT_MODELS = "segments.zip"
 MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 
-#: Every file that an artifact may hold besides its manifest.
+#: The files that an artifact may hold besides its manifest and what its trainer's format names.
 FILES = frozenset(
     {
-        *(SPEC, SKOPS, ONNX, NETWORK, SAFETENSORS, SEGMENTS, SEGMENT_MODELS),
+        *(SPEC, ONNX, SEGMENTS, SEGMENT_MODELS),
         *(REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS),
     },
 )
@@ -147,12 +148,12 @@ def _download(ref: ArtifactRef, scratch: Path, settings: Settings) -> Path:
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:
-    if unknown := sorted(set(manifest.files) - FILES):
+    if unknown := sorted(set(manifest.files) - FILES - files_of_all()):
         raise ArtifactError(
             "the model holds a file of a format that is never loaded",
             value=unknown[0],
             where=str(folder),
-            valid=sorted(FILES),
+            valid=sorted(FILES | files_of_all()),
         )
     found = {path.name for path in _entries(folder)}
     expected = {MANIFEST, *manifest.files}

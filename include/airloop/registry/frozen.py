@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import Contract, PartitionKey
+from airloop.plugins.spec import FROZEN
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -26,3 +27,11 @@ class FrozenSpec(Contract):
     features: dict[str, Literal["number", "string"]]
     #: The days whose rows it learned from; a later comparison on one of them would flatter it.
     trained_on: tuple[PartitionKey, ...] = ()
+
+    @classmethod
+    def read(cls, content: bytes) -> FrozenSpec:
+        """What an artifact holds. It was judged when it was trained: what it names need not be installed here.
+
+        :raises ValidationError: if it is not what a training writes
+        """
+        return cls.model_validate_json(content, context=FROZEN)

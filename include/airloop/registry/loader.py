@@ -1,4 +1,4 @@
-"""Airloop's own loader: verified bytes, two formats, a trust list that is ours.
+"""Airloop's own loader: verified bytes, ONNX or the trainer's format, a trust list that is ours.
 
 Never ``mlflow.pyfunc`` (it runs a ``loader_module`` named by the artifact), never pickle, never a trust list read from
 the artifact.
@@ -11,15 +11,17 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from airloop.contracts import ArtifactRef
-from airloop.errors import AirloopError, ArtifactError, DataError
+from airloop.errors import AirloopError, ArtifactError, DataError, SpecError
 from airloop.features.transform import transform
+from airloop.plugins import registry as plugins
+from airloop.plugins.trainer import Output, OutputKind, Trainer, missing, outputs_of
 from airloop.registry import artifacts
 from airloop.registry.formats.graphs import check_graph
 from airloop.registry.formats.trees import check_bounds
@@ -39,7 +41,8 @@ TRUSTED_TYPES = (
 #: How far an answer may differ from the one at training: float32 sums, in another order.
 TOLERANCE = 1e-6
 
-Runtime = Literal["onnx", "sklearn", "torch"]
+#: ``onnx``, or the name of the trainer that opens its own files.
+Runtime = str
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def load(ref: ArtifactRef, settings: Settings) -> LoadedModel:
 def open_folder(folder: Path, digest: str) -> LoadedModel:
     """Open the verified folder of an artifact; :func:`load` is the way in."""
     try:
-        frozen = FrozenSpec.model_validate_json((folder / artifacts.SPEC).read_bytes())
+        frozen = FrozenSpec.read((folder / artifacts.SPEC).read_bytes())
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             "the model's spec cannot be read", value=str(error), where=str(folder / artifacts.SPEC)
@@ -116,29 +119,27 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
 
 
 def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
-    """The first of the formats that a model's folder holds."""
+    """The ONNX graph where there is one, else what the model's trainer kept.
+
+    :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
+    """
     if (folder / artifacts.ONNX).exists():
         return "onnx", onnx_scorer(folder / artifacts.ONNX, frozen)
-    if (folder / artifacts.NETWORK).exists():
-        return "torch", torch_scorer(folder, frozen)
-    return "sklearn", skops_scorer(folder, frozen)
-
-
-def torch_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
-    """Open a network without an ONNX form by torch, which nothing else here needs.
-
-    :raises ArtifactError: if torch is not installed, or the network cannot be read
-    """
+    name = frozen.model.training.trainer
     try:
-        from airloop.registry.formats.torch.estimator import open_estimator
-    except ModuleNotFoundError as error:
+        trainer: Trainer = plugins.load(plugins.TRAINERS, name)
+    except SpecError as error:
         raise ArtifactError(
-            "this model answers by torch, which is not installed here",
-            value=error.name,
-            where=str(folder),
-            remedy="install Airloop's extra `torch` in the service's environment",
+            error.what, value=name, where=str(folder), remedy=error.remedy
         ) from error
-    return open_estimator(folder, frozen).score
+    if lacking := missing(trainer):
+        raise ArtifactError(
+            f"this model answers by {trainer.library}, which is not installed here",
+            value=lacking[0],
+            where=str(folder),
+            remedy=trainer.remedy or f"install {trainer.library} in the service's environment",
+        )
+    return name, trainer.open(folder, frozen)
 
 
 def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
@@ -182,7 +183,7 @@ def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
 
     :raises ArtifactError: if it holds another type, or is not a skops file
     """
-    return estimator_scorer(read_skops(folder / artifacts.SKOPS), frozen.model.task)
+    return estimator_scorer(read_skops(folder / artifacts.SKOPS), outputs_of(frozen.model.task))
 
 
 def read_skops(path: Path) -> Any:
@@ -216,11 +217,12 @@ def read_skops(path: Path) -> Any:
         ) from error
 
 
-def estimator_scorer(estimator: Any, task: str) -> Scorer:
+def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
     """The answers of a scikit-learn estimator: P(positive), or the value."""
+    (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:
-        if task == "classification":
+        if output.kind is OutputKind.PROBABILITY:
             return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
         return np.asarray(estimator.predict(rows), dtype=np.float64)
 

@@ -23,15 +23,14 @@ from pydantic import ValidationError
 from airloop.contracts import Contract
 from airloop.errors import ArtifactError
 from airloop.features.casting import conform
+from airloop.plugins.trainer import files_of_all
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 
 #: The number of what answers a row that no segment's model does.
 GLOBAL = -1
-#: The formats that a segment's model may have: those of any model.
-FORMATS = (artifacts.ONNX, artifacts.SKOPS, artifacts.NETWORK, artifacts.SAFETENSORS)
-_ENTRY = re.compile(rf"\A(?P<number>\d{{1,6}})/(?P<file>{'|'.join(map(re.escape, FORMATS))})\Z")
+_ENTRY = re.compile(r"\A(?P<number>\d{1,6})/(?P<file>[^/]+)\Z")
 
 
 class Entry(Contract):
@@ -166,18 +165,23 @@ def open_models(
         return {number: scorer(Path(scratch, str(number)), frozen) for number in numbers}
 
 
+def formats() -> frozenset[str]:
+    """The files that a segment's model may have: those of any model."""
+    return files_of_all() | {artifacts.ONNX}
+
+
 def _unpack(path: Path, folder: Path) -> list[int]:
     numbers: set[int] = set()
     try:
         with zipfile.ZipFile(path) as packed:
             for name in packed.namelist():
                 match = _ENTRY.match(name)
-                if match is None:
+                if match is None or match["file"] not in formats():
                     raise ArtifactError(
                         "the archive of segments holds a file of a format that is never loaded",
                         value=name,
                         where=str(path),
-                        valid=FORMATS,
+                        valid=sorted(formats()),
                     )
                 place = folder / match["number"] / match["file"]
                 place.parent.mkdir(exist_ok=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.plugins.source import SourceField
+from airloop.plugins.spec import is_frozen
 from airloop.specs.rules import dataset_rules
 from airloop.specs.sections.fields import (
     ColumnName,
@@ -15,45 +17,11 @@ from airloop.specs.sections.fields import (
     Day,
     ExpectationName,
     Fraction,
-    FunctionPath,
     Line,
     Text,
     TimeZone,
-    VariableName,
-    Whole,
 )
 from airloop.specs.yaml.issues import refuse
-
-
-class FileSource(Contract):
-    """CSV or Parquet files, local or at any fsspec URL; ``{partition}`` stands for the key."""
-
-    kind: Literal["file"]
-    path: Line
-    format: Literal["csv", "parquet"]
-    options: dict[str, Any] = {}
-
-
-class SqlSource(Contract):
-    """A query with the bound parameters ``:start`` and ``:end``, read in batches.
-
-    ``url_env`` names the environment variable that holds the database URL: never the URL itself.
-    """
-
-    kind: Literal["sql"]
-    query: Text
-    url_env: VariableName
-    batch_rows: Whole = Field(default=50_000, ge=1)
-
-
-class PythonSource(Contract):
-    """A user's function ``(partition: str) -> Iterator[pandas.DataFrame]``."""
-
-    kind: Literal["python"]
-    function: FunctionPath
-
-
-Source = Annotated[FileSource | SqlSource | PythonSource, Field(discriminator="kind")]
 
 
 class ColumnType(StrEnum):
@@ -106,7 +74,7 @@ class DatasetSpec(Contract):
     name: Name
     description: Text
     owner: Line
-    source: Source
+    source: SourceField
     #: The column, of type date, by which the table is partitioned: one commit a day.
     partition_column: ColumnName
     schedule: Cron | None = "0 6 * * *"
@@ -121,6 +89,7 @@ class DatasetSpec(Contract):
     max_quarantine_fraction: Fraction = 0.05
 
     @model_validator(mode="after")
-    def _rules(self) -> DatasetSpec:
-        refuse(dataset_rules(self.model_dump(mode="json", by_alias=True)))
+    def _rules(self, info: ValidationInfo) -> DatasetSpec:
+        if not is_frozen(info):
+            refuse(dataset_rules(self.model_dump(mode="json", by_alias=True)))
         return self

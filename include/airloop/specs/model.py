@@ -5,9 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.plugins.executor import ExecutorName
+from airloop.plugins.gate import OwnGate
+from airloop.plugins.metric import MetricName
+from airloop.plugins.spec import is_frozen
+from airloop.plugins.trainer import TrainerName
 from airloop.specs.rules import model_rules
 from airloop.specs.sections.cron import check_cron
 from airloop.specs.sections.fields import (
@@ -26,8 +31,6 @@ from airloop.specs.sections.segments import SegmentsSpec
 from airloop.specs.sections.tuning import (
     AlgorithmSpec,
     FunctionName,
-    MetricName,
-    TrainerName,
     TuningSpec,
 )
 from airloop.specs.yaml.issues import refuse
@@ -116,6 +119,8 @@ class GatesSpec(Contract):
     slice_margin: Number = Field(default=0.03, ge=0)
     min_slice_rows: Whole = Field(default=300, ge=1)
     min_holdout_rows: Whole = Field(default=1_000, ge=1)
+    #: Gates beside the standing ones: the project's, as package.module:function, or {kind: …} of a plug-in.
+    own: tuple[OwnGate, ...] = ()
 
 
 class ServingSpec(Contract):
@@ -176,7 +181,7 @@ class ModelSpec(Contract):
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
     #: Where the steps that need it run: beside Airflow, or as pods.
-    compute: Literal["process", "kubernetes"] = "process"
+    compute: ExecutorName = "process"
     resources: ResourcesSpec = ResourcesSpec()
     environment: EnvironmentSpec | None = None
     training: TrainingSpec = TrainingSpec()
@@ -193,6 +198,13 @@ class ModelSpec(Contract):
     scoring: ScoringSpec = ScoringSpec()
 
     @model_validator(mode="after")
-    def _rules(self) -> ModelSpec:
-        refuse(model_rules(self.model_dump(mode="json", by_alias=True)))
+    def _rules(self, info: ValidationInfo) -> ModelSpec:
+        if not is_frozen(info):
+            refuse(model_rules(self.model_dump(mode="json", by_alias=True)))
         return self
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that this spec names."""
+        tuned = (self.tuning.metric,) if self.tuning and self.tuning.metric else ()
+        return tuple(dict.fromkeys((self.gates.primary, *self.gates.absolute, *tuned)))

@@ -6,10 +6,16 @@ The rules read plain data and pass over what has the wrong shape (pydantic repor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from airloop.errors import SpecError
+from airloop.plugins.gate import STANDING
+from airloop.plugins.metric import Task, standard, tasks_of
+from airloop.plugins.registry import GATES, SOURCES
+from airloop.plugins.spec import rules
+from airloop.plugins.trainer import trainer_mistakes
 from airloop.specs.sections.expectations import (
     COLUMN_ARGUMENTS,
     COLUMN_LIST_ARGUMENTS,
@@ -17,27 +23,13 @@ from airloop.specs.sections.expectations import (
     names,
     signature,
 )
-from airloop.specs.sections.fitting import fitting_rules
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.tuning import tuning_rules
 from airloop.specs.yaml.issues import KeyPath, Mistake
 
-CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy")
-REGRESSION_METRICS = ("mae", "rmse", "r2")
-_METRICS = {"classification": CLASSIFICATION_METRICS, "regression": REGRESSION_METRICS}
-
 Data = Mapping[str, Any]
-
-#: The options of a file source, and what each must be.
-FILE_OPTIONS = {
-    "delimiter": "one character",
-    "null_values": "a list of texts",
-    "max_bytes": "a whole number above 0",
-}
-_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
-#: A bound parameter as SQLAlchemy sees it: not ``::date``.
-_PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
 
 
 def dataset_rules(data: Data) -> list[Mistake]:
@@ -48,7 +40,6 @@ def dataset_rules(data: Data) -> list[Mistake]:
         *_twice(data, ("keys",)),
         *_partition_column(data, columns),
         *_source(data),
-        *_file_options(data),
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
@@ -77,7 +68,7 @@ def model_rules(data: Data) -> list[Mistake]:
     found += compute_rules(data)
     found += tuning_rules(data)
     found += segment_rules(data)
-    return [*found, *fitting_rules(data.get("training")), *_metrics(data)]
+    return [*found, *trainer_mistakes(data.get("training")), *_metrics(data), *_own_gates(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
@@ -114,34 +105,8 @@ def _partition_column(data: Data, columns: Data) -> Iterator[Mistake]:
 
 
 def _source(data: Data) -> Iterator[Mistake]:
-    path, query = _get(data, "source", "path"), _get(data, "source", "query")
-    for placeholder in _PLACEHOLDER.findall(path) if isinstance(path, str) else ():
-        if placeholder != "{partition}":
-            remedy = "the only placeholder is {partition}"
-            yield Mistake(("source", "path"), "unknown placeholder", placeholder, remedy)
-    if isinstance(query, str) and set(_PARAMETER.findall(query)) != {"start", "end"}:
-        what = "the query must use the parameters :start and :end and no others"
-        found = sorted(set(_PARAMETER.findall(query)))
-        remedy = "write: WHERE day >= :start AND day < :end"
-        yield Mistake(("source", "query"), what, found, remedy)
-
-
-def _file_options(data: Data) -> Iterator[Mistake]:
-    options = _get(data, "source", "options")
-    for name, value in options.items() if isinstance(options, dict) else ():
-        path: KeyPath = ("source", "options", name)
-        if name not in FILE_OPTIONS:
-            yield Mistake(path, "no such option", name, "", tuple(FILE_OPTIONS))
-        elif not _fits(name, value):
-            yield Mistake(path, f"must be {FILE_OPTIONS[name]}", value)
-
-
-def _fits(option: str, value: Any) -> bool:
-    if option == "delimiter":
-        return isinstance(value, str) and len(value) == 1
-    if option == "null_values":
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    for mistake in rules(SOURCES, data.get("source")):
+        yield replace(mistake, path=("source", *mistake.path))
 
 
 def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:
@@ -171,10 +136,8 @@ def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:
 
 def _metrics(data: Data) -> Iterator[Mistake]:
     task, gates = data.get("task"), data.get("gates")
-    valid = _METRICS.get(task) if isinstance(task, str) else None
-    if valid is None or not isinstance(gates, dict):
+    if not (isinstance(task, str) and task in TASKS and isinstance(gates, dict)):
         return
-    others = {metric for metrics in _METRICS.values() for metric in metrics} - set(valid)
     absolute = gates.get("absolute")
     named: list[tuple[KeyPath, Any]] = [
         (("gates", "primary"), gates.get("primary")),
@@ -186,8 +149,31 @@ def _metrics(data: Data) -> Iterator[Mistake]:
         else []
     )
     for path, metric in named:
-        if isinstance(metric, str) and metric in others:
-            yield Mistake(path, f"is no metric of {task}", metric, "", valid)
+        tasks = _tasks(metric)
+        if tasks is not None and task not in tasks:
+            yield Mistake(path, f"is no metric of {task}", metric, "", standard(TASKS[task]))
+
+
+def _tasks(metric: Any) -> tuple[str, ...] | None:
+    """None where that is no metric, which the spec's own validation says, or a project's own."""
+    try:
+        return tasks_of(metric) if isinstance(metric, str) else None
+    except SpecError:
+        return None
+
+
+def _own_gates(data: Data) -> Iterator[Mistake]:
+    seen = set(STANDING)
+    for index, own in enumerate(_list(_get(data, "gates", "own"))):
+        path: KeyPath = ("gates", "own", index)
+        for mistake in rules(GATES, own):
+            yield replace(mistake, path=(*path, *mistake.path))
+        name = own.rpartition(":")[2] if isinstance(own, str) else _get(own, "kind")
+        if isinstance(name, str) and name in seen:
+            what = "is one of the gates that every candidate passes" if name in STANDING else ""
+            remedy = "leave it out" if what else "give one of them another name"
+            yield Mistake(path, what or "two gates bear one name", name, remedy)
+        seen.add(str(name))
 
 
 def _unknown_columns(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from airloop.alerts import sending
 from airloop.contracts import (
     Decision,
     Deployment,
@@ -23,7 +24,7 @@ from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.ledger import retraining
-from airloop.monitoring import alert, drift, health, performance, reference, report
+from airloop.monitoring import drift, health, performance, reference, report
 from airloop.monitoring.health import Finding
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.sketch import count
@@ -51,7 +52,7 @@ class Result(StepResult):
     trigger: Trigger | None = None
     #: Whether this very run took the decision; a replayed night gets the one it got.
     created: bool = False
-    #: What became of the alert's webhook, where one is set.
+    #: What became of the alert, of each route beside the log.
     alert: str | None = None
 
 
@@ -103,7 +104,7 @@ def _decide(context: StepContext, model: ModelSpec, found: DriftReport) -> Resul
     log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
     told = None
     if found.triage is Triage.INCIDENT:
-        told = alert.send(context.settings, context.ledger, found, decision)
+        told = sending.send(context.settings, context.ledger, found, decision)
     return Result(
         report=found, decision=decision, trigger=trigger, created=decision.at == now, alert=told
     )

@@ -12,7 +12,9 @@ from typing import Any
 
 from airloop.data.snapshot import Split
 from airloop.errors import AirloopError, SpecError, TransientError
-from airloop.evaluation.metrics import HIGHER_IS_BETTER
+from airloop.evaluation.metrics import higher_is_better
+from airloop.plugins.registry import TRAINERS, load
+from airloop.plugins.trainer import Trainer
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.tuning import AlgorithmSpec
@@ -92,8 +94,11 @@ def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:
         "params": algorithm.params,
         "build": algorithm.build,
     }
-    if algorithm.trainer != "torch":  # these are torch's alone
-        changes |= {"processes": 1, "checkpoint": None}
+    trainer: Trainer = load(TRAINERS, algorithm.trainer)
+    if not trainer.processes:
+        changes["processes"] = 1
+    if not trainer.checkpoints:
+        changes["checkpoint"] = None
     return with_training(model, **changes)
 
 
@@ -107,7 +112,7 @@ def _check_storable(fitted: Fitted, place: Place) -> None:
 
 
 def _best(model: ModelSpec, scores: Mapping[str, float | None], failures: Mapping[str, str]) -> str:
-    sign = 1 if HIGHER_IS_BETTER[model.gates.primary] else -1
+    sign = 1 if higher_is_better(model.gates.primary) else -1
     ranked = [(sign * score, name) for name, score in scores.items() if score is not None]
     if not ranked:
         name, reason = next(iter(failures.items()))

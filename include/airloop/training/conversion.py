@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from airloop.errors import ArtifactError
+from airloop.plugins.trainer import Number
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec
 from airloop.registry.loader import TOLERANCE, onnx_scorer
-from airloop.training.trainer import Fitted, Number
+from airloop.training.trainer import Fitted
 
 log = logging.getLogger("airloop.training")
 
@@ -48,7 +49,7 @@ def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
                 return Conversion(True, difference, f"in parity with {number} inputs")
             last = Conversion(False, difference, f"answers differ by up to {difference:.2g}")
         path.unlink(missing_ok=True)
-    log.warning("no ONNX model: %s; the service will run %s", last.reason, fitted.trainer.LIBRARY)
+    log.warning("no ONNX model: %s; the service will run %s", last.reason, fitted.trainer.library)
     return last
 
 

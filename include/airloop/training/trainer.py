@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Protocol, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,20 +18,13 @@ from airloop.errors import DataError, SpecError
 from airloop.evaluation.metrics import evaluate
 from airloop.exchange.group import Group
 from airloop.features.transform import transform
-from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.plugins.registry import TRAINERS, load
+from airloop.plugins.trainer import Output, Trainer, missing, outputs_of
+from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.training")
-
-#: The type of a graph's numeric inputs.
-Number = Literal["double", "float"]
-
-#: Modules that are a :class:`Trainer`, imported only when a spec names them: torch takes seconds and may be absent.
-TRAINERS = {
-    "sklearn": "airloop.training.trainers.scikit",
-    "torch": "airloop.training.trainers.torch.trainer",
-}
 
 
 @dataclass(frozen=True)
@@ -63,23 +55,10 @@ class FitJob:
     overridden: bool
     place: Place
 
-
-class Trainer(Protocol):
-    """One library, as a module of these functions."""
-
-    LIBRARY: str
-
-    def fit(self, job: FitJob) -> Any:
-        """A fitted estimator of the library's own kind."""
-
-    def scorer(self, estimator: Any, task: str) -> Scorer:
-        """Its answers: P(positive), or the value."""
-
-    def save(self, estimator: Any, folder: Path) -> None:
-        """Write the files that :mod:`airloop.registry.loader` reads."""
-
-    def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
-        """The same as an ONNX graph, or an exception of any kind."""
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the model shall answer."""
+        return outputs_of(self.model.task)
 
 
 @dataclass(frozen=True)
@@ -99,23 +78,24 @@ class Fitted:
 
     def scorer(self, task: str) -> Scorer:
         """The estimator as a function from features to scores."""
-        return self.trainer.scorer(self.estimator, task)
+        return self.trainer.scorer(self.estimator, outputs_of(task))
 
 
 def open_trainer(name: str) -> Trainer:
     """The trainer of this name.
 
-    :raises SpecError: if its library is not installed
+    :raises SpecError: if there is none, or its library is not installed
     """
-    try:
-        return cast("Trainer", importlib.import_module(TRAINERS[name]))
-    except ModuleNotFoundError as error:
+    trainer: Trainer = load(TRAINERS, name)
+    if lacking := missing(trainer):
+        remedy = trainer.remedy or f"install {trainer.library}"
         raise SpecError(
             f"the trainer {name} needs a library that is not installed here",
-            value=error.name,
+            value=lacking[0],
             where="training.trainer",
-            remedy=f"run scripts/venv {name} (Airloop's extra `{name}`), or name an environment that has it",
-        ) from error
+            remedy=f"{remedy}, or name an environment that has it",
+        )
+    return trainer
 
 
 def fit(
@@ -137,6 +117,7 @@ def fit(
     _check(model, truth)
     start = time.perf_counter()
     trainer = open_trainer(model.training.trainer)
+    _check_outputs(model, trainer)
     merged = {**model.training.params, **(params or {})}
     features = transform(model, dataset, rows)
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
@@ -144,7 +125,7 @@ def fit(
         job = FitJob(model, features, truth, merged, bool(params), where)
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)
-    scores = trainer.scorer(estimator, model.task)(held)
+    scores = trainer.scorer(estimator, job.outputs)(held)
     known = np.asarray(split.holdout.truth, dtype=np.float64)
     seconds = time.perf_counter() - start
     log.info("fitted on %d rows in %.1f s, %d held out", len(rows), seconds, len(held))
@@ -155,10 +136,21 @@ def fit(
         features=held,
         truth=known,
         scores=scores,
-        metrics=evaluate(model.task, known, scores),
+        metrics=evaluate(model.task, known, scores, model.metrics),
         training_rows=len(rows),
         seconds=seconds,
     )
+
+
+def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
+    for output in outputs_of(model.task):
+        if output.kind not in trainer.outputs:
+            raise SpecError(
+                f"the trainer {model.training.trainer} makes no {output.kind}",
+                value=model.task,
+                where=f"config/models/{model.name}.yaml, key task",
+                valid=sorted(trainer.outputs),
+            )
 
 
 def _check(model: ModelSpec, truth: pd.Series[float]) -> None:

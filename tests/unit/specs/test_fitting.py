@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from airloop.plugins.trainer import trainer_mistakes
 from airloop.specs.model import TrainingSpec
-from airloop.specs.sections.fitting import FitOptions, divide, fitting_rules
+from airloop.specs.sections.fitting import FitOptions, divide
 
 
 def told(training):
-    return {mistake.key: f"{mistake.what}; {mistake.remedy}" for mistake in fitting_rules(training)}
+    return {
+        mistake.key: f"{mistake.what}; {mistake.remedy}" for mistake in trainer_mistakes(training)
+    }
 
 
 def test_the_trainers_own_parameters_are_told_from_the_modules():

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from airloop.data.sources.builtin import FileSpec
 from airloop.errors import AirloopError, DataError, SpecError, UnreachableError
 from airloop.paths import root
 from airloop.settings import load_settings
-from airloop.specs.dataset import FileSource
 from airloop.storage.options import is_bucket
 
 #: What stands for a missing value in a CSV file, unless ``options.null_values`` says otherwise.
@@ -28,7 +28,7 @@ _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BATCH_ROWS: Final = 65_536
 
 
-def read_files(source: FileSource, partition: str) -> Iterator[pd.DataFrame]:
+def read_files(source: FileSpec, partition: str) -> Iterator[pd.DataFrame]:
     """The frames of one partition's file; text as it stands there, for the spec's types to be applied.
 
     :raises DataError: if the file does not exist, is empty or is damaged

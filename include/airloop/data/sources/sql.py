@@ -11,11 +11,11 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from airloop.data.sources.builtin import SqlSpec
 from airloop.errors import DataError, SpecError, UnreachableError
-from airloop.specs.dataset import SqlSource
 
 
-def read_sql(source: SqlSource, partition: str) -> Iterator[pd.DataFrame]:
+def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
     """The frames of one day: ``:start`` is the day, ``:end`` the next one, both bound as dates.
 
     The rows come through a server-side cursor where the database has one, ``batch_rows`` at a time.
@@ -43,9 +43,9 @@ def read_sql(source: SqlSource, partition: str) -> Iterator[pd.DataFrame]:
         engine.dispose()
 
 
-def _engine(source: SqlSource) -> sa.Engine:
-    text = os.environ.get(source.url_env, "")
-    where = f"environment variable {source.url_env}"
+def _engine(source: SqlSpec) -> sa.Engine:
+    text = os.environ.get(source.variable, "")
+    where = f"environment variable {source.variable}"
     if not text:
         raise SpecError("the database's URL is not set", where=where)
     try:
@@ -65,20 +65,20 @@ def _engine(source: SqlSource) -> sa.Engine:
 
 
 @contextmanager
-def _connection(engine: sa.Engine, source: SqlSource) -> Iterator[sa.Connection]:
+def _connection(engine: sa.Engine, source: SqlSpec) -> Iterator[sa.Connection]:
     try:
         connection = engine.connect()
     except SQLAlchemyError as error:
         raise UnreachableError(
             f"the database does not answer: {_plain(engine, error)}",
-            where=f"environment variable {source.url_env}",
+            where=f"environment variable {source.variable}",
         ) from error
     with connection:
         yield connection
 
 
 @contextmanager
-def _query_errors(engine: sa.Engine, source: SqlSource, partition: str) -> Iterator[None]:
+def _query_errors(engine: sa.Engine, source: SqlSpec, partition: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
@@ -87,7 +87,7 @@ def _query_errors(engine: sa.Engine, source: SqlSource, partition: str) -> Itera
         raise kind(
             f"the query failed: {_plain(engine, error)}",
             value=partition,
-            where=f"source.query on {source.url_env}",
+            where=f"source.query on {source.variable}",
         ) from error
 
 

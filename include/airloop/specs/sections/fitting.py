@@ -61,28 +61,13 @@ def divide(params: Mapping[str, Any]) -> tuple[FitOptions, dict[str, Any]]:
     return FitOptions.model_validate(own), rest
 
 
-def fitting_rules(training: Any) -> Iterator[Mistake]:
-    """What is wrong in ``training:`` that depends on the trainer."""
-    if not isinstance(training, Mapping):
-        return
-    trainer, processes = training.get("trainer", "sklearn"), training.get("processes", 1)
-    if trainer == "torch":
-        yield from _options(training.get("params"))
-        return
-    if isinstance(processes, int) and processes > 1:
-        remedy = "set trainer: torch, or leave it out: scikit-learn uses all cores by itself"
-        what = f"trainer {trainer} runs in one process"
-        yield Mistake(("training", "processes"), what, processes, remedy)
-    if training.get("checkpoint") is not None:
-        what, remedy = f"trainer {trainer} writes no checkpoints", "leave it out"
-        yield Mistake(("training", "checkpoint"), what, training["checkpoint"], remedy)
-
-
-def _options(params: Any) -> Iterator[Mistake]:
+def options_mistakes(options: type[Contract], params: Any) -> Iterator[Mistake]:
+    """What is wrong with a trainer's own keys among ``training.params``."""
     if not isinstance(params, Mapping):
         return
+    own = {name: value for name, value in params.items() if name in options.model_fields}
     try:
-        divide(params)
+        options.model_validate(own)
     except ValidationError as error:
-        for mistake in mistakes(error, FitOptions):
+        for mistake in mistakes(error, options):
             yield replace(mistake, path=("training", "params", *mistake.path))

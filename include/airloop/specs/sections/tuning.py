@@ -8,13 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.plugins.metric import MetricName
+from airloop.plugins.trainer import TrainerName
 from airloop.specs.sections.fields import FUNCTION_NAME_PATTERN, Whole
 from airloop.specs.yaml.issues import Mistake, refuse
-
-MetricName = Literal[
-    "roc_auc", "average_precision", "log_loss", "brier", "accuracy", "mae", "rmse", "r2"
-]
-TrainerName = Literal["sklearn", "torch"]
 
 
 def _bound(value: Any) -> Any:

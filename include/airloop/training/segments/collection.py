@@ -18,7 +18,7 @@ import pandas as pd
 
 from airloop.data.snapshot import Split
 from airloop.errors import AirloopError, TransientError
-from airloop.evaluation.metrics import HIGHER_IS_BETTER, evaluate, metric
+from airloop.evaluation.metrics import evaluate, higher_is_better, metric
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.loader import TOLERANCE, open_scorer
@@ -93,7 +93,9 @@ def _composite(
     routing = Routing(table.column, own, scorers)
     numbers = routing.of(dataset, rows.holdout.frame)
     scores = routing.score(numbers, fitted.features, lambda part: _of(fitted, part))
-    whole = replace(fitted, scores=scores, metrics=evaluate(model.task, fitted.truth, scores))
+    whole = replace(
+        fitted, scores=scores, metrics=evaluate(model.task, fitted.truth, scores, model.metrics)
+    )
     return Composite(
         fitted=whole,
         table=table,
@@ -146,7 +148,7 @@ def _compared(
     if not (math.isfinite(own) and math.isfinite(other)):
         reason = f"could not tell: {name} is not defined on its {len(truth)} judging rows"
         return _entry(segment, "not better", reason)
-    better = own > other if HIGHER_IS_BETTER[name] else own < other
+    better = own > other if higher_is_better(name) else own < other
     told = f"{name} {own:.4f} against {other:.4f} of the global model on {len(truth)} rows"
     return Entry(
         segment=segment.name,

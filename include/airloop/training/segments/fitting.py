@@ -16,7 +16,7 @@ import numpy as np
 from airloop.data.snapshot import Part, Split
 from airloop.errors import AirloopError, DataError, TransientError
 from airloop.registry.frozen import FrozenSpec
-from airloop.registry.segments import FORMATS, segment_names
+from airloop.registry.segments import formats, segment_names
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.conversion import convert
@@ -107,7 +107,7 @@ def train(model: ModelSpec, dataset: DatasetSpec, rows: Rows, plan: Plan, workdi
         held=tuple(fitted.scores.tolist()),
         seconds=time.perf_counter() - began,
     )
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in FORMATS}
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in formats()}
     return Result(outcome, files)
 
 

@@ -11,12 +11,11 @@ import numpy as np
 
 from airloop.errors import AirloopError, RequestError, SpecError
 from airloop.features.transform import model_function
+from airloop.plugins.trainer import Number
 from airloop.registry import artifacts, loader
-from airloop.registry.frozen import FrozenSpec, Scorer
-from airloop.registry.loader import estimator_scorer
-from airloop.training.trainer import FitJob, Number
+from airloop.registry.frozen import FrozenSpec
+from airloop.training.trainer import FitJob
 
-LIBRARY = "scikit-learn"
 #: Standard operators that ONNX Runtime 1.31 knows, and the tree operators that skl2onnx writes.
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
@@ -43,11 +42,6 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
         raise _kind(job)(
             "the estimator could not be fitted", value=str(error), where=_where(job)
         ) from error
-
-
-def scorer(estimator: Any, task: str) -> Scorer:
-    """P(positive), or the value."""
-    return estimator_scorer(estimator, task)
 
 
 def save(estimator: Any, folder: Path) -> None:

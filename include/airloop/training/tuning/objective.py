@@ -19,20 +19,7 @@ from airloop.features.transform import transform
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.trainer import FitJob, Place, open_trainer
-from airloop.training.trainers import scikit
 from airloop.training.tuning.study import RUNGS, metric_of, suggest, tuning_of
-
-#: Estimators that go on where they stopped, and the parameter that says how far.
-_GROWING = {
-    "HistGradientBoostingClassifier": "max_iter",
-    "HistGradientBoostingRegressor": "max_iter",
-    "GradientBoostingClassifier": "n_estimators",
-    "GradientBoostingRegressor": "n_estimators",
-    "RandomForestClassifier": "n_estimators",
-    "RandomForestRegressor": "n_estimators",
-    "ExtraTreesClassifier": "n_estimators",
-    "ExtraTreesRegressor": "n_estimators",
-}
 
 
 class Objective:
@@ -77,22 +64,9 @@ class Objective:
 
     def _growth(self, job: FitJob) -> Iterator[tuple[float, float]]:
         """The share of the whole fit done so far, and the metric then."""
-        if self.model.training.trainer != "sklearn":
-            trainer = open_trainer(self.model.training.trainer)
-            yield 1.0, self._judge(trainer.scorer(trainer.fit(job), self.model.task))
-            return
-        estimator = scikit.build(job)
-        grown = growing(estimator)
-        if grown is None:
-            yield 1.0, self._judge(scikit.scorer(scikit.fit(job), self.model.task))
-            return
-        length, warm = grown
-        total = int(estimator.get_params()[length])
-        steps = sorted({math.ceil(total * rung / RUNGS) for rung in range(1, RUNGS + 1)})
-        for step in steps:
-            estimator.set_params(**{length: step, warm: True})
-            scikit.fit_estimator(job, estimator)
-            yield step / total, self._judge(scikit.scorer(estimator, self.model.task))
+        trainer = open_trainer(self.model.training.trainer)
+        for share, estimator in trainer.growth(job, RUNGS):
+            yield share, self._judge(trainer.scorer(estimator, job.outputs))
 
     def _judge(self, scorer: Any) -> float:
         features, truth = self._judging
@@ -108,15 +82,3 @@ class Objective:
         part = self.rows.holdout
         truth = np.asarray(part.truth, dtype=np.float64)
         return transform(self.model, self.dataset, part.frame), truth
-
-
-def growing(estimator: Any) -> tuple[str, str] | None:
-    """The parameters for length and warm start of an estimator that can go on where it stopped, or its last step."""
-    prefix, last = "", estimator
-    while hasattr(last, "steps"):
-        name, last = last.steps[-1]
-        prefix += f"{name}__"
-    length = _GROWING.get(type(last).__name__)
-    if length is None or not type(last).__module__.startswith("sklearn."):
-        return None
-    return f"{prefix}{length}", f"{prefix}warm_start"

@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from airloop.errors import UnreachableError
-from airloop.evaluation.metrics import HIGHER_IS_BETTER
+from airloop.evaluation.metrics import higher_is_better
 from airloop.settings import Settings
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.addresses import masked
@@ -45,7 +45,7 @@ def open_study(settings: Settings, model: ModelSpec, name: str, *, seed: int) ->
             storage=storage,
             study_name=name,
             load_if_exists=True,
-            direction="maximize" if HIGHER_IS_BETTER[metric_of(model)] else "minimize",
+            direction="maximize" if higher_is_better(metric_of(model)) else "minimize",
             sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=_pruner(spec),
         )

@@ -177,7 +177,7 @@ def test_the_embedded_default_needs_no_torch_and_a_torch_spec_says_what_is_missi
         "for act in (lambda: loader.open_folder(folder, 'd'), lambda: open_trainer('torch')):\n"
         "    try: act()\n"
         "    except AirloopError as error: print(error)\n"
-        f"print(pack_one(Path({str(tmp_path / 'sk')!r})).fitted.trainer.LIBRARY)\n"
+        f"print(pack_one(Path({str(tmp_path / 'sk')!r})).fitted.trainer.library)\n"
     ).splitlines()
     assert told[0] == "onnx"
     assert "answers by torch, which is not installed here" in told[1]

@@ -1,11 +1,10 @@
-"""The torch trainer: what :mod:`airloop.training.trainer` calls where a spec says ``trainer: torch``."""
+"""How the torch trainer fits a network."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,9 @@ from airloop.exchange.blobs import BlobStore
 from airloop.registry.formats.torch.columns import measure
 from airloop.registry.formats.torch.estimator import TorchEstimator
 from airloop.registry.formats.torch.network import TabularNetwork
-from airloop.registry.frozen import FrozenSpec, Scorer
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions, divide
-from airloop.training.trainer import FitJob, Number, Place
-from airloop.training.trainers.torch import distributed, graph
+from airloop.training.trainer import FitJob, Place
+from airloop.training.trainers.torch import distributed
 from airloop.training.trainers.torch import task as tasks
 from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
 from airloop.training.trainers.torch.loop import Outcome
@@ -28,7 +26,6 @@ from airloop.training.trainers.torch.task import Task
 
 log = logging.getLogger("airloop.training")
 
-LIBRARY = "torch"
 #: Fewer rows than this cannot tell one epoch from the next.
 MIN_VALIDATION_ROWS = 10
 
@@ -73,24 +70,6 @@ def fit(job: FitJob) -> TorchEstimator:
         outcome.rows_per_second,
     )
     return TorchEstimator(network, options.embedding, params)
-
-
-def scorer(estimator: TorchEstimator, task: str) -> Scorer:
-    """P(positive), or the value: the network knows which."""
-    return estimator.score
-
-
-def save(estimator: TorchEstimator, folder: Path) -> None:
-    """Write ``network.json`` and ``model.safetensors``."""
-    estimator.save(folder)
-
-
-def onnx(estimator: TorchEstimator, frozen: FrozenSpec, number: Number) -> bytes:
-    """The graph, which computes in double whatever its inputs are.
-
-    :raises SpecError: if the body is not a sequence of known layers
-    """
-    return graph.to_onnx(estimator.network, frozen)
 
 
 def _parameters(job: FitJob) -> tuple[FitOptions, dict[str, Any]]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from airloop.alerts import sending
 from airloop.contracts import Decision, DriftReport, Triage
 from airloop.ledger import Ledger
-from airloop.monitoring import alert
 
 REPORT = DriftReport(
     model="guess",
@@ -67,14 +67,14 @@ def decision(ledger: Ledger) -> Decision:
 
 
 def settings(url: str | None) -> Any:
-    return SimpleNamespace(alert_webhook=SecretStr(url) if url else None)
+    return SimpleNamespace(alerts=(), alert_webhook=SecretStr(url) if url else None)
 
 
 def test_without_a_webhook_the_log_says_it(
     ledger: Ledger, decision: Decision, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "airloop.alert"):
-        assert alert.send(settings(None), ledger, REPORT, decision) is None
+        assert sending.send(settings(None), ledger, REPORT, decision) is None
     assert "data incident in 2013-03-02 of guess: all values missing: temp" in caplog.text
 
 
@@ -82,7 +82,7 @@ def test_the_webhook_is_told_once_per_night(
     ledger: Ledger, decision: Decision, hook: tuple[str, type[Hook]]
 ) -> None:
     url, handler = hook
-    told = [alert.send(settings(url), ledger, REPORT, decision) for _ in range(3)]
+    told = [sending.send(settings(url), ledger, REPORT, decision) for _ in range(3)]
     assert told == ["announced", "announced before", "announced before"]
     (body,) = handler.bodies
     assert body["triage"] == "data incident"
@@ -97,9 +97,9 @@ def test_a_webhook_that_refuses_is_said_and_asked_again_next_time(
 ) -> None:
     url, handler = hook
     handler.status = 503
-    assert alert.send(settings(url), ledger, REPORT, decision) == "not announced: HTTP 503"
+    assert sending.send(settings(url), ledger, REPORT, decision) == "not announced: HTTP 503"
     handler.status = 200
-    assert alert.send(settings(url), ledger, REPORT, decision) == "announced"
+    assert sending.send(settings(url), ledger, REPORT, decision) == "announced"
     assert "s3cret" not in caplog.text
 
 
@@ -107,7 +107,7 @@ def test_a_webhook_that_refuses_is_said_and_asked_again_next_time(
 def test_a_webhook_that_is_not_there_is_said(
     url: str, ledger: Ledger, decision: Decision, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = alert.send(settings(url), ledger, REPORT, decision)
+    told = sending.send(settings(url), ledger, REPORT, decision)
     assert told is not None
     assert told.startswith("not announced: ")
     assert "s3cret" not in told + caplog.text

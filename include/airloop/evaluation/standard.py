@@ -1,0 +1,112 @@
+"""The metrics that are built in; their arithmetic stands in :mod:`airloop.evaluation.metrics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airloop.plugins.metric import MeanMetric, Metric, Task
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from airloop.evaluation.metrics import Floats
+
+
+class RocAuc(Metric):
+    """The area under the ROC curve."""
+
+    tasks: tuple[Task, ...] = ("classification",)
+    higher_is_better = True
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """The chance that a positive outranks a negative."""
+        from airloop.evaluation import metrics
+
+        return metrics.roc_auc(truth, scores, weights)
+
+
+class AveragePrecision(Metric):
+    """The area under the precision-recall curve."""
+
+    tasks: tuple[Task, ...] = ("classification",)
+    higher_is_better = True
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """The mean precision over all positives."""
+        from airloop.evaluation import metrics
+
+        return metrics.average_precision(truth, scores, weights)
+
+
+class LogLoss(MeanMetric):
+    """The mean cross-entropy."""
+
+    tasks: tuple[Task, ...] = ("classification",)
+    higher_is_better = False
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """What each answer costs in nats."""
+        from airloop.evaluation import metrics
+
+        return metrics.cross_entropy(truth, scores)
+
+
+class Brier(MeanMetric):
+    """The mean squared error of a probability."""
+
+    tasks: tuple[Task, ...] = ("classification",)
+    higher_is_better = False
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """Each error squared."""
+        return (truth - scores) ** 2
+
+
+class Accuracy(MeanMetric):
+    """The share of answers on the right side of one half."""
+
+    tasks: tuple[Task, ...] = ("classification",)
+    higher_is_better = True
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """1 where it is right."""
+        right: Floats = ((scores > 0.5) == (truth == 1)).astype("float64")
+        return right
+
+
+class MeanAbsoluteError(MeanMetric):
+    """The mean distance."""
+
+    tasks: tuple[Task, ...] = ("regression",)
+    higher_is_better = False
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """Each distance."""
+        distance: Floats = abs(truth - scores)
+        return distance
+
+
+class RootMeanSquaredError(Metric):
+    """The root of the mean squared error."""
+
+    tasks: tuple[Task, ...] = ("regression",)
+    higher_is_better = False
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """The root of the mean squared error."""
+        from airloop.evaluation import metrics
+
+        return metrics.rmse(truth, scores, weights)
+
+
+class R2(Metric):
+    """The share of the labels' variance that is explained."""
+
+    tasks: tuple[Task, ...] = ("regression",)
+    higher_is_better = True
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """One minus the squared error over the variance."""
+        from airloop.evaluation import metrics
+
+        return metrics.r2(truth, scores, weights)

@@ -1,0 +1,85 @@
+"""The seam of metrics: how good answers are."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import AfterValidator, ValidationInfo
+
+from airloop.plugins.registry import METRICS, OWN, installed, load, load_path, names
+from airloop.plugins.spec import is_frozen, name_mistakes
+from airloop.specs.sections.fields import FUNCTION_PATTERN
+from airloop.specs.yaml.issues import refuse
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+Task = Literal["classification", "regression"]
+
+
+class Metric(Protocol):
+    """One figure over rows of truths and scores."""
+
+    tasks: tuple[Task, ...]
+    #: Whether more is better.
+    higher_is_better: bool
+
+    @abstractmethod
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """The figure for each row of ``weights`` (resamples × rows): how often each row was drawn.
+
+        A bootstrap asks for hundreds at once. NaN where it is not defined, such as with one class only.
+        """
+
+
+class MeanMetric(Metric, Protocol):
+    """A metric that is the mean of what each row costs: a subclass says only that."""
+
+    @abstractmethod
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """What each row adds."""
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """Its weighted mean."""
+        import numpy as np
+
+        return np.asarray(weights @ self.each(truth, scores) / weights.sum(axis=1))
+
+
+def find_metric(name: str) -> Metric:
+    """The metric that a spec names: a plug-in, or a class of the project as ``package.module:Name``.
+
+    :raises SpecError: if it cannot be loaded
+    """
+    found: Metric = load_path(METRICS, name) if ":" in name else load(METRICS, name)
+    return found
+
+
+def standard(task: Task) -> tuple[str, ...]:
+    """Airloop's own metrics of a task, which every model of it gets, whatever else is installed."""
+    own = [
+        plugin.name
+        for plugin in installed()
+        if plugin.seam == METRICS and plugin.distribution == OWN
+    ]
+    return tuple(sorted(name for name in own if task in find_metric(name).tasks))
+
+
+def tasks_of(name: str) -> tuple[Task, ...] | None:
+    """The tasks a plug-in is a metric of; None for a project's own, whose module only a step imports."""
+    return load(METRICS, name).tasks if name in names(METRICS) else None
+
+
+def _known(name: str, info: ValidationInfo) -> str:
+    if not (is_frozen(info) or re.match(FUNCTION_PATTERN, name)):
+        refuse(name_mistakes(METRICS, name))
+    return name
+
+
+#: A metric in a spec.
+MetricName = Annotated[str, AfterValidator(_known)]

@@ -1,0 +1,51 @@
+"""The seam of sources: where a partition's rows come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from airloop.plugins.registry import SOURCES
+from airloop.plugins.spec import PluginSpec, picked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class SourceSpec(PluginSpec):
+    """The keys of ``source:`` in a dataset's YAML."""
+
+    @property
+    def connections(self) -> Mapping[str, str]:
+        """The Airflow connections that the source needs: by which variable a step gets the URL of which one.
+
+        A step knows no Airflow: its operator looks the connection up and hands the URL on, to this step alone.
+        """
+        return {}
+
+
+class Source(Protocol):
+    """Reads one kind of source. Its module is imported where specs are read, so it imports no heavy library at its top."""
+
+    #: The class that checks ``source:`` where its ``kind`` is this source's name.
+    spec: ClassVar[type[SourceSpec]]
+    #: The keys whose value is a function of the project, ``package.module:function``: `airloop check` looks for it.
+    functions: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def read(self, spec: Any, partition: str) -> Iterator[pd.DataFrame]:
+        """The partition's raw frames; the dataset's columns give them their types.
+
+        A partition without rows yields no frame, or empty ones; the same partition read twice gives the same rows.
+
+        :param spec: an instance of ``spec``
+        :raises DataError: if the partition does not exist or is damaged
+        :raises UnreachableError: if whoever has it does not answer
+        """
+
+
+#: ``source:`` of a dataset's spec.
+SourceField = Annotated[SerializeAsAny[SourceSpec], BeforeValidator(picked(SOURCES))]

@@ -1,0 +1,110 @@
+"""What YAML says of a plug-in: ``{kind: …}`` picks it, and its own class checks the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validator
+
+from airloop.contracts import Contract
+from airloop.errors import SpecError
+from airloop.plugins.registry import Seam, load, names
+from airloop.specs.yaml.issues import Mistake, mistakes, refuse
+
+#: The context in which the frozen spec of an artifact is read: what it names need not be installed here.
+FROZEN = {"frozen": True}
+
+
+class PluginSpec(Contract):
+    """The keys of one plug-in; a subclass adds its own, each with a type."""
+
+    kind: str
+
+    @classmethod
+    def rules(cls, data: Mapping[str, Any]) -> list[Mistake]:
+        """What is wrong between the keys.
+
+        It reads plain data and passes over what has the wrong shape, which pydantic reports: so `airloop check` can
+        tell everything at once.
+        """
+        return []
+
+    @model_validator(mode="after")
+    def _rules(self) -> PluginSpec:
+        refuse(self.rules(self.model_dump(mode="json", by_alias=True)))
+        return self
+
+
+class AbsentSpec(PluginSpec):
+    """What an artifact's spec says of a plug-in that is not installed where the model only answers."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def is_frozen(info: ValidationInfo) -> bool:
+    """Whether what is read was judged before: an artifact's spec."""
+    return info.context is FROZEN
+
+
+def picked(seam: Seam) -> Callable[[Any, ValidationInfo], Any]:
+    """A validator that turns a mapping into the spec of the plug-in that its ``kind`` names."""
+
+    def pick(value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        try:
+            spec = spec_class(seam, value)
+        except SpecError:
+            if is_frozen(info):
+                return AbsentSpec.model_validate(dict(value))
+            refuse(kind_mistakes(seam, value))
+            raise
+        try:
+            return spec.model_validate(dict(value), context=info.context)
+        except ValidationError as error:
+            refuse(mistakes(error, spec))
+            raise
+
+    return pick
+
+
+def spec_class(seam: Seam, value: Mapping[str, Any]) -> type[PluginSpec]:
+    """The class that checks what stands beside ``kind``.
+
+    :raises SpecError: if ``kind`` names no plug-in that can be loaded
+    """
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in names(seam):
+        raise SpecError(f"no such {seam.noun}", value=kind, valid=names(seam))
+    spec: type[PluginSpec] = load(seam, kind).spec
+    return spec
+
+
+def kind_mistakes(seam: Seam, value: Mapping[str, Any]) -> list[Mistake]:
+    """What is wrong with ``kind`` itself."""
+    kind = value.get("kind")
+    if kind is None:
+        return [Mistake(("kind",), "a required key is missing", None, "", names(seam))]
+    return name_mistakes(seam, kind, ("kind",))
+
+
+def name_mistakes(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[Mistake]:
+    """What is wrong with a plug-in's name: nobody brings it, two do, or it cannot be loaded."""
+    if not isinstance(name, str) or name not in names(seam):
+        return [Mistake(path, "not one of the values it may have", name, "", names(seam))]
+    try:
+        load(seam, name)
+    except SpecError as error:
+        return [Mistake(path, error.what, name, error.remedy)]
+    return []
+
+
+def rules(seam: Seam, value: Any) -> list[Mistake]:
+    """What a plug-in's own rules say of plain data; nothing where that is no such plug-in's."""
+    if not isinstance(value, Mapping):
+        return []
+    try:
+        return spec_class(seam, value).rules(value)
+    except SpecError:  # the spec's own validation says so
+        return []

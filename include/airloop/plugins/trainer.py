@@ -1,0 +1,176 @@
+"""The seam of trainers: who fits a model, and in which files it is kept."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import AfterValidator, ValidationInfo
+
+from airloop.contracts import Contract
+from airloop.errors import SpecError
+from airloop.plugins.registry import TRAINERS, load, names
+from airloop.plugins.spec import is_frozen, name_mistakes
+from airloop.specs.yaml.issues import Mistake, refuse
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from airloop.registry.frozen import FrozenSpec
+    from airloop.training.trainer import FitJob
+
+    Scores = npt.NDArray[np.float64]
+    Scorer = Callable[[pd.DataFrame], Scores]
+
+#: The type of a graph's numeric inputs.
+Number = Literal["double", "float"]
+
+
+class OutputKind(StrEnum):
+    """What a model may answer. More kinds will come; a trainer names those that it can make."""
+
+    #: P(positive), from 0 to 1.
+    PROBABILITY = "probability"
+    #: A number.
+    VALUE = "value"
+
+
+class Output(Contract):
+    """One thing that a model answers about a row."""
+
+    kind: OutputKind
+    #: What each of its numbers is called.
+    names: tuple[str, ...]
+    #: Of one row's answer: empty for a single number.
+    shape: tuple[int, ...] = ()
+
+
+def outputs_of(task: str) -> tuple[Output, ...]:
+    """What a model of a task answers."""
+    kind = OutputKind.PROBABILITY if task == "classification" else OutputKind.VALUE
+    return (Output(kind=kind, names=("prediction",)),)
+
+
+class NoOptions(Contract):
+    """Of a trainer that has no parameters of its own: all of ``training.params`` go to the user's ``build``."""
+
+
+class Trainer(Protocol):
+    """One library. Its module is imported where specs are read: the library itself is imported in the methods."""
+
+    #: As a person knows it.
+    library: ClassVar[str]
+    #: The modules it needs; where one is missing, nothing of it is called.
+    requires: ClassVar[tuple[str, ...]]
+    #: The distributions whose versions change what a stored model answers; each version records them.
+    distributions: ClassVar[tuple[str, ...]] = ()
+    #: How to get the library.
+    remedy: ClassVar[str] = ""
+    #: The files in which ``save`` keeps a model; nothing else may lie in an artifact. No pickle, no code.
+    files: ClassVar[frozenset[str]]
+    #: Of answers, what it can make.
+    outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
+    #: The keys of ``training.params`` that are the trainer's own.
+    options: ClassVar[type[Contract]] = NoOptions
+    #: Whether it spreads a fit over ``training.processes``, and keeps ``training.checkpoint``.
+    processes: ClassVar[bool] = False
+    checkpoints: ClassVar[bool] = False
+    #: What to do where a spec asks for processes and it has but one.
+    alone: ClassVar[str] = "leave it out, or name a trainer that spreads a fit"
+
+    @abstractmethod
+    def fit(self, job: FitJob) -> Any:
+        """A fitted estimator of the library's own kind.
+
+        :raises SpecError: if the spec's parameters do not suit
+        :raises RequestError: if the run's do not
+        """
+
+    @abstractmethod
+    def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
+        """Its answers: of one output an array with a row's answer for each row."""
+
+    @abstractmethod
+    def save(self, estimator: Any, folder: Path) -> None:
+        """Write the files."""
+
+    @abstractmethod
+    def open(self, folder: Path, frozen: FrozenSpec) -> Scorer:
+        """The answers of what ``save`` wrote, without running anything that is found in the files.
+
+        :raises ArtifactError: if a file is damaged, or holds what is not allowed
+        """
+
+    def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
+        """The same as an ONNX graph, which the service prefers, or an exception of any kind."""
+        raise NotImplementedError(f"{self.library} has no way to ONNX here")
+
+    def growth(self, job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
+        """The estimator as it grows: after which share of the whole fit, and what it is then.
+
+        A search ends a trial early by it; who cannot tell on the way yields once.
+
+        :param rungs: how often the search would like to look
+        """
+        yield 1.0, self.fit(job)
+
+
+def missing(trainer: Trainer) -> list[str]:
+    """The modules that it needs and that are not installed here."""
+    return [name for name in trainer.requires if not _is_there(name)]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is missing
+        return False
+
+
+def trainer_mistakes(training: Any) -> Iterator[Mistake]:
+    """What is wrong in ``training:`` that depends on the trainer; no word where there is no such trainer."""
+    from airloop.specs.sections.fitting import options_mistakes
+
+    if not isinstance(training, Mapping):
+        return
+    name = training.get("trainer", "sklearn")
+    if not isinstance(name, str) or name_mistakes(TRAINERS, name):
+        return
+    trainer: Trainer = load(TRAINERS, name)
+    processes = training.get("processes", 1)
+    if isinstance(processes, int) and processes > 1 and not trainer.processes:
+        what = f"trainer {name} runs in one process"
+        yield Mistake(("training", "processes"), what, processes, trainer.alone)
+    if training.get("checkpoint") is not None and not trainer.checkpoints:
+        what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
+        yield Mistake(("training", "checkpoint"), what, training["checkpoint"], remedy)
+    yield from options_mistakes(trainer.options, training.get("params"))
+
+
+def _known(name: str, info: ValidationInfo) -> str:
+    if not is_frozen(info):
+        refuse(name_mistakes(TRAINERS, name))
+    return name
+
+
+#: A trainer in a spec.
+TrainerName = Annotated[str, AfterValidator(_known)]
+
+
+@cache
+def files_of_all() -> frozenset[str]:
+    """The files of every trainer's format that is installed here and can be loaded."""
+    found: set[str] = set()
+    for name in names(TRAINERS):
+        try:
+            found |= load(TRAINERS, name).files
+        except SpecError:  # a broken plug-in harms only who names it
+            continue
+    return frozenset(found)
