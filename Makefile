@@ -10,21 +10,25 @@ help: ## list the commands
 .venv/.locked: requirements.lock
 	@PYTHON="$(PYTHON)" scripts/venv
 
+# The entry points of an editable install are written when it is made.
+.venv/.self: pyproject.toml .venv/.locked
+	@scripts/venv self
+
 .venv/.torch: requirements-torch.lock .venv/.locked
 	@scripts/venv torch
 
-venv: .venv/.locked ## install the pinned environment into .venv (done by every other target; test, check and bench add torch)
+venv: .venv/.self ## install the pinned environment into .venv (done by every other target; test, check and bench add torch)
 
-demo: .venv/.locked ## start everything and close the loop once on real data; leaves it up
+demo: .venv/.self ## start everything and close the loop once on real data; leaves it up
 	@$(BIN)/airloop demo
 
-up: .venv/.locked ## start Airflow, MLflow and the prediction service on 127.0.0.1
+up: .venv/.self ## start Airflow, MLflow and the prediction service on 127.0.0.1
 	@$(BIN)/airloop up
 
-down: .venv/.locked ## stop what `up` or `demo` started
+down: .venv/.self ## stop what `up` or `demo` started
 	@$(BIN)/airloop down
 
-status: .venv/.locked ## say what runs, where
+status: .venv/.self ## say what runs, where
 	@$(BIN)/airloop status
 
 test: .venv/.torch ## run every test on two processes, with coverage
@@ -40,18 +44,18 @@ check: .venv/.torch ## lint, types, layers, configuration
 	@$(BIN)/lint-imports
 	@$(BIN)/airloop check
 
-format: .venv/.locked ## let ruff format and fix what it can
+format: .venv/.self ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: .venv/.locked ## build the documentation as a site in .airloop/site; a dead link ends it
+docs: .venv/.self ## build the documentation as a site in .airloop/site; a dead link ends it
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open .airloop/site/index.html, or: $(BIN)/mkdocs serve"
 
 bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-dist: .venv/.locked ## build the wheel and the source distribution into dist/
+dist: .venv/.self ## build the wheel and the source distribution into dist/
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
 	@ls dist
 

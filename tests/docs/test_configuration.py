@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from airloop.check.project import Pool
+from airloop.data.sources.builtin import FileSpec, PythonSpec, SqlSpec
 from airloop.settings import ServingSettings, SettingsFields, StackSettings
 from airloop.specs import requests
 from airloop.specs.catalog import parse
@@ -15,9 +16,6 @@ from airloop.specs.dataset import (
     Column,
     DatasetSpec,
     Expectation,
-    FileSource,
-    PythonSource,
-    SqlSource,
 )
 from airloop.specs.model import (
     GatesSpec,
@@ -47,9 +45,9 @@ HEADER = "| key | default | meaning |\n|---|---|---|\n"
 #: The tables of the page, in their order.
 TABLES = [
     DatasetSpec,
-    FileSource,
-    SqlSource,
-    PythonSource,
+    FileSpec,
+    SqlSpec,
+    PythonSpec,
     Column,
     Expectation,
     ModelSpec,

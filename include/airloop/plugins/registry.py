@@ -19,6 +19,8 @@ from airloop.errors import AirloopError, SpecError
 
 #: The distribution whose plug-ins are the built-in ones.
 OWN = "airloop"
+#: What to do where not even the built-in ones are found.
+AGAIN = "install Airloop again: its own entry points are not there"
 #: What every group of entry points of Airloop begins with.
 _PREFIX = "airloop."
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validato
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
-from airloop.plugins.registry import Seam, load, names
+from airloop.plugins.registry import AGAIN, Seam, load, names
 from airloop.specs.yaml.issues import Mistake, mistakes, refuse
 
 #: The context in which the frozen spec of an artifact is read: what it names need not be installed here.
@@ -92,7 +92,8 @@ def kind_mistakes(seam: Seam, value: Mapping[str, Any]) -> list[Mistake]:
 def name_mistakes(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[Mistake]:
     """What is wrong with a plug-in's name: nobody brings it, two do, or it cannot be loaded."""
     if not isinstance(name, str) or name not in names(seam):
-        return [Mistake(path, "not one of the values it may have", name, "", names(seam))]
+        remedy = "" if names(seam) else AGAIN
+        return [Mistake(path, "not one of the values it may have", name, remedy, names(seam))]
     try:
         load(seam, name)
     except SpecError as error:

@@ -15,12 +15,12 @@ from deltalake import DeltaTable
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.sources.builtin import FileSpec
 from airloop.data.sources.files import read_files
 from airloop.errors import DataError, SupersededError, UnreachableError
 from airloop.exchange.blobs import BlobStore
 from airloop.exchange.store import StepStore
 from airloop.settings import Settings
-from airloop.specs.dataset import FileSource
 from airloop.storage.options import delta_options
 
 DAY = "2013-01-05"
@@ -136,7 +136,7 @@ def test_a_source_reads_its_partition(settings: Settings, store: Any, packed: bo
     content = b"a,b\n1,x\n2,y\n"
     name = f"drop/{DAY}.csv.gz" if packed else f"drop/{DAY}.csv"
     store.files().write(name, gzip.compress(content) if packed else content)
-    source = FileSource(kind="file", format="csv", path=f"{store.uri}/{name}".replace(DAY, "{partition}"))  # fmt: skip
+    source = FileSpec(kind="file", format="csv", path=f"{store.uri}/{name}".replace(DAY, "{partition}"))  # fmt: skip
     [frame] = read_files(source, DAY)
     assert frame.to_dict("list") == {"a": ["1", "2"], "b": ["x", "y"]}
     with pytest.raises(DataError, match="does not exist"):

@@ -1,0 +1,52 @@
+"""Distributions from elsewhere, as an installer would leave them in a folder on the path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from airloop.plugins import registry, trainer
+
+
+def install(
+    folder: Path,
+    name: str,
+    entries: Mapping[str, Mapping[str, str]],
+    modules: Mapping[str, str],
+    version: str = "1.0",
+) -> None:
+    """Write a distribution's metadata and modules.
+
+    :param entries: by group, each name with what it stands for
+    """
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    lines = [
+        line
+        for group, named in entries.items()
+        for line in (f"[{group}]", *(f"{key} = {value}" for key, value in named.items()), "")
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    for module, text in modules.items():
+        (folder / f"{module}.py").write_text(text)
+
+
+@contextmanager
+def on_path(*folders: Path) -> Iterator[None]:
+    """Let this process find what lies in the folders, as long as the block lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in folders:
+            patch.syspath_prepend(folder)
+        forget()
+        yield
+    forget()
+
+
+def forget() -> None:
+    """Look again at what is installed."""
+    registry.forget()
+    trainer.files_of_all.cache_clear()

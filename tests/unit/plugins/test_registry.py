@@ -1,0 +1,211 @@
+"""How plug-ins are found and opened, and whom one that is broken harms."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from airloop.errors import SpecError
+from airloop.plugins import registry
+from airloop.plugins.gate import STANDING
+from airloop.plugins.registry import EXECUTORS, GATES, METRICS, SEAMS, SOURCES, TRAINERS
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.yaml.issues import mistakes
+from tests.support.plugins import install, on_path
+from tests.unit.data.specimens import spec as dataset_spec
+
+TIDE = """
+from typing import ClassVar
+from airloop.plugins import Source, SourceSpec
+
+
+class TideSpec(SourceSpec):
+    harbour: str
+
+
+class Tide(Source):
+    spec: ClassVar[type[SourceSpec]] = TideSpec
+
+    def read(self, spec, partition):
+        import pandas as pd
+
+        yield pd.DataFrame({"id": [spec.harbour], "day": [partition]})
+"""
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """No module of one test is left for the next."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("airloop_tide"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def tide(tmp_path: Path, fresh: None) -> Iterator[Path]:
+    install(
+        tmp_path,
+        "airloop-tide",
+        {"airloop.sources": {"tide": "airloop_tide:Tide"}},
+        {"airloop_tide": TIDE},
+    )
+    with on_path(tmp_path):
+        yield tmp_path
+
+
+def test_what_is_built_in_is_found_as_what_is_not() -> None:
+    by_seam = {seam.noun: registry.names(seam) for seam in SEAMS}
+    assert by_seam == {
+        "source": ("file", "python", "sql"),
+        "gate": tuple(sorted(STANDING)),
+        "metric": (
+            *("accuracy", "average_precision", "brier", "log_loss"),
+            *("mae", "r2", "rmse", "roc_auc"),
+        ),
+        "trainer": ("sklearn", "torch"),
+        "executor": ("kubernetes", "process"),
+        "alert route": ("log", "webhook"),
+    }
+
+
+def test_every_built_in_plug_in_opens_without_a_heavy_library(run_alone: Any) -> None:
+    said = run_alone(
+        "import sys\n"
+        "from airloop.plugins import registry\n"
+        "for one in registry.installed(): registry.load(one.seam, one.name)\n"
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'sklearn', 'torch', 'mlflow', 'httpx', 'sqlalchemy', 'kubernetes', 'airflow'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    assert said == "[]\n"
+
+
+def test_a_foreign_source_is_read_by_its_kind(tide: Path) -> None:
+    from airloop.data.sources.reading import read_frame
+
+    spec = dataset_spec(source={"kind": "tide", "harbour": "Husum"})
+    assert read_frame(spec, "2013-01-05").to_dict("list") == {
+        "id": ["Husum"],
+        "day": ["2013-01-05"],
+    }
+    assert DatasetSpec.model_validate_json(spec.model_dump_json(by_alias=True)) == spec
+
+
+def test_its_own_class_checks_its_yaml(tide: Path) -> None:
+    with pytest.raises(ValidationError) as caught:
+        dataset_spec(source={"kind": "tide", "harbor": "Husum"})
+    said = {one.key: (one.what, one.valid) for one in mistakes(caught.value, DatasetSpec)}
+    assert said == {
+        "source.harbour": ("a required key is missing", ()),
+        "source.harbor": ("unknown key", ("kind", "harbour")),
+    }
+
+
+def test_an_unknown_kind_names_those_that_there_are(tide: Path) -> None:
+    with pytest.raises(ValidationError) as caught:
+        dataset_spec(source={"kind": "tied", "harbour": "Husum"})
+    (one,) = mistakes(caught.value, DatasetSpec)
+    assert (one.key, one.what) == ("source.kind", "not one of the values it may have")
+    assert one.valid == ("file", "python", "sql", "tide")
+
+
+def test_one_that_cannot_be_imported_names_its_distribution_and_harms_only_who_names_it(
+    tmp_path: Path, fresh: None
+) -> None:
+    install(
+        tmp_path,
+        "airloop-tide",
+        {"airloop.sources": {"tide": "airloop_tide:Tide"}},
+        {"airloop_tide": "raise RuntimeError('the tide is out')"},
+        version="2.3",
+    )
+    with on_path(tmp_path):
+        assert dataset_spec(source={"kind": "python", "function": "a.b:c"}).source.kind == "python"
+        with pytest.raises(ValidationError) as caught:
+            dataset_spec(source={"kind": "tide"})
+        (one,) = mistakes(caught.value, DatasetSpec)
+        assert one.what == (
+            "the source tide of airloop-tide 2.3 cannot be loaded: RuntimeError: the tide is out"
+        )
+        assert one.remedy == "repair or uninstall airloop-tide"
+
+
+def test_one_without_a_method_of_its_seam_says_which(tmp_path: Path, fresh: None) -> None:
+    half = "class Tide:\n    def read(self): ...\nclass Short:\n    pass\n"
+    install(
+        tmp_path,
+        "airloop-tide",
+        {"airloop.sources": {"tide": "airloop_tide:Tide", "short": "airloop_tide:Short"}},
+        {"airloop_tide": half},
+    )
+    with on_path(tmp_path):
+        with pytest.raises(SpecError, match="is no source: it lacks functions, spec"):
+            registry.load(SOURCES, "tide")
+        with pytest.raises(SpecError, match="it lacks functions, read, spec"):
+            registry.load(SOURCES, "short")
+
+
+def test_a_subclass_that_leaves_a_method_out_is_refused(tmp_path: Path, fresh: None) -> None:
+    short = TIDE.replace("def read", "def red")
+    install(
+        tmp_path,
+        "airloop-tide",
+        {"airloop.sources": {"tide": "airloop_tide:Tide"}},
+        {"airloop_tide": short},
+    )
+    with on_path(tmp_path), pytest.raises(SpecError, match=r"abstract method '?read"):
+        registry.load(SOURCES, "tide")
+
+
+def test_two_of_one_name_are_refused_and_both_named(tmp_path: Path, fresh: None) -> None:
+    for name in ("airloop-tide", "airloop-other"):
+        install(
+            tmp_path / name,
+            name,
+            {"airloop.metrics": {"roc_auc": "airloop_tide:Auc"}}
+            if name[-1] == "r"
+            else {"airloop.metrics": {"tide_error": "airloop_tide:Tide"}},
+            {},
+        )
+    with on_path(tmp_path / "airloop-tide", tmp_path / "airloop-other"):
+        with pytest.raises(SpecError) as caught:
+            registry.find(METRICS, "roc_auc")
+        assert "airloop 0" in str(caught.value)
+        assert "airloop-other 1.0 (airloop_tide:Auc)" in str(caught.value)
+        # What only one brings is as it was.
+        assert registry.find(METRICS, "tide_error").origin == "airloop-tide 1.0"
+        assert registry.load(METRICS, "brier").tasks == ("classification",)
+
+
+def test_a_distribution_that_lies_twice_on_the_path_counts_once(tide: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    install(again, "Airloop_Tide", {"airloop.sources": {"tide": "airloop_tide:Tide"}}, {})
+    with on_path(again):
+        assert registry.find(SOURCES, "tide").target == "airloop_tide:Tide"
+
+
+def test_a_name_that_no_spec_can_write_is_refused(tmp_path: Path, fresh: None) -> None:
+    install(tmp_path, "airloop-tide", {"airloop.gates": {"High-Tide": "airloop_tide:Gate"}}, {})
+    with on_path(tmp_path), pytest.raises(SpecError, match="in a way that no spec can write"):
+        registry.load(GATES, "High-Tide")
+
+
+def test_an_airloop_without_its_entry_points_says_what_to_do(monkeypatch: Any) -> None:
+    monkeypatch.setattr(registry, "installed", lambda: ())
+    with pytest.raises(ValidationError) as caught:
+        dataset_spec()
+    (one,) = mistakes(caught.value, DatasetSpec)
+    assert one.remedy == "install Airloop again: its own entry points are not there"
+
+
+@pytest.mark.parametrize("seam", [TRAINERS, EXECUTORS])
+def test_a_name_that_nobody_brings_names_the_nearest(seam: registry.Seam) -> None:
+    name = registry.names(seam)[0]
+    with pytest.raises(SpecError, match=f"did you mean '{name}'"):
+        registry.find(seam, name + "x")
