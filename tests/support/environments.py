@@ -24,3 +24,17 @@ def make_environment(folder: Path, *, project: bool = True, **modules: str) -> P
     for name, text in modules.items():
         (packages / f"{name}.py").write_text(text)
     return folder / "bin" / "python"
+
+
+def library_environment(folder: Path) -> Path:
+    """An environment with every library of the project's own but Airloop; returns its interpreter.
+
+    Its site-packages hold links, so nothing is downloaded, versions are those of the lock, and a wheel that is
+    installed here is the only Airloop: the project's editable install is left out.
+    """
+    python = make_environment(folder, project=False)
+    packages = next((folder / "lib").glob("python*/site-packages"))
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.suffix != ".pth" and not path.name.startswith("airloop"):
+            (packages / path.name).symlink_to(path)
+    return python
