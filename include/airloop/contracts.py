@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
+
 #: A name that may become a path, a dag_id or a table: ``\Z``, since ``$`` lets a trailing newline through.
 NAME_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
 #: One day of data, in the key format of a partition.
@@ -149,7 +151,7 @@ class Deployment(Contract):
     version: int = Field(ge=1)
     previous: int | None
     artifact: ArtifactRef
-    kind: str  # promote | rollback
+    kind: DeploymentKind
     reason: str
     at: datetime
 
@@ -199,21 +201,14 @@ class DriftReport(Contract):
     report_uri: str | None = None
 
 
-class Action(StrEnum):
-    """What the retraining policy decided."""
-
-    RETRAIN = "retrain"
-    WAIT = "wait"
-    ALERT = "alert"
-
-
 class Decision(Contract):
     """One recorded answer of the loop, with the figures it was taken on."""
 
     id: str
-    model: Name
-    subject: str  # retraining | gate | promotion | rollback | approval
-    action: str
+    #: The model or the dataset.
+    entity: Name
+    topic: Topic
+    action: Action
     reason: str
     figures: dict[str, float | int | str | None] = {}
     at: datetime
@@ -225,7 +220,7 @@ class Trigger(Contract):
 
     id: str
     model: Name
-    cause: str  # drift | performance | schedule | new_data | on_demand
+    cause: Cause
     dedup_key: str
     reason: str
     partition: PartitionKey | None = None

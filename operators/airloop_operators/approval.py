@@ -10,6 +10,7 @@ from airflow.sdk import Param
 
 from airloop.ledger import open_ledger
 from airloop.settings import load_settings
+from airloop.vocabulary import Action, Topic, TriggerOutcome
 from airloop_operators.runs import run_name
 
 
@@ -58,11 +59,11 @@ class ApproveModelOperator(ApprovalOperator):
         ledger = open_ledger(load_settings())
         if not approved:
             # The run goes on to a good end without a version: whatever it had claimed is answered.
-            ledger.finish_claimed(self.model, run_name(context), "rejected")
+            ledger.finish_claimed(self.model, run_name(context), TriggerOutcome.REJECTED)
         ledger.record_decision(
-            model=self.model,
-            subject="approval",
-            action="approve" if approved else "reject",
+            entity=self.model,
+            topic=Topic.APPROVAL,
+            action=Action.APPROVE if approved else Action.REJECT,
             reason=f"{self.act}: {why}",
             actor=str(answered or "airloop"),
             id=f"approval:{self.act}:{run_name(context)}:{context['ti'].try_number}",

@@ -22,6 +22,7 @@ from airloop.settings import Settings, load_settings
 from airloop.specs import ModelSpec, load_catalog
 from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.storage.options import with_credentials
+from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
 from airloop_operators.runs import run_name, task_name
@@ -109,7 +110,7 @@ class StepOperator(BaseOperator):
             return self.run_step(context, step, key, request)
         except PermanentError:
             if trigger_id:
-                self.ledger().finish_trigger(trigger_id, "failed")
+                self.ledger().finish_trigger(trigger_id, TriggerOutcome.FAILED)
             raise
 
     def _run_pod(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airloop.contracts import Action, Decision, DriftReport, Trigger
+from airloop.contracts import Decision, DriftReport, Trigger
 from airloop.exchange import keys
 from airloop.specs.requests import MonitorConf
+from airloop.vocabulary import Action
 from airloop_operators.assets import retrain_alias, retrain_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.links import DriftReportLink, report_link
@@ -53,7 +54,7 @@ class MonitorModelOperator(StepOperator):
         Whether the trigger is open counts, not whether this attempt created it: an attempt may have died between
         the ledger's commit and Airflow's event.
         """
-        say = self.log.warning if decision.action == Action.ALERT else self.log.info
+        say = self.log.warning if decision.action is Action.ALERT else self.log.info
         say("%s: %s", decision.action, decision.reason)
         if trigger is None:
             return

@@ -12,6 +12,7 @@ from airloop.ledger import open_ledger
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
+from airloop.vocabulary import TriggerOutcome
 
 ConfT = TypeVar("ConfT", bound=Contract)
 
@@ -29,6 +30,13 @@ def run_name(context: Any) -> str:
     return f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
 
 
+def run_type(context: Any) -> str:
+    """How the run came to be, in Airflow's own word, such as ``scheduled`` or ``asset_triggered``."""
+    kind = context["dag_run"].run_type
+    # The task SDK's enum does not print as its value, Airflow core's does.
+    return str(getattr(kind, "value", kind))
+
+
 def end_claim(model: str, context: Any) -> None:
     """A run of a training ended without a model: its reason to train is in flight no longer.
 
@@ -36,7 +44,7 @@ def end_claim(model: str, context: Any) -> None:
     that no one finishes would hold back every retraining of the model.
     """
     run = f"{context['dag'].dag_id}/{context['run_id']}"
-    open_ledger(load_settings()).finish_claimed(model, run, "failed")
+    open_ledger(load_settings()).finish_claimed(model, run, TriggerOutcome.FAILED)
 
 
 def task_name(context: Any) -> str:
@@ -60,10 +68,11 @@ def own_partition(context: Any, dataset: DatasetSpec) -> str:
     :raises AirflowSkipException: if the dataset has ended before
     """
     day = _timetables_partition(context)
-    run_type = context["dag_run"].run_type
-    # The task SDK's enum does not print as its value, Airflow core's does.
-    scheduled = getattr(run_type, "value", run_type) == "scheduled"
-    if scheduled and dataset.end is not None and day > dataset.end.isoformat():
+    if (
+        run_type(context) == "scheduled"
+        and dataset.end is not None
+        and day > dataset.end.isoformat()
+    ):
         raise AirflowSkipException(f"{dataset.name} ended on {dataset.end}: there is no {day}")
     return day
 

@@ -11,10 +11,11 @@ from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.errors import GateError
 from airloop.exchange import keys
 from airloop.specs.requests import TrainConf
+from airloop.vocabulary import Cause, TriggerOutcome
 from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.links import MlflowRunLink, mlflow_link
-from airloop_operators.runs import conf_of, run_name
+from airloop_operators.runs import conf_of, run_name, run_type
 
 
 class ClaimTriggerOperator(StepOperator):
@@ -36,12 +37,11 @@ class ClaimTriggerOperator(StepOperator):
         ledger, run = self.ledger(), run_name(context)
         trigger = ledger.claim_trigger(self.model, run)
         if trigger is None:
-            kind = str(context["dag_run"].run_type)
-            if "asset" in kind:
+            cause = _cause(context)
+            if cause is None:
                 raise AirflowSkipException(
                     f"no reason to train {self.model} is open: another run has it already"
                 )
-            cause = "schedule" if "scheduled" in kind else "on_demand"
             ledger.emit_trigger(
                 model=self.model,
                 cause=cause,
@@ -58,6 +58,14 @@ class ClaimTriggerOperator(StepOperator):
             "until": conf.until,
             "parameters": conf.params,
         }
+
+
+def _cause(context: Any) -> Cause | None:
+    """The run's own reason to train: the schedule's, or a person's; None where an asset woke it."""
+    kind = run_type(context)
+    if kind.startswith("asset_"):
+        return None
+    return Cause.SCHEDULE if kind == "scheduled" else Cause.ON_DEMAND
 
 
 class TrainModelOperator(StepOperator):
@@ -145,7 +153,7 @@ class EvaluateModelOperator(StepOperator):
         if report.outcome is not Outcome.OK:
             context["ti"].xcom_push(key="gate_report", value=result["report"])
             if candidate.trigger_id:
-                self.ledger().finish_trigger(candidate.trigger_id, "rejected")
+                self.ledger().finish_trigger(candidate.trigger_id, TriggerOutcome.REJECTED)
             raise GateError(
                 f"the gates refuse this candidate of {candidate.model}: {report.reason}"
             )
@@ -183,7 +191,7 @@ class RegisterModelOperator(StepOperator):
             {"candidate": candidate.model_dump(mode="json"), "report": dict(self.report)},
         )
         if candidate.trigger_id:
-            self.ledger().finish_trigger(candidate.trigger_id, "registered")
+            self.ledger().finish_trigger(candidate.trigger_id, TriggerOutcome.REGISTERED)
         context["outlet_events"][candidate_asset(self.model)].extra = {
             "version": result["version"]["version"]
         }

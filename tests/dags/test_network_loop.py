@@ -164,7 +164,7 @@ def once_around(world: World) -> dict[str, Any]:
         back = client.predict(MODEL, rows[:3])
     return {
         "decisions": [
-            (one.subject, one.action, compared(one.figures)) for one in ledger.decisions(MODEL)
+            (one.topic, one.action, compared(one.figures)) for one in ledger.decisions(MODEL)
         ],
         "versions": [one.version for one in ledger.deployments(MODEL)],
         "predictions": answer.predictions,

@@ -87,15 +87,15 @@ def _live(ledger: Ledger) -> None:
     )
     for day, value, triage in (("2013-03-08", 0.71, "nothing"), ("2013-07-01", 0.66, "drift")):
         ledger.record_decision(
-            model=MODEL,
-            subject="performance",
+            entity=MODEL,
+            topic="performance",
             action="measured",
             reason="labels",
             figures={"partition": day, "roc_auc": value, "promised": 0.7},
         )
         ledger.record_decision(
-            model=MODEL,
-            subject="retraining",
+            entity=MODEL,
+            topic="retraining",
             action="retrain" if triage == "drift" else "wait",
             reason=f"<b>{triage}</b>",
             figures={"partition": day, "features_drifted": 4, "triage": triage},

@@ -117,7 +117,7 @@ def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True)
 def _held_back(ledger: Any) -> str:
     """What the policy says of a night with drift."""
     from airloop.contracts import DriftReport, Triage
-    from airloop.ledger.retraining import decide
+    from airloop.monitoring.decision import answer
     from airloop.specs import load_catalog
 
     report = DriftReport(
@@ -130,7 +130,7 @@ def _held_back(ledger: Any) -> str:
         reason="it drifts",
     )
     spec = load_catalog().model("flight_delay").retraining
-    return str(decide(ledger, spec, report, now=datetime.now(UTC))[0].action)
+    return str(answer(ledger, spec, report, now=datetime.now(UTC))[0].action)
 
 
 def test_a_training_killed_for_good_holds_back_no_later_one(

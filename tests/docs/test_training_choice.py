@@ -15,6 +15,7 @@ import yaml
 from airloop.check.specs import check
 from airloop.registry.segments import Entry
 from airloop.specs.catalog import Catalog
+from airloop.training.parameters import ALGORITHM
 from tests.integration.training.test_segments import segmented  # noqa: F401
 from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
 from tests.integration.training.test_tuning import respec, search
@@ -82,4 +83,4 @@ def test_the_algorithms_compete(world: Any) -> None:
     respec(world, algorithms=EXAMPLES["algorithms"]["algorithms"])
     world.train()
     (decision,) = world.ledger.decisions("lateness", "algorithm")
-    assert set(decision.figures) == {"boosting", "linear"}
+    assert set(decision.figures) == {"boosting", "linear", ALGORITHM}

@@ -19,7 +19,7 @@ class Usage(Contract):
     part: int = 0
     step: str
     #: The model, or the dataset of an ingest.
-    subject: str
+    entity: str
     wall_seconds: float = 0.0
     #: Of the process and all that it started.
     cpu_seconds: float = 0.0
@@ -41,7 +41,7 @@ class Usage(Contract):
 class Bill(Contract):
     """The attempts behind one version, one run, or one kind of step: seconds are summed, peaks are the highest."""
 
-    subject: str
+    entity: str
     version: int | None
     run_id: str | None
     #: Each with the number of its attempts.
@@ -69,7 +69,7 @@ def total(rows: Sequence[Usage]) -> Bill:
     for row in sorted(rows, key=lambda row: row.at):
         steps[row.step] = steps.get(row.step, 0) + (row.part == 0)
     return Bill(
-        subject=rows[0].subject,
+        entity=rows[0].entity,
         version=next((row.version for row in rows if row.version is not None), None),
         run_id=next((row.run_id for row in rows if row.run_id is not None), None),
         steps=steps,
@@ -84,9 +84,9 @@ def total(rows: Sequence[Usage]) -> Bill:
 
 
 def bills(rows: Iterable[Usage]) -> list[Bill]:
-    """One bill a run; what led to no run is told by subject, step and version. The newest first."""
+    """One bill a run; what led to no run is told by entity, step and version. The newest first."""
     groups: dict[tuple[object, ...], list[Usage]] = {}
     for row in rows:
-        group = (row.run_id,) if row.run_id else (row.subject, row.step, row.version)
+        group = (row.run_id,) if row.run_id else (row.entity, row.step, row.version)
         groups.setdefault(group, []).append(row)
     return sorted(map(total, groups.values()), key=lambda bill: bill.at, reverse=True)

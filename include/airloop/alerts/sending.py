@@ -11,6 +11,7 @@ from airloop.ledger import Ledger
 from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
 from airloop.plugins.registry import ALERTS, load
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.alert")
 
@@ -48,7 +49,7 @@ def _routes(settings: Settings) -> list[tuple[str, AlertSpec]]:
 
 def _announce(spec: AlertSpec, route: str, ledger: Ledger, alert: Alert) -> str | None:
     identity = f"{route}:{alert.model}:{alert.partition}"
-    if any(one.id == identity for one in ledger.decisions(alert.model, "alert")):
+    if any(one.id == identity for one in ledger.decisions(alert.model, Topic.ALERT)):
         return "announced before"
     failure, repeats = _taken(spec, alert)
     if failure:
@@ -57,9 +58,9 @@ def _announce(spec: AlertSpec, route: str, ledger: Ledger, alert: Alert) -> str 
     if repeats:
         return None
     ledger.record_decision(
-        model=alert.model,
-        subject="alert",
-        action="announced",
+        entity=alert.model,
+        topic=Topic.ALERT,
+        action=Action.ANNOUNCED,
         reason=alert.reason,
         figures={"partition": alert.partition},
         id=identity,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airloop.contracts import Deployment, Fence, ModelVersion
-from airloop.delivery.deployment import PROMOTE, ROLLBACK, DeploymentPublication, Service
+from airloop.delivery.deployment import DeploymentPublication, Service
 from airloop.errors import (
     ArtifactError,
     RequestError,
@@ -29,6 +29,7 @@ from airloop.registry import models
 from airloop.serving.client import ServiceClient
 from airloop.serving.responses import SlotState
 from airloop.settings import Settings
+from airloop.vocabulary import Action, DeploymentKind, Topic
 
 log = logging.getLogger("airloop.delivery")
 
@@ -61,7 +62,7 @@ def promote(
             model=version.model,
             version=version.version,
             artifact=version.artifact,
-            kind=PROMOTE,
+            kind=DeploymentKind.PROMOTE,
             reason=reason,
             request=f"promote:{version.version}",
             service=service,
@@ -71,7 +72,7 @@ def promote(
         state = service.refresh(version.model)
         if not _confirms(state, deployment):
             _take_back(ledger, fence, deployment, state, service)
-    _follow(ledger, settings, deployment, "promoted")
+    _follow(ledger, settings, deployment, Action.PROMOTED)
     return deployment
 
 
@@ -101,7 +102,7 @@ def rollback(
             model=model,
             version=target.version,
             artifact=target.artifact,
-            kind=ROLLBACK,
+            kind=DeploymentKind.ROLLBACK,
             reason=reason,
             request=f"rollback:{current.sequence}:{target.version}",
         )
@@ -114,7 +115,7 @@ def rollback(
     else:
         if not _confirms(state, deployment):
             raise _refused(deployment, state)
-    _follow(ledger, settings, deployment, "rolled back", actor)
+    _follow(ledger, settings, deployment, Action.ROLLED_BACK, actor)
     return deployment
 
 
@@ -133,7 +134,7 @@ def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deploym
     if not history:
         raise RequestError("nothing is deployed: there is nothing to roll back", value=model)
     current = history[0]
-    if to_version is None and current.kind == ROLLBACK:
+    if to_version is None and current.kind is DeploymentKind.ROLLBACK:
         return current, current
     wanted = to_version if to_version is not None else current.previous
     for deployment in history:
@@ -182,15 +183,15 @@ def _take_back(
             model=deployment.model,
             version=before[0].version,
             artifact=before[0].artifact,
-            kind=ROLLBACK,
+            kind=DeploymentKind.ROLLBACK,
             reason=reason,
             request=f"refused:{deployment.sequence}",
         )
         service.refresh(deployment.model)
     ledger.record_decision(
-        model=deployment.model,
-        subject="rollback" if before else "promotion",
-        action="refused",
+        entity=deployment.model,
+        topic=Topic.ROLLBACK if before else Topic.PROMOTION,
+        action=Action.REFUSED,
         reason=reason,
         figures={"version": deployment.version, "sequence": deployment.sequence},
         id=f"{deployment.model}:refused:{deployment.sequence}",
@@ -202,14 +203,15 @@ def _follow(
     ledger: Ledger,
     settings: Settings,
     deployment: Deployment,
-    action: str,
+    action: Action,
     actor: str = "airloop",
 ) -> None:
     """Move the registry's aliases after the ledger, and record why."""
     _copy_to_aliases(ledger, settings, deployment)
+    promoted = deployment.kind is DeploymentKind.PROMOTE
     ledger.record_decision(
-        model=deployment.model,
-        subject="promotion" if deployment.kind == PROMOTE else "rollback",
+        entity=deployment.model,
+        topic=Topic.PROMOTION if promoted else Topic.ROLLBACK,
         action=action,
         reason=deployment.reason,
         figures={

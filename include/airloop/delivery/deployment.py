@@ -12,8 +12,7 @@ from airloop.ledger import Ledger
 from airloop.registry import artifacts
 from airloop.serving.responses import SlotState
 from airloop.settings import Settings
-
-PROMOTE, ROLLBACK = "promote", "rollback"
+from airloop.vocabulary import DeploymentKind
 
 
 class Service(Protocol):
@@ -35,7 +34,7 @@ class DeploymentPublication:
     model: str
     version: int
     artifact: ArtifactRef
-    kind: str
+    kind: DeploymentKind
     reason: str
     request: str
     service: Service | None = None
@@ -58,7 +57,7 @@ class DeploymentPublication:
 
     def stage(self) -> None:
         """Ask everybody who could say no, and fetch the artifact, verified, to this machine."""
-        if self.kind == PROMOTE:
+        if self.kind is DeploymentKind.PROMOTE:
             current = self.ledger.current_deployment(self.model)
             check_newer(current, self.version)
             check_compared(current, self.version, self.champion_version)

@@ -21,6 +21,7 @@ from airloop.serving.http.middleware import FrontDoor
 from airloop.serving.runtime.endpoints import Slots
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
+from airloop.vocabulary import DeploymentKind
 
 START_SECONDS = 20.0
 _POLL_SECONDS = 0.01
@@ -45,7 +46,7 @@ def serve_version(
         version=version.version,
         previous=None,
         artifact=version.artifact,
-        kind="trial",
+        kind=DeploymentKind.SANDBOX,
         reason="infrastructure check",
         at=datetime.now(UTC),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from airloop.demo import summer
 from airloop.demo.history import LAST
 from airloop.demo.stage import Stage, dag_id
+from airloop.vocabulary import Topic
 
 
 def champion(stage: Stage) -> str:
     """Train by hand, let the candidate's asset wake the delivery."""
     known = set(stage.run_ids("deploy"))
     run = stage.run_dag("train", {"reason": "the first champion", "until": LAST})
-    gate = stage.last_decision("gate")
+    gate = stage.last_decision(Topic.GATE)
     metrics = stage.airflow.xcom(dag_id("train"), run["dag_run_id"], "train")["candidate"][
         "metrics"
     ]

@@ -11,6 +11,7 @@ from airloop.demo.march import requests_of
 from airloop.demo.nights import SHIFTED_NIGHT
 from airloop.demo.stage import MODEL, Stage, expect
 from airloop.demo.traffic import BackgroundLoad, send
+from airloop.vocabulary import Action, Topic
 
 #: One shallow tree that hardly learns: it beats no champion.
 WORSE = {"max_iter": 1, "max_leaf_nodes": 2, "learning_rate": 0.01}
@@ -28,10 +29,8 @@ def worse_model(stage: Stage) -> str:
     deliveries = set(stage.run_ids("deploy"))
     conf = {"reason": "a worse model, pushed by hand", "until": SHIFTED_NIGHT, "params": WORSE}
     stage.run_dag("train", conf, well=False)
-    gate = stage.last_decision("gate")
-    expect(
-        "refuse" in gate.action or "reject" in gate.action, "the gate refuses", value=gate.action
-    )
+    gate = stage.last_decision(Topic.GATE)
+    expect(gate.action is Action.REFUSED, "the gate refuses", value=gate.action)
     expect(gate.reason, "the gate says why")
     expect(set(stage.run_ids("deploy")) == deliveries, "nothing is delivered")
     version = stage.service.slot(MODEL).version

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airloop.contracts import Action, DriftReport, Triage
+from airloop.contracts import DriftReport, Triage
 from airloop.demo import summer
 from airloop.demo.march import days, requests_of
 from airloop.demo.stage import MODEL, Stage, dag_id, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.demo.upstream import lose_weather
+from airloop.vocabulary import Action, Topic
 
 QUIET_NIGHT = "2013-03-07"
 SHIFTED_NIGHT = summer.NIGHT
@@ -23,7 +24,7 @@ def quiet_night(stage: Stage) -> str:
     report, action = _look_at(stage, QUIET_NIGHT)
     expect(report.triage is Triage.NOTHING, "the night is quiet", value=report.reason)
     expect(action == Action.WAIT, "the decision is to wait", value=action)
-    decision = stage.last_decision("retraining")
+    decision = stage.last_decision(Topic.RETRAINING)
     expect(decision.figures, "the decision has its figures")
     expect(not stage.ledger.open_triggers(MODEL), "no trigger is open")
     return f"{QUIET_NIGHT}: {decision.reason}"
@@ -56,7 +57,7 @@ def shifted_night(stage: Stage) -> str:
     answered = {v: n - before.get(v, 0) for v, n in stage.tally.versions.items()}
     expect(all(answered.values()), "both versions answered during the swap", value=answered)
     expect(stage.tally.failed == 0, "no request fails", value=stage.tally.reasons)
-    gate = stage.last_decision("gate")
+    gate = stage.last_decision(Topic.GATE)
     kinds = " and ".join(report.kinds)
     return (
         f"{SHIFTED_NIGHT}: {kinds} drift; version {stage.champion_before} → {stage.champion_after} under "
@@ -74,7 +75,7 @@ def broken_night(stage: Stage) -> str:
     expect(action == Action.ALERT, "the decision is an alert", value=action)
     expect(not stage.ledger.open_triggers(MODEL), "no trigger is open")
     expect(set(stage.run_ids("train")) == trainings, "nothing is trained")
-    return f"{BROKEN_NIGHT}: {stage.last_decision('retraining').reason}"
+    return f"{BROKEN_NIGHT}: {stage.last_decision(Topic.RETRAINING).reason}"
 
 
 def _look_at(stage: Stage, night: str) -> tuple[DriftReport, str]:

@@ -16,6 +16,7 @@ from airloop.errors import PermanentError
 from airloop.ledger import Ledger
 from airloop.serving.client import ServiceClient
 from airloop.settings import Settings
+from airloop.vocabulary import Topic
 
 MODEL = "flight_delay"
 DATASET = "flights"
@@ -103,13 +104,13 @@ class Stage:
         self._background.shutdown(wait=False, cancel_futures=True)
         self.service.close()
 
-    def last_decision(self, subject: str) -> Decision:
-        """The newest decision about a subject.
+    def last_decision(self, topic: Topic) -> Decision:
+        """The newest decision on a topic.
 
         :raises ChapterError: if there is none
         """
-        found = self.ledger.decisions(MODEL, subject, 1)
-        expect(found, f"a decision about {subject} is on record")
+        found = self.ledger.decisions(MODEL, topic, 1)
+        expect(found, f"a decision on the topic {topic} is on record")
         return found[0]
 
     def deployed(self) -> int:

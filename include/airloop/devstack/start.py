@@ -31,8 +31,11 @@ from airloop.devstack.processes import ProcessRecord, read_records, start
 from airloop.devstack.provision import provision
 from airloop.devstack.secrets import Secrets, ensure_secrets
 from airloop.errors import PermanentError, TransientError, UnreachableError
+from airloop.ledger.database import Database
+from airloop.ledger.migration import migrate
+from airloop.ledger.schema import Age, state
 from airloop.paths import root
-from airloop.settings import load_settings
+from airloop.settings import Settings, load_settings
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -79,6 +82,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         addresses = choose_addresses(layout, running, progress.notice)
         write_addresses(layout, addresses)
         settings = load_settings()
+        _bring_ledger_up(settings, running, progress)
         common = stack_environment(layout, addresses.url("mlflow"))
         write_env_file(layout, common)
         database = airflow_config.database_url(layout, settings)
@@ -92,6 +96,24 @@ def up(layout: Layout, progress: Progress) -> Started:
             password = secrets["airflow_password"]
             provision(Airflow(addresses.url("airflow"), password), settings)
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
+
+
+def _bring_ledger_up(
+    settings: Settings, running: Mapping[str, ProcessRecord], progress: Progress
+) -> None:
+    """Bring the ledger to this version, before anything opens it.
+
+    :raises PermanentError: if processes of the older version still use it
+    """
+    age = state(Database(settings.ledger_url))
+    if age is Age.OLDER and running:
+        raise PermanentError(
+            "a stack of an older Airloop still runs on this ledger",
+            value=", ".join(sorted(running)),
+            remedy="stop it first: `airloop down`, then `airloop up`",
+        )
+    if migrate(settings) is Age.OLDER:
+        progress.notice("the ledger of an older Airloop was migrated")
 
 
 class _Start:

@@ -7,10 +7,13 @@ from airloop.errors import GateError
 from airloop.ledger import Ledger
 from airloop.registry import runs, tracking
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
-SUBJECT = "gate"
-PASSED, REFUSED, UNDECIDED = "passed", "refused", "could not tell"
-ACTIONS = {Outcome.OK: PASSED, Outcome.BAD: REFUSED, Outcome.UNKNOWN: UNDECIDED}
+ACTIONS = {
+    Outcome.OK: Action.PASSED,
+    Outcome.BAD: Action.REFUSED,
+    Outcome.UNKNOWN: Action.UNDECIDED,
+}
 
 
 def record(
@@ -21,14 +24,14 @@ def record(
     :raises UnreachableError: if MLflow does not answer
     """
     decision = ledger.record_decision(
-        model=report.model,
-        subject=SUBJECT,
+        entity=report.model,
+        topic=Topic.GATE,
         action=ACTIONS[report.outcome],
         reason=report.reason,
         figures=figures(report),
         id=identity(report),
     )
-    tags = {"airloop.gates": decision.action, "airloop.gates.reason": report.reason}
+    tags = {"airloop.gates": decision.action.value, "airloop.gates.reason": report.reason}
     tags |= {
         f"airloop.gate.{one.name}": f"{one.outcome.value}: {one.reason}" for one in report.checks
     }
@@ -46,7 +49,7 @@ def confirm(report: GateReport, ledger: Ledger) -> Decision:
     """
     decision = ledger.decision(identity(report))
     where = f"run {report.run_id} of {report.model}"
-    if decision is None or decision.action != PASSED or report.outcome is not Outcome.OK:
+    if decision is None or decision.action is not Action.PASSED or report.outcome is not Outcome.OK:
         raise GateError(
             "the ledger does not say that this candidate passed its gates",
             value=report.reason if decision is None else decision.reason,

@@ -50,19 +50,19 @@ def accounted(
 @contextmanager
 def metered(step: str, request: StepRequest, context: StepContext) -> Iterator[None]:
     """Account for what happens meanwhile; also for a pod that only helps another with the step."""
-    subject = subject_of(request)
+    entity = entity_of(request)
     run_id, version = belongs(request, None)
     usage = Usage(
         key=request.fence.key,
         token=request.fence.token,
         part=int(os.environ.get("JOB_COMPLETION_INDEX", "0")),
         step=step,
-        subject=subject,
+        entity=entity,
         run_id=run_id,
         version=version,
         at=datetime.now(UTC),
     )
-    gpus = find_gpus(_asked(step, subject, context))
+    gpus = find_gpus(_asked(step, entity, context))
     os.environ[KEEPER] = str(os.getpid())
     try:
         with Meter(usage, context.ledger.record_usage, host=Host(own_cgroup()), gpus=gpus):
@@ -79,7 +79,7 @@ def _kept() -> bool:
     )
 
 
-def subject_of(request: StepRequest) -> str:
+def entity_of(request: StepRequest) -> str:
     """The model that a step is about, or the dataset."""
     for name in ("candidate", "version"):
         if (about := getattr(request, name, None)) is not None:
@@ -100,10 +100,10 @@ def belongs(request: StepRequest, result: StepResult | None) -> tuple[str | None
     return None, getattr(result, "model_version", None)
 
 
-def _asked(step: str, subject: str, context: StepContext) -> int:
-    if subject not in context.catalog.model_names():
+def _asked(step: str, entity: str, context: StepContext) -> int:
+    if entity not in context.catalog.model_names():
         return 0
-    resources = context.catalog.model(subject).resources
+    resources = context.catalog.model(entity).resources
     placed = "segments" if step == "segment_worker" else step
     return resources.gpu if placed in resources.steps else 0
 
@@ -155,4 +155,4 @@ def _publish(bill: Bill, run_id: str, context: StepContext) -> None:
         runs.log_metrics(client, run_id, named, step=bill.attempts)
     if bill.version is not None:
         tags = {f"airloop.usage.{name}": f"{value:.6g}" for name, value in figures.items()}
-        models.tag_version(bill.subject, bill.version, tags, settings=context.settings)
+        models.tag_version(bill.entity, bill.version, tags, settings=context.settings)

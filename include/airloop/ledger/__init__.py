@@ -11,7 +11,7 @@ __all__ = ["Ledger", "open_ledger"]
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of these settings; creates it where there is none.
 
-    :raises SpecError: if the URL is wrong, or a newer Airloop wrote this ledger
+    :raises SpecError: if the URL is wrong, a newer Airloop wrote this ledger, or an older one and nobody migrated it
     :raises UnreachableError: if the database does not answer
     """
     return Ledger(settings.ledger_url)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from airloop.contracts import Decision
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.tables import decisions
+from airloop.vocabulary import Topic
 
 _FIELDS = [decisions.c[name] for name in Decision.model_fields]
 
@@ -28,12 +29,12 @@ def by_id(connection: Connection, decision_id: str) -> Decision | None:
 
 
 def newest(
-    connection: Connection, model: str | None, subject: str | None, limit: int
+    connection: Connection, entity: str | None, topic: Topic | None, limit: int
 ) -> list[Decision]:
-    """The last decisions, newest first, of one model or all, on one subject or all."""
+    """The last decisions, newest first, of one model or dataset or all, on one topic or all."""
     query = select(*_FIELDS).order_by(decisions.c.number.desc()).limit(limit)
-    if model is not None:
-        query = query.where(decisions.c.model == model)
-    if subject is not None:
-        query = query.where(decisions.c.subject == subject)
+    if entity is not None:
+        query = query.where(decisions.c.entity == entity)
+    if topic is not None:
+        query = query.where(decisions.c.topic == topic)
     return [Decision(**row._mapping) for row in connection.execute(query)]

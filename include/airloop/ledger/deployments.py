@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select
 from airloop.contracts import ArtifactRef, Deployment, Fence
 from airloop.ledger import attempts
 from airloop.ledger.tables import deployments
+from airloop.vocabulary import DeploymentKind
 
 
 def record(
@@ -19,7 +20,7 @@ def record(
     model: str,
     version: int,
     artifact: ArtifactRef,
-    kind: str,
+    kind: DeploymentKind,
     reason: str,
     request: str | None = None,
 ) -> Deployment:

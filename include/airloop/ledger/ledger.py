@@ -15,6 +15,7 @@ from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
 from airloop.ledger import attempts, decisions, deployments, schema, triggers, usage
 from airloop.ledger.database import Database
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
 
 Figures = Mapping[str, float | int | str | None]
 
@@ -24,7 +25,7 @@ class Ledger:
 
     Safe to share between threads and to carry over a fork: it holds no open connection.
 
-    :raises SpecError: if the URL is wrong, or a newer Airloop wrote this ledger
+    :raises SpecError: if the URL is wrong, a newer Airloop wrote this ledger, or an older one and nobody migrated it
     :raises UnreachableError: if the database does not answer
     """
 
@@ -54,9 +55,9 @@ class Ledger:
     def record_decision(
         self,
         *,
-        model: str,
-        subject: str,
-        action: str,
+        entity: str,
+        topic: Topic,
+        action: Action,
         reason: str,
         figures: Figures | None = None,
         actor: str = "airloop",
@@ -65,8 +66,8 @@ class Ledger:
         """Append a decision. The same ``id`` twice: the first stays and is returned."""
         decision = Decision(
             id=id or uuid.uuid4().hex,
-            model=model,
-            subject=subject,
+            entity=entity,
+            topic=topic,
             action=action,
             reason=reason,
             figures=dict(figures or {}),
@@ -82,17 +83,17 @@ class Ledger:
             return decisions.by_id(connection, id)
 
     def decisions(
-        self, model: str | None = None, subject: str | None = None, limit: int = 50
+        self, entity: str | None = None, topic: Topic | None = None, limit: int = 50
     ) -> list[Decision]:
         """The last decisions, newest first."""
         with self._database.reading() as connection:
-            return decisions.newest(connection, model, subject, limit)
+            return decisions.newest(connection, entity, topic, limit)
 
     def emit_trigger(
         self,
         *,
         model: str,
-        cause: str,
+        cause: Cause,
         dedup_key: str,
         reason: str,
         partition: str | None = None,
@@ -113,8 +114,8 @@ class Ledger:
         with self._database.writing() as connection:
             return triggers.claim(connection, model, run)
 
-    def finish_trigger(self, trigger_id: str, outcome: str) -> None:
-        """Say what became of a trigger: ``registered``, ``rejected``, ``failed``. The first stays, but ``failed``.
+    def finish_trigger(self, trigger_id: str, outcome: TriggerOutcome) -> None:
+        """Say what became of a trigger. The first stays, but ``failed``.
 
         :raises RequestError: if there is no such trigger
         """
@@ -122,7 +123,7 @@ class Ledger:
             if not triggers.finish(connection, trigger_id, outcome):
                 raise RequestError("the ledger has no such trigger", value=trigger_id)
 
-    def finish_claimed(self, model: str, run: str, outcome: str) -> Trigger | None:
+    def finish_claimed(self, model: str, run: str, outcome: TriggerOutcome) -> Trigger | None:
         """Say what became of the trigger that a run claimed, whatever killed the run; None where all is said."""
         with self._database.writing() as connection:
             return triggers.finish_claimed(connection, model, run, outcome)
@@ -159,7 +160,7 @@ class Ledger:
         model: str,
         version: int,
         artifact: ArtifactRef,
-        kind: str,
+        kind: DeploymentKind,
         reason: str,
         request: str | None = None,
     ) -> Deployment:
@@ -203,8 +204,8 @@ class Ledger:
             usage.assign(connection, keys, prefix=prefix, run_id=run_id, version=version)
 
     def usage(
-        self, subject: str | None = None, run_id: str | None = None, limit: int | None = None
+        self, entity: str | None = None, run_id: str | None = None, limit: int | None = None
     ) -> list[Usage]:
         """What attempts used, newest first: those of one model or dataset, or those behind one MLflow run."""
         with self._database.reading() as connection:
-            return usage.rows(connection, subject, run_id, limit)
+            return usage.rows(connection, entity, run_id, limit)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -22,8 +23,10 @@ from sqlalchemy import (
     event,
 )
 
-#: What this code writes and reads. Raised by every change that an older release could misread.
-SCHEMA_VERSION = 2
+#: Airflow and MLflow each have an ``alembic_version``, and one database may hold all three.
+VERSION_TABLE = "airloop_alembic_version"
+#: What Airloop 0.1 reads and refuses, since it knew 2 at most; nothing else looks at it.
+CLOSED = 3
 
 
 class Moment(TypeDecorator[datetime]):
@@ -50,6 +53,15 @@ class Moment(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
+#: Alembic's own table: the last migration that this ledger has seen.
+version = Table(
+    VERSION_TABLE,
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+
+#: How 0.1 knew a ledger's age.
 schema = Table(
     "airloop_schema",
     metadata,
@@ -89,8 +101,8 @@ decisions = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(300), nullable=False, unique=True),
-    Column("model", String(63), nullable=False, index=True),
-    Column("subject", String(32), nullable=False),
+    Column("entity", String(63), nullable=False, index=True),
+    Column("topic", String(32), nullable=False),
     Column("action", String(64), nullable=False),
     Column("reason", Text, nullable=False),
     Column("figures", JSON, nullable=False),
@@ -117,7 +129,7 @@ deployments = Table(
     UniqueConstraint("model", "request"),
 )
 
-#: What each attempt used, as far as it was sampled; since schema 2.
+#: What each attempt used, as far as it was sampled.
 usage = Table(
     "airloop_usage",
     metadata,
@@ -125,7 +137,7 @@ usage = Table(
     Column("token", Integer, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("step", String(32), nullable=False),
-    Column("subject", String(63), nullable=False, index=True),
+    Column("entity", String(63), nullable=False, index=True),
     Column("wall_seconds", Double, nullable=False),
     Column("cpu_seconds", Double, nullable=False),
     Column("gpu_seconds", Double, nullable=False),

@@ -12,11 +12,10 @@ from airloop.contracts import Trigger
 from airloop.ledger import attempts
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.tables import triggers
+from airloop.vocabulary import Cause, TriggerOutcome
 
 _FIELDS = [triggers.c[name] for name in Trigger.model_fields]
-#: What a training ends with that died or could not be done.
-FAILED = "failed"
-_UNDECIDED = triggers.c.outcome.is_(None) | (triggers.c.outcome == FAILED)
+_UNDECIDED = triggers.c.outcome.is_(None) | (triggers.c.outcome == TriggerOutcome.FAILED)
 _OPEN = triggers.c.claimed_by.is_(None) & triggers.c.outcome.is_(None)
 
 
@@ -24,7 +23,7 @@ def emit(
     connection: Connection,
     *,
     model: str,
-    cause: str,
+    cause: Cause,
     dedup_key: str,
     reason: str,
     partition: str | None = None,
@@ -67,7 +66,7 @@ def claim(connection: Connection, model: str, run: str) -> Trigger | None:
     return _first(connection, triggers.c.id == found)
 
 
-def finish(connection: Connection, trigger_id: str, outcome: str) -> bool:
+def finish(connection: Connection, trigger_id: str, outcome: TriggerOutcome) -> bool:
     """Say what became of a trigger; returns whether it exists.
 
     The first outcome stays, but a run that failed may be repaired and end otherwise.
@@ -77,7 +76,9 @@ def finish(connection: Connection, trigger_id: str, outcome: str) -> bool:
     return _first(connection, mine) is not None
 
 
-def finish_claimed(connection: Connection, model: str, run: str, outcome: str) -> Trigger | None:
+def finish_claimed(
+    connection: Connection, model: str, run: str, outcome: TriggerOutcome
+) -> Trigger | None:
     """:func:`finish` the trigger that a run claimed, if it claimed one that has not ended."""
     mine = (
         (triggers.c.model == model) & (triggers.c.claimed_by == run) & triggers.c.outcome.is_(None)
@@ -107,7 +108,7 @@ def recent(connection: Connection, model: str, since: datetime) -> list[Trigger]
 
 
 def between(
-    connection: Connection, model: str, first: str, last: str, causes: tuple[str, ...]
+    connection: Connection, model: str, first: str, last: str, causes: tuple[Cause, ...]
 ) -> list[Trigger]:
     """The triggers about partitions from ``first`` to ``last`` inclusive, with these causes."""
     inside = triggers.c.partition.between(first, last) & triggers.c.cause.in_(causes)

@@ -47,12 +47,12 @@ def assign(
 
 
 def rows(
-    connection: Connection, subject: str | None, run_id: str | None, limit: int | None
+    connection: Connection, entity: str | None, run_id: str | None, limit: int | None
 ) -> list[Usage]:
     """The attempts, newest first, of one model or dataset, or of one MLflow run."""
     query = select(*_FIELDS).order_by(usage.c.at.desc(), usage.c.key, usage.c.token).limit(limit)
-    if subject is not None:
-        query = query.where(usage.c.subject == subject)
+    if entity is not None:
+        query = query.where(usage.c.entity == entity)
     if run_id is not None:
         query = query.where(usage.c.run_id == run_id)
     return [Usage(**row._mapping) for row in connection.execute(query)]

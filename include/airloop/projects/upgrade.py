@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from airloop import __version__, ejection, paths
 from airloop.compatibility import made_by, order
 from airloop.errors import SpecError
+from airloop.ledger.database import Database
+from airloop.ledger.schema import COMMAND, Age, state
 from airloop.projects.template import ORIGIN, Origin, digest, template_files
 from airloop.renames import current
+from airloop.settings import load_settings
 from airloop.specs.yaml.document import read_document
 
 
@@ -35,11 +38,21 @@ def findings(project: Path) -> list[Finding]:
     :raises SpecError: if a file of the project cannot be read
     """
     return [
+        *_ledger(),
         *_modules(project),
         *_ejected(project / "dags"),
         *_template(project),
         *_made_by(project),
     ]
+
+
+def _ledger() -> Iterator[Finding]:
+    if state(Database(load_settings().ledger_url)) is Age.OLDER:
+        yield Finding(
+            "the ledger",
+            "was written by an older Airloop",
+            f"run `airloop down`, then `{COMMAND}`",
+        )
 
 
 def _made_by(project: Path) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.ledger.commit import commit
 from airloop.specs.dataset import DatasetSpec
+from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.ingest")
 
@@ -134,9 +135,9 @@ def _record_refusal(
     context: StepContext, spec: DatasetSpec, key: str, fence: Fence, error: DataError
 ) -> None:
     context.ledger.record_decision(
-        model=spec.name,
-        subject="validation",
-        action="refuse",
+        entity=spec.name,
+        topic=Topic.VALIDATION,
+        action=Action.REFUSED,
         reason=error.what,
         figures={"partition": key, "where": error.where},
         id=f"{fence.key}:{fence.token}:refuse",
@@ -155,9 +156,9 @@ def _record_quarantine(
         if not check.ok and check.figures.get("severity") == "quarantine"
     ]
     context.ledger.record_decision(
-        model=spec.name,
-        subject="validation",
-        action="quarantine",
+        entity=spec.name,
+        topic=Topic.VALIDATION,
+        action=Action.QUARANTINE,
         reason="; ".join(reasons),
         figures={"partition": key, "quarantined": report.quarantined, "rows": report.rows},
         id=f"{fence.key}:{fence.token}:quarantine",

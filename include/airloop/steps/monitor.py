@@ -23,8 +23,8 @@ from airloop.data.lake.lake import Lake
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.ledger import retraining
 from airloop.monitoring import drift, health, performance, reference, report
+from airloop.monitoring.decision import answer
 from airloop.monitoring.health import Finding
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.sketch import count
@@ -33,6 +33,7 @@ from airloop.monitoring.window import LABEL, Window, days_before, labelled_days,
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.monitor")
 
@@ -100,7 +101,7 @@ def run(request: Request, context: StepContext) -> Result:
 
 def _decide(context: StepContext, model: ModelSpec, found: DriftReport) -> Result:
     now = datetime.now(UTC)
-    decision, trigger = retraining.decide(context.ledger, model.retraining, found, now=now)
+    decision, trigger = answer(context.ledger, model.retraining, found, now=now)
     log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
     told = None
     if found.triage is Triage.INCIDENT:
@@ -169,9 +170,9 @@ def _record_by_day(
     name = model.gates.primary
     for day, (rows, value) in measured.by_day.items():
         context.ledger.record_decision(
-            model=model.name,
-            subject="performance",
-            action="measured",
+            entity=model.name,
+            topic=Topic.PERFORMANCE,
+            action=Action.MEASURED,
             reason=f"{name} {value:.3f} on {rows} labelled predictions of {day}",
             figures={
                 "partition": day,

@@ -29,6 +29,7 @@ from airloop.training.segments.collection import collect
 from airloop.training.segments.plan import Plan
 from airloop.training.segments.results import Results
 from airloop.training.validation import with_training
+from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.train")
 
@@ -214,9 +215,9 @@ def _plan(request: Request, context: StepContext, model: ModelSpec) -> tuple[Pla
 
 def _record(request: Request, context: StepContext, table: Table) -> None:
     context.ledger.record_decision(
-        model=request.model,
-        subject="segments",
-        action="chosen",
+        entity=request.model,
+        topic=Topic.SEGMENTS,
+        action=Action.CHOSEN,
         reason=table.reason,
         figures=dict(table.figures),
         id=f"segments:{request.fence.key}:{request.fence.token}",

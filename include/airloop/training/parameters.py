@@ -12,6 +12,10 @@ from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.trainer import Place
 from airloop.training.validation import with_training
+from airloop.vocabulary import Action, Topic
+
+#: The figure that names the algorithm which won; no algorithm's own name has a dot.
+ALGORITHM = "algorithm.chosen"
 
 
 def settled(
@@ -41,11 +45,11 @@ def settled(
     choice = choose(model, dataset, rows, params, place)
     figures = {name: score for name, score in choice.scores.items() if score is not None}
     context.ledger.record_decision(
-        model=model.name,
-        subject="algorithm",
-        action=choice.name,
+        entity=model.name,
+        topic=Topic.ALGORITHM,
+        action=Action.CHOSEN,
         reason=choice.reason,
-        figures=figures,
+        figures={**figures, ALGORITHM: choice.name},
         id=f"algorithm:{fence.key}:{fence.token}",
     )
     return choice.model, {f"choice_{name}": score for name, score in figures.items()}

@@ -18,6 +18,7 @@ from airloop.errors import AirloopError, ArtifactError, SupersededError
 from airloop.ledger import Ledger, attempts, decisions
 from airloop.registry import artifacts, runs, tracking
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
 CANDIDATE = "candidate.json"
 
@@ -156,9 +157,9 @@ class CandidatePublication:
         figures = {name: round(value, 6) for name, value in candidate.metrics.items()}
         return Decision(
             id=self.decision_id,
-            model=self.model,
-            subject="candidate",
-            action="trained",
+            entity=self.model,
+            topic=Topic.CANDIDATE,
+            action=Action.TRAINED,
             reason=self._summary,
             figures={**figures, "run_id": candidate.run_id, "digest": candidate.artifact.digest},
             at=datetime.now(UTC),

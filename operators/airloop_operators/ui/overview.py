@@ -10,6 +10,7 @@ from airloop.contracts import Decision, Deployment, Triage
 from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
+from airloop.vocabulary import Topic
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
 
@@ -59,13 +60,15 @@ def overview(
 def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -> ModelView:
     metric = spec.gates.primary
     champion = ledger.current_deployment(spec.name)
-    measured = _by_partition(ledger.decisions(spec.name, "performance", NIGHTS), metric)
-    nights = _by_partition(ledger.decisions(spec.name, "retraining", NIGHTS), "features_drifted")
+    measured = _by_partition(ledger.decisions(spec.name, Topic.PERFORMANCE, NIGHTS), metric)
+    nights = _by_partition(
+        ledger.decisions(spec.name, Topic.RETRAINING, NIGHTS), "features_drifted"
+    )
     promised = _number(measured[-1], "promised") if measured else None
     told = [
         decision
         for decision in ledger.decisions(spec.name, limit=DECISIONS * 4)
-        if decision.subject != "performance"
+        if decision.topic is not Topic.PERFORMANCE
     ]
     return ModelView(
         spec=spec,
@@ -106,8 +109,13 @@ def _bar(decision: Decision) -> Bar:
     partition = str(decision.figures["partition"])
     count = int(_number(decision, "features_drifted") or 0)
     triage = str(decision.figures.get("triage", Triage.NOTHING))
-    kind = {str(Triage.DRIFT): "drift", str(Triage.INCIDENT): "incident"}.get(triage, "quiet")
-    return Bar(partition, count, kind, f"{partition}: {triage}, {count} features moved")
+    kinds: dict[str, str] = {Triage.DRIFT: "drift", Triage.INCIDENT: "incident"}
+    return Bar(
+        partition,
+        count,
+        kinds.get(triage, "quiet"),
+        f"{partition}: {triage}, {count} features moved",
+    )
 
 
 def _words(nights: Sequence[Decision]) -> str:

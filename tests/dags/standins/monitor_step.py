@@ -30,8 +30,8 @@ def run(request: Request, context: StepContext) -> Result:
         report_uri=f"{context.settings.reports_uri}/drift/{request.partition}.html",
     )
     decision = context.ledger.record_decision(
-        model=request.model,
-        subject="retraining",
+        entity=request.model,
+        topic="retraining",
         action="retrain" if drift else "wait",
         reason=report.reason,
         id=f"{request.model}:{request.partition}",

@@ -178,7 +178,7 @@ def test_control_a_planted_secret_is_found(place: Any, settings: Settings, ledge
     log = place.stack.home / "airflow" / "logs" / "planted.log"
     log.write_text(f"AWS_SECRET_ACCESS_KEY={secret}")
     Files(settings.step_store_uri, settings.storage_options).write("planted.json", secret.encode())
-    ledger.record_decision(model=MODEL, subject="planted", action="x", reason=secret)
+    ledger.record_decision(entity=MODEL, topic="planted", action="x", reason=secret)
     found = leaks(place, secret)
     assert sorted(found) == ["airflow/logs/planted.log", "database ledger", "s3 steps/planted.json"]
     log.unlink()

@@ -198,7 +198,7 @@ def test_the_service_answers_with_the_delivered_version(stack: Any) -> None:
 def test_decisions_are_on_record(stack: Any) -> None:
     shown = stack.airloop("decisions", MODEL, "--json")
     assert shown.returncode == 0
-    assert '"subject": "gate"' in shown.stdout
+    assert '"topic": "gate"' in shown.stdout
 
 
 def test_going_back_from_the_first_version_is_refused(stack: Any) -> None:

@@ -308,7 +308,7 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
     respec(segmented, segment_spec(training=LINEAR, tuning={"trials": 1, "space": space}))
     segmented.ledger.record_decision(
         model="lateness",
-        subject="tuning",
+        topic="tuning",
         action="tuned",
         reason="found",
         figures={
@@ -354,7 +354,7 @@ def test_a_training_pays_for_its_segments(segmented):
         ("divide", "divide:lateness:t1"),
         ("segment_worker", f"segments:{plan.plan}:0:worker"),
     ):
-        usage = Usage(key=key, token=1, step=step, subject="lateness", at=datetime.now(UTC))
+        usage = Usage(key=key, token=1, step=step, entity="lateness", at=datetime.now(UTC))
         segmented.ledger.record_usage(usage)
     fence = segmented.ledger.begin_attempt("train:lateness:t1")
     request = train.Request(fence=fence, model="lateness", plan=plan.plan, until=plan.until)

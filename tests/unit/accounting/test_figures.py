@@ -9,7 +9,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def row(key: str, token: int = 1, **fields: Any) -> Usage:
-    fields = {"step": key.split(":")[0], "subject": "lateness", "at": NOW, **fields}
+    fields = {"step": key.split(":")[0], "entity": "lateness", "at": NOW, **fields}
     return Usage(key=key, token=token, **fields)
 
 

@@ -16,7 +16,7 @@ from airloop.accounting.meter import Meter
 from airloop.errors import UnreachableError
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-EMPTY = Usage(key="train:lateness:1", token=1, step="train", subject="lateness", at=NOW)
+EMPTY = Usage(key="train:lateness:1", token=1, step="train", entity="lateness", at=NOW)
 
 
 class Device:

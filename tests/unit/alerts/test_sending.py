@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from airloop.alerts import sending
 from airloop.contracts import Decision, DriftReport, Triage
 from airloop.ledger import Ledger
+from airloop.vocabulary import Action, Topic
 
 REPORT = DriftReport(
     model="guess",
@@ -62,7 +63,7 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def decision(ledger: Ledger) -> Decision:
     return ledger.record_decision(
-        model="guess", subject="retraining", action="alert", reason="broken"
+        entity="guess", topic=Topic.RETRAINING, action=Action.ALERT, reason="broken"
     )
 
 

@@ -27,7 +27,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 
 def use(ledger: Ledger, key: str, token: int = 1) -> None:
     row = Usage(
-        key=key, token=token, step=key.split(":")[0], subject="flight_delay", run_id="0123456789ab",
+        key=key, token=token, step=key.split(":")[0], entity="flight_delay", run_id="0123456789ab",
         version=3, wall_seconds=60, cpu_seconds=90, gpu_seconds=3600, gpu_utilisation=0.75,
         peak_host_bytes=3 << 30, peak_gpu_bytes=500 << 20, at=NOW,
     )  # fmt: skip

@@ -24,6 +24,7 @@ from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
 from airloop.steps import ingest
+from airloop.vocabulary import Action, Topic
 from tests.unit.data.specimens import DAY, frame, spec
 
 HEADER = "id,day,at,pieces,price,paid,shop,note"
@@ -146,8 +147,8 @@ def test_a_malformed_file_gives_one_clear_error_and_changes_nothing(
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert not (tmp_path / "lake").exists()
-    [decision] = context.ledger.decisions(subject="validation")
-    assert decision.action == "refuse"
+    [decision] = context.ledger.decisions(topic=Topic.VALIDATION)
+    assert decision.action is Action.REFUSED
 
 
 def test_the_untouched_file_is_ingested(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 from airloop.errors import AirloopError, SpecError, StorageFullError, UnreachableError
 from airloop.ledger import Ledger, database
 from airloop.ledger.database import Database
-from airloop.ledger.tables import SCHEMA_VERSION, attempts, schema
+from airloop.ledger.tables import attempts
+from airloop.vocabulary import Action, Topic
 
 SECRET = "hunter2-secret"
 
@@ -94,7 +95,9 @@ def tight(ledger: Ledger) -> Iterator[Ledger]:
 
 def test_a_full_disk_is_said_and_the_ledger_works_again_with_space(tight: Ledger) -> None:
     with pytest.raises(StorageFullError, match="free some space"):
-        tight.record_decision(model="m", subject="gate", action="a", reason="r" * 1_000_000)
+        tight.record_decision(
+            entity="m", topic=Topic.GATE, action=Action.PASSED, reason="r" * 1_000_000
+        )
     assert tight.decisions() == []
 
 
@@ -188,4 +191,3 @@ def test_a_moment_without_a_time_zone_is_refused(ledger: Ledger) -> None:
 def test_the_file_is_in_write_ahead_mode(ledger: Ledger) -> None:
     with ledger._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.execute(select(schema.c.version)).scalar() == SCHEMA_VERSION

@@ -15,6 +15,7 @@ from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, attempts, open_ledger
 from airloop.ledger.tables import decisions, deployments, triggers
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
 KEY = "promote:flight_delay"
 
@@ -132,29 +133,38 @@ def test_recent_triggers_are_those_since_a_moment(ledger: Ledger) -> None:
 
 def test_the_same_decision_twice_is_one_row_and_the_first_stays(ledger: Ledger) -> None:
     first = ledger.record_decision(
-        model="m", subject="gate", action="pass", reason="better", figures={"auc": 0.7}, id="d1"
+        entity="m",
+        topic=Topic.GATE,
+        action=Action.PASSED,
+        reason="better",
+        figures={"auc": 0.7},
+        id="d1",
     )
-    again = ledger.record_decision(model="m", subject="gate", action="fail", reason="?", id="d1")
+    again = ledger.record_decision(
+        entity="m", topic=Topic.GATE, action=Action.REFUSED, reason="?", id="d1"
+    )
     assert again == first
     assert ledger.decisions() == [first]
 
 
-def test_decisions_come_newest_first_by_model_and_subject(ledger: Ledger) -> None:
+def test_decisions_come_newest_first_by_entity_and_topic(ledger: Ledger) -> None:
     for number in range(4):
         ledger.record_decision(
-            model="ab"[number % 2], subject="gate", action=str(number), reason="r"
+            entity="ab"[number % 2], topic=Topic.GATE, action=Action.PASSED, reason=str(number)
         )
-    ledger.record_decision(model="a", subject="approval", action="yes", reason="r", actor="ann")
-    assert [d.action for d in ledger.decisions()] == ["yes", "3", "2", "1", "0"]
-    assert [d.action for d in ledger.decisions("a")] == ["yes", "2", "0"]
-    assert [d.actor for d in ledger.decisions("a", "approval")] == ["ann"]
-    assert [d.action for d in ledger.decisions(limit=2)] == ["yes", "3"]
+    ledger.record_decision(
+        entity="a", topic=Topic.APPROVAL, action=Action.APPROVE, reason="yes", actor="ann"
+    )
+    assert [d.reason for d in ledger.decisions()] == ["yes", "3", "2", "1", "0"]
+    assert [d.reason for d in ledger.decisions("a")] == ["yes", "2", "0"]
+    assert [d.actor for d in ledger.decisions("a", Topic.APPROVAL)] == ["ann"]
+    assert [d.reason for d in ledger.decisions(limit=2)] == ["yes", "3"]
 
 
 def test_a_figure_that_is_not_a_number_is_kept(ledger: Ledger) -> None:
     figures = {"auc": math.nan, "loss": math.inf, "rows": 3, "who": "me", "none": None}
     kept = ledger.record_decision(
-        model="m", subject="gate", action="bad", reason="r", figures=figures
+        entity="m", topic=Topic.GATE, action=Action.REFUSED, reason="r", figures=figures
     ).figures
     # As words, which every database's JSON can hold.
     assert (kept["auc"], kept["loss"]) == ("NaN", "Infinity")
@@ -162,7 +172,7 @@ def test_a_figure_that_is_not_a_number_is_kept(ledger: Ledger) -> None:
 
 
 def test_times_come_back_in_utc(ledger: Ledger) -> None:
-    ledger.record_decision(model="m", subject="gate", action="a", reason="r")
+    ledger.record_decision(entity="m", topic=Topic.GATE, action=Action.PASSED, reason="r")
     assert ledger.decisions()[0].at.utcoffset() == timedelta(0)
 
 
@@ -282,7 +292,7 @@ def test_history_cannot_be_rewritten(
     ledger.record_deployment(
         fence, model="m", version=1, artifact=artifact, kind="promote", reason="r"
     )
-    ledger.record_decision(model="m", subject="gate", action="pass", reason="r")
+    ledger.record_decision(entity="m", topic=Topic.GATE, action=Action.PASSED, reason="r")
     statement = act(table) if act is delete else act(table).values(reason="better")
 
     def rewrite() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, update
 from airloop.errors import SpecError
 from airloop.ledger import Ledger
 from airloop.ledger.database import Database
-from airloop.ledger.tables import SCHEMA_VERSION, metadata, schema
+from airloop.ledger.tables import metadata, version
 
 
 def _open(url: str, start: Barrier, protected: bool) -> None:
@@ -42,7 +42,7 @@ def test_parallel_first_starts_do_not_race(tmp_path: Path) -> None:
     assert failed == 0
     assert ledger.begin_attempt("k").token == 7
     with ledger.transaction() as connection:
-        assert connection.execute(select(func.count()).select_from(schema)).scalar() == 1
+        assert connection.execute(select(func.count()).select_from(version)).scalar() == 1
 
 
 def test_without_the_lock_they_would(tmp_path: Path) -> None:
@@ -53,11 +53,15 @@ def test_without_the_lock_they_would(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_a_newer_airloop_is_refused_and_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    with Ledger(url).transaction() as connection:
-        connection.execute(update(schema).values(version=SCHEMA_VERSION + 1))
-    with pytest.raises(SpecError, match=r"written by a newer Airloop.*update Airloop"):
-        Ledger(url)
+    path = tmp_path / "ledger.db"
+    with Ledger(f"sqlite:///{path}").transaction() as connection:
+        connection.execute(update(version).values(version_num="9999"))
+    before = path.read_bytes()
+    with pytest.raises(
+        SpecError, match=r"written by a newer Airloop \(revision 9999.*update Airloop"
+    ):
+        Ledger(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-from sqlalchemy import select, text
 
 from airloop.accounting.figures import Usage
 from airloop.ledger import Ledger
-from airloop.ledger.tables import SCHEMA_VERSION, schema
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def row(key: str = "train:l:1", token: int = 1, **fields: Any) -> Usage:
-    fields = {"step": key.split(":")[0], "subject": "lateness", "at": NOW, **fields}
+    fields = {"step": key.split(":")[0], "entity": "lateness", "at": NOW, **fields}
     return Usage(key=key, token=token, **fields)
 
 
@@ -64,18 +60,3 @@ def test_the_underline_of_a_name_is_no_wildcard(ledger: Ledger) -> None:
     ledger.record_usage(row("trials:axb:0"))
     ledger.assign_usage(prefix="trials:a_b:", run_id="r")
     assert [one.key for one in ledger.usage(run_id="r")] == ["trials:a_b:0"]
-
-
-def test_a_ledger_of_schema_1_is_brought_up_and_keeps_what_it_has(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    old = Ledger(url)
-    old.begin_attempt("k")
-    with old.transaction() as connection:  # what an Airloop of schema 1 left
-        connection.execute(text("DROP TABLE airloop_usage"))
-        connection.execute(text("UPDATE airloop_schema SET version = 1"))
-    new = Ledger(url)
-    new.record_usage(row())
-    assert len(new.usage()) == 1
-    assert new.begin_attempt("k").token == 2
-    with new.transaction() as connection:
-        assert connection.execute(select(schema.c.version)).scalars().all() == [SCHEMA_VERSION]

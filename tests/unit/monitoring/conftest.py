@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from airloop.contracts import DriftReport, Triage
+from airloop.ledger import Ledger
 from airloop.monitoring import reference
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.window import Window, observe
@@ -108,3 +112,25 @@ def night_of(dataset: DatasetSpec, quiet_reference: Reference) -> Callable[[pd.D
         return Window(NIGHT, {NIGHT: day}, pd.DataFrame(columns=["id", "label", "day"]))
 
     return window
+
+
+@pytest.fixture
+def night() -> Callable[..., DriftReport]:
+    """A night's report: ``night("2013-07-14", Triage.DRIFT)``."""
+
+    def build(partition: str, triage: Triage = Triage.DRIFT, **more: Any) -> DriftReport:
+        return DriftReport(
+            model="flight_delay",
+            partition=partition,
+            reference_rows=1_000,
+            current_rows=900,
+            triage=triage,
+            **{"features": (), "reason": f"temp is {triage}", **more},
+        )
+
+    return build
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Action, Check, DriftReport, Outcome, Triage
-from airloop.ledger import Ledger, retraining
+from airloop.contracts import Check, DriftReport, Outcome, Triage
+from airloop.ledger import Ledger
+from airloop.monitoring import decision as recorder
 from airloop.monitoring import drift, health
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
 from airloop.monitoring.window import Window, observe
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.vocabulary import Action
 
 Frame = pd.DataFrame
 NOT_MEASURED = Check(name="performance", outcome=Outcome.UNKNOWN, reason="could not tell")
@@ -80,7 +82,7 @@ def test_a_broken_night_is_a_data_incident_and_trains_nothing(
         reason=verdict.reason,
     )
     ledger = Ledger(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}")
-    decision, trigger = retraining.decide(
+    decision, trigger = recorder.answer(
         ledger, model.retraining, report, now=datetime(2013, 3, 3, tzinfo=UTC)
     )
     assert (decision.action, trigger) == (Action.ALERT, None)

@@ -15,6 +15,7 @@ from airloop.projects import template
 from airloop.projects.creation import create
 from airloop.projects.upgrade import findings
 from tests.support.checkout import ROOT
+from tests.support.old_ledger import make_old_ledger
 from tests.support.projects import told_of
 
 
@@ -131,3 +132,13 @@ def test_a_broken_note_of_the_template_is_one_error(project: Path) -> None:
     (project / template.ORIGIN).write_text("{")
     with pytest.raises(SpecError, match=r"not what `airloop new` noted.*delete it"):
         findings(project)
+
+
+def test_a_ledger_of_an_older_airloop_is_the_first_thing_to_bring_up(
+    project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    make_old_ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    assert said(project) == [
+        "the ledger: was written by an older Airloop; run `airloop down`, then `airloop ledger migrate`"
+    ]

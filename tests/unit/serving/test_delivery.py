@@ -24,6 +24,7 @@ from airloop.ledger.commit import Stage
 from airloop.ledger.faults import PlantedFaultError
 from airloop.serving.responses import SlotState
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
 MODEL = "doubler"
 
@@ -135,7 +136,7 @@ def test_a_promotion_is_a_row_then_the_service_then_the_aliases_and_a_decision(w
     assert world.served == 2
     assert world.aliases == {"champion": 2, "previous": 1}
     decision = world.ledger.decisions(MODEL)[0]
-    assert (decision.subject, decision.action) == ("promotion", "promoted")
+    assert (decision.topic, decision.action) == (Topic.PROMOTION, Action.PROMOTED)
     assert decision.figures["version"] == 2
 
 
@@ -272,7 +273,7 @@ def test_a_rollback_returns_to_the_previous_champion_and_is_idempotent(world: Wo
     assert world.served == 1
     assert world.aliases == {"champion": 1, "previous": 2}
     decision = world.ledger.decisions(MODEL)[0]
-    assert (decision.subject, decision.action) == ("rollback", "rolled back")
+    assert (decision.topic, decision.action) == (Topic.ROLLBACK, Action.ROLLED_BACK)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -21,6 +21,7 @@ from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
 from airloop.steps.ingest import Request, Result, run
+from airloop.vocabulary import Action, Topic
 from tests.unit.data.specimens import frame, spec
 
 DAYS = ("2013-01-05", "2013-01-06", "2013-01-07")
@@ -98,8 +99,8 @@ def test_a_refused_partition_leaves_what_was_there_and_is_on_record(
     assert "partition 2013-01-05 of orders is refused: column price missing" in str(error.value)
     lake = Lake(context.settings)
     assert lake.snapshot("orders", [DAYS[0]]) == first.dataset
-    [decision] = context.ledger.decisions(model="orders", subject="validation")
-    assert decision.action == "refuse"
+    [decision] = context.ledger.decisions("orders", Topic.VALIDATION)
+    assert decision.action is Action.REFUSED
     assert decision.figures["partition"] == DAYS[0]
 
 
@@ -119,8 +120,8 @@ def test_quarantined_rows_are_kept_apart_and_counted(context: StepContext, shop:
     assert (result.dataset.rows, result.report.quarantined) == (18, 2)
     apart = quarantined_rows(Lake(context.settings), result.dataset)
     assert list(apart["id"]) == ["o3", "o4"]
-    [decision] = context.ledger.decisions(model="orders", subject="validation")
-    assert (decision.action, decision.figures["quarantined"]) == ("quarantine", 2)
+    [decision] = context.ledger.decisions("orders", Topic.VALIDATION)
+    assert (decision.action, decision.figures["quarantined"]) == (Action.QUARANTINE, 2)
     assert ingest(context).dataset == result.dataset
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from airloop.contracts import Action, ArtifactRef, DriftKind, Outcome, Triage
+from airloop.contracts import ArtifactRef, DriftKind, Outcome, Triage
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import arrow_schema
@@ -24,6 +24,7 @@ from airloop.monitoring import reference
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import monitor
+from airloop.vocabulary import Action
 
 DATASET = {
     "description": "a small world",

@@ -23,7 +23,7 @@ TITLES = (
 
 
 def costs_command(
-    subject: Annotated[
+    entity: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="Of one model or dataset only.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 20,
@@ -34,9 +34,9 @@ def costs_command(
 
     catalog = load_catalog()
     names = (*catalog.model_names(), *catalog.dataset_names())
-    if subject is not None and subject not in names:
-        raise RequestError("there is no such model or dataset", value=subject, valid=names)
-    found = bills(open_ledger(load_settings()).usage(subject))[:limit]
+    if entity is not None and entity not in names:
+        raise RequestError("there is no such model or dataset", value=entity, valid=names)
+    found = bills(open_ledger(load_settings()).usage(entity))[:limit]
     if as_json:
         out.print_json(json.dumps([bill.model_dump(mode="json") for bill in found]))
         return
@@ -65,7 +65,7 @@ def cells(bill: Bill) -> tuple[str, ...]:
     busy = "-" if bill.gpu_utilisation is None else f"{bill.gpu_utilisation:.0%}"
     held = bill.gpu_seconds > 0
     return (
-        bill.subject,
+        bill.entity,
         "-" if bill.version is None else str(bill.version),
         (bill.run_id or "-")[:8],
         steps,

@@ -22,6 +22,7 @@ from airloop.specs.requests import (
     TrainConf,
     parse_conf,
 )
+from airloop.vocabulary import Topic
 
 _KINDS: dict[str, type[Contract]] = {
     "ingest": IngestConf,
@@ -133,10 +134,7 @@ def decisions_command(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="Of one model only.")
     ] = None,
-    subject: Annotated[
-        str | None,
-        typer.Option("--subject", help="retraining, gate, promotion, rollback or approval."),
-    ] = None,
+    topic: Annotated[Topic | None, typer.Option("--topic", help="On one topic only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON list.")] = False,
 ) -> None:
@@ -145,7 +143,7 @@ def decisions_command(
 
     if model is not None:
         load_catalog().model(model)
-    found = open_ledger(load_settings()).decisions(model, subject, limit)
+    found = open_ledger(load_settings()).decisions(model, topic, limit)
     if as_json:
         out.print_json(json.dumps([json.loads(one.model_dump_json()) for one in found]))
         return
@@ -153,7 +151,7 @@ def decisions_command(
     for title in ("when (UTC)", "model", "about", "decision", "why"):
         table.add_column(title, overflow="fold")
     for one in found:
-        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", one.model, one.subject, one.action, one.reason)
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", one.entity, one.topic, one.action, one.reason)
     out.print(table if found else "nothing was decided yet")
 
 

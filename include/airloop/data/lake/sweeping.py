@@ -12,6 +12,7 @@ from airloop.errors import AirloopError
 from airloop.exchange.keys import Ingest
 from airloop.ledger import Ledger
 from airloop.settings import Settings
+from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.ingest")
 
@@ -33,9 +34,9 @@ def sweep_daily(settings: Settings, ledger: Ledger, dataset: str) -> None:
         return
     files, size = sum(one.files for one in done), sum(one.size for one in done)
     ledger.record_decision(
-        model=dataset,
-        subject="sweep",
-        action="remove" if files else "nothing",
+        entity=dataset,
+        topic=Topic.SWEEP,
+        action=Action.REMOVE if files else Action.NOTHING,
         reason=f"{files} files that killed attempts left, older than {days} days",
         figures={"files": files, "bytes": size},
         id=id_,

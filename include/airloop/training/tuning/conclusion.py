@@ -15,6 +15,7 @@ from airloop.specs.model import ModelSpec
 from airloop.training.tuning import policy
 from airloop.training.tuning.study import metric_of, open_study
 from airloop.training.tuning.trials import RUN
+from airloop.vocabulary import Action, Topic
 
 
 def conclude(
@@ -25,7 +26,7 @@ def conclude(
     :param day: the last day of the data that the trials saw
     :raises SpecError: if no trial came to its end
     """
-    identity = f"{policy.SUBJECT}:{study_name}"
+    identity = f"{Topic.TUNING}:{study_name}"
     if found := ledger.decision(identity):
         return found
     study = open_study(settings, model, study_name, seed=0)
@@ -41,9 +42,9 @@ def conclude(
         )
     best, name = study.best_trial, metric_of(model)
     decision = ledger.record_decision(
-        model=model.name,
-        subject=policy.SUBJECT,
-        action="tuned",
+        entity=model.name,
+        topic=Topic.TUNING,
+        action=Action.TUNED,
         reason=f"{name} {best.value:.4f} in trial {best.number} of {len(trials)}: {best.params}",
         figures={
             "params": json.dumps(best.params),

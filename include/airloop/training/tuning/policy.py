@@ -13,14 +13,13 @@ from typing import Any
 from airloop.contracts import Decision
 from airloop.ledger import Ledger
 from airloop.specs.model import ModelSpec
-
-SUBJECT = "tuning"
+from airloop.vocabulary import Topic
 
 
 def last(ledger: Ledger, model: ModelSpec) -> Decision | None:
     """What the newest study under today's spec found."""
     digest = space_digest(model)
-    for decision in ledger.decisions(model.name, SUBJECT):
+    for decision in ledger.decisions(model.name, Topic.TUNING):
         if decision.figures.get("space") == digest:
             return decision
     return None

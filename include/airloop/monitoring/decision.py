@@ -1,32 +1,29 @@
-"""The retraining policy: what a night's findings lead to. Asking costs nothing, training does.
+"""The answer to a night, on record: history read, policy asked, answer and trigger written, in one transaction.
 
-The clock of cooldown and budget is the data's own, the partition's date, so that a backfill of old
-nights spends what those nights would have spent, in any order. Every answer is recorded, "no" too.
+Every answer is recorded, "no" too.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from airloop.contracts import Action, Decision, DriftReport, Outcome, Triage, Trigger
-from airloop.ledger import attempts, decisions, triggers
-from airloop.ledger.ledger import Ledger
+from airloop.contracts import Decision, DriftKind, DriftReport, Outcome, Trigger
+from airloop.ledger import Ledger, attempts, decisions, triggers
+from airloop.policy import retraining
+from airloop.policy.retraining import History
 from airloop.specs.model import RetrainingSpec
+from airloop.vocabulary import Action, Cause, Topic
 
-#: What cooldown and budget count: the trainings the loop started by itself.
-AUTOMATIC = ("drift", "performance")
 #: A training unfinished for longer, by the wall clock, has died without a word and blocks no more.
 LOST_AFTER = timedelta(days=2)
 
-Answer = tuple[Action, str]
 
-
-def decide(
+def answer(
     ledger: Ledger, spec: RetrainingSpec, report: DriftReport, *, now: datetime
 ) -> tuple[Decision, Trigger | None]:
-    """Answer a night: retrain, wait or alert; record the answer, and emit the trigger with it.
+    """Answer a night, record the answer, and emit the trigger with it.
 
     A night asked about again, with the same verdict, gets the answer it got, and the same trigger.
 
@@ -38,9 +35,9 @@ def decide(
         attempts.alone(connection, f"retraining:{report.model}")
         if earlier := decisions.by_id(connection, identity):
             return earlier, _trigger_of(connection, earlier, report)
-        action, reason = _answer(connection, spec, report, now)
+        found = retraining.decide(spec, _history(connection, spec, report, now), report)
         trigger = None
-        if action is Action.RETRAIN:
+        if found.action is Action.RETRAIN:
             trigger, _ = triggers.emit(
                 connection,
                 model=report.model,
@@ -52,10 +49,10 @@ def decide(
             )
         decision = Decision(
             id=identity,
-            model=report.model,
-            subject="retraining",
-            action=action,
-            reason=reason,
+            entity=report.model,
+            topic=Topic.RETRAINING,
+            action=found.action,
+            reason=found.reason,
             figures=_figures(report),
             at=now,
         )
@@ -72,62 +69,25 @@ def _identity(report: DriftReport) -> str:
     return f"retraining:{report.model}:{report.partition}:{report.triage}"
 
 
-def _answer(
+def _history(
     connection: Connection, spec: RetrainingSpec, report: DriftReport, now: datetime
-) -> Answer:
-    if report.triage is Triage.INCIDENT:
-        return Action.ALERT, f"data incident, no model learns from it: {report.reason}"
-    if report.triage is Triage.UNKNOWN:
-        return Action.WAIT, f"could not tell, so nothing follows: {report.reason}"
-    if report.triage is not Triage.DRIFT:
-        return Action.WAIT, f"nothing that matters: {report.reason}"
-    if held := _held_back(connection, spec, report, now):
-        return Action.WAIT, f"drift ({report.reason}), but {held}"
-    return Action.RETRAIN, report.reason
-
-
-def _held_back(
-    connection: Connection, spec: RetrainingSpec, report: DriftReport, now: datetime
-) -> str | None:
-    """Why a night with drift does not train all the same."""
-    model, night = report.model, date.fromisoformat(report.partition)
-    if triggers.by_key(connection, model, dedup_key(report)):
-        return f"{report.partition} has had its training"
-    if flying := triggers.unfinished(connection, model, since=now - LOST_AFTER):
-        return f"a training is in flight (trigger {flying[0].id}, {flying[0].cause})"
-    if near := _within_cooldown(connection, spec, model, night):
-        return f"within {spec.cooldown_days} days of the training of {near.partition}"
-    spent = len(_of_month(connection, model, night))
-    if spent >= spec.monthly_budget:
-        return f"{spent} of {spec.monthly_budget} trainings of {night:%Y-%m} are spent"
-    return None
-
-
-def _within_cooldown(
-    connection: Connection, spec: RetrainingSpec, model: str, night: date
-) -> Trigger | None:
-    """A training too near to this night, before it or (when nights come out of order) after it."""
-    if spec.cooldown_days == 0:
-        return None
-    reach = timedelta(days=spec.cooldown_days - 1)
-    first, last = (night - reach).isoformat(), (night + reach).isoformat()
-    return next(iter(triggers.between(connection, model, first, last, AUTOMATIC)), None)
-
-
-def _of_month(connection: Connection, model: str, night: date) -> list[Trigger]:
-    month = f"{night:%Y-%m}"
-    return triggers.between(connection, model, f"{month}-01", f"{month}-31", AUTOMATIC)
+) -> History:
+    first, last = retraining.span(spec, report.partition)
+    near = triggers.between(connection, report.model, first, last, retraining.AUTOMATIC)
+    flying = triggers.unfinished(connection, report.model, since=now - LOST_AFTER)
+    trained = triggers.by_key(connection, report.model, dedup_key(report)) is not None
+    return History(trained=trained, in_flight=tuple(flying), automatic=tuple(near))
 
 
 def _trigger_of(connection: Connection, decision: Decision, report: DriftReport) -> Trigger | None:
-    if decision.action != Action.RETRAIN:
+    if decision.action is not Action.RETRAIN:
         return None
     return triggers.by_key(connection, report.model, dedup_key(report))
 
 
-def _cause(report: DriftReport) -> str:
+def _cause(report: DriftReport) -> Cause:
     """``performance`` where the model itself got worse, else ``drift``."""
-    return "performance" if "concept" in report.kinds else "drift"
+    return Cause.PERFORMANCE if DriftKind.CONCEPT in report.kinds else Cause.DRIFT
 
 
 def _figures(report: DriftReport) -> dict[str, float | int | str | None]:
@@ -136,7 +96,7 @@ def _figures(report: DriftReport) -> dict[str, float | int | str | None]:
     unsure = sum(f.outcome is Outcome.UNKNOWN for f in report.features)
     figures: dict[str, float | int | str | None] = {
         "partition": report.partition,
-        "triage": str(report.triage),
+        "triage": report.triage.value,
         "kinds": ", ".join(report.kinds),
         "current_rows": report.current_rows,
         "reference_rows": report.reference_rows,

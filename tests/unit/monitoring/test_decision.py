@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import event
 
 from airloop.contracts import (
-    Action,
     Decision,
     DriftKind,
     DriftReport,
@@ -24,9 +23,12 @@ from airloop.contracts import (
     Triage,
     Trigger,
 )
-from airloop.ledger import Ledger, retraining, triggers
-from airloop.ledger.retraining import decide
+from airloop.ledger import Ledger, triggers
+from airloop.monitoring import decision as recorder
+from airloop.monitoring.decision import answer
+from airloop.policy import retraining
 from airloop.specs.model import RetrainingSpec
+from airloop.vocabulary import Action, Cause, Topic, TriggerOutcome
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DAY_ONE = date(2013, 1, 1)
@@ -48,16 +50,16 @@ def hurried(ledger: Ledger) -> Ledger:
 
 def test_a_quiet_night_waits_and_says_so_with_figures(ledger: Ledger, night: Night) -> None:
     report = night("2013-03-08", Triage.NOTHING, performance={"roc_auc": 0.7})
-    decision, trigger = decide(ledger, WEEKLY, report, now=NOW)
+    decision, trigger = answer(ledger, WEEKLY, report, now=NOW)
     assert (decision.action, trigger) == (Action.WAIT, None)
     assert "nothing that matters" in decision.reason
     assert decision.figures["now_roc_auc"] == 0.7
-    assert ledger.decisions(MODEL, "retraining") == [decision]
+    assert ledger.decisions(MODEL, Topic.RETRAINING) == [decision]
     assert ledger.open_triggers(MODEL) == []
 
 
 def test_a_night_that_could_not_be_judged_waits(ledger: Ledger, night: Night) -> None:
-    decision, trigger = decide(ledger, WEEKLY, night("2013-03-08", Triage.UNKNOWN), now=NOW)
+    decision, trigger = answer(ledger, WEEKLY, night("2013-03-08", Triage.UNKNOWN), now=NOW)
     assert (decision.action, trigger) == (Action.WAIT, None)
     assert decision.reason.startswith("could not tell")
 
@@ -69,25 +71,25 @@ def test_drift_retrains_and_names_what_drifted(ledger: Ledger, night: Night) -> 
         )
         for name, outcome in (("temp", Outcome.BAD), ("dewp", Outcome.OK), ("x", Outcome.UNKNOWN))
     ]
-    decision, trigger = decide(
+    decision, trigger = answer(
         ledger, WEEKLY, night("2013-07-14", features=tuple(features)), now=NOW
     )
     assert decision.action == Action.RETRAIN
     assert trigger is not None
-    assert (trigger.cause, trigger.partition, trigger.at) == ("drift", "2013-07-14", NOW)
+    assert (trigger.cause, trigger.partition, trigger.at) == (Cause.DRIFT, "2013-07-14", NOW)
     assert decision.figures["features"] == "temp"
     assert decision.figures["features_unsure"] == 1
     assert ledger.open_triggers(MODEL) == [trigger]
 
 
 def test_a_model_that_got_worse_retrains_for_its_performance(ledger: Ledger, night: Night) -> None:
-    _, trigger = decide(ledger, WEEKLY, night("2013-07-14", kinds=(DriftKind.CONCEPT,)), now=NOW)
+    _, trigger = answer(ledger, WEEKLY, night("2013-07-14", kinds=(DriftKind.CONCEPT,)), now=NOW)
     assert trigger is not None
-    assert trigger.cause == "performance"
+    assert trigger.cause is Cause.PERFORMANCE
 
 
 def test_a_data_incident_alerts_and_trains_nothing(ledger: Ledger, night: Night) -> None:
-    decision, trigger = decide(ledger, WEEKLY, night("2013-08-01", Triage.INCIDENT), now=NOW)
+    decision, trigger = answer(ledger, WEEKLY, night("2013-08-01", Triage.INCIDENT), now=NOW)
     assert (decision.action, trigger) == (Action.ALERT, None)
     assert ledger.open_triggers(MODEL) == []
 
@@ -96,10 +98,10 @@ def test_a_night_replayed_ten_times_is_one_trigger_and_one_decision(
     ledger: Ledger, night: Night
 ) -> None:
     answers = [
-        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW + timedelta(hours=hour))
+        answer(ledger, WEEKLY, night("2013-07-14"), now=NOW + timedelta(hours=hour))
         for hour in range(10)
     ]
-    assert all(answer == answers[0] for answer in answers)
+    assert all(one == answers[0] for one in answers)
     assert len(ledger.decisions()) == 1
     assert len(ledger.open_triggers(MODEL)) == 1
 
@@ -108,7 +110,7 @@ def test_ten_schedulers_at_once_are_one_trigger_and_one_decision(
     ledger: Ledger, night: Night
 ) -> None:
     with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda _: decide(ledger, FREE, night("2013-07-14"), now=NOW), range(10)))
+        list(pool.map(lambda _: answer(ledger, FREE, night("2013-07-14"), now=NOW), range(10)))
     assert len(ledger.decisions()) == 1
     assert len(ledger.open_triggers(MODEL)) == 1
 
@@ -118,23 +120,23 @@ def test_without_its_key_a_replayed_night_would_train_ten_times(
 ) -> None:
     """The control of the tests above."""
     numbers = iter(range(100))
-    monkeypatch.setattr(retraining, "dedup_key", lambda _: f"night:{next(numbers)}")
-    monkeypatch.setattr(retraining, "_identity", lambda _: str(next(numbers)))
+    monkeypatch.setattr(recorder, "dedup_key", lambda _: f"night:{next(numbers)}")
+    monkeypatch.setattr(recorder, "_identity", lambda _: str(next(numbers)))
     monkeypatch.setattr(retraining, "_held_back", lambda *_: None)
     for _ in range(10):
-        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+        answer(ledger, WEEKLY, night("2013-07-14"), now=NOW)
     assert len(ledger.open_triggers(MODEL)) == 10
 
 
 def test_different_nights_at_once_do_not_overspend(ledger: Ledger, night: Night) -> None:
     nights = [night(f"2013-07-{day:02}") for day in range(1, 7)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda report: decide(ledger, WEEKLY, report, now=NOW), nights))
+        list(pool.map(lambda report: answer(ledger, WEEKLY, report, now=NOW), nights))
     assert len(ledger.open_triggers(MODEL)) == 1
     assert len(ledger.decisions()) == 6
 
 
-def finish(ledger: Ledger, outcome: str = "promoted") -> None:
+def finish(ledger: Ledger, outcome: TriggerOutcome = TriggerOutcome.REGISTERED) -> None:
     for number, trigger in enumerate(ledger.open_triggers(MODEL)):
         ledger.claim_trigger(MODEL, f"run {trigger.id} {number}")
         ledger.finish_trigger(trigger.id, outcome)
@@ -143,9 +145,9 @@ def finish(ledger: Ledger, outcome: str = "promoted") -> None:
 def test_after_a_rejected_challenger_the_same_night_trains_no_more(
     ledger: Ledger, night: Night
 ) -> None:
-    first, _ = decide(ledger, FREE, night("2013-07-14"), now=NOW)
-    finish(ledger, "rejected")
-    replayed, _ = decide(ledger, FREE, night("2013-07-14"), now=NOW + timedelta(days=5))
+    first, _ = answer(ledger, FREE, night("2013-07-14"), now=NOW)
+    finish(ledger, TriggerOutcome.REJECTED)
+    replayed, _ = answer(ledger, FREE, night("2013-07-14"), now=NOW + timedelta(days=5))
     assert replayed == first
     assert ledger.open_triggers(MODEL) == []
 
@@ -155,7 +157,7 @@ def test_a_night_whose_verdict_changes_is_answered_anew_but_trains_once(
 ) -> None:
     """The weather feed was broken; the day is ingested again, and now the drift shows."""
     actions = [
-        decide(ledger, FREE, night("2013-07-14", triage), now=NOW)[0].action
+        answer(ledger, FREE, night("2013-07-14", triage), now=NOW)[0].action
         for triage in (Triage.INCIDENT, Triage.DRIFT, Triage.NOTHING, Triage.DRIFT)
     ]
     assert actions == [Action.ALERT, Action.RETRAIN, Action.WAIT, Action.RETRAIN]
@@ -163,22 +165,22 @@ def test_a_night_whose_verdict_changes_is_answered_anew_but_trains_once(
 
 
 def test_one_training_at_a_time(ledger: Ledger, night: Night) -> None:
-    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    answer(ledger, FREE, night("2013-07-14"), now=NOW)
     ledger.claim_trigger(MODEL, "run 1")
-    waiting, none = decide(ledger, FREE, night("2013-07-15"), now=NOW)
+    waiting, none = answer(ledger, FREE, night("2013-07-15"), now=NOW)
     assert (waiting.action, none) == (Action.WAIT, None)
     assert "in flight" in waiting.reason
-    ledger.finish_trigger(ledger.recent_triggers(MODEL, NOW)[0].id, "promoted")
-    assert decide(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
+    ledger.finish_trigger(ledger.recent_triggers(MODEL, NOW)[0].id, TriggerOutcome.REGISTERED)
+    assert answer(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
 
 
 def test_a_training_that_died_without_a_word_does_not_block_for_ever(
     ledger: Ledger, night: Night
 ) -> None:
-    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    answer(ledger, FREE, night("2013-07-14"), now=NOW)
     ledger.claim_trigger(MODEL, "run that dies")
-    later = NOW + retraining.LOST_AFTER + timedelta(minutes=1)
-    assert decide(ledger, FREE, night("2013-07-15"), now=later)[0].action == Action.RETRAIN
+    later = NOW + recorder.LOST_AFTER + timedelta(minutes=1)
+    assert answer(ledger, FREE, night("2013-07-15"), now=later)[0].action == Action.RETRAIN
 
 
 @pytest.mark.parametrize(
@@ -194,9 +196,9 @@ def test_a_training_that_died_without_a_word_does_not_block_for_ever(
 def test_the_cooldown_counts_days_of_data_in_both_directions(
     ledger: Ledger, night: Night, partition: str, action: Action
 ) -> None:
-    decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+    answer(ledger, WEEKLY, night("2013-07-14"), now=NOW)
     finish(ledger)
-    decision, _ = decide(ledger, WEEKLY, night(partition), now=NOW)
+    decision, _ = answer(ledger, WEEKLY, night(partition), now=NOW)
     assert decision.action == action
 
 
@@ -204,7 +206,7 @@ def test_the_months_budget_is_the_months(ledger: Ledger, night: Night) -> None:
     spec = RetrainingSpec(cooldown_days=0, monthly_budget=2)
     actions = []
     for partition in ("2013-07-01", "2013-07-02", "2013-07-31", "2013-08-01"):
-        actions.append(decide(ledger, spec, night(partition), now=NOW)[0].action)
+        actions.append(answer(ledger, spec, night(partition), now=NOW)[0].action)
         finish(ledger)
     assert actions == [Action.RETRAIN, Action.RETRAIN, Action.WAIT, Action.RETRAIN]
 
@@ -213,18 +215,18 @@ def test_what_a_person_asked_for_spends_no_budget(ledger: Ledger, night: Night) 
     spec = RetrainingSpec(cooldown_days=7, monthly_budget=1)
     ledger.emit_trigger(
         model=MODEL,
-        cause="on_demand",
+        cause=Cause.ON_DEMAND,
         dedup_key="run 1",
         reason="by hand",
         partition="2013-07-14",
     )
     finish(ledger)
-    assert decide(ledger, spec, night("2013-07-14"), now=NOW)[0].action == Action.RETRAIN
+    assert answer(ledger, spec, night("2013-07-14"), now=NOW)[0].action == Action.RETRAIN
 
 
 def test_no_budget_never_trains(ledger: Ledger, night: Night) -> None:
     spec = RetrainingSpec(cooldown_days=0, monthly_budget=0)
-    decision, _ = decide(ledger, spec, night("2013-07-14"), now=NOW)
+    decision, _ = answer(ledger, spec, night("2013-07-14"), now=NOW)
     assert decision.action == Action.WAIT
     assert "0 of 0" in decision.reason
 
@@ -232,9 +234,9 @@ def test_no_budget_never_trains(ledger: Ledger, night: Night) -> None:
 def test_a_decision_and_its_trigger_are_written_together(
     ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retraining, "_figures", lambda _: 1 / 0)
+    monkeypatch.setattr(recorder, "_figures", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        decide(ledger, WEEKLY, night("2013-07-14"), now=NOW)
+        answer(ledger, WEEKLY, night("2013-07-14"), now=NOW)
     assert ledger.open_triggers(MODEL) == []
 
 
@@ -254,8 +256,8 @@ def overspent(found: list[Trigger], spec: RetrainingSpec) -> list[str]:
 def drift_for_a_year(ledger: Ledger, night: Night, spec: RetrainingSpec, days: int = 365) -> None:
     for number in range(days):
         partition = (DAY_ONE + timedelta(days=number)).isoformat()
-        decide(ledger, spec, night(partition), now=NOW + timedelta(days=number))
-        finish(ledger, "rejected")
+        answer(ledger, spec, night(partition), now=NOW + timedelta(days=number))
+        finish(ledger, TriggerOutcome.REJECTED)
 
 
 def test_a_year_of_permanent_drift_is_no_storm(ledger: Ledger, night: Night) -> None:
@@ -290,7 +292,7 @@ def test_no_order_of_nights_overspends(order: list[int], cooldown: int, budget: 
         ledger = hurried(Ledger(f"sqlite:///{folder}/ledger.db"))
         for number in order:
             report = _night(DAY_ONE + timedelta(days=number))
-            decide(ledger, spec, report, now=NOW)
+            answer(ledger, spec, report, now=NOW)
             finish(ledger)
         assert overspent(trained(ledger), spec) == []
 
@@ -328,15 +330,15 @@ class Loop(RuleBasedStateMachine):
     @rule(day=st.integers(0, 45), triage=st.sampled_from(list(Triage)))
     def a_night_is_judged(self, day: int, triage: Triage) -> None:
         report = _night(DAY_ONE + timedelta(days=day), triage)
-        answer = decide(self.ledger, self.spec, report, now=self.now)
-        known = self.answers.setdefault((report.partition, triage), answer)
-        assert answer == known, "a replayed night got another answer"
-        decision, trigger = answer
+        found = answer(self.ledger, self.spec, report, now=self.now)
+        known = self.answers.setdefault((report.partition, triage), found)
+        assert found == known, "a replayed night got another answer"
+        decision, trigger = found
         assert (trigger is not None) == (decision.action == Action.RETRAIN)
         if trigger is not None and trigger.id not in self.emitted:
             assert triage is Triage.DRIFT
             alive = {
-                t for t in self.unfinished if self.emitted[t] >= self.now - retraining.LOST_AFTER
+                t for t in self.unfinished if self.emitted[t] >= self.now - recorder.LOST_AFTER
             }
             assert not alive, "two trainings in flight"
             self.emitted[trigger.id] = self.now
@@ -349,8 +351,8 @@ class Loop(RuleBasedStateMachine):
             assert self.claims.setdefault(trigger.id, f"run {run}") == f"run {run}"
 
     @precondition(lambda self: self.unfinished)
-    @rule(outcome=st.sampled_from(["promoted", "rejected", "failed"]))
-    def a_training_ends(self, outcome: str) -> None:
+    @rule(outcome=st.sampled_from(TriggerOutcome))
+    def a_training_ends(self, outcome: TriggerOutcome) -> None:
         trigger = min(self.unfinished)
         self.ledger.finish_trigger(trigger, outcome)
         self.unfinished.discard(trigger)
@@ -380,8 +382,8 @@ TestLoop.settings = settings(
 
 
 def test_triggers_between_partitions_look_at_causes(ledger: Ledger, night: Night) -> None:
-    decide(ledger, FREE, night("2013-07-14"), now=NOW)
+    answer(ledger, FREE, night("2013-07-14"), now=NOW)
     with ledger.transaction() as connection:
         month = ("2013-07-01", "2013-07-31")
-        assert len(triggers.between(connection, MODEL, *month, ("drift",))) == 1
-        assert triggers.between(connection, MODEL, *month, ("schedule",)) == []
+        assert len(triggers.between(connection, MODEL, *month, (Cause.DRIFT,))) == 1
+        assert triggers.between(connection, MODEL, *month, (Cause.SCHEDULE,)) == []

@@ -1,0 +1,1 @@
+"""What brings a ledger of an older Airloop to today's tables: Alembic's scripts."""

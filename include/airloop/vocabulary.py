@@ -1,0 +1,77 @@
+"""The ledger's words: what its rows are about, what was done, and why. Values are stored, so they never change alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """What a decision is about."""
+
+    VALIDATION = "validation"
+    SWEEP = "sweep"
+    TUNING = "tuning"
+    ALGORITHM = "algorithm"
+    SEGMENTS = "segments"
+    CANDIDATE = "candidate"
+    GATE = "gate"
+    APPROVAL = "approval"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    PERFORMANCE = "performance"
+    RETRAINING = "retraining"
+    ALERT = "alert"
+
+
+class Action(StrEnum):
+    """What was decided or done."""
+
+    # The retraining policy's answers.
+    RETRAIN = "retrain"
+    WAIT = "wait"
+    ALERT = "alert"
+    # A gate's, and everybody's no.
+    PASSED = "passed"
+    REFUSED = "refused"
+    UNDECIDED = "could not tell"
+    # A person's.
+    APPROVE = "approve"
+    REJECT = "reject"
+    # What delivery did.
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled back"
+    # What a step did.
+    QUARANTINE = "quarantine"
+    REMOVE = "remove"
+    NOTHING = "nothing"
+    TUNED = "tuned"
+    CHOSEN = "chosen"
+    TRAINED = "trained"
+    MEASURED = "measured"
+    ANNOUNCED = "announced"
+
+
+class Cause(StrEnum):
+    """Why to train."""
+
+    DRIFT = "drift"
+    PERFORMANCE = "performance"
+    SCHEDULE = "schedule"
+    ON_DEMAND = "on_demand"
+
+
+class TriggerOutcome(StrEnum):
+    """What became of a reason to train."""
+
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class DeploymentKind(StrEnum):
+    """How a version came to serve."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    #: Served to be looked at before its promotion, by a service of its own; never a row of the ledger.
+    SANDBOX = "sandbox"
