@@ -1,6 +1,6 @@
 # The image of every Airflow process: API server, scheduler, DAG processor, triggerer, workers. It runs under the official
 # Helm chart as it is: user 50000, group 0, AIRFLOW_HOME /opt/airflow, /entrypoint.
-#   docker build -f docker/airflow.Dockerfile --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-airflow:0.1.0 .
+#   docker build -f docker/airflow.Dockerfile --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-airflow:0.2.0 .
 
 # Its tag never moves; docker/README.md says how to pin its digest besides.
 ARG BASE=debian:12.15-slim
@@ -37,18 +37,33 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,ta
  && /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /wheels/*.whl
 
 
+# Airloop itself: its wheel, built here by tools of build.lock, and nothing fetched.
+FROM libraries AS wheel
+COPY pyproject.toml README.md LICENSE /source/
+COPY config /source/config
+COPY dags /source/dags
+COPY include /source/include
+COPY operators /source/operators
+RUN /builder/bin/uv build --wheel --offline --no-build-isolation --python /builder/bin/python --out-dir /dist /source
+
+
+FROM libraries AS installed
+COPY --from=wheel /dist /dist
+RUN /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /dist/*.whl
+
+
 FROM python AS airflow
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 # The commit of the code: there is no repository in the image that could be asked.
 ARG REVISION=unknown
-# PYTHONPATH, since scheduler, triggerer and API server never get a DAG bundle's folder on theirs.
 ENV AIRFLOW_HOME=/opt/airflow \
     AIRFLOW__API__EXPOSE_CONFIG=False \
     AIRFLOW__CORE__AUTH_MANAGER=airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager \
     AIRFLOW__CORE__LAZY_LOAD_PLUGINS=False \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
-    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/airloop/plugins \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/airloop/project/dags \
     AIRLOOP_HOME=/state \
+    AIRLOOP_PROJECT=/opt/airloop/project \
     AIRLOOP_REVISION=${REVISION} \
     BENTOML_DO_NOT_TRACK=True \
     DO_NOT_TRACK=true \
@@ -59,19 +74,17 @@ ENV AIRFLOW_HOME=/opt/airflow \
     OMP_WAIT_POLICY=PASSIVE \
     PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/opt/airloop \
     PYTHONUNBUFFERED=1 \
     SCARF_ANALYTICS=false
-WORKDIR /opt/airloop
+WORKDIR /opt/airloop/project
 COPY docker/airflow/entrypoint /entrypoint
-COPY docker/airflow/airloop docker/airflow/prepare /usr/local/bin/
+COPY docker/airflow/prepare /usr/local/bin/
+# The example project. One of your own is copied over another image: `airloop new` makes its Dockerfile.
 COPY requirements.lock ./
 COPY config config
-COPY include include
-COPY operators operators
-COPY plugins plugins
-COPY dags dags
-COPY --from=libraries /opt/venv /opt/venv
+COPY include/flights include/flights
+COPY dags/loop.py dags/loop.py
+COPY --from=installed /opt/venv /opt/venv
 LABEL org.opencontainers.image.title="airloop-airflow" \
       org.opencontainers.image.description="Apache Airflow with Airloop's DAGs, operators and steps" \
       org.opencontainers.image.licenses="Apache-2.0" \

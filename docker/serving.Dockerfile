@@ -1,5 +1,5 @@
 # The image of the prediction service: neither Airflow nor what only training needs.
-#   docker build -f docker/serving.Dockerfile --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-serving:0.1.0 .
+#   docker build -f docker/serving.Dockerfile --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-serving:0.2.0 .
 
 # Its tag never moves; docker/README.md says how to pin its digest besides.
 ARG BASE=debian:12.15-slim
@@ -32,11 +32,27 @@ RUN --mount=type=secret,id=uv,target=/etc/uv/uv.toml --mount=type=secret,id=ca,t
         --link-mode copy --compile-bytecode --requirement /locks/serving.lock
 
 
+# Airloop itself: its wheel, built here by tools of build.lock, and nothing fetched.
+FROM libraries AS wheel
+COPY pyproject.toml README.md LICENSE /source/
+COPY config /source/config
+COPY dags /source/dags
+COPY include /source/include
+COPY operators /source/operators
+RUN /builder/bin/uv build --wheel --offline --no-build-isolation --python /builder/bin/python --out-dir /dist /source
+
+
+FROM libraries AS installed
+COPY --from=wheel /dist /dist
+RUN /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /dist/*.whl
+
+
 FROM python AS serving
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 # The commit of the code: there is no repository in the image that could be asked.
 ARG REVISION=unknown
 ENV AIRLOOP_HOME=/state \
+    AIRLOOP_PROJECT=/opt/airloop/project \
     AIRLOOP_REVISION=${REVISION} \
     BENTOML_HOME=/state/bentoml \
     BENTOML_DO_NOT_TRACK=True \
@@ -46,14 +62,14 @@ ENV AIRLOOP_HOME=/state \
     OMP_WAIT_POLICY=PASSIVE \
     PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/opt/airloop \
     OTEL_SDK_DISABLED=true \
     PYTHONUNBUFFERED=1
-WORKDIR /opt/airloop
+WORKDIR /opt/airloop/project
+# The example project. One of your own is copied over another image: `airloop new` makes its Dockerfile.
 COPY requirements.lock ./
 COPY config config
-COPY include include
-COPY --from=libraries /opt/venv /opt/venv
+COPY include/flights include/flights
+COPY --from=installed /opt/venv /opt/venv
 LABEL org.opencontainers.image.title="airloop-serving" \
       org.opencontainers.image.description="Airloop's prediction service, port 3000" \
       org.opencontainers.image.licenses="Apache-2.0" \
@@ -67,4 +83,4 @@ VOLUME /state
 EXPOSE 3000
 USER 10001:10001
 ENTRYPOINT ["tini", "--", "python", "-m", "bentoml", "serve", "airloop.serving.service:Predictions", \
-    "--host", "0.0.0.0", "--port", "3000", "--working-dir", "/opt/airloop", "--timeout-graceful-shutdown", "20"]
+    "--host", "0.0.0.0", "--port", "3000", "--working-dir", "/opt/airloop/project", "--timeout-graceful-shutdown", "20"]

@@ -1,6 +1,6 @@
 # The image in which steps run as pods, and which MLflow's server shares: Airloop's domain without Airflow.
-#   docker build -f docker/step.Dockerfile --target step --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-step:0.1.0 .
-#   docker build -f docker/step.Dockerfile --target gpu  --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-step:0.1.0-gpu .
+#   docker build -f docker/step.Dockerfile --target step --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-step:0.2.0 .
+#   docker build -f docker/step.Dockerfile --target gpu  --build-arg REVISION="$(git rev-parse HEAD)" -t airloop-step:0.2.0-gpu .
 
 # Its tag never moves; docker/README.md says how to pin its digest besides.
 ARG BASE=debian:12.15-slim
@@ -41,12 +41,33 @@ RUN --mount=type=secret,id=uv,target=/etc/uv/uv.toml --mount=type=secret,id=ca,t
         --link-mode copy --compile-bytecode --requirement /locks/torch.lock
 
 
+# Airloop itself: its wheel, built here by tools of build.lock, and nothing fetched.
+FROM libraries AS wheel
+COPY pyproject.toml README.md LICENSE /source/
+COPY config /source/config
+COPY dags /source/dags
+COPY include /source/include
+COPY operators /source/operators
+RUN /builder/bin/uv build --wheel --offline --no-build-isolation --python /builder/bin/python --out-dir /dist /source
+
+
+FROM libraries AS installed
+COPY --from=wheel /dist /dist
+RUN /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /dist/*.whl
+
+
+FROM libraries-gpu AS installed-gpu
+COPY --from=wheel /dist /dist
+RUN /builder/bin/uv pip install --python /opt/venv/bin/python --no-deps --offline --compile-bytecode /dist/*.whl
+
+
 # What both variants are but for their libraries.
 FROM python AS code
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 # The commit of the code: there is no repository in the image that could be asked.
 ARG REVISION=unknown
 ENV AIRLOOP_HOME=/scratch \
+    AIRLOOP_PROJECT=/opt/airloop/project \
     AIRLOOP_REVISION=${REVISION} \
     BENTOML_DO_NOT_TRACK=True \
     DO_NOT_TRACK=true \
@@ -57,12 +78,12 @@ ENV AIRLOOP_HOME=/scratch \
     OMP_WAIT_POLICY=PASSIVE \
     PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/opt/airloop \
     PYTHONUNBUFFERED=1
-WORKDIR /opt/airloop
+WORKDIR /opt/airloop/project
+# The example project. One of your own is copied over another image: `airloop new` makes its Dockerfile.
 COPY requirements.lock ./
 COPY config config
-COPY include include
+COPY include/flights include/flights
 LABEL org.opencontainers.image.title="airloop-step" \
       org.opencontainers.image.description="One step of Airloop: python -m airloop.steps" \
       org.opencontainers.image.licenses="Apache-2.0" \
@@ -79,8 +100,8 @@ FROM code AS gpu
 # For NVIDIA's container runtime: the driver comes from the node.
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-COPY --from=libraries-gpu /opt/venv /opt/venv
+COPY --from=installed-gpu /opt/venv /opt/venv
 
 
 FROM code AS step
-COPY --from=libraries /opt/venv /opt/venv
+COPY --from=installed /opt/venv /opt/venv

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+import airloop
 from airloop.contracts import Fence
 from airloop.execution.pods.manifest import PodPlan, manifest
 from airloop.settings import SettingsFields
@@ -196,7 +197,7 @@ def test_the_images_that_are_built_are_the_ones_that_are_used():
     kustomization = yaml.safe_load((CLUSTER / "kustomization.yaml").read_text(encoding="utf-8"))
     assert {image["name"] for image in kustomization["images"]} <= names
     environment = yaml.safe_load(BLOCKS[0])
-    assert environment["kubernetes"]["image"].endswith("/airloop-step:0.1.0-gpu")
+    assert environment["kubernetes"]["image"].endswith(f"/airloop-step:{airloop.__version__}-gpu")
 
 
 def test_control_a_command_that_names_no_file_is_found():

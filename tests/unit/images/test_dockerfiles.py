@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import airloop
 from tests.support.checkout import ROOT
-from tests.support.dockerfiles import faults
+from tests.support.dockerfiles import faults, stages
 
 DOCKER = ROOT / "docker"
 IMAGES = [
@@ -50,11 +53,14 @@ BREAKS = {
     "says nothing of its health": ("HEALTHCHECK NONE", ""),
     "no init is process 1": ('["tini", "--", "python"', '["python"'),
     "ADD fetches what nobody checked": ("COPY config config", "ADD https://x.example/a.tgz config"),
-    "a secret would stay in the image": ("ARG VERSION=0.1.0", "ARG REGISTRY_TOKEN"),
+    "a secret would stay in the image": (
+        f"ARG VERSION={airloop.__version__}",
+        "ARG REGISTRY_TOKEN",
+    ),
     "a package is installed unchecked": ("--require-hashes --no-deps", "--no-deps"),
-    "everything is copied": ("COPY include include", "COPY . ."),
+    "everything is copied": ("COPY include /source/include", "COPY . /source"),
     "runs commands after the user was set": (
-        "COPY --from=libraries /opt/venv /opt/venv",
+        "COPY --from=installed /opt/venv /opt/venv",
         "USER 10001:10001\nRUN echo $HOME",
     ),
     "build tools stay in it: gcc": ("libgomp1 python3.11", "libgomp1 gcc python3.11"),
@@ -88,12 +94,68 @@ def test_only_what_an_image_needs_reaches_the_builder() -> None:
     assert not [path for path in admitted if path in {"docker", ".env", ".git", ".airloop"}]
 
 
-def test_the_step_image_holds_no_code_of_airflows_side() -> None:
-    sources = re.findall(r"(?m)^COPY (?!--from)(\S+)", STEP)
-    assert not {"dags", "operators", "plugins"} & set(sources)
-    assert not {"dags", "operators", "plugins"} & set(
-        re.findall(r"(?m)^COPY (?!--from)(\S+)", (DOCKER / "serving.Dockerfile").read_text())
+@pytest.mark.parametrize(("name", "target"), IMAGES)
+def test_an_image_runs_the_installed_wheel_and_holds_a_project_beside_it(
+    name: str, target: str
+) -> None:
+    _, every = stages((DOCKER / name).read_text())
+    named = {stage.name: stage for stage in every}
+    chain = [named[target] if target else every[-1]]
+    while chain[-1].base in named:
+        chain.append(named[chain[-1].base])
+    copied = [value for stage in chain for value in stage.values("COPY")]
+    assert f"--from=installed{f'-{target}' if target else ''} /opt/venv /opt/venv" in copied
+    sources = {value.split()[0] for value in copied if not value.startswith("--from")}
+    assert {"config", "include/flights", "requirements.lock"} <= sources
+    assert not {"dags", "include", "operators", "plugins"} & sources
+    environment = " ".join(value for stage in chain for value in stage.values("ENV"))
+    assert "AIRLOOP_PROJECT=/opt/airloop/project" in environment
+    assert not re.search("PYTHONPATH|PLUGINS_FOLDER", environment)
+    assert [value for stage in chain for value in stage.values("WORKDIR")] == [
+        "/opt/airloop/project"
+    ]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in IMAGES}))
+def test_the_wheel_is_built_from_what_its_stage_copies(name: str, tmp_path: Path) -> None:
+    _, every = stages((DOCKER / name).read_text())
+    (wheel,) = [stage for stage in every if stage.name == "wheel"]
+    for value in wheel.values("COPY"):
+        *sources, target = value.split()
+        place = tmp_path / target.lstrip("/")
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, place)
+    (command,) = wheel.values("RUN")
+    here = command.replace("/builder/bin/", f"{Path(sys.executable).parent}/")
+    here = here.replace("/source", f"{tmp_path}/source").replace("/dist", f"{tmp_path}/dist")
+    done = subprocess.run(
+        shlex.split(here), capture_output=True, text=True, timeout=120, check=False
     )
+    assert done.returncode == 0, done.stderr
+    assert [path.suffix for path in (tmp_path / "dist").glob("airloop-*")] == [".whl"]
+
+
+def test_every_tag_and_argument_is_of_this_version() -> None:
+    files = [
+        *DOCKER.glob("*.Dockerfile"),
+        *(DOCKER / "compose.yaml", DOCKER / "README.md"),
+        *(
+            ROOT / "config" / "kubernetes" / f"{name}.yaml"
+            for name in ("helm-values", "kustomization")
+        ),
+        ROOT / "docs" / "kubernetes.md",
+    ]
+    named = r"(?:airloop-\w+[:,][^0-9\s]*|\.tag=|newTag: |\bVERSION=)(\d+\.\d+\.\d+)"
+    for file in files:
+        # A table shows an error about somebody's image.
+        text = re.sub(r"(?m)^\|.*", "", file.read_text())
+        found = re.findall(named, text)
+        assert found, file
+        assert set(found) == {airloop.__version__}, file
 
 
 def test_the_numeric_users_are_those_of_the_manifests() -> None:

@@ -101,6 +101,14 @@ def test_the_service_has_nothing_that_only_a_step_needs() -> None:
     assert heavy & pins(LOCKS / "serving.lock").keys() == set()
 
 
+def test_the_wheel_is_built_in_the_images_by_what_builds_it_here() -> None:
+    built = pins(LOCKS / "build.lock")
+    assert {
+        name: version for name, version in built.items() if MAIN.get(name, version) != version
+    } == {"setuptools": built["setuptools"]}
+    assert built["hatchling"] == MAIN["hatchling"]
+
+
 def test_the_installer_is_the_one_of_make() -> None:
     version = re.search(r"(?m)^UV_VERSION=(\S+)", (ROOT / "scripts" / "venv").read_text())
     assert version is not None
