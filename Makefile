@@ -55,8 +55,9 @@ docs: .venv/.self ## build the documentation as a site in .airloop/site; a dead 
 bench: .venv/.torch ## measure the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-dist: .venv/.self ## build the wheel and the source distribution into dist/
+dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
+	@sed -n '/^[a-z0-9].*==/s/ \\$$//p' requirements.lock >dist/constraints.txt
 	@ls dist
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import tomllib
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -55,8 +55,10 @@ def test_the_chart_reads_the_projects_own_dags() -> None:
     assert compose["environment"]["AIRLOOP_HOME"] in mounted
 
 
-def test_the_wheel_has_the_name_that_is_built() -> None:
-    assert set(re.findall(r"airloop-([\d.]+)-py3-none-any\.whl", PAGE)) == {version("airloop")}
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
+def test_the_wheel_has_the_name_that_is_built(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert set(re.findall(r"airloop-([\d.]+)-py3-none-any\.whl", text)) == {version("airloop")}
 
 
 def test_the_extras_and_the_airflow_are_those_of_the_wheel() -> None:
@@ -76,8 +78,11 @@ def test_the_extras_and_the_airflow_are_those_of_the_wheel() -> None:
 
 
 def test_the_constraints_are_the_locks_versions_without_their_hashes() -> None:
-    (command,) = [line for line in COMMANDS if line.startswith("sed ")]
-    program, lock = shlex.split(command.split(" > ")[0])[2:]
+    recipe = re.search(
+        r"sed -n '(.+)' (\S+) >dist/constraints.txt", (ROOT / "Makefile").read_text()
+    )
+    assert recipe is not None
+    program, lock = recipe[1].replace("$$", "$"), recipe[2]
     shown = subprocess.run(
         ["sed", "-n", program, lock], cwd=ROOT, capture_output=True, text=True, check=True
     )

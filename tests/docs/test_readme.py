@@ -20,6 +20,10 @@ PAGES = sorted(
     ]
 )
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+#: Where the sources of a package lie.
+FOLDERS = {"airloop": "include", "airloop_operators": "operators", "airloop_dags": "dags"}
+#: Files, and tags of a run in MLflow.
+NO_MODULES = {"airloop.yaml", "airloop.params", "airloop.usage"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -103,3 +107,29 @@ def test_the_scripts_of_ci_and_hooks_can_be_run() -> None:
         assert (ROOT / name).stat().st_mode & 0o111, name
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
     subprocess.run(["sh", "-n", str(ROOT / "scripts" / "venv")], check=True)
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or a name in one, by its file: importing it may cost seconds."""
+    place = ROOT.joinpath(FOLDERS[name.split(".")[0]], *name.split("."))
+    source = place.parent.with_suffix(".py")
+    if place.is_dir() or place.with_suffix(".py").is_file():
+        return True
+    defined = rf"^(class |def )?{place.name}\b"
+    return source.is_file() and re.search(defined, source.read_text(), re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_a_page_names_are_there(page: Path) -> None:
+    named = set(
+        re.findall(
+            r"(?<![\w./-])(airloop(?:_operators|_dags)?(?:\.[A-Za-z_]\w*)+)", page.read_text()
+        )
+    )
+    assert [name for name in sorted(named - NO_MODULES) if not is_there(name)] == []
+
+
+def test_a_module_that_is_gone_is_found() -> None:
+    assert is_there("airloop.serving.service.Predictions")
+    assert not is_there("airloop.serving.gone")
+    assert not is_there("airloop.serving.service.Gone")
