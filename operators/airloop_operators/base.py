@@ -4,39 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import TaskDeferred
 
-from airloop.contracts import Fence
 from airloop.errors import PermanentError, SpecError
 from airloop.exchange.keys import OF_TRAINING, Key
 from airloop.exchange.step import IN_OUR_ENVIRONMENT
-from airloop.exchange.store import StepStore
-from airloop.execution.pods.manifest import PodPlan
 from airloop.execution.runner import StepRunner
 from airloop.ledger import Ledger, open_ledger
-from airloop.paths import config_folder
+from airloop.plugins.executor import executor_of
 from airloop.settings import Settings, load_settings
 from airloop.specs import ModelSpec, load_catalog
 from airloop.specs.sections.resources import local_gpus, machine_rules
-from airloop.storage.options import with_credentials
 from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
 from airloop_operators.runs import run_name, task_name
-
-
-class Stoppable(Protocol):
-    """A step that runs."""
-
-    def on_kill(self) -> None:
-        """End it, with everything it started."""
+from airloop_operators.side import Asked, Side, open_side
 
 
 class StepOperator(BaseOperator):
-    """Runs a step as a process or a pod of its own and returns its result, which holds references, never data.
+    """Runs a step where its model's executor says and returns its result, which holds references, never data.
 
     The model's spec alone says which (``compute``); what an operator does is the same either way. Beside a pod the
     task is deferred: ``work`` runs again once the pod has ended, and its ``run_step`` then returns at once. So an
@@ -62,7 +51,7 @@ class StepOperator(BaseOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**self.policy, **kwargs})
         self.found_links: dict[str, str] = {}
-        self._running: Stoppable | None = None
+        self._running: StepRunner | Side | None = None
         self._ended: Mapping[str, Any] | None = None
 
     def execute(self, context: Any) -> Any:
@@ -89,17 +78,30 @@ class StepOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Run one step under a new attempt of ``key``; its log goes into the task's."""
         model = _model_of(request)
-        if model is not None and step in model.resources.steps:
-            if model.compute == "kubernetes":
-                return self._run_pod(context, step, str(key), request, model)
-            _refuse_missing_gpu(model)
+        placed = model if model is not None and step in model.resources.steps else None
+        if placed is not None:
+            executor, _ = executor_of(placed.compute)
+            if executor.operator is not None:
+                side = open_side(executor.operator, self)
+                self._running = side
+                return side.run(Asked(context, step, str(key), request, placed), self._ended)
+            if executor.local:
+                _refuse_missing_gpu(placed)
         settings = self.settings()
-        credentials = storage_credentials(settings)
         fence = self.ledger().begin_attempt(str(key), owner=task_name(context))
-        python = _interpreter(step, model)
-        runner = StepRunner(settings, self.log.info, python=python, credentials=credentials)
+        runner = StepRunner(
+            settings,
+            self.log.info,
+            python=_interpreter(step, model),
+            credentials=storage_credentials(settings) | self.credentials(),
+            model=placed,
+        )
         self._running = runner
         return runner.run(step, fence, request)
+
+    def credentials(self) -> dict[str, str]:
+        """Variables that only this operator's step gets, beside the storage's."""
+        return {}
 
     def run_training_step(
         self, context: Any, step: str, trigger_id: str | None, request: Mapping[str, Any]
@@ -112,47 +114,6 @@ class StepOperator(BaseOperator):
             if trigger_id:
                 self.ledger().finish_trigger(trigger_id, TriggerOutcome.FAILED)
             raise
-
-    def _run_pod(
-        self, context: Any, step: str, key: str, request: Mapping[str, Any], model: ModelSpec
-    ) -> dict[str, Any]:
-        # Here and nowhere else: who runs no pod needs no Kubernetes library.
-        from airloop_operators.pods import PodStepOperator
-
-        kind = PodStepOperator
-        if step == "train" and model.training.processes > 1:
-            from airloop_operators.jobs import JobStepOperator
-
-            kind = JobStepOperator
-        settings = self.settings()
-        pod = kind(
-            task_id=self.task_id,
-            execution_timeout=self.execution_timeout,
-            plan=PodPlan(step, model, settings.kubernetes, config_folder(), _identity(context)),
-            key=key,
-            request=request,
-            owner=task_name(context),
-            ledger=self.ledger(),
-            store=StepStore(
-                settings.step_store_uri,
-                with_credentials(settings.storage_options, storage_credentials(settings)),
-            ),
-        )
-        self._running = pod
-        try:
-            if self._ended is None:
-                return pod.begin(context)
-            noted = self._ended["fence"]
-            pod.fence = None if noted is None else Fence.model_validate(noted)
-            return pod.trigger_reentry(context, self._ended["event"])
-        except TaskDeferred as deferred:
-            noted = pod.fence.model_dump(mode="json") if pod.fence else None
-            raise TaskDeferred(
-                trigger=deferred.trigger,
-                method_name="resume",
-                kwargs={"fence": noted},
-                timeout=deferred.timeout,
-            ) from None
 
     def on_kill(self) -> None:
         """Kill the step's process group, or its pod."""
@@ -194,9 +155,3 @@ def _refuse_missing_gpu(model: ModelSpec) -> None:
             where=f"config/models/{model.name}.yaml, key {mistake.key}",
             remedy=mistake.remedy,
         )
-
-
-def _identity(context: Any) -> tuple[str, str, str, str]:
-    """What tells this task instance from all others, in each of its tries."""
-    ti = context["ti"]
-    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))

@@ -15,6 +15,7 @@ from airflow.sdk import (
 )
 
 from airloop.contracts import Contract
+from airloop.plugins.executor import executor_of
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.forms import form_fields
 from airloop.specs.model import Level
@@ -48,7 +49,7 @@ def place(spec: ModelSpec, step: str) -> dict[str, Any]:
     A process takes a slot of this machine; pods take as many as they have GPUs, and none where they have none.
     """
     resources = spec.resources
-    if spec.compute == "process" or step not in resources.steps:
+    if executor_of(spec.compute)[0].local or step not in resources.steps:
         return {"pool": HEAVY_POOL}
     minutes = resources.deadline_minutes + 2 * resources.pending_minutes + _MARGIN_MINUTES
     limit = {"execution_timeout": timedelta(minutes=minutes)}

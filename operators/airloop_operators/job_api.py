@@ -9,8 +9,8 @@ from typing import Any
 from kubernetes import client as kube
 
 from airloop.errors import TransientError
+from airloop.execution.pods.api import ConflictError, NotFoundError, PodApi
 from airloop.execution.pods.job import JOB_INDEX
-from airloop_operators.cluster import ConflictError, NotFoundError, PodApi
 
 _OWNER = "batch.kubernetes.io/controller-uid"
 

@@ -1,13 +1,13 @@
 """A step as a pod: created once, watched by the triggerer, its result taken from the step store.
 
-Only this module and ``airloop_operators.cluster`` import Kubernetes, and only a spec with ``compute: kubernetes`` imports
+Only this module and ``airloop.execution.pods.api`` import Kubernetes, and only a spec with ``compute: kubernetes`` imports
 them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
@@ -18,6 +18,7 @@ from airloop.contracts import Fence
 from airloop.errors import AirloopError, SupersededError
 from airloop.exchange.store import StepStore
 from airloop.exchange.wire import conclude
+from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.manifest import (
     FENCE_KEY,
@@ -27,8 +28,15 @@ from airloop.execution.pods.manifest import (
     manifest,
     request_digest,
 )
+from airloop.paths import config_folder
 from airloop.specs.sections.templates import CONTAINER
-from airloop_operators.cluster import PodApi
+from airloop.storage.options import with_credentials
+from airloop_operators.credentials import storage_credentials
+from airloop_operators.runs import task_name
+from airloop_operators.side import Asked
+
+if TYPE_CHECKING:
+    from airloop_operators.base import StepOperator
 
 
 class Fences(Protocol):
@@ -261,3 +269,63 @@ class PodStepOperator(KubernetesPodOperator):
         noted = (pod.metadata.annotations or {}) if pod is not None else {}
         key, token = noted.get(FENCE_KEY), noted.get(FENCE_TOKEN, "")
         return Fence(key=key, token=int(token)) if key and token.isdigit() else None
+
+
+class PodSide:
+    """Airflow's half of the executor ``kubernetes``: the task is deferred beside its pod, or its job of pods."""
+
+    def __init__(self, task: StepOperator) -> None:
+        self._task = task
+        self._pod: PodStepOperator | None = None
+
+    def run(self, asked: Asked, ended: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Begin, or go on after the triggerer has seen how it ended."""
+        self._pod = pod = self._operator(asked)
+        try:
+            if ended is None:
+                return pod.begin(asked.context)
+            noted = ended["fence"]
+            pod.fence = None if noted is None else Fence.model_validate(noted)
+            return pod.trigger_reentry(asked.context, ended["event"])
+        except TaskDeferred as deferred:
+            noted = pod.fence.model_dump(mode="json") if pod.fence else None
+            raise TaskDeferred(
+                trigger=deferred.trigger,
+                method_name="resume",
+                kwargs={"fence": noted},
+                timeout=deferred.timeout,
+            ) from None
+
+    def on_kill(self) -> None:
+        """Delete the pod."""
+        if self._pod is not None:
+            self._pod.on_kill()
+
+    def _operator(self, asked: Asked) -> PodStepOperator:
+        task, settings, kind = self._task, self._task.settings(), PodStepOperator
+        if asked.step == "train" and asked.model.training.processes > 1:
+            from airloop_operators.jobs import JobStepOperator
+
+            kind = JobStepOperator
+        plan = PodPlan(
+            asked.step, asked.model, settings.kubernetes, config_folder(), _identity(asked.context)
+        )
+        credentials = storage_credentials(settings)
+        return kind(
+            task_id=task.task_id,
+            execution_timeout=task.execution_timeout,
+            plan=plan,
+            key=asked.key,
+            request=asked.request,
+            owner=task_name(asked.context),
+            ledger=task.ledger(),
+            store=StepStore(
+                settings.step_store_uri, with_credentials(settings.storage_options, credentials)
+            ),
+        )
+
+
+def _identity(context: Any) -> tuple[str, str, str, str]:
+    """What tells this task instance from all others, in each of its tries."""
+    ti = context["ti"]
+    return (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index))

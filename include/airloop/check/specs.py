@@ -17,13 +17,14 @@ from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
 from airloop.paths import code_folder
+from airloop.plugins.executor import executor_of
 from airloop.specs.catalog import Catalog, parse
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import Level, ModelSpec
 from airloop.specs.modules import find_module, read_module
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
-from airloop.specs.sections.templates import FOLDER, template_names, template_rules
+from airloop.specs.sections.templates import FOLDER, template_rules
 from airloop.specs.sections.tuning import builds
 from airloop.specs.yaml.document import Document, read_document
 from airloop.specs.yaml.issues import WORDS, KeyPath, Mistake
@@ -110,12 +111,8 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     spec, found = parse(document, ModelSpec)
     found += model_rules(data)
     found += machine_rules(data, local_gpus())
-    if spec is not None and spec.compute == "kubernetes":
-        name, valid = spec.resources.template_name, template_names(folder)
-        if name not in valid:
-            what, remedy = "there is no such pod template", f"add {FOLDER / name}.yaml"
-            mistake = Mistake(("resources", "template"), what, name, remedy, valid)
-            found.append(mistake)
+    if spec is not None:
+        found += executor_of(spec.compute)[0].mistakes(spec, folder)
     dataset = data.get("dataset")
     if isinstance(dataset, str) and dataset in datasets:
         found += pair_rules(data, datasets[dataset])

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -153,34 +153,11 @@ def start(
     return Child(argv, log, python, extra)
 
 
-def follow(process: Process, log: int, write: Callable[[str], None]) -> int:
-    """Pass each line of the pipe ``log`` to ``write`` until the process has ended; return its exit code."""
-    os.set_blocking(log, False)
-    pending = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(log, selectors.EVENT_READ)
-        selector.register(process.fileno(), selectors.EVENT_READ)
-        ended = False
-        while not ended:
-            ended = any(key.fd != log for key, _ in selector.select())
-            data = _drain(log)
-            if (
-                data == b"" and not ended
-            ):  # closed by the child, which goes on: nothing more to read
-                selector.unregister(log)
-            *lines, pending = (pending + (data or b"")).split(b"\n")
-            for line in lines:
-                write(line.decode("utf-8", "replace"))
-    if pending:
-        write(pending.decode("utf-8", "replace"))
-    return process.exit_code()
-
-
 def stop(process: Process) -> None:
     """End the process's whole group: SIGTERM, a grace period, SIGKILL."""
     ended = os.dup(
         process.fileno()
-    )  # another thread may be in follow(), and close its own at the end
+    )  # another thread may be waiting for it, and close its own at the end
     try:
         os.killpg(process.pid, signal.SIGTERM)
         with selectors.DefaultSelector() as selector:
@@ -235,7 +212,7 @@ def _connect() -> socket.socket | None:
     return None
 
 
-def _drain(fd: int) -> bytes | None:
+def drain(fd: int) -> bytes | None:
     """All that can be read now: empty bytes at the end of the file, None where nothing waits."""
     chunks: list[bytes] = []
     while True:

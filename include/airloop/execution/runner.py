@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from airloop.contracts import Fence
 from airloop.exchange import wire
 from airloop.exchange.store import StepStore
-from airloop.execution import process
+from airloop.plugins.executor import StepJob, executor_of
 from airloop.settings import Settings
+from airloop.specs.model import ModelSpec
 from airloop.storage.options import with_credentials
 
 _log = logging.getLogger("airloop.step")
+#: Seconds after which a runner comes back from waiting, to be able to end.
+_PAUSE = 1.0
 
 
 class StepRunner:
@@ -24,6 +26,7 @@ class StepRunner:
     :param write: where each line of a step's log goes
     :param python: the interpreter whose environment the step needs; None for this one
     :param credentials: variables that only the step gets, such as ``AWS_SECRET_ACCESS_KEY``; they stand in no file
+    :param model: the model whose ``compute`` says where; None for a process
     """
 
     def __init__(
@@ -33,14 +36,15 @@ class StepRunner:
         *,
         python: str | None = None,
         credentials: Mapping[str, str] | None = None,
+        model: ModelSpec | None = None,
     ) -> None:
+        self._settings, self._write, self._python, self._model = settings, write, python, model
         self._credentials = dict(credentials or {})
         self._store = StepStore(
             settings.step_store_uri, with_credentials(settings.storage_options, self._credentials)
         )
-        self._write = write
-        self._python = python
-        self._process: process.Process | None = None
+        self._executor, self._spec = executor_of(model.compute if model else "process")
+        self._handle: Any = None
 
     def run(self, step: str, fence: Fence, request: Mapping[str, Any]) -> dict[str, Any]:
         """Run one step to its end and return its result's fields.
@@ -50,13 +54,20 @@ class StepRunner:
         :raises TransientError: likewise; also when the step crashed or left no result
         """
         place = self._store.place(step, fence)
-        self._store.write(
-            f"{place}/request.json", {**request, "fence": fence.model_dump(mode="json")}
+        job = StepJob(
+            step=step,
+            fence=fence,
+            request_uri=f"{place}/request.json",
+            result_uri=f"{place}/result.json",
+            spec=self._spec,
+            settings=self._settings,
+            model=self._model,
+            python=self._python,
+            variables=self._credentials,
         )
-        code = self._follow(
-            [step, "--request", f"{place}/request.json", "--result", f"{place}/result.json"]
-        )
-        return wire.conclude(step, self._store.read(f"{place}/result.json"), code)
+        self._store.write(job.request_uri, {**request, "fence": fence.model_dump(mode="json")})
+        code = self._follow(job)
+        return wire.conclude(step, self._store.read(job.result_uri), code)
 
     def on_kill(self) -> None:
         """What Airflow asks for when it kills the task."""
@@ -64,24 +75,21 @@ class StepRunner:
 
     def stop(self) -> None:
         """Kill the step that is running, with everything it started."""
-        if self._process is not None:
-            process.stop(self._process)
+        if self._handle is not None:
+            self._executor.cancel(self._handle)
 
-    def _follow(self, argv: list[str]) -> int:
-        reading, writing = os.pipe()
+    def _follow(self, job: StepJob) -> int | None:
+        self._handle = handle = self._executor.start(job)
         try:
-            self._process = process.start(argv, writing, self._python, self._credentials)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-        try:
-            return process.follow(self._process, reading, self._write)
+            ended = False
+            while not ended:
+                ended = self._executor.poll(handle, _PAUSE)
+                for line in self._executor.logs(handle):
+                    self._write(line)
         except BaseException:  # a time-out, a signal: whatever ends the caller ends the step
             self.stop()
+            self._handle = None
+            self._executor.result(handle)
             raise
-        finally:
-            self._process.close()
-            self._process = None
-            os.close(reading)
+        self._handle = None
+        return self._executor.result(handle)

@@ -2,29 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Protocol
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, ValidationInfo
 
-from airloop.plugins.registry import EXECUTORS
-from airloop.plugins.spec import is_frozen, name_mistakes
-from airloop.specs.yaml.issues import refuse
+from airloop.contracts import Fence
+from airloop.errors import SpecError
+from airloop.plugins.registry import EXECUTORS, load
+from airloop.plugins.spec import PluginSpec, is_frozen, name_mistakes, picked
+from airloop.plugins.spec import rules as rules_of
+from airloop.specs.yaml.issues import Mistake, refuse
+
+if TYPE_CHECKING:
+    from airloop.settings import Settings
+    from airloop.specs.model import ModelSpec
+
+
+class ExecutorSpec(PluginSpec):
+    """The keys of ``compute:`` where it is written as ``{kind: …}``."""
+
+
+@dataclass(frozen=True)
+class StepJob:
+    """One attempt of a step: ``python -m airloop.steps <arguments>`` is all that has to run.
+
+    Its request lies in the step store already, and there it leaves its result.
+    """
+
+    step: str
+    fence: Fence
+    request_uri: str
+    result_uri: str
+    spec: ExecutorSpec
+    settings: Settings
+    #: None for a dataset's step.
+    model: ModelSpec | None = None
+    #: The interpreter that the model's ``environment`` names; None for Airloop's own.
+    python: str | None = None
+    #: Variables that only this step gets: credentials, which stand in no file.
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """What follows ``python -m airloop.steps``."""
+        return (self.step, "--request", self.request_uri, "--result", self.result_uri)
 
 
 class Executor(Protocol):
-    """Runs steps somewhere."""
+    """Runs steps somewhere, without knowing Airflow. Its module is imported where specs are read."""
 
+    #: The class that checks ``compute:`` where its ``kind`` is this executor's name.
+    spec: ClassVar[type[ExecutorSpec]] = ExecutorSpec
     #: Whether steps run on the machine that asks: they take its slots and its GPUs.
     local: ClassVar[bool]
     #: Which key of ``environment`` names the model's libraries.
     environment: ClassVar[Literal["python", "image"]]
+    #: ``package.module:Class`` of Airflow's side where that does better than to poll: see ``airloop_operators.side``.
+    operator: ClassVar[str | None] = None
+
+    @abstractmethod
+    def start(self, job: StepJob) -> Any:
+        """Start the step; returns a handle, of whatever kind."""
+
+    @abstractmethod
+    def poll(self, handle: Any, seconds: float) -> bool:
+        """Whether it has ended, having waited for that as long as this at most."""
+
+    @abstractmethod
+    def logs(self, handle: Any) -> Sequence[str]:
+        """The lines it has written since they were last asked for."""
+
+    @abstractmethod
+    def cancel(self, handle: Any) -> None:
+        """End it with everything that it started; harmless when it has ended. May be called from another thread."""
+
+    @abstractmethod
+    def result(self, handle: Any) -> int | None:
+        """Its exit code, None where there is none, and let go of it. The result itself lies in the step store.
+
+        :raises AirloopError: if it is known why it ended otherwise, such as by a limit of memory
+        """
+
+    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[Mistake]:
+        """What `airloop check` should say of a model that names this executor."""
+        return ()
 
 
-def _known(name: str, info: ValidationInfo) -> str:
-    if not is_frozen(info):
-        refuse(name_mistakes(EXECUTORS, name))
-    return name
+def executor_of(compute: str | ExecutorSpec) -> tuple[Executor, ExecutorSpec]:
+    """The executor that ``compute:`` names, and its keys.
+
+    :raises SpecError: if it cannot be loaded
+    """
+    spec = ExecutorSpec(kind=compute) if isinstance(compute, str) else compute
+    executor: Executor = load(EXECUTORS, spec.kind)
+    return executor, spec
 
 
-#: An executor in a spec.
-ExecutorName = Annotated[str, AfterValidator(_known)]
+def executor_named(compute: Any) -> Executor | None:
+    """The executor of plain data; None where there is none, which the spec's own validation says."""
+    kind = compute.get("kind") if isinstance(compute, Mapping) else compute
+    try:
+        found: Executor | None = load(EXECUTORS, kind) if isinstance(kind, str) else None
+    except SpecError:
+        return None
+    return found
+
+
+def compute_mistakes(compute: Any) -> Iterator[Mistake]:
+    """What is wrong between an executor's own keys."""
+    yield from rules_of(EXECUTORS, compute)
+
+
+def _known(compute: str | ExecutorSpec, info: ValidationInfo) -> str | ExecutorSpec:
+    if isinstance(compute, str) and not is_frozen(info):
+        refuse(name_mistakes(EXECUTORS, compute))
+    return compute
+
+
+#: ``compute:`` of a model's spec: a name, or ``{kind: …}`` with the executor's own keys.
+ComputeField = Annotated[
+    str | SerializeAsAny[ExecutorSpec],
+    BeforeValidator(picked(EXECUTORS)),
+    AfterValidator(_known),
+]

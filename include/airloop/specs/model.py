@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
-from airloop.plugins.executor import ExecutorName
+from airloop.plugins.executor import ComputeField
 from airloop.plugins.gate import OwnGate
 from airloop.plugins.metric import MetricName
 from airloop.plugins.spec import is_frozen
@@ -181,7 +181,7 @@ class ModelSpec(Contract):
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
     #: Where the steps that need it run: beside Airflow, or as pods.
-    compute: ExecutorName = "process"
+    compute: ComputeField = "process"
     resources: ResourcesSpec = ResourcesSpec()
     environment: EnvironmentSpec | None = None
     training: TrainingSpec = TrainingSpec()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from airloop.errors import SpecError
+from airloop.plugins.executor import compute_mistakes
 from airloop.plugins.gate import STANDING
 from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
@@ -66,6 +67,8 @@ def model_rules(data: Data) -> list[Mistake]:
         what = f"must be smaller than training.window_days ({window})"
         found.append(Mistake(("training", "holdout_days"), what, holdout))
     found += compute_rules(data)
+    for mistake in compute_mistakes(data.get("compute")):
+        found.append(replace(mistake, path=("compute", *mistake.path)))
     found += tuning_rules(data)
     found += segment_rules(data)
     return [*found, *trainer_mistakes(data.get("training")), *_metrics(data), *_own_gates(data)]

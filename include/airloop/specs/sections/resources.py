@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.plugins.executor import executor_named
 from airloop.specs.sections.fields import Line, Whole
 from airloop.specs.yaml.issues import Mistake
 
@@ -146,9 +147,9 @@ def compute_rules(data: Mapping[str, Any]) -> Iterator[Mistake]:
     environment = data.get("environment")
     if not isinstance(environment, Mapping):
         return
-    compute = data.get("compute", "process")
+    executor = executor_named(data.get("compute", "process"))
     image, python = environment.get("image"), environment.get("python")
-    if compute == "kubernetes" and python is not None and image is None:
+    if executor and executor.environment == "image" and python is not None and image is None:
         what = "a pod takes its libraries from an image"
         yield Mistake(("environment", "python"), what, python, "name environment.image")
 
@@ -157,7 +158,8 @@ def machine_rules(data: Mapping[str, Any], gpus: int) -> Iterator[Mistake]:
     """What this machine cannot give: a GPU for a process where there is none."""
     resources = data.get("resources")
     gpu = resources.get("gpu") if isinstance(resources, Mapping) else None
-    if data.get("compute", "process") != "process" or not isinstance(gpu, int):
+    executor = executor_named(data.get("compute", "process"))
+    if executor is None or not executor.local or not isinstance(gpu, int):
         return
     if gpu > gpus:
         what = f"a process is to have {gpu} GPU, this machine has {gpus or 'none'}"

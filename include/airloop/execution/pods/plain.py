@@ -1,0 +1,127 @@
+"""A step's pod without Airflow: created, looked at, its log read, deleted. Airflow's side defers instead."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from kubernetes import client as kube
+from kubernetes import config as kubeconfig
+
+from airloop.errors import SpecError
+from airloop.exchange.store import StepStore
+from airloop.execution.pods.api import PodApi
+from airloop.execution.pods.failures import diagnose
+from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, PodPlan, manifest
+from airloop.paths import config_folder
+from airloop.plugins.executor import StepJob
+from airloop.specs.sections.templates import CONTAINER
+from airloop.storage.options import with_credentials
+
+#: More lines of one pod's log than this are cut off at the front.
+_LINES = 100_000
+
+
+class PlainPod:
+    """One attempt's pod, in the cluster that the kubeconfig, or the pod around this process, names.
+
+    :raises SpecError: if no pod can be made from spec and template
+    :raises UnreachableError: if the API does not answer
+    """
+
+    def __init__(self, job: StepJob) -> None:
+        if job.model is None:
+            raise SpecError("only a model's steps run as pods", value=job.step)
+        if job.step == "train" and job.model.training.processes > 1:
+            what = "a training over several pods is started by Airflow alone"
+            raise SpecError(what, value=job.model.name, remedy="trigger its DAG")
+        self._job, self._model = job, job.model
+        settings = job.settings.kubernetes
+        self._pause, self._seen = settings.poll_seconds, 0
+        self._pod: dict[str, Any] | None = None
+        kubeconfig.load_config()
+        self._api = PodApi(kube.CoreV1Api, settings.namespace, f"namespace {settings.namespace}")
+        plan = PodPlan(job.step, job.model, settings, config_folder(), (job.fence.key,))
+        data = manifest(plan, job.fence, "", job.arguments)
+        self._name = plan.name
+        self._until = time.monotonic() + job.model.resources.pending_minutes * 60
+        self._api.create(_object(data), self._is_ours)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, is gone, or has not begun in time."""
+        until = time.monotonic() + seconds
+        while True:
+            if self._has_ended():
+                return True
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(self._pause, left))
+
+    def lines(self) -> Sequence[str]:
+        """What it has written since last asked."""
+        if self._pod is None or (self._pod.get("status") or {}).get("phase") == "Pending":
+            return ()
+        lines = self._api.tail(self._name, _LINES)
+        new = lines[self._seen :]
+        self._seen = len(lines)
+        return new
+
+    def stop(self) -> None:
+        """Delete it."""
+        there = self._api.find(self._name)
+        if there is not None and self._is_ours(there):
+            self._api.remove(there)
+
+    def close(self) -> int | None:
+        """Its container's exit code, the pod deleted.
+
+        :raises AirloopError: if it left no answer: why
+        """
+        events = self._api.events(self._name)
+        lines = self._api.tail(self._name) if self._pod is not None and self._code() else []
+        self.stop()
+        if self._answer() is None:
+            raise diagnose(self._name, self._pod, events, lines, self._model.resources)
+        return self._code()
+
+    def _has_ended(self) -> bool:
+        there = self._api.find(self._name)
+        if there is None or not self._is_ours(there):
+            self._pod = None
+            return True
+        self._pod = self._api.plain(there)
+        phase = (self._pod.get("status") or {}).get("phase")
+        return phase in {"Succeeded", "Failed"} or (
+            phase == "Pending" and time.monotonic() > self._until
+        )
+
+    def _code(self) -> int | None:
+        status = (self._pod or {}).get("status") or {}
+        for container in status.get("containerStatuses") or ():
+            ended = (container.get("state") or {}).get("terminated")
+            if container.get("name") == CONTAINER and ended is not None:
+                return int(ended["exitCode"])
+        return None
+
+    def _answer(self) -> dict[str, Any] | None:
+        settings = self._job.settings
+        options = with_credentials(settings.storage_options, self._job.variables)
+        return StepStore(settings.step_store_uri, options).read(self._job.result_uri)
+
+    def _is_ours(self, pod: Any) -> bool:
+        noted = pod.metadata.annotations or {}
+        return (
+            noted.get(FENCE_KEY) == self._job.fence.key
+            and noted.get(FENCE_TOKEN) == str(self._job.fence.token)
+            and pod.metadata.deletion_timestamp is None
+        )
+
+
+def _object(data: dict[str, Any]) -> Any:
+    """A manifest as the client's own kind of object."""
+    answer = SimpleNamespace(data=json.dumps(data))
+    return kube.ApiClient().deserialize(answer, "V1Pod")

@@ -1,0 +1,67 @@
+"""Airflow's half of an executor, where it has one that does better than to poll in the worker."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from airloop.errors import SpecError
+from airloop.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from airloop_operators.base import StepOperator
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The step that a task shall run."""
+
+    context: Any
+    step: str
+    #: Of the fence; the side begins the attempt.
+    key: str
+    #: The request's fields without the fence.
+    request: Mapping[str, Any]
+    model: ModelSpec
+
+
+class Side(Protocol):
+    """Made for one try of one task, with the task's operator.
+
+    It may defer the task with a trigger of a provider, whose class the triggerer can import wherever it runs:
+    ``method_name="resume"``, whatever it must know again in ``kwargs={"fence": …}``. ``run`` is then called once more.
+    """
+
+    def __init__(self, task: StepOperator) -> None:
+        """Do nothing yet."""
+
+    def run(self, asked: Asked, ended: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Run the step to its end and return its result's fields.
+
+        :param ended: after a deferral the trigger's ``event`` and the ``fence``; None before
+        :raises AirloopError: the step's own, or why it left no result
+        """
+
+    def on_kill(self) -> None:
+        """End the step, with everything it started."""
+
+
+def open_side(path: str, task: StepOperator) -> Side:
+    """The class that an executor names, made for a task.
+
+    Imported here and nowhere else: who runs no pod needs no Kubernetes library.
+
+    :raises SpecError: if it cannot be imported
+    """
+    module, _, name = path.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)(task)
+    except (ImportError, AttributeError) as error:
+        raise SpecError(
+            f"Airflow's half of the executor cannot be loaded: {error}",
+            value=path,
+            remedy="install its distribution where Airflow runs, with all that it requires",
+        ) from error
+    return cast("Side", made)
