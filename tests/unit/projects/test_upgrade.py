@@ -43,8 +43,10 @@ def test_a_new_project_needs_nothing(project: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "this project needs nothing\n"
 
 
-def test_this_repositorys_own_project_needs_nothing() -> None:
-    assert said(ROOT) == []
+def test_this_repositorys_own_project_needs_nothing(tmp_path: Path) -> None:
+    with told_of(ROOT, tmp_path / "home"):
+        assert said(ROOT) == []
+    assert not (tmp_path / "home").exists()
 
 
 def test_an_upgrade_changes_nothing_by_itself(
