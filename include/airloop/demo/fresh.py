@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import select
+
 from airloop.devstack.layout import Layout
 from airloop.devstack.state import down
 from airloop.errors import RequestError
+from airloop.ledger.database import Database
+from airloop.ledger.schema import Age, state
+from airloop.ledger.tables import attempts, decisions
 
 #: What makes up a loop's state: all of it goes together, or the ledger would speak of rows that are gone.
 STATE = (
@@ -24,7 +29,7 @@ def make_room(layout: Layout, *, forced: bool) -> Path | None:
     :param forced: also a state that no demo made
     :raises RequestError: if there is such a state and it is not forced
     """
-    used = (layout.home / "lake").exists() or (layout.home / "ledger.db").exists()
+    used = _holds_work(layout.home)
     is_demo = (layout.home / MARK).exists()
     if used and not is_demo and not forced:
         raise RequestError(
@@ -45,3 +50,20 @@ def make_room(layout: Layout, *, forced: bool) -> Path | None:
         "The state in this folder was made by `airloop demo`.\n", "utf-8"
     )
     return attic
+
+
+def _holds_work(home: Path) -> bool:
+    """Whether anything was done here beyond `airloop up`, which leaves a ledger in which nothing stands."""
+    path = home / "ledger.db"
+    if (home / "lake").exists():
+        return True
+    if not path.exists():
+        return False
+    database = Database(f"sqlite:///{path}")
+    if state(database) is not Age.CURRENT:
+        return True
+    with database.reading() as connection:
+        rows = (
+            connection.execute(select(table).limit(1)).first() for table in (attempts, decisions)
+        )
+        return any(row is not None for row in rows)

@@ -19,6 +19,7 @@ from airloop.demo.traffic import BackgroundLoad, Tally, batches, send
 from airloop.demo.upstream import lose_column, lose_weather, spoil_rows
 from airloop.devstack.layout import Layout
 from airloop.errors import RequestError
+from airloop.ledger import Ledger
 from airloop.settings import ServingSettings, Settings
 
 
@@ -175,6 +176,17 @@ def test_work_that_no_demo_made_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="--fresh"):
         make_room(layout, forced=False)
     assert (tmp_path / "lake").exists()
+
+
+def test_a_home_that_was_only_brought_up_is_used_as_it_is(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert make_room(layout, forced=False) is None
+    assert (tmp_path / "ledger.db").exists()
+    (tmp_path / "demo").unlink()
+    ledger.begin_attempt("ingest:flights:2013-01-01")
+    with pytest.raises(RequestError, match="--fresh"):
+        make_room(layout, forced=False)
 
 
 def test_an_earlier_demo_is_moved_aside_whole(tmp_path: Path) -> None:
