@@ -21,6 +21,9 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "docker/README.md": "docker.md",
 }
+#: A diagram in the words of Mermaid, which a browser would have to fetch: the site shows the picture of it.
+_DIAGRAM = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
+_PICTURE = "![The loop: what wakes what](docs/images/loop.svg)"
 _LINK = re.compile(r"(\]\()([^()#\s:]+)((?:#[^()\s]*)?\))")
 
 
@@ -38,7 +41,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Lead the links of a page to where their targets lie in the site."""
+    """Lead the links of a page to where their targets lie in the site; show the diagram as a picture."""
 
     def led(link: re.Match[str]) -> str:
         place = _place(page.file.src_uri, link[2])
@@ -50,6 +53,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             + link[3]
         )
 
+    if page.file.src_uri == OUTSIDE["README.md"]:
+        markdown = _DIAGRAM.sub(_PICTURE, markdown)
     return _LINK.sub(led, markdown)
 
 

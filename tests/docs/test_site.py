@@ -9,6 +9,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -103,6 +104,21 @@ def test_what_lies_outside_of_docs_is_led_to_its_place(site: Path) -> None:
     assert 'src="images/airloop-page.png"' in home
     assert (site / "files/config/examples/flight_delay_by_carrier.yaml").is_file()
     assert 'href="../docker/"' in (site / "kubernetes/index.html").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_loop_names_what_the_diagram_names(site: Path) -> None:
+    """Mermaid draws it in the repository; a browser would have to fetch that from elsewhere."""
+    (diagram,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    image = ET.parse(site / "images/loop.svg").iter("{http://www.w3.org/2000/svg}text")
+    picture = "\n".join(text.text or "" for text in image)
+    names = set(re.findall(r"\b[a-z]+_flight\w*", diagram))
+    assert len(names) == 5
+    assert names == set(re.findall(r"\b[a-z]+_flight\w*", picture))
+    for label in re.findall(r"-- ([a-z ]+) -->|-\. ([a-z ]+) \.->", diagram):
+        assert "".join(label) in picture
+    home = (site / "index.html").read_text(encoding="utf-8")
+    assert 'src="images/loop.svg"' in home
+    assert "flowchart" not in home
 
 
 @pytest.mark.parametrize(
