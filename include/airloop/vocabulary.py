@@ -18,6 +18,7 @@ class Topic(StrEnum):
     APPROVAL = "approval"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    RETIREMENT = "retirement"
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
     ALERT = "alert"
@@ -40,6 +41,7 @@ class Action(StrEnum):
     # What delivery did.
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
+    RETIRED = "retired"
     # What a step did.
     QUARANTINE = "quarantine"
     REMOVE = "remove"
@@ -69,9 +71,11 @@ class TriggerOutcome(StrEnum):
 
 
 class DeploymentKind(StrEnum):
-    """How a version came to serve."""
+    """How a version came to serve, or to serve no more."""
 
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    #: Ended by a person: no version serves after it.
+    RETIRE = "retire"
     #: Served to be looked at before its promotion, by a service of its own; never a row of the ledger.
     SANDBOX = "sandbox"

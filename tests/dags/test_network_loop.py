@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from airloop.contracts import Outcome
-from airloop.delivery.delivery import rollback
+from airloop.delivery.rollback import rollback
 from airloop.demo.rows import partition_rows
 from airloop.ledger import open_ledger
 from airloop.registry import models

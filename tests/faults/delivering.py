@@ -20,7 +20,7 @@ from airloop.contracts import (
     ModelVersion,
     Outcome,
 )
-from airloop.delivery import delivery
+from airloop.delivery import delivery, following
 from airloop.delivery.deployment import DeploymentPublication
 from airloop.errors import AirloopError
 from airloop.exchange.keys import Promote
@@ -111,7 +111,7 @@ def _copy_once() -> None:
     def once(ledger: Ledger, settings: Settings, deployment: Deployment) -> None:
         models.set_alias(MODEL, models.CHAMPION, deployment.version, settings=settings)
 
-    delivery._copy_to_aliases = once
+    following._copy_to_aliases = once
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

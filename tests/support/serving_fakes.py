@@ -104,11 +104,22 @@ class FakeLedger:
         self.names: list[str] = ["doubler"]
         self.artifacts: dict[str, Any] = {}
         self.loads: list[str] = []
+        #: Why the ledger cannot be read, if so.
+        self.down: Exception | None = None
+        #: What the slots take for the time.
+        self.now = 0.0
 
-    def deploy(self, number: int, model: Any, *, sequence: int | None = None) -> None:
+    def deploy(
+        self, number: int, model: Any, *, sequence: int | None = None, name: str = "doubler"
+    ) -> None:
         """``model``: what loading gives, or the exception it raises."""
         self.artifacts[artifact(number).uri] = model
-        self.current["doubler"] = deployment(number, sequence)
+        self.current[name] = deployment(number, sequence, name)
+
+    def deployed(self) -> dict[str, Deployment]:
+        if self.down is not None:
+            raise self.down
+        return dict(self.current)
 
     def load(self, ref: ArtifactRef) -> Any:
         self.loads.append(ref.uri)
@@ -118,7 +129,13 @@ class FakeLedger:
         return found
 
     def slots(self, home: Path) -> Slots:
-        return Slots(home, models=lambda: self.names, deployed=self.current.get, load=self.load)
+        return Slots(
+            home,
+            models=lambda: self.names,
+            deployed=self.deployed,
+            load=self.load,
+            clock=lambda: self.now,
+        )
 
 
 def client(slots: Slots, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:

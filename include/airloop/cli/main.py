@@ -63,6 +63,9 @@ app.command(
 app.command(
     "rollback", epilog='Example: airloop rollback flight_delay --reason "too many late calls"'
 )(in_project(loop.rollback_command))
+app.command("retire", epilog='Example: airloop retire weather --reason "nobody asks for it"')(
+    in_project(loop.retire_command)
+)
 app.command("decisions", epilog="Example: airloop decisions flight_delay --limit 5")(
     in_project(loop.decisions_command)
 )

@@ -40,6 +40,8 @@ class DeploymentPublication:
     service: Service | None = None
     #: Whom a promotion's gates compared it with.
     champion_version: int | None = None
+    #: Whether the service holds these bytes in memory, verified: then they are not fetched once more.
+    held: bool = False
     _digest: str = ""
 
     def published(self) -> Deployment | None:
@@ -63,6 +65,9 @@ class DeploymentPublication:
             check_compared(current, self.version, self.champion_version)
         if self.service is not None:
             self.service.slots()
+        if self.held:
+            self._digest = self.artifact.digest
+            return
         folder = artifacts.fetch(self.artifact, self.settings)
         with (folder / artifacts.MANIFEST).open("rb") as file:
             self._digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

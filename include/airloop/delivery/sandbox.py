@@ -50,7 +50,12 @@ def serve_version(
         reason="infrastructure check",
         at=datetime.now(UTC),
     )
-    slots = Slots(home, models=lambda: [version.model], deployed=lambda _: deployment, load=load)
+    slots = Slots(
+        home,
+        models=lambda: [version.model],
+        deployed=lambda: {version.model: deployment},
+        load=load,
+    )
     token = secrets.token_urlsafe(16)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -13,7 +13,10 @@ from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
 from airloop.devstack.processes import ProcessRecord, read_records, stop
+from airloop.errors import AirloopError
 from airloop.paths import dags_folder
+from airloop.settings import load_settings
+from airloop.specs.catalog import load_catalog
 
 State = Literal["running", "not well", "crashed", "stopped"]
 
@@ -38,12 +41,14 @@ class StackState(Contract):
     components: tuple[ComponentState, ...]
     #: The kinds of DAG whose file is the project's own (`airloop eject`).
     owned: tuple[str, ...] = ()
+    #: What asks for a person though every part runs: a model that is deployed without a spec.
+    findings: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
         """All of it runs, or none of it does: nothing asks for a person."""
         states = {part.state for part in self.components}
-        return states <= {"running"} or states <= {"stopped"}
+        return not self.findings and (states <= {"running"} or states <= {"stopped"})
 
 
 def status(layout: Layout) -> StackState:
@@ -61,7 +66,18 @@ def status(layout: Layout) -> StackState:
         running=all(part.state == "running" for part in states),
         components=tuple(states),
         owned=tuple(ejection.owned(dags_folder())),
+        findings=_findings() if records else (),
     )
+
+
+def _findings() -> tuple[str, ...]:
+    from airloop.check.orphans import orphans
+    from airloop.ledger import open_ledger
+
+    try:
+        return orphans(load_catalog(), open_ledger(load_settings()))
+    except AirloopError as error:
+        return (f"the ledger could not be asked for models without a spec: {error}",)
 
 
 def down(layout: Layout) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from airloop.contracts import ArtifactRef, Deployment, Fence
 from airloop.ledger import attempts
@@ -33,7 +33,7 @@ def record(
     attempts.check(connection, fence, lock=True)
     if request is not None and (done := requested(connection, model, request)):
         return done
-    last = current(connection, model)
+    last = next(iter(newest(connection, model, 1)), None)
     deployment = Deployment(
         model=model,
         sequence=last.sequence + 1 if last else 1,
@@ -56,8 +56,18 @@ def record(
 
 
 def current(connection: Connection, model: str) -> Deployment | None:
-    """The last deployment of a model."""
-    return next(iter(newest(connection, model, 1)), None)
+    """Who serves: the last deployment of a model, unless that retired it."""
+    last = next(iter(newest(connection, model, 1)), None)
+    return None if last is None or last.kind is DeploymentKind.RETIRE else last
+
+
+def last_of_each(connection: Connection) -> dict[str, Deployment]:
+    """The last deployment of each model, those that retired one included."""
+    last = select(deployments.c.model, func.max(deployments.c.sequence).label("sequence"))
+    last_of = last.group_by(deployments.c.model).subquery()
+    same = (deployments.c.model == last_of.c.model) & (deployments.c.sequence == last_of.c.sequence)
+    query = select(deployments).join(last_of, same)
+    return {row.model: _deployment(row) for row in connection.execute(query)}
 
 
 def requested(connection: Connection, model: str, request: str) -> Deployment | None:

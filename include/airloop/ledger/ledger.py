@@ -15,6 +15,7 @@ from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
 from airloop.ledger import attempts, decisions, deployments, schema, triggers, usage
 from airloop.ledger.database import Database
+from airloop.ledger.naming import names
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
 
 Figures = Mapping[str, float | int | str | None]
@@ -142,6 +143,16 @@ class Ledger:
         """Who serves now."""
         with self._database.reading() as connection:
             return deployments.current(connection, model)
+
+    def last_deployments(self) -> dict[str, Deployment]:
+        """Every model's last deployment, of whatever kind, in one query."""
+        with self._database.reading() as connection:
+            return deployments.last_of_each(connection)
+
+    def names(self) -> tuple[str, ...]:
+        """Every model and dataset that anything was put down about, whether or not it still has a spec."""
+        with self._database.reading() as connection:
+            return names(connection)
 
     def deployments(self, model: str, limit: int = 50) -> list[Deployment]:
         """Who served, newest first."""

@@ -12,6 +12,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlparse
@@ -122,17 +123,27 @@ def fetch(ref: ArtifactRef, settings: Settings) -> Path:
             return home
         except ArtifactError as error:
             log.warning("the cached copy is damaged and is fetched anew: %s", error)
-            shutil.rmtree(home, ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
         folder = _download(ref, Path(scratch), settings)
         verify(folder, ref.digest)
-        try:
-            folder.rename(home)
-        except OSError:
-            # Another process put the same artifact there first; if it did not, the next line says so.
-            verify(home, ref.digest)
+        _put(folder, home, Path(scratch), ref.digest)
     return home
+
+
+def _put(folder: Path, home: Path, scratch: Path, digest: Digest) -> None:
+    """Let a whole copy take the cache's place, whatever lies there: a damaged one goes only now."""
+    if home.is_dir():
+        with suppress(ArtifactError):
+            verify(home, digest)
+            return  # another process was faster
+    with suppress(FileNotFoundError):
+        home.rename(scratch / "before")
+    try:
+        folder.rename(home)
+    except OSError:
+        # Another process put the same artifact there first; if it did not, the next line says so.
+        verify(home, digest)
 
 
 def _download(ref: ArtifactRef, scratch: Path, settings: Settings) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airloop.errors import AirloopError, ArtifactError, PermanentError, UnreachableError
 from airloop.settings import Settings
+from airloop.storage.trouble import told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,8 +88,10 @@ def download(uri: str, scratch: Path, settings: Settings) -> Path:
             path = download_artifacts(
                 artifact_uri=uri, dst_path=str(scratch), tracking_uri=settings.mlflow_uri
             )
-    except OSError as error:
-        raise ArtifactError("the artifact cannot be read", value=str(error), where=uri) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError("the artifact is not there", value=str(error), where=uri) from error
+    except OSError as error:  # a full disk here, or a store that fails: neither lasts
+        raise told(error, "the artifacts' store or this machine's cache", uri) from error
     folder = Path(path)
     if not folder.is_dir():
         raise ArtifactError("the artifact is not a folder", value=uri, where=settings.mlflow_uri)

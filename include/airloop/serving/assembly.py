@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -27,10 +28,10 @@ def build_slots(settings: Settings, catalog: Catalog) -> Slots:
     """Slots that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
     opened: list[Ledger] = []
 
-    def deployed(model: str) -> Deployment | None:
+    def deployed() -> Mapping[str, Deployment]:
         if not opened:
             opened.append(open_ledger(settings))
-        return opened[0].current_deployment(model)
+        return opened[0].last_deployments()
 
     def load(ref: ArtifactRef) -> Model:
         from airloop.registry import loader

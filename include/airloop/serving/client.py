@@ -76,7 +76,7 @@ class ServiceClient:
 
     def refresh(self, model: str) -> SlotState:
         """Let the service follow the ledger now; returns when it has, or has refused to."""
-        response = self._send("POST", "/slots/refresh")
+        response = self._send("POST", "/slots/refresh", params={"model": model})
         return _of(SlotsResponse.model_validate(response.json()).slots, model)
 
     def ready(self) -> bool:

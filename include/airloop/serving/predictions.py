@@ -53,7 +53,7 @@ class Predictions:
         """Admit a request, and turn whatever goes wrong into what its caller may know."""
         version = slot.current
         if version is None:
-            raise overloaded(f"{slot.model}: {slot.error or 'nothing is deployed yet'}")
+            raise overloaded(f"{slot.model}: {slot.condition()[1]}")
         limits = version.model.spec.serving
         if slot.inflight >= limits.max_concurrency:
             raise overloaded(f"more than {limits.max_concurrency} requests at once")
@@ -85,10 +85,12 @@ class Predictions:
         if model is not None:
             slot = self._slots.get(model)
             if slot is None:
+                if not self._slots.named:
+                    raise overloaded(self._slots.why_none())
                 raise HttpError(404, f"no such model; there is {_names(slots)}")
             return slot
         if not slots:
-            raise overloaded(f"no model yet: {self._slots.error}")
+            raise overloaded(self._slots.why_none())
         if len(slots) > 1:
             raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(slots)}")
         return slots[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from airloop.contracts import Contract, Name
 
@@ -23,16 +24,38 @@ class PredictionResponse(Contract):
     logged: bool = True
 
 
+class Condition(StrEnum):
+    """What a slot is doing."""
+
+    #: The ledger has not been asked yet.
+    STARTING = "starting"
+    #: The ledger does not answer, and nothing is at hand.
+    UNREACHABLE = "ledger unreachable"
+    #: The first version is on its way.
+    LOADING = "loading"
+    #: The ledger answers, and names nothing.
+    EMPTY = "nothing deployed"
+    #: The version that the ledger names cannot be loaded, and there is no other.
+    REFUSED = "refused"
+    #: A person ended it.
+    RETIRED = "retired"
+    SERVING = "serving"
+
+
 class SlotState(Contract):
     """One model's slot: what it serves, what the ledger wants, and why the two differ.
 
-    ``log_failures`` counts rows answered but not logged since the process started.
+    ``says`` is the condition as a sentence. ``warm_digest`` is the artifact that is still in memory beside the one
+    that serves. ``log_failures`` counts rows answered but not logged since the process started.
     """
 
     model: Name
+    condition: Condition = Condition.STARTING
+    says: str = ""
     version: int | None = None
     sequence: int | None = None
     digest: str | None = None
+    warm_digest: str | None = None
     since: datetime | None = None
     wanted_version: int | None = None
     wanted_sequence: int | None = None

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 
 from airloop.contracts import ArtifactRef, ModelVersion
-from airloop.delivery import delivery
-from airloop.delivery.delivery import promote, rollback
+from airloop.delivery.delivery import promote
+from airloop.delivery.rollback import rollback
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
-from airloop.registry import artifacts, loader
+from airloop.registry import artifacts, loader, models
 from airloop.serving.assembly import build_slots
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
@@ -72,8 +72,8 @@ def world() -> Iterator[World]:
         patch.setenv("AIRLOOP__SERVING__URL", url)
         patch.setenv("AIRLOOP__SERVING__TOKEN", TOKEN)
         for name in ("set_alias", "remove_alias"):
-            patch.setattr(delivery.models, name, lambda *_, **__: None)
-        patch.setattr(delivery.models, "aliases", lambda *_, **__: {})
+            patch.setattr(models, name, lambda *_, **__: None)
+        patch.setattr(models, "aliases", lambda *_, **__: {})
         argv, env = service_command(Settings())
         with (home / "service.log").open("wb") as log:
             process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)

@@ -114,7 +114,7 @@ def refused_by_the_service(world: World, artifact: ArtifactRef) -> str:
     slots = Slots(
         world.home,
         models=lambda: ("one",),
-        deployed=lambda model: wanted,
+        deployed=lambda: {wanted.model: wanted},
         load=lambda ref: loader.load(ref, world.settings),
     )
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
 from pathlib import Path
 
 import pytest
 import typer.main
 
+from airloop.check.orphans import orphans
 from airloop.cli import main
 from airloop.cli.commands import loop
-from airloop.contracts import ArtifactRef, Deployment
-from airloop.delivery import delivery
+from airloop.contracts import ArtifactRef
+from airloop.ledger import Ledger, open_ledger
+from airloop.registry import tracking
 from airloop.settings import load_settings
+from airloop.specs.catalog import load_catalog
+from airloop.vocabulary import Action, DeploymentKind, Topic
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["predict", "flight_delay", "--row", "[1]"], "JSON object"),
         (["predict", "flight_delay", "--file", "/no/such/file"], "cannot be read"),
         (["decisions", "flight_dely"], "did you mean 'flight_delay'"),
+        (["decisions", "flihgts"], "did you mean 'flights'"),
+        (["rollback", "flight_dely"], "did you mean 'flight_delay'"),
+        (["retire", "flight_dely", "--reason", "r"], "did you mean 'flight_delay'"),
+        (["retire", "flight_delay"], "--reason"),
         (["decisions", "--limit", "0"], "--limit"),
         (["rollback"], "MODEL"),
         (["nonsense"], "nonsense"),
@@ -107,7 +115,7 @@ def test_every_commands_help_has_an_example() -> None:
     commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
-        "costs", "predictions", "ledger", "new", "eject", "upgrade",
+        "costs", "predictions", "retire", "ledger", "new", "eject", "upgrade",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger",)}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}
@@ -115,26 +123,93 @@ def test_every_commands_help_has_an_example() -> None:
         assert f"Example: airloop {name}" in (command.epilog or ""), name
 
 
-@pytest.mark.parametrize(("words", "version"), [([], None), (["--to", "3"], 3)])
-def test_a_rollback_names_the_version_it_goes_back_to(
-    words: list[str], version: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int | None] = []
-
-    def rollback(*_: object, to_version: int | None) -> Deployment:
-        asked.append(to_version)
-        artifact = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
-        return Deployment(
-            model="flight_delay",
-            sequence=5,
-            version=3,
-            previous=4,
-            artifact=artifact,
-            kind="rollback",
-            reason="",
-            at=datetime.now(UTC),
+def deploy(model: str, *versions: int) -> Ledger:
+    """Promotions on record, of artifacts that lie nowhere."""
+    ledger = open_ledger(load_settings())
+    for number in versions:
+        ledger.record_deployment(
+            ledger.begin_attempt(f"promote:{model}"),
+            model=model,
+            version=number,
+            artifact=ArtifactRef(uri=f"runs:/{number}/model", digest=f"sha256:{number:064x}"),
+            kind=DeploymentKind.PROMOTE,
+            reason="its gates passed",
         )
+    return ledger
 
-    monkeypatch.setattr(delivery, "rollback", rollback)
-    assert main.run(["rollback", "flight_delay", *words]) == 0
-    assert asked == [version]
+
+@pytest.fixture
+def no_artifacts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback as where the service holds every version in memory and MLflow is down."""
+    monkeypatch.setattr("airloop.delivery.rollback._holds", lambda *_: True)
+    monkeypatch.setenv("AIRLOOP__MLFLOW_URI", "http://127.0.0.1:1")
+    monkeypatch.setitem(tracking.ENVIRONMENT, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    load_settings.cache_clear()
+
+
+@pytest.mark.usefixtures("no_artifacts")
+def test_a_rollback_after_a_rollback_says_that_nothing_was_done_and_what_would(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ledger = deploy("flight_delay", 1, 2, 3)
+    assert main.run(["rollback", "flight_delay", "--to", "2", "--reason", "3 is slow"]) == 0
+    assert "version 2 serves again, version 3 is out" in capsys.readouterr().out
+    assert main.run(["rollback", "flight_delay"]) == 0
+    assert " ".join(capsys.readouterr().out.split()) == (
+        "flight_delay: nothing was done, version 2 serves already since a rollback (3 is slow); "
+        "`airloop rollback flight_delay --to N` goes to another version, of [1, 3]"
+    )
+    assert len(ledger.deployments("flight_delay")) == 4
+
+
+def test_a_datasets_refusals_and_quarantines_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = open_ledger(load_settings())
+    for action in (Action.REFUSED, Action.QUARANTINE):
+        ledger.record_decision(entity="flights", topic=Topic.VALIDATION, action=action, reason="r")
+    assert main.run(["decisions", "flights", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["action"] for one in found] == ["quarantine", "refused"]
+
+
+@pytest.mark.usefixtures("no_artifacts")
+def test_a_model_whose_spec_is_gone_is_reached_by_the_name_that_the_ledger_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ledger = deploy("weather", 1, 2)
+    ledger.record_decision(
+        entity="weather", topic=Topic.PROMOTION, action=Action.PROMOTED, reason="r"
+    )
+    assert main.run(["rollback", "weather"]) == 0
+    assert "version 1 serves again" in capsys.readouterr().out
+    for command in ("decisions", "costs"):
+        assert main.run([command, "weather"]) == 0
+    retired = main.run(["retire", "weather", "--reason", "nobody asks for it"])
+    shown = capsys.readouterr()
+    assert retired == 1, "MLflow, which is down, keeps the aliases: the command says so"
+    assert "MLflow does not answer" in shown.err
+    assert ledger.current_deployment("weather") is None
+    assert ledger.decisions("weather")[0].reason == "nobody asks for it"
+
+
+def test_a_model_that_is_deployed_without_a_spec_is_named_until_it_is_retired() -> None:
+    ledger = deploy("weather", 3)
+    deploy("flight_delay", 1)
+    (sentence,) = orphans(load_catalog(), ledger)
+    assert "weather: version 3 is deployed" in sentence
+    assert "airloop retire weather" in sentence
+    ledger.record_deployment(
+        ledger.begin_attempt("promote:weather"),
+        model="weather",
+        version=3,
+        artifact=ArtifactRef(uri="runs:/3/model", digest=f"sha256:{3:064x}"),
+        kind=DeploymentKind.RETIRE,
+        reason="r",
+    )
+    assert orphans(load_catalog(), ledger) == ()
+
+
+def test_predict_asks_for_rows_of_the_lake_not_of_the_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["predict", "flight_delay", "--partition", "2013-03-01"]) == 1
+    assert "lake" in capsys.readouterr().err, "the source has this day, the lake does not yet"

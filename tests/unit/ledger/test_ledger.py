@@ -15,7 +15,7 @@ from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, attempts, open_ledger
 from airloop.ledger.tables import decisions, deployments, triggers
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
 
 KEY = "promote:flight_delay"
 
@@ -188,12 +188,57 @@ def test_deployments_form_a_gapless_history(ledger: Ledger, artifact: ArtifactRe
     assert ledger.current_deployment("m") == ledger.deployments("m")[0]
 
 
+def test_who_serves_of_every_model_is_one_answer(ledger: Ledger, artifact: ArtifactRef) -> None:
+    assert ledger.last_deployments() == {}
+    for model, version in (("a", 1), ("b", 7), ("a", 2)):
+        fence = ledger.begin_attempt(f"promote:{model}")
+        ledger.record_deployment(
+            fence,
+            model=model,
+            version=version,
+            artifact=artifact,
+            kind=DeploymentKind.PROMOTE,
+            reason="r",
+        )
+    assert ledger.last_deployments() == {
+        name: ledger.current_deployment(name) for name in ("a", "b")
+    }
+
+
+def test_a_retired_model_has_no_deployment_but_its_history_goes_on(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    for version, kind in ((1, "promote"), (1, DeploymentKind.RETIRE), (2, "promote")):
+        fence = ledger.begin_attempt(KEY)
+        ledger.record_deployment(
+            fence, model="m", version=version, artifact=artifact, kind=kind, reason="r"
+        )
+        current = ledger.current_deployment("m")
+        assert (current is None) == (kind is DeploymentKind.RETIRE)
+        assert ledger.last_deployments()["m"].kind == kind
+    assert [d.sequence for d in ledger.deployments("m")] == [3, 2, 1]
+
+
+def test_the_ledger_knows_every_name_that_anything_was_put_down_about(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    ledger.record_decision(
+        entity="flights", topic=Topic.VALIDATION, action=Action.REFUSED, reason="r"
+    )
+    fence = ledger.begin_attempt(KEY)
+    ledger.record_deployment(
+        fence, model="gone", version=1, artifact=artifact, kind=DeploymentKind.PROMOTE, reason="r"
+    )
+    ledger.emit_trigger(model="m", cause=Cause.DRIFT, dedup_key="d", reason="r")
+    assert ledger.names() == ("flights", "gone", "m")
+
+
 def test_a_superseded_attempt_deploys_nothing(ledger: Ledger, artifact: ArtifactRef) -> None:
     old = ledger.begin_attempt(KEY)
     ledger.begin_attempt(KEY)
     with pytest.raises(SupersededError, match="superseded by attempt 2"):
         ledger.record_deployment(
-            old, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+            old, model="m", version=1, artifact=artifact, kind=DeploymentKind.PROMOTE, reason="r"
         )
     assert ledger.deployments("m") == []
 
@@ -206,7 +251,7 @@ def test_without_the_check_a_superseded_attempt_would_deploy(
     ledger.begin_attempt(KEY)
     monkeypatch.setattr(attempts, "check", lambda *_, **__: None)
     ledger.record_deployment(
-        old, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+        old, model="m", version=1, artifact=artifact, kind=DeploymentKind.PROMOTE, reason="r"
     )
     assert len(ledger.deployments("m")) == 1
 
@@ -243,7 +288,12 @@ def test_promoters_under_different_keys_never_share_a_sequence(
         fence = ledger.begin_attempt(f"{KEY}:{version}")
         start.wait()
         ledger.record_deployment(
-            fence, model="m", version=version, artifact=artifact, kind="promote", reason="r"
+            fence,
+            model="m",
+            version=version,
+            artifact=artifact,
+            kind=DeploymentKind.PROMOTE,
+            reason="r",
         )
 
     with ThreadPoolExecutor(4) as pool:
@@ -258,7 +308,7 @@ def test_a_deployment_keeps_the_fence_it_was_made_under(
 ) -> None:
     fence = ledger.begin_attempt(KEY)
     ledger.record_deployment(
-        fence, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+        fence, model="m", version=1, artifact=artifact, kind=DeploymentKind.PROMOTE, reason="r"
     )
     with ledger.transaction() as connection:
         row = connection.execute(select(deployments)).one()
@@ -290,7 +340,7 @@ def test_history_cannot_be_rewritten(
 ) -> None:
     fence = ledger.begin_attempt(KEY)
     ledger.record_deployment(
-        fence, model="m", version=1, artifact=artifact, kind="promote", reason="r"
+        fence, model="m", version=1, artifact=artifact, kind=DeploymentKind.PROMOTE, reason="r"
     )
     ledger.record_decision(entity="m", topic=Topic.GATE, action=Action.PASSED, reason="r")
     statement = act(table) if act is delete else act(table).values(reason="better")

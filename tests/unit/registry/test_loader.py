@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from airloop.errors import ArtifactError, SpecError
+from airloop.errors import ArtifactError, SpecError, StorageFullError, UnreachableError
 from airloop.features import transform as transform_module
 from airloop.registry import artifacts, loader
 from airloop.registry.artifacts import write_manifest
@@ -59,6 +61,47 @@ def test_fetching_verifies_and_a_damaged_cache_is_fetched_anew(packed, tmp_path,
     (folder / artifacts.ONNX).write_bytes(b"damaged")
     assert loader.load(packed.ref, settings).runtime == "onnx"
     assert not list((tmp_path / "artifacts").glob(".fetch-*"))
+
+
+def test_a_damaged_cache_stays_until_a_whole_copy_is_there(packed, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    settings = Settings()
+    folder = artifacts.fetch(packed.ref, settings)
+    (folder / artifacts.EXAMPLES).write_bytes(b"damaged")
+
+    def away(*_: object) -> Path:
+        raise UnreachableError("MLflow does not answer")
+
+    with monkeypatch.context() as down:
+        down.setattr(artifacts, "_download", away)
+        with pytest.raises(UnreachableError):
+            artifacts.fetch(packed.ref, settings)
+    assert (folder / artifacts.MANIFEST).exists()
+    assert (folder / artifacts.EXAMPLES).read_bytes() == b"damaged"
+    assert artifacts.fetch(packed.ref, settings) == folder
+    artifacts.verify(folder, packed.ref.digest)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), StorageFullError),
+        (OSError(errno.EIO, "Input/output error"), UnreachableError),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), ArtifactError),
+    ],
+)
+def test_a_disk_that_is_full_for_a_second_is_no_verdict_on_the_artifact(
+    packed, tmp_path, monkeypatch, error, kind
+):
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+
+    def failing(**_: object) -> str:
+        raise error
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", failing)
+    ref = packed.ref.model_copy(update={"uri": "runs:/0123/model"})
+    with pytest.raises(kind):
+        artifacts.fetch(ref, Settings(mlflow_uri="http://127.0.0.1:1"))
 
 
 def test_an_artifact_that_is_not_there_is_named(packed, tmp_path, monkeypatch):

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from airloop.contracts import ArtifactRef, Deployment, ModelVersion
-from airloop.delivery import delivery, deployment
-from airloop.delivery.delivery import promote, rollback
+from airloop.delivery import deployment
+from airloop.delivery.delivery import promote
+from airloop.delivery.retirement import retire
+from airloop.delivery.rollback import rollback
 from airloop.errors import (
     AirloopError,
     ArtifactError,
@@ -22,6 +24,7 @@ from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
 from airloop.ledger.commit import Stage
 from airloop.ledger.faults import PlantedFaultError
+from airloop.registry import models
 from airloop.serving.responses import SlotState
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Topic
@@ -36,6 +39,8 @@ class FakeService:
         self.ledger, self.refused, self.down = ledger, set[int](), False
         self.serving: Deployment | None = None
         self.before_refresh: Callable[[], None] = lambda: None
+        #: What it still holds in memory beside the version that serves.
+        self.warm: ArtifactRef | None = None
 
     def slots(self) -> tuple[SlotState, ...]:
         if self.down:
@@ -59,6 +64,8 @@ class FakeService:
             model=MODEL,
             version=now.version if now else None,
             sequence=now.sequence if now else None,
+            digest=now.artifact.digest if now else None,
+            warm_digest=self.warm.digest if self.warm else None,
             error=error,
         )
 
@@ -120,10 +127,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         world.aliases[alias] = version
 
     monkeypatch.setattr(deployment.artifacts, "fetch", fetch)
-    monkeypatch.setattr(delivery.models, "set_alias", set_alias)
-    monkeypatch.setattr(delivery.models, "aliases", lambda *_, **__: dict(world.aliases))
+    monkeypatch.setattr(models, "set_alias", set_alias)
+    monkeypatch.setattr(models, "aliases", lambda *_, **__: dict(world.aliases))
     monkeypatch.setattr(
-        delivery.models, "remove_alias", lambda _, alias, **__: world.aliases.pop(alias, None)
+        models, "remove_alias", lambda _, alias, **__: world.aliases.pop(alias, None)
     )
     return world
 
@@ -308,6 +315,85 @@ def test_a_rollback_stands_where_the_service_is_down(world: World):
     assert world.rollback().version == 1
     world.service.down = False
     assert world.service.refresh(MODEL).version == 1
+
+
+def lose_everything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The artifact store is empty, MLflow is down."""
+
+    def gone(*_: object) -> Path:
+        raise ArtifactError("the artifact is not there")
+
+    def down(*_: object, **__: object) -> None:
+        raise UnreachableError("MLflow does not answer")
+
+    monkeypatch.setattr(deployment.artifacts, "fetch", gone)
+    monkeypatch.setattr(models, "set_alias", down)
+
+
+def test_a_rollback_to_a_version_warm_in_memory_needs_neither_its_files_nor_mlflow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    first = world.promote(1)
+    world.promote(2)
+    world.service.warm = first.artifact
+    lose_everything(world, monkeypatch)
+    assert world.rollback().version == 1
+    assert world.served == 1
+    assert world.ledger.decisions(MODEL)[0].action == "rolled back"
+
+
+def test_a_rollback_to_a_version_that_nobody_holds_still_wants_its_files(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.promote(1)
+    world.promote(2)
+    lose_everything(world, monkeypatch)
+    with pytest.raises(ArtifactError, match="not there"):
+        world.rollback()
+    assert world.served == 2
+
+
+def retired(world: World, reason: str = "nobody asks for it") -> Deployment:
+    return retire(world.ledger, world.settings, MODEL, reason, service=world.service)
+
+
+def test_a_retired_model_has_no_traffic_no_aliases_and_its_reason_on_record(world: World):
+    world.promote(1)
+    world.promote(2)
+    row = retired(world)
+    assert (row.kind, row.version) == ("retire", 2)
+    assert world.ledger.current_deployment(MODEL) is None
+    assert world.served is None
+    assert world.aliases == {}
+    decision = world.ledger.decisions(MODEL)[0]
+    assert (decision.topic, decision.reason) == (Topic.RETIREMENT, "nobody asks for it")
+    assert retired(world, "again") == row
+    assert len(world.history()) == 3
+
+
+def test_a_retired_model_comes_back_by_a_rollback_or_a_promotion(world: World):
+    world.promote(1)
+    world.promote(2)
+    retired(world)
+    assert world.rollback().version == 2
+    assert world.served == 2
+    retired(world)
+    assert world.rollback(to_version=1).version == 1
+    retired(world)
+    assert world.promote(3).version == 3
+
+
+def test_a_retirement_stands_where_the_service_is_down(world: World):
+    world.promote(1)
+    world.service.down = True
+    retired(world)
+    world.service.down = False
+    assert world.service.refresh(MODEL).version is None
+
+
+def test_only_what_once_served_is_retired(world: World):
+    with pytest.raises(RequestError, match="ever served"):
+        retired(world)
 
 
 def test_there_must_be_something_to_roll_back_to(world: World):

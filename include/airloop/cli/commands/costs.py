@@ -11,9 +11,8 @@ from rich.table import Table
 
 from airloop.accounting.figures import Bill, bills
 from airloop.cli.console import out
-from airloop.errors import RequestError
+from airloop.cli.known import check_name
 from airloop.settings import load_settings
-from airloop.specs.catalog import load_catalog
 
 STEPS = "steps (attempts)"
 TITLES = (
@@ -32,11 +31,10 @@ def costs_command(
     """What was used: CPU and GPU time summed over attempts, peaks of memory; the newest first."""
     from airloop.ledger import open_ledger
 
-    catalog = load_catalog()
-    names = (*catalog.model_names(), *catalog.dataset_names())
-    if entity is not None and entity not in names:
-        raise RequestError("there is no such model or dataset", value=entity, valid=names)
-    found = bills(open_ledger(load_settings()).usage(entity))[:limit]
+    ledger = open_ledger(load_settings())
+    if entity is not None:
+        check_name(entity, ledger)
+    found = bills(ledger.usage(entity))[:limit]
     if as_json:
         out.print_json(json.dumps([bill.model_dump(mode="json") for bill in found]))
         return

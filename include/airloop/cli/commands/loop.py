@@ -1,4 +1,4 @@
-"""`airloop trigger`, `predict`, `rollback`, `decisions`: the loop by hand."""
+"""`airloop trigger`, `predict`, `rollback`, `retire`, `decisions`: the loop by hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 
 from airloop.cli.console import err, out
-from airloop.contracts import Contract
-from airloop.errors import PermanentError, RequestError, SpecError
+from airloop.cli.known import check_model, check_name
+from airloop.contracts import Contract, Deployment
+from airloop.errors import AirloopError, PermanentError, RequestError, SpecError
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 from airloop.specs.requests import (
@@ -22,7 +23,7 @@ from airloop.specs.requests import (
     TrainConf,
     parse_conf,
 )
-from airloop.vocabulary import Topic
+from airloop.vocabulary import DeploymentKind, Topic
 
 _KINDS: dict[str, type[Contract]] = {
     "ingest": IngestConf,
@@ -92,13 +93,16 @@ def predict_command(
     rows: Annotated[int, typer.Option("--rows", min=1, max=1000, help="... and for how many.")] = 1,
 ) -> None:
     """Ask the running service; prints its answer as JSON."""
-    from airloop.demo.rows import partition_rows
+    from airloop.data.lake.asking import request_rows
+    from airloop.data.lake.lake import Lake
     from airloop.serving.client import ServiceClient
 
-    load_catalog().model(model)
+    catalog = load_catalog()
+    spec = catalog.model(model)
     given = [_row(text) for text in row or []] + (_rows(file) if file else [])
     if partition is not None:
-        given += partition_rows(model, partition, rows)
+        lake = Lake(load_settings())
+        given += request_rows(lake, spec, catalog.dataset(spec.dataset), partition, rows)
     if not given:
         raise RequestError(
             "no row was given",
@@ -119,20 +123,51 @@ def rollback_command(
     ] = None,
 ) -> None:
     """Return to the version that served before, or to an earlier one, at once."""
-    from airloop.delivery.delivery import rollback
+    from airloop.delivery.rollback import rollback
     from airloop.ledger import open_ledger
 
-    load_catalog().model(model)
     settings = load_settings()
-    deployment = rollback(open_ledger(settings), settings, model, reason, to_version=to)
-    out.print(
-        f"{model}: version {deployment.version} serves again, version {deployment.previous} is out"
-    )
+    ledger = open_ledger(settings)
+    check_model(model, ledger)
+    before = ledger.current_deployment(model)
+    after = rollback(ledger, settings, model, reason, to_version=to)
+    if before == after:
+        others = sorted({one.version for one in ledger.deployments(model)} - {after.version})
+        out.print(_nothing_done(model, after, others), soft_wrap=True)
+        return
+    out_now = f", version {before.version} is out" if before is not None else ""
+    out.print(f"{model}: version {after.version} serves again{out_now}")
+
+
+def retire_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name that the ledger knows.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it goes on record.")],
+) -> None:
+    """End a model: no traffic, no aliases, its DAGs paused. What it did stays on record.
+
+    Its versions stay in the registry; `airloop rollback` brings the last one back.
+    """
+    from airloop.delivery.retirement import retire
+    from airloop.ledger import open_ledger
+
+    settings = load_settings()
+    ledger = open_ledger(settings)
+    check_model(model, ledger)
+    done = retire(ledger, settings, model, reason)
+    out.print(f"{model}: version {done.version} is out, and no other serves: {done.reason}")
+    _pause_dags(model)
+    if model in load_catalog().model_names():
+        out.print(
+            f"config/models/{model}.yaml still makes its DAGs, paused now: delete it to end them and "
+            "their assets",
+            soft_wrap=True,
+        )
 
 
 def decisions_command(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Of one model only.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Of one model or dataset only."),
     ] = None,
     topic: Annotated[Topic | None, typer.Option("--topic", help="On one topic only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
@@ -141,18 +176,40 @@ def decisions_command(
     """What the loop decided and why, newest first."""
     from airloop.ledger import open_ledger
 
+    ledger = open_ledger(load_settings())
     if model is not None:
-        load_catalog().model(model)
-    found = open_ledger(load_settings()).decisions(model, topic, limit)
+        check_name(model, ledger)
+    found = ledger.decisions(model, topic, limit)
     if as_json:
         out.print_json(json.dumps([json.loads(one.model_dump_json()) for one in found]))
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("when (UTC)", "model", "about", "decision", "why"):
+    for title in ("when (UTC)", "of", "about", "decision", "why"):
         table.add_column(title, overflow="fold")
     for one in found:
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", one.entity, one.topic, one.action, one.reason)
     out.print(table if found else "nothing was decided yet")
+
+
+def _nothing_done(model: str, serving: Deployment, others: list[int]) -> str:
+    why = f" since a rollback ({serving.reason})" if serving.kind is DeploymentKind.ROLLBACK else ""
+    ways = f"; `airloop rollback {model} --to N` goes to another version, of {others}"
+    return f"{model}: nothing was done, version {serving.version} serves already{why}" + (
+        ways if others else "; no other version of it ever served"
+    )
+
+
+def _pause_dags(model: str) -> None:
+    """Best effort: the stack may not run, and a DAG without a spec goes by itself."""
+    from airloop.devstack.airflow import Airflow
+
+    try:
+        with Airflow.connect(load_settings()) as airflow:
+            made = {f"{kind}_{model}" for kind in _KINDS if kind != "ingest"}
+            for dag in sorted(made & set(airflow.dag_ids())):
+                airflow.pause(dag)
+    except AirloopError as error:
+        err.print(f"its DAGs were not paused: {error}", soft_wrap=True)
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:

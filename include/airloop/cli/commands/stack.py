@@ -61,6 +61,8 @@ def status_command(
                 f"{part.title} is {part.state}: see {part.log}; `airloop up` starts what is missing",
                 soft_wrap=True,
             )
+    for finding in state.findings:
+        err.print(finding, soft_wrap=True)
     return 0 if state.well else 1
 
 

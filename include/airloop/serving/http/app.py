@@ -101,16 +101,16 @@ class _Routes:
             return _not_ready("the service is stopping")
         if any(slot.current for slot in slots):
             return JSONResponse({"ready": True})
-        reasons = [f"{slot.model}: {slot.error or 'nothing is deployed yet'}" for slot in slots]
-        return _not_ready("; ".join(reasons) or self._slots.error or "the catalog has no model")
+        reasons = [f"{slot.model}: {slot.condition()[1]}" for slot in slots]
+        return _not_ready("; ".join(reasons) or self._slots.why_none())
 
     async def slots(self) -> SlotsResponse:
         """What each slot serves, what the ledger wants, and why they differ."""
         return SlotsResponse(slots=self._slots.states())
 
-    async def refresh(self) -> SlotsResponse:
-        """Follow the ledger now, and show the slots as they are then."""
-        await self._slots.refresh()
+    async def refresh(self, model: str | None = None) -> SlotsResponse:
+        """Follow the ledger now, for one model or all, and show the slots as they are then."""
+        await self._slots.refresh(model)
         if self._slots.error:
             raise HTTPException(503, self._slots.error)
         return SlotsResponse(slots=self._slots.states())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,14 +14,17 @@ from airloop.contracts import Deployment
 from airloop.serving.http.schema import Row
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import Condition, SlotState
 from airloop.serving.runtime.batcher import MicroBatcher
+from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import NotFiniteError, Version
+from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
 
 #: Rows of the last batch kept to warm the next version with.
 RECENT_ROWS = 16
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,13 @@ class Slot:
         self.previous: Version | None = None
         self.wanted: Deployment | None = None
         self.error: str | None = None
-        #: Whether asking for the same deployment again could end otherwise.
-        self.may_retry = True
+        #: The deployment that is being loaded.
+        self.loading: Deployment | None = None
+        #: Whether the ledger has said what it wants, be it nothing.
+        self.looked = False
+        #: Why the ledger cannot be followed, and since when.
+        self.trouble: str | None = None
+        self.retry = Retry()
         self.inflight = 0
         self.recent: Sequence[Row] = ()
         self._log = PredictionLog(log_folder)
@@ -66,8 +76,14 @@ class Slot:
         """
         return await self._batcher.submit(question, len(question.rows))
 
-    async def close(self) -> None:
-        """Stop answering; what was acknowledged is on disk already."""
+    async def close(self, patience: float = 0.0) -> None:
+        """Stop answering; what was acknowledged is on disk already.
+
+        :param patience: seconds in which requests in flight are still answered
+        """
+        deadline = time.monotonic() + patience
+        while self.inflight and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
         await self._batcher.close()
         self._log.close()
 
@@ -77,7 +93,7 @@ class Slot:
         if now is not None and now.deployment.artifact != version.deployment.artifact:
             self.previous = now
         self.current = version
-        self.error = None
+        self.error, self.retry = None, Retry()
         log.info(
             "%s: version %d answers, deployment %d",
             self.model,
@@ -85,24 +101,53 @@ class Slot:
             version.deployment.sequence,
         )
 
-    def refuse(self, deployment: Deployment, error: Exception, *, may_retry: bool) -> None:
+    def want(self, deployment: Deployment | None) -> None:
+        """Put down what the ledger names; a refusal of another deployment says nothing about this one."""
+        if deployment != self.wanted:
+            self.error, self.retry = None, Retry()
+        if deployment is not None and deployment.kind is DeploymentKind.RETIRE:
+            self.current = self.previous = None
+        self.wanted, self.looked = deployment, True
+
+    def refuse(self, deployment: Deployment, error: Exception, now: float) -> None:
         """Keep the version that answers, and remember why another one does not."""
-        self.may_retry = may_retry
+        self.retry = self.retry.after(error, now)
         self.error = f"version {deployment.version} refused: {error}"
         log.error("%s: %s", self.model, self.error)
+
+    def condition(self) -> tuple[Condition, str]:
+        """What the slot is doing, and that as a sentence."""
+        if self.current is not None:
+            serving = f"version {self.current.number} answers"
+            return Condition.SERVING, "; ".join(filter(None, (serving, self.trouble, self.error)))
+        if self.loading is not None:
+            return Condition.LOADING, f"version {self.loading.version} is being loaded"
+        if self.error is not None:
+            return Condition.REFUSED, self.error
+        if self.trouble is not None:
+            return Condition.UNREACHABLE, self.trouble
+        if self.wanted is not None and self.wanted.kind is DeploymentKind.RETIRE:
+            return Condition.RETIRED, f"retired: {self.wanted.reason}"
+        if not self.looked:
+            return Condition.STARTING, "starting: the ledger has not answered yet"
+        return Condition.EMPTY, "nothing is deployed yet"
 
     def state(self) -> SlotState:
         """The slot, as GET /slots shows it."""
         now, wanted = self.current, self.wanted
+        condition, says = self.condition()
         return SlotState(
             model=self.model,
+            condition=condition,
+            says=says,
+            warm_digest=self.previous.deployment.artifact.digest if self.previous else None,
             version=now.number if now else None,
             sequence=now.deployment.sequence if now else None,
             digest=now.deployment.artifact.digest if now else None,
             since=now.since if now else None,
             wanted_version=wanted.version if wanted else None,
             wanted_sequence=wanted.sequence if wanted else None,
-            error=self.error,
+            error=self.error or self.trouble,
             requests=self._requests,
             rows=self._rows,
             batches=self._batcher.batches,

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from airloop.contracts import ArtifactRef, Deployment
-from airloop.errors import AirloopError
 from airloop.serving.http.schema import Row
 from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.responses import SlotState
 from airloop.serving.runtime.endpoint import Slot
 from airloop.serving.runtime.version import Model, Version, prepare
+from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
 
 #: How often the ledger is asked, should nobody have called for a refresh.
 POLL_SECONDS = 10.0
+#: How long a slot whose spec is gone still answers what it had begun.
+CLOSE_SECONDS = 15.0
+#: Versions loaded side by side.
+LOADS = 8
 
 
 class Slots:
-    """The slots by model. Loading happens in threads beside the event loop, one load at a time a model.
+    """The slots by model. Loading happens in threads beside the event loop, all models side by side.
 
-    :param deployed: the ledger's current deployment of a model
+    :param deployed: the ledger's current deployments by model: one query for all of them
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
     """
@@ -35,16 +42,23 @@ class Slots:
         home: Path,
         *,
         models: Callable[[], Iterable[str]],
-        deployed: Callable[[str], Deployment | None],
+        deployed: Callable[[], Mapping[str, Deployment]],
         load: Callable[[ArtifactRef], Model],
         example: Callable[[Model], Row | None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._home = home
+        self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
         self._slots: dict[str, Slot] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        #: Why the slots cannot be followed, if so: the ledger does not answer, a spec is wrong.
-        self.error: str | None = "starting"
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Of their own: a store that hangs must not take the threads in which the ledger is asked.
+        self._loaders = ThreadPoolExecutor(max_workers=LOADS, thread_name_prefix="load")
+        #: Whether the names of the models have been read once: until then none is unknown.
+        self.named = False
+        #: Why the slots cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
+        self.error: str | None = None
+        self._since = datetime.now(UTC)
 
     def get(self, model: str) -> Slot | None:
         """A model's slot, if the catalog has the model."""
@@ -54,56 +68,86 @@ class Slots:
         """All slots, by name."""
         return [self._slots[name] for name in sorted(self._slots)]
 
+    def why_none(self) -> str:
+        """Why there is no slot."""
+        return self.error or ("the catalog has no model" if self.named else "starting")
+
     def states(self) -> tuple[SlotState, ...]:
         """All slots, as GET /slots shows them."""
         return tuple(slot.state() for slot in self.all())
 
     async def close(self) -> None:
         """Stop all slots."""
+        for task in self._tasks:
+            task.cancel()
         for slot in self._slots.values():
             await slot.close()
+        self._loaders.shutdown(wait=False, cancel_futures=True)
 
     async def follow(self) -> None:
-        """Poll the ledger until cancelled."""
+        """Poll the ledger until cancelled. A version that takes long to load keeps no other model waiting."""
         while True:
-            await self.refresh(asked=False)
+            await self._look()
+            for slot in self.all():
+                if not self._lock(slot).locked():
+                    self._start(self._catch_up(slot, asked=False))
             await asyncio.sleep(POLL_SECONDS)
 
-    async def refresh(self, *, asked: bool = True) -> None:
-        """Let every slot follow the ledger. Never raises: what went wrong stands in the slots' states.
+    async def refresh(self, model: str | None = None, *, asked: bool = True) -> None:
+        """Let every slot follow the ledger, or one. Never raises: what went wrong stands in the slots' states.
 
         :param asked: by a person or a step, so that a version refused before is tried again
         """
-        try:
-            names = await asyncio.to_thread(lambda: tuple(self._models()))
-            for name in names:
-                await self._refresh(name, asked=asked)
-            self.error = None
-        except Exception as error:
-            # The ledger or a spec: every slot keeps answering with what it has.
-            self.error = str(error)
-            log.exception("the ledger cannot be followed")
+        await self._look()
+        slots = [slot for slot in self.all() if model in (None, slot.model)]
+        await asyncio.gather(*(self._catch_up(slot, asked=asked) for slot in slots))
 
-    async def _refresh(self, name: str, *, asked: bool) -> None:
-        slot = self._slots.get(name)
-        if slot is None:
-            slot = self._slots[name] = Slot(name, log_folder(self._home, name))
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            wanted = await asyncio.to_thread(self._deployed, name)
-            refused = wanted == slot.wanted and slot.error is not None
-            slot.wanted = wanted
-            if wanted is None or (slot.current and slot.current.deployment == wanted):
+    async def _look(self) -> None:
+        """Learn which models there are and what the ledger wants of each."""
+        try:
+            self._keep(await asyncio.to_thread(lambda: frozenset(self._models())))
+            wanted = await asyncio.to_thread(self._deployed)
+        except Exception as error:  # the ledger or the catalog: every slot answers with what it has
+            if self.error is None:
+                log.exception("the ledger cannot be followed")
+                self._since = datetime.now(UTC)
+            self.error = f"not followed since {self._since:%Y-%m-%d %H:%M:%S} UTC: {error}"
+        else:
+            self.error = None
+            for slot in self._slots.values():
+                slot.want(wanted.get(slot.model))
+        for slot in self._slots.values():
+            slot.trouble = self.error
+
+    def _keep(self, names: frozenset[str]) -> None:
+        self.named = True
+        for name in self._slots.keys() - names:
+            log.info("%s: its spec is gone, and so is its slot", name)
+            self._start(self._slots.pop(name).close(CLOSE_SECONDS))
+        for name in names - self._slots.keys():
+            self._slots[name] = Slot(name, log_folder(self._home, name))
+
+    async def _catch_up(self, slot: Slot, *, asked: bool) -> None:
+        async with self._lock(slot):
+            wanted = slot.wanted
+            if (
+                wanted is None
+                or wanted.kind is DeploymentKind.RETIRE
+                or (slot.current and slot.current.deployment == wanted)
+            ):
                 return
-            if refused and not (asked or slot.may_retry):
+            if slot.error is not None and not asked and self._clock() < slot.retry.at:
                 return
+            slot.loading = wanted
             try:
-                version = await asyncio.to_thread(self._version, slot, wanted)
-            except AirloopError as error:
-                slot.refuse(wanted, error, may_retry=error.transient)
+                loop = asyncio.get_running_loop()
+                version = await loop.run_in_executor(self._loaders, self._version, slot, wanted)
             except Exception as error:  # a user's model may raise anything while warming
-                slot.refuse(wanted, error, may_retry=False)
+                slot.refuse(wanted, error, self._clock())
             else:
                 slot.swap(version)
+            finally:
+                slot.loading = None
 
     def _version(self, slot: Slot, wanted: Deployment) -> Version:
         """The wanted version, in memory: one of the two at hand where its bytes are the same, else loaded."""
@@ -113,3 +157,11 @@ class Slots:
                 return Version(wanted, held.model, held.schema, since, held.example)
         model = self._load(wanted.artifact)
         return prepare(wanted, model, since, self._example(model), slot.recent)
+
+    def _lock(self, slot: Slot) -> asyncio.Lock:
+        return self._locks.setdefault(slot.model, asyncio.Lock())
+
+    def _start(self, act: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(act)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

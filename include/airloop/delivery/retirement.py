@@ -1,0 +1,76 @@
+"""Retirement: a model serves no more. Its versions, decisions and predictions stay; a rollback brings it back."""
+
+from __future__ import annotations
+
+import logging
+
+from airloop.contracts import Deployment
+from airloop.delivery.deployment import Service
+from airloop.delivery.following import reached
+from airloop.errors import AirloopError, RequestError
+from airloop.exchange.keys import Promote
+from airloop.ledger import Ledger
+from airloop.registry import models
+from airloop.settings import Settings
+from airloop.vocabulary import Action, DeploymentKind, Topic
+
+log = logging.getLogger("airloop.delivery")
+
+
+def retire(
+    ledger: Ledger,
+    settings: Settings,
+    model: str,
+    reason: str,
+    *,
+    actor: str = "airloop",
+    service: Service | None = None,
+) -> Deployment:
+    """End a model's traffic and its aliases, by its name in the ledger: its spec may be gone.
+
+    Asked twice, the second call repeats what follows from the row, and changes nothing else.
+
+    :raises RequestError: if no version of such a model ever served
+    :raises UnreachableError: if MLflow does not answer; the retirement stands then
+    """
+    history = ledger.deployments(model, limit=1)
+    if not history:
+        raise RequestError(
+            "no version of this model ever served",
+            value=model,
+            valid=sorted(ledger.last_deployments()),
+        )
+    last = history[0]
+    if last.kind is not DeploymentKind.RETIRE:
+        last = ledger.record_deployment(
+            ledger.begin_attempt(str(Promote(model)), actor),
+            model=model,
+            version=last.version,
+            artifact=last.artifact,
+            kind=DeploymentKind.RETIRE,
+            reason=reason,
+            request=f"retire:{last.sequence}",
+        )
+    ledger.record_decision(
+        entity=model,
+        topic=Topic.RETIREMENT,
+        action=Action.RETIRED,
+        reason=last.reason,
+        figures={"version": last.version, "sequence": last.sequence},
+        actor=actor,
+        id=f"{model}:deployment:{last.sequence}",
+    )
+    _tell(service, settings, model)
+    for alias in (models.CHAMPION, models.CHALLENGER, models.PREVIOUS):
+        models.remove_alias(model, alias, settings=settings)
+    return last
+
+
+def _tell(service: Service | None, settings: Settings, model: str) -> None:
+    try:
+        with reached(service, settings) as following:
+            following.refresh(model)
+    except (
+        AirloopError
+    ) as error:  # down, or without a slot since the spec is gone: it follows by itself
+        log.warning("the retirement stands; the service follows when it looks: %s", error)

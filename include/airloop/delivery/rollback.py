@@ -1,0 +1,107 @@
+"""Rollback: the version that served before serves again, or an earlier one, at once.
+
+It waits for nobody: where the service is down the row stands, and the service follows when it starts; a version that
+the service still holds in memory needs neither its files nor MLflow.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from airloop.contracts import Deployment
+from airloop.delivery.deployment import DeploymentPublication, Service
+from airloop.delivery.following import confirms, follow, reached, refused
+from airloop.errors import AirloopError, RequestError, UnreachableError
+from airloop.exchange.keys import Promote
+from airloop.ledger import Ledger
+from airloop.ledger.commit import commit
+from airloop.settings import Settings
+from airloop.vocabulary import Action, DeploymentKind
+
+log = logging.getLogger("airloop.delivery")
+
+#: Deployments looked through for a version's artifact.
+HISTORY = 1_000
+
+
+def rollback(
+    ledger: Ledger,
+    settings: Settings,
+    model: str,
+    reason: str,
+    *,
+    to_version: int | None = None,
+    actor: str = "airloop",
+    service: Service | None = None,
+) -> Deployment:
+    """Let the previous champion serve again. Asked twice, the second call changes nothing.
+
+    :param to_version: go back to this version instead, which must have served before
+    :raises RequestError: if there is nothing to go back to
+    :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it
+    :raises SupersededError: if another delivery of this model began in between
+    """
+    current, target = _target(ledger, model, to_version)
+    deployment = current
+    with reached(service, settings) as following:
+        if target.version != current.version or current.kind is DeploymentKind.RETIRE:
+            publication = DeploymentPublication(
+                ledger=ledger,
+                settings=settings,
+                model=model,
+                version=target.version,
+                artifact=target.artifact,
+                kind=DeploymentKind.ROLLBACK,
+                reason=reason,
+                request=f"rollback:{current.sequence}:{target.version}",
+                held=_holds(following, target),
+            )
+            fence = ledger.begin_attempt(str(Promote(model)), actor)
+            deployment = commit(ledger, fence, publication)
+        _ask_to_follow(following, deployment)
+    follow(ledger, settings, deployment, Action.ROLLED_BACK, actor)
+    return deployment
+
+
+def _holds(service: Service, target: Deployment) -> bool:
+    """Whether the service has a version in memory: going back to it then needs no file and no MLflow."""
+    try:
+        states = service.slots()
+    except AirloopError:
+        return False  # it is down, or another one: the files then have to be there
+    digests = {digest for state in states for digest in (state.digest, state.warm_digest)}
+    return target.artifact.digest in digests
+
+
+def _ask_to_follow(service: Service, deployment: Deployment) -> None:
+    try:
+        state = service.refresh(deployment.model)
+    except UnreachableError as error:
+        log.warning("the rollback stands; the service will follow when it starts: %s", error)
+    else:
+        if not confirms(state, deployment):
+            raise refused(deployment, state)
+
+
+def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deployment, Deployment]:
+    """The current deployment, and the one to go back to: itself, where that has been done."""
+    history = ledger.deployments(model, limit=HISTORY)
+    if not history:
+        raise RequestError("nothing is deployed: there is nothing to roll back", value=model)
+    current = history[0]
+    if to_version is None and current.kind in (DeploymentKind.ROLLBACK, DeploymentKind.RETIRE):
+        return current, current
+    wanted = to_version if to_version is not None else current.previous
+    for deployment in history:
+        if deployment.version == wanted:
+            return current, deployment
+    if wanted is None:
+        raise RequestError(
+            "there is no champion before this one", value=f"version {current.version}"
+        )
+    raise RequestError(
+        "this version never served",
+        value=wanted,
+        where=f"model {model}",
+        valid=sorted({str(deployment.version) for deployment in history}),
+    )
