@@ -18,9 +18,9 @@ OWN_DAG = """
 from airflow.sdk import DAG
 
 from airloop_operators import IngestDatasetOperator
-from include.greeting import HELLO
+from include import greeting
 
-with DAG(dag_id=HELLO, schedule=None):
+with DAG(dag_id=greeting.HELLO, schedule=None):
     IngestDatasetOperator(task_id="ingest", dataset="flights")
 """
 BAG = """
