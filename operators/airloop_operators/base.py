@@ -88,12 +88,13 @@ class StepOperator(BaseOperator):
             if executor.local:
                 _refuse_missing_gpu(placed)
         settings = self.settings()
+        credentials = storage_credentials(settings) | self.credentials()
         fence = self.ledger().begin_attempt(str(key), owner=task_name(context))
         runner = StepRunner(
             settings,
             self.log.info,
             python=_interpreter(step, model),
-            credentials=storage_credentials(settings) | self.credentials(),
+            credentials=credentials,
             model=placed,
         )
         self._running = runner

@@ -1,14 +1,19 @@
-"""What an Airflow connection says of a bucket, as the variables that a step is given."""
+"""What Airflow connections say of a bucket or a database, as the variables that a step is given."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airloop.errors import SpecError, UnreachableError
 from airloop.settings import Settings
+from airloop.specs import DatasetSpec
+
+#: Airflow's types of connections whose name is not SQLAlchemy's.
+_DRIVERS = {"postgres": "postgresql"}
 
 
 def storage_credentials(settings: Settings) -> dict[str, str]:
@@ -53,6 +58,39 @@ def storage_credentials(settings: Settings) -> dict[str, str]:
         if secret:
             mask_secret(secret)
     return {variable: value for variable, value in variables.items() if value}
+
+
+def source_credentials(dataset: DatasetSpec) -> dict[str, str]:
+    """The URLs of the Airflow connections that a dataset's source names, by the variables in which its step finds them.
+
+    :raises SpecError: if there is no such connection, or no URL can be made of it
+    """
+    return {
+        variable: _url(name, dataset.name) for variable, name in dataset.source.connections.items()
+    }
+
+
+def _url(name: str, dataset: str) -> str:
+    """A connection as SQLAlchemy writes it."""
+    import sqlalchemy as sa
+
+    where = f"config/datasets/{dataset}.yaml, key source.connection"
+    remedy = f"airflow connections add {name} --conn-type postgres --conn-host …"
+    try:
+        found: Any = BaseHook.get_connection(name)
+    except AirflowNotFoundException as error:
+        raise SpecError(
+            "there is no such Airflow connection", value=name, where=where, remedy=remedy
+        ) from error
+    driver = _DRIVERS.get(found.conn_type, found.conn_type)
+    if driver == "sqlite":  # Airflow keeps the path as the host
+        return f"sqlite:///{found.host or found.schema or ''}"
+    url = sa.URL.create(
+        driver, found.login, found.password, found.host, found.port, found.schema or None
+    )
+    text = url.render_as_string(hide_password=False)
+    mask_secret(text)
+    return text
 
 
 def _refusal(name: str, why: str) -> SpecError:

@@ -10,6 +10,7 @@ from airloop.exchange import keys
 from airloop.specs import load_catalog
 from airloop_operators.assets import dataset_asset
 from airloop_operators.base import StepOperator
+from airloop_operators.credentials import source_credentials
 from airloop_operators.links import DataDocsLink, report_link
 from airloop_operators.runs import partitions_of
 
@@ -54,6 +55,10 @@ class IngestDatasetOperator(StepOperator):
         event.add_partitions(list(days))
         event.extra = {key: result["dataset"][key] for key in ("uri", "version", "rows", "digest")}
         return _summary(result)
+
+    def credentials(self) -> dict[str, str]:
+        """The URL of the source's database, where an Airflow connection holds it."""
+        return source_credentials(load_catalog().dataset(self.dataset))
 
     def _asked(self, context: Any) -> tuple[str, ...]:
         return partitions_of(context, load_catalog().dataset(self.dataset))

@@ -12,15 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
 from airloop.paths import code_folder
 from airloop.plugins.executor import executor_of
+from airloop.plugins.source import functions_of
 from airloop.specs.catalog import Catalog, parse
 from airloop.specs.dataset import DatasetSpec
-from airloop.specs.model import Level, ModelSpec
+from airloop.specs.model import Level, ModelSpec, metric_places
 from airloop.specs.modules import find_module, read_module
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
@@ -88,11 +90,11 @@ def _read(path: Path, found: list[Problem]) -> Document | None:
 def _dataset(document: Document) -> list[Problem]:
     data = document.data
     _, found = parse(document, DatasetSpec)
-    source = data.get("source")
-    function = source.get("function") if isinstance(source, dict) else None
-    if isinstance(function, str) and function.count(":") == 1:
-        module, _, name = function.partition(":")
-        found += _functions(("source", "function"), module, required=(name,))
+    source: Any = data.get("source")
+    for key in functions_of(source):
+        function = source.get(key)
+        if isinstance(function, str) and function.count(":") == 1:
+            found += _named(("source", key), function)
     return problems_of(document, [*found, *dataset_rules(data)])
 
 
@@ -127,12 +129,34 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
         )
         for path, name in builds(data):
             found += _functions(path, module, required=(name,))
+    if spec is not None:
+        found += _own(spec)
     problems = problems_of(document, found)
     if spec is not None:
         problems += _few_windows(document, spec)
+        problems += missing_plugins(document, spec)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))
     return problems
+
+
+def _own(spec: ModelSpec) -> list[Mistake]:
+    """What is wrong with the steps, gates and metrics that the project brings itself."""
+    found: list[Mistake] = []
+    for step, module in spec.steps.items():
+        found += _functions(("steps", step), module, required=("run",), arguments=2)
+    for index, own in enumerate(spec.gates.own):
+        if isinstance(own, str):
+            found += _named(("gates", "own", index), own)
+    for path, metric in metric_places(spec):
+        if ":" in metric:
+            found += _named(path, metric)
+    return found
+
+
+def _named(path: KeyPath, target: str) -> list[Mistake]:
+    module, _, name = target.partition(":")
+    return _functions(path, module, required=(name,))
 
 
 def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
@@ -159,9 +183,14 @@ def _level_two(document: Document) -> Problem:
 
 
 def _functions(
-    path: KeyPath, module: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+    path: KeyPath,
+    module: str,
+    *,
+    required: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+    arguments: int = 1,
 ) -> list[Mistake]:
-    """What is wrong with the functions a spec counts on; each is called with one argument."""
+    """What is wrong with the functions a spec counts on, each called with so many arguments."""
     file = find_module(module)
     if file is None:
         remedy = f"write it below {code_folder()}, for instance as <package>/<name>.py"
@@ -181,7 +210,7 @@ def _functions(
             valid = tuple(known.name for known in source.definitions.values() if known.node)
             mistake = Mistake(path, what, name, f"define it in {file}", valid)
             found.append(mistake)
-        elif definition is not None and (fault := definition.fault()):
+        elif definition is not None and (fault := definition.fault(arguments)):
             where = f"{file}:{definition.line}"
             found.append(Mistake(path, f"the function {name!r} {fault} ({where})", module))
     # One key holds them all, so they are told as one mistake.

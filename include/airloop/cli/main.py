@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from airloop import __version__, paths
 from airloop.cli.check import check_command
-from airloop.cli.commands import costs, demo, ledger, loop, predictions, project, stack
+from airloop.cli.commands import costs, demo, ledger, loop, plugins, predictions, project, stack
 from airloop.compatibility import made_by, refuse_newer
 from airloop.errors import AirloopError, RequestError, SpecError
 from airloop.projects.installation import refuse_two
@@ -73,6 +73,7 @@ app.command("decisions", epilog="Example: airloop decisions flight_delay --limit
 app.command("predictions", epilog="Example: airloop predictions flight_delay --recover")(
     in_project(predictions.predictions_command)
 )
+app.command("plugins", epilog="Example: airloop plugins")(plugins.plugins_command)
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 
 _ledger = typer.Typer(help="The ledger's tables.", no_args_is_help=True)

@@ -150,8 +150,7 @@ def _open(seam: Seam, target: str, whose: str, remedy: str) -> Any:
             value=target,
             remedy=remedy,
         ) from error
-    protocol = _attribute(seam.protocol)
-    if not callable(made) and (lacking := sorted(_members(protocol) - set(dir(made)))):
+    if not callable(made) and (lacking := sorted(members_of(seam) - set(dir(made)))):
         raise SpecError(
             f"{whose} is no {seam.noun}: it lacks {', '.join(lacking)}",
             value=target,
@@ -168,7 +167,9 @@ def _attribute(target: str) -> Any:
     return found
 
 
-def _members(protocol: type) -> set[str]:
+def members_of(seam: Seam) -> set[str]:
+    """What a plug-in of a seam must have."""
+    protocol = _attribute(seam.protocol)
     declared = {*protocol.__annotations__, *vars(protocol)}
     return {name for name in declared if not name.startswith("_")}
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from airloop.plugins.registry import SOURCES
+from airloop.errors import SpecError
+from airloop.plugins.registry import SOURCES, load
 from airloop.plugins.spec import PluginSpec, picked
 
 if TYPE_CHECKING:
@@ -49,3 +50,15 @@ class Source(Protocol):
 
 #: ``source:`` of a dataset's spec.
 SourceField = Annotated[SerializeAsAny[SourceSpec], BeforeValidator(picked(SOURCES))]
+
+
+def functions_of(source: Any) -> tuple[str, ...]:
+    """The keys of plain data that name functions of the project."""
+    kind = source.get("kind") if isinstance(source, Mapping) else None
+    if not isinstance(kind, str):
+        return ()
+    try:
+        found: tuple[str, ...] = load(SOURCES, kind).functions
+    except SpecError:  # the spec's own validation says so
+        return ()
+    return found

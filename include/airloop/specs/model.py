@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
@@ -33,7 +34,7 @@ from airloop.specs.sections.tuning import (
     FunctionName,
     TuningSpec,
 )
-from airloop.specs.yaml.issues import refuse
+from airloop.specs.yaml.issues import KeyPath, refuse
 
 
 class Level(IntEnum):
@@ -57,6 +58,8 @@ def _when(text: str) -> str:
         raise ValueError(f"must be dataset, null or a cron expression: {error}") from error
 
 
+#: The steps that a model may bring itself: those that run where its code runs.
+OwnStep = Literal["train", "evaluate", "monitor", "score"]
 LevelField = Annotated[Level, BeforeValidator(_whole)]
 #: ``dataset`` or a cron expression.
 When = Annotated[str, AfterValidator(_when)]
@@ -196,6 +199,8 @@ class ModelSpec(Contract):
     monitoring: MonitoringSpec = MonitoringSpec()
     retraining: RetrainingSpec = RetrainingSpec()
     scoring: ScoringSpec = ScoringSpec()
+    #: Steps of one's own, each a module whose ``run(request, context)`` stands for the built-in one.
+    steps: dict[OwnStep, ModulePath] = {}
 
     @model_validator(mode="after")
     def _rules(self, info: ValidationInfo) -> ModelSpec:
@@ -206,5 +211,13 @@ class ModelSpec(Contract):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that this spec names."""
-        tuned = (self.tuning.metric,) if self.tuning and self.tuning.metric else ()
-        return tuple(dict.fromkeys((self.gates.primary, *self.gates.absolute, *tuned)))
+        return tuple(dict.fromkeys(name for _, name in metric_places(self)))
+
+
+def metric_places(spec: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
+    """Where a spec names metrics."""
+    yield ("gates", "primary"), spec.gates.primary
+    for name in spec.gates.absolute:
+        yield ("gates", "absolute", name), name
+    if spec.tuning is not None and spec.tuning.metric is not None:
+        yield ("tuning", "metric"), spec.tuning.metric

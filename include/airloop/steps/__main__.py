@@ -143,6 +143,7 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
     """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from airloop.execution.accounting import accounted, metered
     from airloop.ledger import open_ledger
+    from airloop.steps.own import body_of
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)
@@ -166,7 +167,7 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
             with metered(step, request, context):
                 module.assist(request, context, helper)
             return {}
-        result = accounted(step, request, context, module.run)
+        result = accounted(step, request, context, body_of(step, module, request, context))
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:

@@ -1,0 +1,91 @@
+"""The contract of metrics."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from airloop.plugins.registry import METRICS, Seam
+from airloop.testing.plugin import PluginContract
+
+_ROWS = 60
+
+
+class MetricContract(PluginContract):
+    """Subclass it with the fixture ``plugin``."""
+
+    seam: ClassVar[Seam] = METRICS
+
+    @pytest.fixture
+    def truth(self, plugin: Any) -> Any:
+        """Labels of the metric's first task."""
+        import numpy as np
+
+        random = np.random.default_rng(0)
+        if plugin.tasks[0] == "classification":
+            return _frozen((random.random(_ROWS) < 0.4).astype(np.float64))
+        return _frozen(random.normal(size=_ROWS))
+
+    @pytest.fixture
+    def scores(self, plugin: Any, truth: Any) -> Any:
+        """Answers that know something of them."""
+        import numpy as np
+
+        noise = np.random.default_rng(1).normal(size=_ROWS)
+        if plugin.tasks[0] == "classification":
+            return _frozen(1 / (1 + np.exp(-(2 * truth - 1 + noise))))
+        return _frozen(truth + noise)
+
+    def test_its_tasks_are_tasks(self, plugin: Any) -> None:
+        """One at least."""
+        assert plugin.tasks
+        assert set(plugin.tasks) <= {"classification", "regression"}
+
+    def test_each_resample_has_its_figure(self, plugin: Any, truth: Any, scores: Any) -> None:
+        """Hundreds are asked for at once."""
+        import numpy as np
+
+        weights = np.random.default_rng(2).integers(0, 3, size=(7, _ROWS)).astype(np.float64)
+        together = plugin.compute(truth, scores, weights)
+        alone = [float(plugin.compute(truth, scores, row[None])[0]) for row in weights]
+        assert np.shape(together) == (7,)
+        assert np.allclose(together, alone, rtol=1e-9)
+
+    def test_a_row_drawn_twice_counts_twice(self, plugin: Any, truth: Any, scores: Any) -> None:
+        """A weight is how often a row stands there."""
+        import numpy as np
+
+        times = np.random.default_rng(3).integers(0, 3, size=_ROWS)
+        drawn = np.repeat(np.arange(_ROWS), times)
+        ones = np.ones((1, len(drawn)))
+        written_out = plugin.compute(truth[drawn], scores[drawn], ones)
+        weighted = plugin.compute(truth, scores, times[None].astype(np.float64))
+        assert np.allclose(weighted, written_out, rtol=1e-9)
+
+    def test_the_order_of_the_rows_means_nothing(
+        self, plugin: Any, truth: Any, scores: Any
+    ) -> None:
+        """Rows come in whatever order the lake gives them."""
+        import numpy as np
+
+        order, ones = np.random.default_rng(4).permutation(_ROWS), np.ones((1, _ROWS))
+        there = plugin.compute(truth, scores, ones)
+        assert np.allclose(plugin.compute(truth[order], scores[order], ones), there, rtol=1e-9)
+
+    def test_the_truth_itself_is_better_than_its_contrary(self, plugin: Any, truth: Any) -> None:
+        """As ``higher_is_better`` says: a sign that is wrong would promote the worse."""
+        import numpy as np
+
+        contrary = 1 - truth if plugin.tasks[0] == "classification" else -3 * truth
+        ones = np.ones((1, _ROWS))
+        right, wrong = (
+            float(plugin.compute(truth, answer, ones)[0]) for answer in (truth, contrary)
+        )
+        assert right > wrong if plugin.higher_is_better else right < wrong
+
+
+def _frozen(values: Any) -> Any:
+    """Not to be written to: a metric reads."""
+    values.flags.writeable = False
+    return values

@@ -1,0 +1,189 @@
+"""One plug-in of each seam that breaks its contract, each in one way; ``test_sabotage.py`` runs what stands here."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from airloop.alerts.routes import WebhookRoute
+from airloop.contracts import Check, Outcome
+from airloop.data.sources.builtin import PythonSource
+from airloop.evaluation.standard import Brier
+from airloop.evaluation.standing import Baseline
+from airloop.execution.executors import ProcessExecutor
+from airloop.testing import (
+    AlertContract,
+    ExecutorContract,
+    GateContract,
+    MetricContract,
+    SourceContract,
+    StepContract,
+    TrainerContract,
+)
+from airloop.testing.cases import case_of, fair, truth_of
+from airloop.testing.specs import toy_job
+from airloop.training.trainers.builtin import SklearnTrainer
+
+
+class TestSourceOfTheNewest(SourceContract):
+    """Gives whatever is newest, whichever day is asked for."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Newest(PythonSource):
+            reads = itertools.count()
+
+            def read(self, spec: Any, partition: str) -> Any:
+                yield pd.DataFrame({"id": [next(self.reads)]})
+
+        return Newest()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "python", "function": "a.b:c"}
+
+    @pytest.fixture
+    def partition(self) -> str:
+        return "2013-01-05"
+
+
+class TestMetricTheWrongWayRound(MetricContract):
+    """Says that more is better, and ignores how often a row was drawn."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Wrong(Brier):
+            higher_is_better = True
+
+            def compute(self, truth: Any, scores: Any, weights: Any) -> Any:
+                return super().compute(truth, scores, np.ones_like(weights))
+
+        return Wrong()
+
+
+class TestGateThatAlwaysPasses(GateContract):
+    """Is content with everything, and says something else each time."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Content(Baseline):
+            said = itertools.count()
+
+            def check(self, case: Any, spec: Any) -> Check:
+                return Check(name="x", outcome=Outcome.OK, reason=f"fine {next(self.said)}")
+
+        return Content()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "content"}
+
+    @pytest.fixture
+    def good(self) -> Any:
+        return case_of()
+
+    @pytest.fixture
+    def bad(self) -> Any:
+        return case_of(1 - fair(truth_of()))
+
+    @pytest.fixture
+    def blind(self) -> Any:
+        return case_of(gates={"min_holdout_rows": 10_000})
+
+
+class TestTrainerThatPickles(TrainerContract):
+    """Keeps a pickle, and answers by chance."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Pickler(SklearnTrainer):
+            files = frozenset({"model.pkl"})
+
+            def scorer(self, estimator: Any, outputs: Any) -> Any:
+                return lambda rows: np.random.default_rng().random(len(rows))
+
+            def save(self, estimator: Any, folder: Path) -> None:
+                (folder / "model.pkl").write_bytes(pickle.dumps(estimator))
+
+            def open(self, folder: Path, frozen: Any) -> Any:
+                pickle.loads((folder / "model.pkl").read_bytes())
+                return self.scorer(None, ())
+
+        return Pickler()
+
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> Any:
+        return toy_job("classification", tmp_path)
+
+
+class TestExecutorThatLetsGo(ExecutorContract):
+    """Forgets what it cancelled, and the log with it."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Forgetful(ProcessExecutor):
+            gone = False
+
+            def cancel(self, handle: Any) -> None:
+                self.gone, self.handle = True, handle
+
+            def poll(self, handle: Any, seconds: float) -> bool:
+                return self.gone or super().poll(handle, seconds)
+
+            def logs(self, handle: Any) -> Sequence[str]:
+                return ()
+
+            def result(self, handle: Any) -> int | None:
+                return None if self.gone else super().result(handle)
+
+        made = Forgetful()
+        yield made
+        if made.gone:
+            made.handle.stop()
+            made.handle.close()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "process"}
+
+
+class TestAlertThatTells(AlertContract):
+    """Raises where nobody answers, shows its token, and says that all went well."""
+
+    secret = "s3cret"
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Teller(WebhookRoute):
+            def send(self, spec: Any, alert: Any) -> str | None:
+                if spec.url is None:
+                    return None
+                raise OSError(spec.url.get_secret_value())
+
+        return Teller()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "webhook", "url_env": "NOWHERE"}
+
+    @pytest.fixture
+    def arrived(self) -> Sequence[str]:
+        return ()
+
+    @pytest.fixture
+    def broken(self) -> dict[str, Any]:
+        return {"kind": "webhook", "url": "http://127.0.0.1:9/s3cret"}
+
+
+class TestStepOfAnotherShape(StepContract):
+    """Takes one argument, and has a result of its own."""
+
+    step = "ingest"
+    module = "tests.unit.testing.wrong_step"
