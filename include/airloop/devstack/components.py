@@ -14,11 +14,12 @@ from pathlib import Path
 import httpx
 
 from airloop.devstack.addresses import Addresses
+from airloop.devstack.environment import CONNECTION
 from airloop.devstack.layout import Layout
 from airloop.devstack.ports import HOST
 from airloop.settings import Settings, load_settings
 from airloop.specs.sections.addresses import with_driver
-from airloop.specs.sections.storage import SECRETS
+from airloop.specs.sections.storage import SECRETS, boto_environment
 
 _TIMEOUT = 10.0
 
@@ -53,6 +54,8 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
     serving, serving_env = _serving_command(addresses.serving)
     # Where a connection holds the bucket's keys, Airflow's processes have no others.
     hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
+    # Connections are Airflow's: they hold the keys of clusters and buckets.
+    connections = tuple(name for name in os.environ if name.startswith(CONNECTION))
 
     def part(name: str, title: str, *command: str, job: str) -> Component:
         return Component(
@@ -66,7 +69,8 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             _mlflow_command(layout, addresses.mlflow, settings),
             lambda _: _answers(f"{addresses.url('mlflow')}/health"),
             addresses.url("mlflow"),
-            env={"MLFLOW_BACKEND_STORE_URI": _mlflow_database(layout, settings)},
+            env=_mlflow_environment(layout, settings),
+            without=connections,
         ),
         Component(
             "serving",
@@ -75,6 +79,7 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             lambda _: _answers(f"{addresses.url('serving')}/healthz"),
             addresses.url("serving"),
             env=serving_env,
+            without=connections,
         ),
         Component(
             "airflow-api",
@@ -110,6 +115,7 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             "step host",
             (sys.executable, "-m", "airloop.execution.host"),
             lambda _: _listens(layout.run / "steps.sock"),
+            without=connections,
         ),
     ]  # fmt: skip
 
@@ -135,10 +141,14 @@ def _mlflow_command(layout: Layout, port: int, settings: Settings) -> tuple[str,
     )  # fmt: skip
 
 
-def _mlflow_database(layout: Layout, settings: Settings) -> str:
-    """By a variable, not by the command: everybody on the machine may read a command line."""
+def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
+    """Its database and its bucket, by variables: everybody on the machine may read a command line.
+
+    MLflow knows nothing of ``storage_options``; boto3 beneath it asks Amazon unless it is told another server.
+    """
     url = settings.stack.mlflow_database_url
-    return with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+    database = with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+    return {"MLFLOW_BACKEND_STORE_URI": database, **boto_environment(settings.storage_options)}
 
 
 def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -20,8 +20,11 @@ NO_TELEMETRY = {
     "GX_ANALYTICS_ENABLED": "False",
 }
 
-#: Settings of another installation that would otherwise leak into this one.
-_FOREIGN = ("AIRFLOW_", "BENTOML_", "MLFLOW_", "_AIRFLOW", "_MLFLOW")
+#: An Airflow connection, as its variable is named: the caller's own word, so it reaches Airflow's processes.
+CONNECTION = "AIRFLOW_CONN_"
+#: Settings of another installation that would otherwise leak into this one. Also the variables by which client libraries
+#: choose a cluster nobody named to Airloop: pods start where a connection says.
+_FOREIGN = ("AIRFLOW_", "BENTOML_", "MLFLOW_", "_AIRFLOW", "_MLFLOW", "KUBECONFIG", "KUBE_CONFIG")
 
 
 def stack_environment(layout: Layout, mlflow_uri: str) -> dict[str, str]:
@@ -46,7 +49,11 @@ def stack_environment(layout: Layout, mlflow_uri: str) -> dict[str, str]:
 
 def process_environment(common: dict[str, str], stack_id: str) -> dict[str, str]:
     """The caller's environment, without other installations' settings, with ours and the stack's mark."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(CONNECTION) or not key.startswith(_FOREIGN)
+    }
     binaries = str(Path(sys.executable).parent)
     path = os.pathsep.join([binaries, inherited.get("PATH", os.defpath)])
     return {**inherited, **common, "PATH": path, MARK: stack_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+#: How long a store may take to say that it lives: boto3 tries five times.
+_PROBE_SECONDS = 60
 #: The folder of a run's artifacts that holds the model.
 FOLDER = "model"
 
@@ -65,6 +68,8 @@ def reaching(settings: Settings) -> Iterator[None]:
         raise
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
+        if trouble := _store_trouble(settings, str(error), error.error_code):
+            raise _store_unreachable(where, trouble) from error
         if error.error_code in _GONE:
             raise ArtifactError("MLflow does not have it", value=reason, where=where) from error
         if error.error_code in _TROUBLE:
@@ -110,5 +115,35 @@ def _unreachable(where: str, reason: str) -> UnreachableError:
         "MLflow does not answer",
         value=reason,
         where=where,
-        remedy="start it (make up) or correct mlflow_uri in the settings",
+        remedy="see that its server runs (airloop status, or its pod), or correct mlflow_uri in the settings",
     )
+
+
+def _store_unreachable(where: str, reason: str) -> UnreachableError:
+    return UnreachableError(
+        "MLflow answers, but its store of artifacts fails",
+        value=reason,
+        where=where,
+        remedy="see its log, and stack.mlflow_artifacts_uri and storage_options of its server",
+    )
+
+
+def _store_trouble(settings: Settings, reason: str, code: str) -> str:
+    """What the server's own store answers; empty where the store is not what failed.
+
+    MLflow's client tells a store that failed as an artifact that is not there, and as a server that does not answer.
+    """
+    if not settings.mlflow_uri.startswith("http"):
+        return ""
+    if "Failed to download artifacts" not in reason and code not in _TROUBLE:
+        return ""
+    import requests
+
+    url = f"{settings.mlflow_uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts"
+    try:
+        answer = requests.get(url, params={"path": FOLDER}, timeout=_PROBE_SECONDS)
+    except requests.RequestException:
+        return ""
+    if answer.status_code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ""
+    return " ".join(answer.text.split())[:200] or answer.reason

@@ -14,6 +14,7 @@ import pytest
 
 from airloop.devstack import airflow_config, ports
 from airloop.devstack.addresses import DEFAULT_PORTS, Addresses, known_addresses
+from airloop.devstack.components import components
 from airloop.devstack.environment import (
     NO_TELEMETRY,
     process_environment,
@@ -24,6 +25,8 @@ from airloop.devstack.layout import Layout
 from airloop.devstack.secrets import ensure_secrets
 from airloop.devstack.start import last_line
 from airloop.errors import StorageFullError
+from airloop.settings import load_settings
+from airloop.specs.sections.storage import OPTIONS, SECRETS
 
 ADDRESSES = Addresses(airflow=8181, execution=8282, mlflow=5001, serving=3001)
 
@@ -101,6 +104,57 @@ def test_no_library_reports_home(layout: Layout, monkeypatch: pytest.MonkeyPatch
     assert env["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
     assert env["AIRFLOW_HOME"] == str(layout.airflow)
     assert not [key for key in env if key.startswith("AIRFLOW__")]
+
+
+def test_the_callers_connections_reach_airflow_and_nobody_else(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/kubernetes.md says to export one, and `up` took it away (seen on Kubernetes v1.36)."""
+    name = "AIRFLOW_CONN_KUBERNETES_DEFAULT"
+    monkeypatch.setenv(name, "{}")
+    env = process_environment(stack_environment(layout, "http://127.0.0.1:5000"), "id")
+    assert env[name] == "{}"
+    without = {part.name: set(part.without) for part in components(layout, ADDRESSES)}
+    assert {part for part, names in without.items() if name in names} == {
+        "mlflow",
+        "serving",
+        "step-host",
+    }
+
+
+def test_no_kubeconfig_of_the_machine_reaches_the_stack(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/home/admin/.kube/config")
+    env = process_environment(stack_environment(layout, "http://127.0.0.1:5000"), "id")
+    assert "KUBECONFIG" not in env
+
+
+def test_mlflow_gets_every_option_of_the_bucket(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "aws_endpoint_url": "https://s3.example",
+        "aws_region": "eu-central-1",
+        "aws_virtual_hosted_style_request": "true",
+        "aws_server_side_encryption": "aws:kms",
+        "aws_sse_kms_key_id": "a-key",
+    }
+    monkeypatch.setenv("AIRLOOP__STORAGE_OPTIONS", json.dumps(options))
+    load_settings.cache_clear()
+    (mlflow,) = [part for part in components(layout, ADDRESSES) if part.name == "mlflow"]
+    load_settings.cache_clear()
+    told = {
+        "AWS_ENDPOINT_URL": "https://s3.example",
+        "MLFLOW_S3_ENDPOINT_URL": "https://s3.example",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "virtual",
+    }
+    assert told.items() <= mlflow.env.items()
+    encryption = json.loads(mlflow.env["MLFLOW_S3_UPLOAD_EXTRA_ARGS"])
+    assert encryption == {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "a-key"}
+    assert set(OPTIONS) == {*options, *SECRETS}
 
 
 def test_the_env_file_can_be_sourced_and_holds_no_secret(layout: Layout) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -45,3 +47,24 @@ def _known(options: dict[str, str]) -> dict[str, str]:
 
 #: ``storage_options`` of the settings.
 StorageOptions = Annotated[dict[str, str], AfterValidator(_known)]
+
+
+def boto_environment(options: Mapping[str, str]) -> dict[str, str]:
+    """The same options as the variables that MLflow and the boto3 beneath it read.
+
+    boto3 asks Amazon, with the caller's keys, unless it is told another server; of a region it knows but its own name.
+    """
+    names = ("aws_endpoint_url", "aws_region", *SECRETS)
+    found = {name.upper(): options[name] for name in names if options.get(name)}
+    if endpoint := options.get("aws_endpoint_url"):
+        found["MLFLOW_S3_ENDPOINT_URL"] = endpoint
+    if region := options.get("aws_region"):
+        found["AWS_DEFAULT_REGION"] = region
+    if options.get("aws_virtual_hosted_style_request") == "true":
+        found["MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE"] = "virtual"
+    if encryption := options.get("aws_server_side_encryption"):
+        extra = {"ServerSideEncryption": encryption}
+        if key := options.get("aws_sse_kms_key_id"):
+            extra["SSEKMSKeyId"] = key
+        found["MLFLOW_S3_UPLOAD_EXTRA_ARGS"] = json.dumps(extra)
+    return found
