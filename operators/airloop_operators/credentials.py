@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -91,6 +92,43 @@ def _url(name: str, dataset: str) -> str:
     text = url.render_as_string(hide_password=False)
     mask_secret(text)
     return text
+
+
+def names_a_cluster(extra: Mapping[str, Any]) -> bool:
+    """Whether a connection says which cluster it reaches, and as whom."""
+    return any(
+        extra.get(key) or extra.get(f"extra__kubernetes__{key}")
+        for key in ("in_cluster", "kube_config_path", "kube_config")
+    )
+
+
+def require_cluster(name: str) -> None:
+    """See that the connection to the cluster names one.
+
+    The client libraries would otherwise take whatever ``KUBECONFIG`` or ``~/.kube`` says: maybe another cluster, often
+    with the rights of an administrator.
+
+    :raises SpecError: if there is no such connection, or it leaves the choice to the machine
+    """
+    try:
+        extra = BaseHook.get_connection(name).extra_dejson
+    except AirflowNotFoundException:
+        what = (
+            "there is no such connection, and no cluster is taken from the machine's own kubeconfig"
+        )
+    else:
+        if names_a_cluster(extra):
+            return
+        what = (
+            "the connection names no cluster, and none is taken from the machine's own kubeconfig"
+        )
+    raise SpecError(
+        what,
+        value=name,
+        where="kubernetes.connection_id of the settings",
+        remedy=f"export AIRFLOW_CONN_{name.upper()} before `airloop up`, or `airflow connections add {name}`, "
+        "with in_cluster, kube_config_path or kube_config",
+    )
 
 
 def _refusal(name: str, why: str) -> SpecError:

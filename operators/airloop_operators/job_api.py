@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from kubernetes import client as kube
 
-from airloop.errors import TransientError
+from airloop.errors import PermanentError, TransientError
 from airloop.execution.pods.api import ConflictError, NotFoundError, PodApi
 from airloop.execution.pods.job import JOB_INDEX
+from airloop.execution.pods.verdicts import excerpt_of, forbidden_pods
 
+#: How often one looks for the first pod before one looks why there is none.
+_LOOKS = 4
 _OWNER = "batch.kubernetes.io/controller-uid"
 
 
@@ -25,9 +29,14 @@ class JobApi(PodApi):
     kind = "Job"
 
     def __init__(
-        self, client: Callable[[], Any], batch: Callable[[], Any], namespace: str, where: str
+        self,
+        client: Callable[[], Any],
+        batch: Callable[[], Any],
+        namespace: str,
+        where: str,
+        renew: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(client, namespace, where)
+        super().__init__(client, namespace, where, renew)
         self._batch = batch
 
     def remove(self, pod: Any, *, wait: bool = False) -> None:
@@ -66,21 +75,69 @@ class JobApi(PodApi):
     def first_pod(self, job: Any) -> Any:
         """The pod of index 0; the cluster makes it a moment after the Job.
 
+        :raises PermanentError: if the namespace forbids such pods: the Job itself was admitted
         :raises TransientError: if it makes none
         """
-        until = time.monotonic() + self.patience
+        until, tried = time.monotonic() + self.patience, 0
         while time.monotonic() < until:
             for pod in self._listed(job):
                 if _index(pod) == 0:
                     return pod
             time.sleep(min(0.5, self.pauses[0]))
-        said = [event.get("message") for event in self.events(job.metadata.name)]
+            tried += 1
+            if tried % _LOOKS == 0 and (said := forbidden_pods(self.events(job.metadata.name))):
+                raise PermanentError(
+                    f"the namespace forbids the Job's pods: {excerpt_of(said)}",
+                    value=job.metadata.name,
+                    where=self.where,
+                    remedy="change what the message names, in the pod template or in the namespace",
+                )
+        noted = [event.get("message") for event in self.events(job.metadata.name)]
         raise TransientError(
-            "the cluster makes no pods for the Job" + (f": {said[-1]}" if said else ""),
+            "the cluster makes no pods for the Job"
+            + (f": {excerpt_of(noted[-1])}" if noted else ""),
             value=job.metadata.name,
             where=self.where,
             remedy="see whether the namespace's quota has room for all of training.processes",
         )
+
+    def all_of(self, selector: str) -> list[dict[str, Any]]:
+        """The Jobs of a label as JSON, each with the note of its first pod, and the pods that no Job owns."""
+        found = self._call(
+            lambda: self._client().list_namespaced_pod(
+                self.namespace, label_selector=selector, _request_timeout=self.timeout
+            )
+        )
+        jobs = self._call(
+            lambda: self._batch().list_namespaced_job(
+                self.namespace, label_selector=selector, _request_timeout=self.timeout
+            )
+        )
+        pods = [self.plain(pod) for pod in found.items]
+        firsts = {
+            _job_of(pod): pod for pod in pods if pod["metadata"]["labels"].get(JOB_INDEX) == "0"
+        }
+        items = [pod for pod in pods if not _job_of(pod)]
+        for job in map(self.plain, jobs.items):
+            if (first := firsts.get(job["metadata"]["uid"])) is not None:
+                job["first_pod"] = first["metadata"]["name"]
+                job["metadata"]["annotations"] |= first["metadata"]["annotations"]
+            items.append(job)
+        return items
+
+    def of_pods(self) -> PodApi:
+        """The pods of the same namespace."""
+        return PodApi(self._client, self.namespace, self.where, self._renew)
+
+    def note(self, pod: str, annotation: str, value: str) -> None:
+        """Write an annotation on a pod; one that is gone needs none."""
+        body = {"metadata": {"annotations": {annotation: value}}}
+        with suppress(NotFoundError):
+            self._call(
+                lambda: self._client().patch_namespaced_pod(
+                    pod, self.namespace, body, _request_timeout=self.timeout
+                )
+            )
 
     def _listed(self, job: Any) -> list[Any]:
         selector = f"{_OWNER}={job.metadata.uid}"
@@ -148,6 +205,12 @@ def to_job(data: dict[str, Any], pod: Any) -> Any:
 def _owner(item: Any) -> str:
     owners = item.metadata.owner_references or ()
     return owners[0].uid if owners else ""
+
+
+def _job_of(pod: dict[str, Any]) -> str:
+    """The uid of the Job that owns a pod; empty for one by itself."""
+    owners = pod["metadata"].get("ownerReferences") or [{}]
+    return str(owners[0].get("uid", ""))
 
 
 def _index(pod: Any) -> int:

@@ -12,6 +12,7 @@ from airloop.contracts import Fence
 from airloop.exchange.group import error_name
 from airloop.execution.pods.job import job_manifest, service_manifest
 from airloop.execution.pods.manifest import request_digest
+from airloop.execution.pods.verdicts import disruption
 from airloop_operators.job_api import JobApi, to_job
 from airloop_operators.pods import PodStepOperator
 
@@ -31,8 +32,15 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
 
     def _open_api(self, where: str) -> JobApi:
         return JobApi(
-            lambda: self.client, lambda: self.job_client, self.plan.settings.namespace, where
+            lambda: self.client,
+            lambda: self.job_client,
+            self.plan.settings.namespace,
+            where,
+            self._forget_clients,
         )
+
+    def _of_job(self) -> dict[str, Any]:
+        return {"job_name": self.plan.name}
 
     def get_or_create_pod(self, pod_request_obj: Any, context: Any) -> Any:
         """The first pod of the Job that is there already, else of a new one under a new attempt."""
@@ -58,7 +66,7 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
     def _look(self) -> None:
         """Find the pod that says why the Job gave no result."""
         job = self.api.find(self.plan.name)
-        if job is None or not self._is_ours(job):
+        if job is None or self._fence_of(job) != self.fence:
             return
         pods = self.api.pods(job)
         self._seen = min(pods, key=_telling, default=None)
@@ -84,9 +92,13 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
 
 
 def _telling(pod: dict[str, Any]) -> tuple[int, bool, str]:
-    """Failed pods first, of those one that the cluster ended, else the one that ended first."""
+    """Failed pods first, of those one that the cluster ended, else the one that ended first.
+
+    One whose node is lost says so by a condition and no phase, while the Job's controller ends the others for it.
+    """
     status = pod.get("status") or {}
     order = {"Failed": 0, "Pending": 1}.get(str(status.get("phase")), 2)
+    order = -1 if disruption(pod) else order
     ended: dict[str, Any] = {}
     for container in status.get("containerStatuses") or ():
         ended = (container.get("state") or {}).get("terminated") or ended

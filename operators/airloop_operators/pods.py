@@ -6,16 +6,20 @@ them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.settings import pod_mutation_hook
 
 from airloop.contracts import Fence
-from airloop.errors import AirloopError, SupersededError
+from airloop.errors import AirloopError, SupersededError, UnreachableError
 from airloop.exchange.store import StepStore
 from airloop.exchange.wire import conclude
 from airloop.execution.pods.api import PodApi
@@ -25,13 +29,15 @@ from airloop.execution.pods.manifest import (
     FENCE_TOKEN,
     REQUEST_DIGEST,
     PodPlan,
+    installation_of,
     manifest,
     request_digest,
 )
 from airloop.paths import config_folder
 from airloop.specs.sections.templates import CONTAINER
 from airloop.storage.options import with_credentials
-from airloop_operators.credentials import storage_credentials
+from airloop_operators.credentials import require_cluster, storage_credentials
+from airloop_operators.pod_trigger import PodTrigger
 from airloop_operators.runs import task_name
 from airloop_operators.side import Asked
 
@@ -107,9 +113,24 @@ class PodStepOperator(KubernetesPodOperator):
         self._seen: dict[str, Any] | None = None
         self._events: list[dict[str, Any]] = []
         self._lines: list[str] = []
+        #: The pod that the trigger watches.
+        self._watched = plan.name
 
     def _open_api(self, where: str) -> PodApi:
-        return PodApi(lambda: self.client, self.plan.settings.namespace, where)
+        return PodApi(
+            lambda: self.client, self.plan.settings.namespace, where, self._forget_clients
+        )
+
+    @cached_property
+    def hook(self) -> Any:
+        """The provider's hook, of a connection that names its cluster; never of the machine's own kubeconfig."""
+        require_cluster(self.plan.settings.connection_id)
+        return super().hook
+
+    def _forget_clients(self) -> None:
+        """Read connection and token anew at the next request."""
+        for name in ("hook", "client", "job_client", "pod_manager"):
+            self.__dict__.pop(name, None)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the step to its end."""
@@ -122,6 +143,7 @@ class PodStepOperator(KubernetesPodOperator):
         :raises SpecError: if no pod can be made from spec and template, before anything is begun
         """
         manifest(self.plan, Fence(key=self.key, token=1), "", [])
+        require_cluster(self.plan.settings.connection_id)
         try:
             with self.api.told():
                 self.pod = self.pod_request_obj = self.get_or_create_pod(None, context)
@@ -166,14 +188,66 @@ class PodStepOperator(KubernetesPodOperator):
         pod_mutation_hook(pod)
         return pod
 
+    def invoke_defer_method(self, last_log_time: Any = None, context: Any = None) -> None:
+        """Wait in the triggerer, or go on at once where the pod has ended already."""
+        deadline, timeout = self._time_left(context)
+        trigger = self._trigger(last_log_time, deadline)
+        state = trigger.define_pod_container_state(self.pod) if self.pod else None
+        ended = {"terminated": "success", "failed": "failed"}.get(state.value if state else "")
+        if ended is None:
+            self.defer(trigger=trigger, method_name="trigger_reentry", timeout=timeout)
+        event = {"status": ended, "name": self._watched, "namespace": self.namespace}
+        self.trigger_reentry(context, event | {"message": "it has ended already"})
+
+    def _trigger(self, last_log_time: Any, deadline: int | None) -> PodTrigger:
+        """What watches the pod: by name, so it can be made while the API is away."""
+        settings, resources = self.plan.settings, self.plan.model.resources
+        if self.pod is not None:
+            self._watched = self.pod.metadata.name
+        return PodTrigger(
+            pod_name=self._watched,
+            pod_namespace=settings.namespace,
+            trigger_start_time=datetime.now(UTC),
+            kubernetes_conn_id=settings.connection_id,
+            connection_extras=BaseHook.get_connection(settings.connection_id).extra_dejson,
+            poll_interval=settings.poll_seconds,
+            startup_timeout=resources.pending_minutes * 60,
+            startup_check_interval=settings.poll_seconds,
+            schedule_timeout=resources.pending_minutes * 60,
+            base_container_name=CONTAINER,
+            last_log_time=last_log_time,
+            logging_interval=self.logging_interval,
+            trigger_kwargs=dict(self.trigger_kwargs or {}) | {"_execution_deadline": deadline},
+            log_events_on_startup=False,
+            **self._of_job(),
+        )
+
+    def _of_job(self) -> dict[str, Any]:
+        return {}
+
+    def _time_left(self, context: Any) -> tuple[int | None, timedelta | None]:
+        """When the task's time is over, from its start on, and Airflow's own limit a little later.
+
+        The trigger's event comes first, so that the pod is deleted by us.
+        """
+        if self.execution_timeout is None or context is None:
+            return None, None
+        began = context["ti"].start_date.timestamp()
+        deadline = int(began + self.execution_timeout.total_seconds())
+        margin = max(60, int(self.poll_interval * 2))
+        return deadline, timedelta(seconds=max(deadline - time.time(), 0) + margin)
+
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Write the rest of the log, delete the pod, and return what the step left.
 
+        The step store is looked at first: a result needs no Kubernetes.
+
         :raises AirloopError: that of the step, or why the pod gave no result
+        :raises TaskDeferred: to go on waiting, where the cluster refuses to say how the pod fares
         """
         failure = ""
-        self.fence = self.fence or self._fence_of(self.api.find(self.plan.name))
         try:
+            self.fence = self.fence or self._fence_of(self.api.find(self.plan.name))
             super().trigger_reentry(context, event)
         except TaskDeferred:
             raise
@@ -183,10 +257,33 @@ class PodStepOperator(KubernetesPodOperator):
             self._remove()
             raise
         if self._seen is None:
-            self._clean(event, None, context)
+            self._clean_or_wait(event, context)
         self._remove()
         self.result = self._conclude(failure)
         return self.result
+
+    def _clean_or_wait(self, event: dict[str, Any], context: Any) -> None:
+        """Look at how the pod ended; where the cluster does not let us, wait on while there is time."""
+        try:
+            self._clean(event, None, context)
+        except UnreachableError as error:
+            if self._answer() is not None:
+                return
+            if event["status"] != "error":
+                raise self._left_running(error) from None
+            self.log.warning("the pod %s may still run, waiting on: %s", event["name"], error)
+            self.pod, self._watched = None, event["name"]
+            self.invoke_defer_method(event.get("last_log_time"), context)
+
+    def _left_running(self, error: AirloopError) -> AirloopError:
+        """The same, naming the pod that nobody could end."""
+        return type(error)(
+            error.what,
+            value=error.value or self.plan.name,
+            where=error.where,
+            remedy=f"{error.remedy}; the {self.api.kind} {self.plan.name} may still run: the next try goes on "
+            "with it, or airloop_reconcile ends it",
+        )
 
     def on_kill(self) -> None:
         """Delete the pod, also one whose creation was not answered yet."""
@@ -195,9 +292,13 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _clean(self, event: dict[str, Any], result: Any, context: Any) -> None:
         """Look once more at how the pod ended: nothing here waits for a pod that may never end."""
+        if self._answer() is not None:
+            return
         self._look()
-        name = ((self._seen or {}).get("metadata") or {}).get("name")
-        if name is not None and self._answer() is None:
+        # Drained and preempted pods are deleted within seconds; the trigger's event holds what it saw last.
+        self._seen = self._seen or self._last_seen(event)
+        name = ((self._seen or {}).get("metadata") or {}).get("name", event["name"])
+        if self._answer() is None:
             self._events = self._or_nothing(lambda: self.api.events(name))
             self._lines = self._or_nothing(lambda: self.api.tail(name))
             for noted in self._events:
@@ -205,8 +306,16 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _look(self) -> None:
         pod = self.api.find(self.plan.name)
-        if pod is not None and self._is_ours(pod):
+        if pod is not None and self._fence_of(pod) == self.fence:
             self._seen = self.api.plain(pod)
+
+    def _last_seen(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The pod as the trigger saw it last, if it was this attempt's."""
+        seen: dict[str, Any] | None = event.get("seen")
+        noted = ((seen or {}).get("metadata") or {}).get("annotations") or {}
+        if self.fence is None or noted.get(FENCE_KEY) != self.fence.key:
+            return None
+        return seen if noted.get(FENCE_TOKEN) == str(self.fence.token) else None
 
     def _or_nothing(self, look: Any) -> Any:
         """What is only told beside a failure must not take its place."""
@@ -307,10 +416,18 @@ class PodSide:
             from airloop_operators.jobs import JobStepOperator
 
             kind = JobStepOperator
-        plan = PodPlan(
-            asked.step, asked.model, settings.kubernetes, config_folder(), _identity(asked.context)
-        )
         credentials = storage_credentials(settings)
+        store = StepStore(
+            settings.step_store_uri, with_credentials(settings.storage_options, credentials)
+        )
+        plan = PodPlan(
+            asked.step,
+            asked.model,
+            settings.kubernetes,
+            config_folder(),
+            _identity(asked.context),
+            installation_of(store.uri),
+        )
         return kind(
             task_id=task.task_id,
             execution_timeout=task.execution_timeout,
@@ -319,9 +436,7 @@ class PodSide:
             request=asked.request,
             owner=task_name(asked.context),
             ledger=task.ledger(),
-            store=StepStore(
-                settings.step_store_uri, with_credentials(settings.storage_options, credentials)
-            ),
+            store=store,
         )
 
 

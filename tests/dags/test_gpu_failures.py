@@ -37,6 +37,7 @@ def test_a_gpu_failure_is_one_line_with_its_remedy(
         task.resume(task.watch())
     assert str(caught.value) == failure.line.replace("POD", task.name)
     assert caught.value.transient is failure.tried_again
+    failure.after(task, cluster)
     assert gone(cluster)
 
 

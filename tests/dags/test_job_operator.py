@@ -134,7 +134,7 @@ def test_a_pod_that_is_killed_ends_all_and_the_next_try_begins_all(
     task.begin()
     first = task.rank(0)
     running.evict(task.rank(1))
-    with pytest.raises(TransientError, match="evicted or preempted the pod"):
+    with pytest.raises(TransientError, match="evicted the pod"):
         task.resume(task.watch())
     assert gone(running)
     result = task.run()

@@ -13,7 +13,7 @@ from airloop.execution.pods.manifest import PodPlan, manifest
 from airloop.settings import SettingsFields
 from airloop.specs.model import ModelSpec
 from tests.support.checkout import ROOT
-from tests.support.gpu_failures import FAILURES, REFUSALS
+from tests.support.gpu_failures import FAILURES, JOB_FORBIDDEN, REFUSALS
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -231,7 +231,7 @@ ROWS = {
 
 
 def test_every_gpu_failure_stands_there_with_the_line_that_the_tests_read():
-    for failure in FAILURES:
+    for failure in (*FAILURES, JOB_FORBIDDEN):
         line, again = ROWS[failure.what]
         assert line == failure.line
         assert again.startswith("yes" if failure.tried_again else "no")
@@ -239,7 +239,9 @@ def test_every_gpu_failure_stands_there_with_the_line_that_the_tests_read():
 
 def test_every_refusal_of_the_cluster_stands_there_as_it_is_told():
     for refusal in REFUSALS:
-        assert ROWS[refusal.what][0] == refusal.said
+        line, again = ROWS[refusal.what]
+        assert line == refusal.said
+        assert again.startswith("yes" if refusal.kind.transient else "no")
 
 
 def test_the_warning_is_the_trainings_own():
@@ -250,5 +252,5 @@ def test_the_warning_is_the_trainings_own():
 
 
 def test_no_other_line_is_promised():
-    known = {one.what for one in (*FAILURES, *REFUSALS)} | {"CUDA out of memory"}
+    known = {one.what for one in (*FAILURES, JOB_FORBIDDEN, *REFUSALS)} | {"CUDA out of memory"}
     assert ROWS.keys() - known == {"unreachable cluster"}

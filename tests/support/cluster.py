@@ -15,13 +15,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+from tests.support.kube_disruptions import Disruptions
 from tests.support.kube_http import Handler
 from tests.support.kube_jobs import Jobs
+from tests.support.kube_node import Fault as Fault
+from tests.support.kube_node import Node as Node
 from tests.support.kube_objects import (
+    LAUNCHER,
+    LAUNCHER_RULES,
     Json,
     failure,
     instance,
@@ -36,38 +40,7 @@ from tests.support.kube_pod import Pod
 TOKEN = "the-token-of-the-tests"
 
 
-@dataclass
-class Fault:
-    """What the API does with one request instead of, or after, what was asked.
-
-    :param kind: ``status`` answers with ``code`` and does nothing; ``lost`` does it and drops the connection;
-        ``refused`` drops the connection at once
-    :param method: of the requests it befalls
-    :param times: how many of them
-    """
-
-    kind: str
-    method: str
-    code: int = 500
-    times: int = 1
-    message: str = "planted"
-
-
-@dataclass
-class Node:
-    """How pods fare on the only node there is."""
-
-    schedules: bool = True
-    unschedulable: str = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
-    pulls: bool = True
-    #: Whether containers really run; where not, the test ends pods by ``Cluster.finish``.
-    runs: bool = True
-    #: How many seconds of a pod's deadline pass in one.
-    speed: float = 1.0
-    variables: dict[str, str] = field(default_factory=dict)
-
-
-class Cluster:
+class Cluster(Disruptions):
     """The API server and its node, on a free port of this machine."""
 
     def __init__(self, node: Node | None = None) -> None:
@@ -75,6 +48,12 @@ class Cluster:
         self.secrets: dict[str, dict[str, str]] = {}
         self.faults: list[Fault] = []
         self.token = TOKEN
+        #: As whom the token speaks, and what it may do: rules as SelfSubjectRulesReview gives them.
+        self.user, self.rules = LAUNCHER, list(LAUNCHER_RULES)
+        #: Whether the token's rights hold; without them every request is answered 403 (seen on Kubernetes v1.36).
+        self.rights = True
+        #: Why Pod Security refuses every pod; empty where it admits them.
+        self.forbids = ""
         self.requests: list[tuple[str, str]] = []
         #: Every pod that was ever created, as it was asked for.
         self.created: list[Json] = []
@@ -118,6 +97,7 @@ class Cluster:
         self.requests.clear()
         self._events.clear()
         self._old, self.stale, self.token = [], False, TOKEN
+        self.rights, self.forbids = True, ""
         self.node = Node(variables=self.node.variables, runs=self.node.runs)
 
     def kubeconfig(self, path: Path) -> Path:
@@ -153,10 +133,6 @@ class Cluster:
         """End a pod whose containers do not really run."""
         self._named(name).ended(code, reason)
 
-    def evict(self, name: str, message: str = "The node was low on resource: memory.") -> None:
-        """What the node does when it needs the room."""
-        self._named(name).fail("Evicted", message)
-
     def note(self, name: str, reason: str, message: str, kind: str = "Warning") -> None:
         """An event of a pod."""
         event = {
@@ -185,6 +161,12 @@ class Cluster:
     def create(self, namespace: str, data: Json) -> tuple[int, Json]:
         """Admit a pod and give it to the node."""
         with self._lock:
+            if self.forbids:
+                return failure(
+                    403,
+                    "Forbidden",
+                    f'pods "{data["metadata"]["name"]}" is forbidden: {self.forbids}',
+                )
             self.created.append(copy.deepcopy(data))
             data["metadata"].setdefault("namespace", namespace)
             key = (namespace, data["metadata"]["name"])
@@ -206,6 +188,15 @@ class Cluster:
             pod = self._pods.get((namespace, name))
             return (200, copy.deepcopy(pod.data)) if pod else missing(name)
 
+    def annotate(self, namespace: str, name: str, noted: dict[str, str]) -> tuple[int, Json]:
+        """Write annotations on a pod."""
+        with self._lock:
+            pod = self._pods.get((namespace, name))
+            if pod is None:
+                return missing(name)
+            pod.data["metadata"].setdefault("annotations", {}).update(noted)
+            return 200, copy.deepcopy(pod.data)
+
     def delete(self, namespace: str, name: str, options: Json) -> tuple[int, Json]:
         """Mark a pod as ending; its process is ended, and then the pod is gone."""
         with self._lock:
@@ -215,11 +206,16 @@ class Cluster:
             uid = (options.get("preconditions") or {}).get("uid")
             if uid not in {None, pod.data["metadata"]["uid"]}:
                 return failure(409, "Conflict", "the UID in the precondition differs")
-            pod.data["metadata"]["deletionTimestamp"] = now()
+            # The time at which the grace is over, not the one of the request.
+            grace = float(pod.data["spec"].get("terminationGracePeriodSeconds", 30))
+            pod.data["metadata"].setdefault("deletionTimestamp", now(grace))
         threading.Thread(target=self._end, args=((namespace, name), pod), daemon=True).start()
         return 200, copy.deepcopy(pod.data)
 
     def _end(self, key: tuple[str, str], pod: Pod) -> None:
+        if not self.node.alive:
+            return
+        time.sleep(self.node.grace)
         pod.kill()
         with self._lock:
             if self._pods.get(key) is pod:
@@ -243,6 +239,14 @@ class Cluster:
         with self._lock:
             items = [e for e in self._events if e["involvedObject"]["name"] == name]
         return {"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": items}
+
+    def review(self, kind: str) -> Json:
+        """Who asks, or what he may do."""
+        if kind == "selfsubjectreviews":
+            return {"kind": "SelfSubjectReview", "status": {"userInfo": {"username": self.user}}}
+        rules = self.rules if self.rights else []
+        status = {"resourceRules": rules, "nonResourceRules": [], "incomplete": False}
+        return {"kind": "SelfSubjectRulesReview", "status": status}
 
     def fault(self, method: str) -> Fault | None:
         """The next fault that befalls a request."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airloop.errors import AirloopError, PermanentError, TransientError
+from airloop.execution.pods.verdicts import excerpt_of
 from tests.support.cluster import Cluster, Fault
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 Act = Callable[["PodTask", Cluster], Any]
 IMAGE = "registry.example/airloop-step:1.4.0"
+#: As containerd says it, its cause at the end (seen on Kubernetes v1.36), and the excerpt of it that is told.
+AWAY = (
+    'failed to pull and unpack image "IMAGE": failed to resolve reference "IMAGE": failed to do request: Head '
+    '"https://registry.example/v2/airloop-step/manifests/1.4.0?ns=registry.example&platform=linux%2Famd64&attempt=1": '
+    "dial tcp: lookup registry.example on 10.96.0.10:53: dial udp 10.96.0.10:53: connect: network is unreachable"
+)
+AWAY_TOLD = excerpt_of(AWAY.replace("IMAGE", IMAGE))
 CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
 
 
@@ -26,6 +34,7 @@ class Failure:
 
     :param before: what is wrong before the task begins
     :param then: what happens to its pod
+    :param after: what lets the cluster go on once the line was read
     """
 
     what: str
@@ -33,6 +42,7 @@ class Failure:
     line: str
     before: Act = lambda task, cluster: None
     then: Act = lambda task, cluster: None
+    after: Act = lambda task, cluster: None
 
     @property
     def tried_again(self) -> bool:
@@ -82,15 +92,41 @@ def _evicted(task: PodTask, cluster: Cluster) -> None:
     cluster.evict(task.name)
 
 
+def _own_disk(task: PodTask, cluster: Cluster) -> None:
+    cluster.evict(task.name, 'Usage of EmptyDir volume "tmp" exceeds the limit "20Gi". ')
+
+
+def _registry_away(task: PodTask, cluster: Cluster) -> None:
+    cluster.node.pulls, cluster.node.no_image = False, AWAY
+
+
+def _image_limit_over(task: PodTask, cluster: Cluster) -> None:
+    assert task.deferred is not None
+    task.deferred.trigger.startup_timeout = 0
+
+
 def _preempted(task: PodTask, cluster: Cluster) -> None:
-    pod = cluster.log_of("airloop", task.name)
-    assert pod is not None
-    message = "airloop: preempting to accommodate a higher priority pod"
-    condition = {"type": "DisruptionTarget", "status": "True", "message": message}
-    pod.data["status"] |= {
-        "conditions": [{**condition, "reason": "PreemptionByScheduler"}],
-        "phase": "Failed",
-    }
+    cluster.node.grace = 1.0
+    cluster.preempt(task.name)
+
+
+def _drained(task: PodTask, cluster: Cluster) -> None:
+    cluster.node.grace = 1.0
+    cluster.drain(task.name)
+
+
+def _gone_unseen(task: PodTask, cluster: Cluster) -> None:
+    """Nobody looked while the scheduler's condition was on the pod: the event alone is left."""
+    cluster.preempt(task.name)
+    cluster.wait(lambda: cluster.pods() == [])
+
+
+def _deleted(task: PodTask, cluster: Cluster) -> None:
+    cluster.delete("airloop", task.name, {})
+
+
+def _node_lost(task: PodTask, cluster: Cluster) -> None:
+    cluster.lose_node()
 
 
 def _deadline(task: PodTask, cluster: Cluster) -> None:
@@ -141,16 +177,60 @@ FAILURES = (
     Failure(
         "pod evicted",
         TransientError,
-        "the cluster evicted or preempted the pod: The node was low on resource: memory; got 'POD'; the next "
+        "the cluster evicted the pod: The node was low on resource: memory; got 'POD'; the next "
         "try goes on from the last checkpoint; resources.priority_class makes it rarer",
         then=_evicted,
     ),
     Failure(
+        "pod evicted for its own disk",
+        PermanentError,
+        'the step used more disk than it may: Usage of EmptyDir volume "tmp" exceeds the limit "20Gi"; got '
+        "'POD'; raise resources.scratch (20Gi), or write less to its working folder",
+        then=_own_disk,
+    ),
+    Failure(
+        "registry does not answer",
+        TransientError,
+        f"the registry did not give the image within 15 minutes: ErrImagePull: {AWAY_TOLD}; got '{IMAGE}'; see that "
+        "the nodes reach the registry; the next try asks it again",
+        before=_registry_away,
+        then=_image_limit_over,
+    ),
+    Failure(
         "pod preempted",
         TransientError,
-        "the cluster evicted or preempted the pod: airloop: preempting to accommodate a higher priority pod; "
-        "got 'POD'; the next try goes on from the last checkpoint; resources.priority_class makes it rarer",
+        "a pod of higher priority took the pod's place: default-scheduler: preempting to accommodate a higher priority "
+        "pod; got 'POD'; the next try goes on from the last checkpoint; resources.priority_class makes it rarer",
         then=_preempted,
+    ),
+    Failure(
+        "pod preempted, gone before anyone looked",
+        TransientError,
+        "a pod of higher priority took the pod's place: Preempted by pod 6f1c on node worker-1; got 'POD'; the next try "
+        "goes on from the last checkpoint; resources.priority_class makes it rarer",
+        then=_gone_unseen,
+    ),
+    Failure(
+        "node drained",
+        TransientError,
+        "the pod was evicted, as when its node is drained: Eviction API: evicting; got 'POD'; the next try goes on from "
+        "the last checkpoint",
+        then=_drained,
+    ),
+    Failure(
+        "node lost",
+        TransientError,
+        "the pod's node is lost: Taint manager: deleting due to NoExecute taint; got 'POD'; the next try goes on from the "
+        "last checkpoint, on another node",
+        then=_node_lost,
+        after=lambda task, cluster: cluster.return_node(),
+    ),
+    Failure(
+        "pod deleted by somebody",
+        TransientError,
+        "the pod is gone and left no result: something outside Airloop deleted it, or its node was lost; got 'POD'; the "
+        "next try starts another, which goes on from the last checkpoint where there is one",
+        then=_deleted,
     ),
     Failure(
         "deadline exceeded",
@@ -169,6 +249,7 @@ class Refusal:
     what: str
     plant: Callable[[Cluster], None]
     said: str
+    kind: type[AirloopError]
 
 
 def _expired(cluster: Cluster) -> None:
@@ -180,18 +261,46 @@ def _forbidden(cluster: Cluster) -> None:
     cluster.faults = [Fault("status", "POST", 403, 1, said)]
 
 
+def _no_rights(cluster: Cluster) -> None:
+    cluster.rights = False
+
+
 REFUSALS = (
     Refusal(
         "expired token",
         _expired,
         "the cluster refuses the credentials (401): the token is wrong or has expired; in connection "
         "kubernetes_default, namespace airloop; renew the token in the connection or its kubeconfig",
+        TransientError,
+    ),
+    Refusal(
+        "rights taken away",
+        _no_rights,
+        "the cluster refuses the right (403): pods is forbidden: User "
+        '"system:serviceaccount:airloop:airloop-launcher" cannot get resource "pods" in API group "" in the namespace '
+        '"airloop"; in connection kubernetes_default, namespace airloop; apply config/kubernetes/rbac.yaml',
+        TransientError,
     ),
     Refusal(
         "namespace that forbids pods",
         _forbidden,
         'the namespace forbids the pod (403): pods "airloop-train" is forbidden: violates PodSecurity '
-        '"restricted:latest"; in connection kubernetes_default, namespace airloop; apply '
-        "config/kubernetes/rbac.yaml, or change what the message names",
+        '"restricted:latest"; in connection kubernetes_default, namespace airloop; change what the message names, in '
+        "the pod template or in the namespace",
+        PermanentError,
     ),
+)
+#: The Job is admitted and its pods are not; POD stands for the Job's name.
+FORBIDS = (
+    'violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true), hostPort (container "base" uses '
+    "hostPorts 29500)"
+)
+JOB_FORBIDDEN = Failure(
+    "namespace that forbids the pods of a Job",
+    PermanentError,
+    'the namespace forbids the Job\'s pods: Error creating: pods "POD-0" is forbidden: '
+    + FORBIDS
+    + "; got 'POD'; in "
+    "connection kubernetes_default, namespace airloop; change what the message names, in the pod template or in the "
+    "namespace",
 )

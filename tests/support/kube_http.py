@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _PODS = re.compile(r"/api/v1/namespaces/(?P<ns>[^/]+)/pods(/(?P<name>[^/]+))?(?P<log>/log)?$")
 _OTHERS = re.compile(
-    r"/(api/v1|apis/batch/v1)/namespaces/(?P<ns>[^/]+)/(?P<kind>jobs|services)(/(?P<name>[^/]+))?$"
+    r"/(api/v1|apis/batch/v1)/namespaces/(?P<ns>[^/]+)/(?P<kind>jobs|services)(/(?P<name>[^/]+))?(/status)?$"
 )
+_REVIEWS = re.compile(r"/apis/auth\w+\.k8s\.io/v1/(?P<kind>selfsubject(rules)?reviews)$")
 _EVENTS = re.compile(r"/api/v1/namespaces/(?P<ns>[^/]+)/events$")
 
 
@@ -47,6 +48,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {self.cluster.token}":
             self.send(*failure(401, "Unauthorized", "Unauthorized"))
             return
+        if not self.cluster.rights and not _REVIEWS.match(url.path):
+            verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(self.command, "get")
+            said = f'User "{self.cluster.user}" cannot {verb} resource "pods" in API group "" in the namespace "airloop"'
+            self.send(*failure(403, "Forbidden", f"pods is forbidden: {said}"))
+            return
         if fault is not None and fault.kind == "status":
             self.send(*failure(fault.code, "Planted", fault.message))
             return
@@ -67,12 +73,18 @@ class Handler(BaseHTTPRequestHandler):
                 return self.cluster.create(namespace, body)
             if self.command == "DELETE":
                 return self.cluster.delete(namespace, name, body)
-            if self.command == "PATCH" or name:
+            if self.command == "PATCH":
+                return self.cluster.annotate(namespace, name, body["metadata"]["annotations"])
+            if name:
                 return self.cluster.read(namespace, name)
             return 200, self.cluster.list(namespace, query.get("labelSelector", ""))
         if found := _OTHERS.match(path):
             key = (found["ns"], found["name"] or "")
+            if self.command == "GET" and not found["name"]:
+                return 200, self.cluster.jobs.list(query.get("labelSelector", ""))
             return self.cluster.jobs.act(found["kind"], self.command, key, body)
+        if found := _REVIEWS.match(path):
+            return 201, self.cluster.review(found["kind"])
         if _EVENTS.match(path):
             return 200, self.cluster.events(query.get("fieldSelector", ""))
         return failure(404, "NotFound", f"no such path {path}")

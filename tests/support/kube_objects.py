@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 Json = dict[str, Any]
+
+#: As whom a token of `kubectl create token airloop-launcher` speaks, and what rbac.yaml lets it do, as
+#: SelfSubjectRulesReview answers (seen on Kubernetes v1.36).
+LAUNCHER = "system:serviceaccount:airloop:airloop-launcher"
+_ROLE = Path(__file__).parents[2] / "config" / "kubernetes" / "rbac.yaml"
+LAUNCHER_RULES: list[Json] = next(
+    document["rules"]
+    for document in yaml.safe_load_all(_ROLE.read_text(encoding="utf-8"))
+    if document["kind"] == "Role"
+)
 
 
 def is_live(pod: Json) -> bool:
@@ -28,9 +41,9 @@ def matches(selector: str, labels: dict[str, str]) -> bool:
     return True
 
 
-def now() -> str:
-    """The time as the API writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(later: float = 0.0) -> str:
+    """The time as the API writes it, or that of some seconds later."""
+    return (datetime.now(UTC) + timedelta(seconds=later)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def instance(data: Json) -> tuple[str | None, ...]:

@@ -46,7 +46,7 @@ class Pod:
             self._set(conditions=[scheduled(False, node.unschedulable)])
         elif not node.pulls:
             image = self._container["image"]
-            waiting = {"reason": "ErrImagePull", "message": f'failed to pull "{image}": not found'}
+            waiting = {"reason": "ErrImagePull", "message": node.no_image.replace("IMAGE", image)}
             self._set(conditions=[scheduled(True)], state={"waiting": waiting})
         elif node.runs:
             threading.Thread(target=self._run, daemon=True).start()
@@ -64,6 +64,10 @@ class Pod:
         with self._lock:
             self.data["status"] |= {"phase": "Failed", "reason": reason, "message": message}
         self.kill()
+
+    def condition(self, condition: Json) -> None:
+        """One more condition."""
+        self._set(conditions=[*self.data["status"].get("conditions", ()), condition])
 
     def kill(self) -> None:
         """End the child and all it started: SIGTERM, then SIGKILL."""

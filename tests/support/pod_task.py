@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airloop.contracts import Fence
 from airloop.errors import SupersededError
 from airloop.exchange.store import StepStore
-from airloop.execution.pods.manifest import PodPlan
+from airloop.execution.pods.manifest import PodPlan, installation_of
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.resources import KubernetesSettings
 from airloop_operators.jobs import JobStepOperator
@@ -66,7 +66,14 @@ class PodTask:
         """A worker's own operator: nothing of an earlier try's memory is left."""
         operator = self.kind(
             task_id="train",
-            plan=PodPlan("train", self.model, SETTINGS, ROOT / "config", self.identity),
+            plan=PodPlan(
+                "train",
+                self.model,
+                SETTINGS,
+                ROOT / "config",
+                self.identity,
+                installation_of(self.store.uri),
+            ),
             key=self.key,
             request=self.request,
             owner=f"try {self.tries}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from airloop.errors import AirloopError, PermanentError, TransientError, UnreachableError
+from airloop.execution.pods.verdicts import excerpt_of
 from airloop.specs.sections.templates import CONTAINER
 
 T = TypeVar("T")
 
+#: How the API server says that a right is missing, unlike an admission that refuses a pod.
+_NO_RIGHT = re.compile(r"cannot (create|get|list|watch|patch|delete) resource")
 #: Answers after which the same call may be made again.
 _AGAIN = (429, 500, 502, 503, 504)
 
@@ -27,6 +31,7 @@ class PodApi:
 
     :param client: gives the API's client; called for each request, since a token may be renewed
     :param where: how messages name the cluster
+    :param renew: forgets the client, so that connection and token are read anew
     """
 
     #: How messages name what is created and removed.
@@ -38,8 +43,14 @@ class PodApi:
     #: Seconds a deleted pod may take to be gone: its own grace period, and the node's delay.
     patience = 180.0
 
-    def __init__(self, client: Callable[[], Any], namespace: str, where: str) -> None:
-        self._client, self.namespace, self.where = client, namespace, where
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        namespace: str,
+        where: str,
+        renew: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client, self.namespace, self.where, self._renew = client, namespace, where, renew
 
     def find(self, name: str) -> Any | None:
         """The pod of that name as the API server itself has it; None where there is none."""
@@ -151,10 +162,15 @@ class PodApi:
         )
 
     def _call(self, call: Callable[[], T], again: tuple[int, ...] = _AGAIN) -> T:
+        renewed = False
         for pause in self.pauses[:-1]:
             try:
                 return call()
             except ApiException as error:
+                if error.status == 401 and not renewed:
+                    renewed = True
+                    self._renew()
+                    continue
                 if error.status not in again:
                     raise self._told(error) from None
             except HTTPError:  # no answer: what was asked may have happened all the same
@@ -185,10 +201,16 @@ class PodApi:
         if error.status == 409:
             return ConflictError(said, where=self.where)
         if error.status == 401:
-            return PermanentError(
+            return RefusedError(
                 "the cluster refuses the credentials (401): the token is wrong or has expired",
                 where=self.where,
                 remedy="renew the token in the connection or its kubeconfig",
+            )
+        if error.status == 403 and _NO_RIGHT.search(said):
+            return RefusedError(
+                f"the cluster refuses the right (403): {said}",
+                where=self.where,
+                remedy="apply config/kubernetes/rbac.yaml",
             )
         if error.status == 403 and "exceeded quota" in said:
             return TransientError(
@@ -200,11 +222,15 @@ class PodApi:
             return PermanentError(
                 f"the namespace forbids the pod ({error.status}): {said}",
                 where=self.where,
-                remedy="apply config/kubernetes/rbac.yaml, or change what the message names",
+                remedy="change what the message names, in the pod template or in the namespace",
             )
         return UnreachableError(
             f"the Kubernetes API fails ({error.status}): {said}", where=self.where
         )
+
+
+class RefusedError(UnreachableError):
+    """The credentials or their rights do not suffice now; both may be back in a minute."""
 
 
 class NotFoundError(PermanentError):
@@ -220,4 +246,4 @@ def _message(error: ApiException) -> str:
         text = json.loads(error.body)["message"]
     except (ValueError, KeyError, TypeError):
         text = error.reason
-    return " ".join(str(text).split())[:300]
+    return excerpt_of(text)

@@ -24,9 +24,11 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 #: What a pod says of the attempt it belongs to: from these a later try knows whether it may take it over.
 FENCE_KEY, FENCE_TOKEN = "airloop/fence-key", "airloop/fence-token"
 REQUEST_DIGEST = "airloop/request-sha256"
+#: Whose pod it is: the task instance, unlike in labels exactly as Airflow names it.
+TASK = "airloop/task-instance"
+#: Which installation it belongs to: two may share a namespace, and one must not end the other's pods.
+INSTALLATION = "airloop/installation"
 COMMAND = ("python", "-m", "airloop.steps")
-#: What a pod gets besides memory and cores: the node's disk, for logs and the writable volumes.
-DISK = "20Gi"
 SHM = "/dev/shm"  # noqa: S108 (the place in the container, not of this machine)
 #: A pod's name becomes its hostname, which has 63 characters.
 _STEM = 40
@@ -37,6 +39,7 @@ class PodPlan:
     """One step that shall run as a pod.
 
     :param identity: what tells this task instance from all others: dag, run, task, map index
+    :param installation: whose it is, from ``installation_of``
     """
 
     step: str
@@ -44,6 +47,7 @@ class PodPlan:
     settings: KubernetesSettings
     config: Path
     identity: tuple[str, ...]
+    installation: str = "none"
 
     @property
     def name(self) -> str:
@@ -75,6 +79,11 @@ class PodPlan:
         return image
 
 
+def installation_of(store_uri: str) -> str:
+    """The installation that keeps its steps' results there, as a label: who shares a step store is one."""
+    return hashlib.sha256(store_uri.encode()).hexdigest()[:16]
+
+
 def request_digest(request: Mapping[str, Any]) -> str:
     """The digest of what a step is asked, without its fence."""
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -94,10 +103,16 @@ def manifest(plan: PodPlan, fence: Fence, digest: str, arguments: Sequence[str])
     metadata |= {"name": plan.name, "namespace": settings.namespace}
     labels = metadata.setdefault("labels", {})
     labels |= {"airloop/model": plan.model.name, "airloop/step": plan.step}
+    labels[INSTALLATION] = plan.installation
     if resources.queue:
         labels[QUEUE] = resources.queue
     metadata.setdefault("annotations", {}).update(
-        {FENCE_KEY: fence.key, FENCE_TOKEN: str(fence.token), REQUEST_DIGEST: digest}
+        {
+            FENCE_KEY: fence.key,
+            FENCE_TOKEN: str(fence.token),
+            REQUEST_DIGEST: digest,
+            TASK: json.dumps(plan.identity),
+        }
     )
     spec |= {
         "restartPolicy": "Never",
@@ -113,6 +128,7 @@ def manifest(plan: PodPlan, fence: Fence, digest: str, arguments: Sequence[str])
     }
     _environment(container, settings)
     _placement(spec, container, resources)
+    _disk(spec, resources)
     return pod
 
 
@@ -121,11 +137,19 @@ def _resources(resources: ResourcesSpec) -> dict[str, Any]:
     amounts = {
         "cpu": resources.cpu,
         "memory": resources.memory,
-        "ephemeral-storage": DISK,
+        "ephemeral-storage": resources.scratch,
     }
     if resources.gpu:
         amounts[GPU] = str(resources.gpu)
     return {"requests": dict(amounts), "limits": dict(amounts)}
+
+
+def _disk(spec: dict[str, Any], resources: ResourcesSpec) -> None:
+    """Each volume on the node's disk may take all of ``resources.scratch``, unless the template bounds it."""
+    for volume in spec.get("volumes", ()):
+        empty = volume.get("emptyDir")
+        if empty is not None and empty.get("medium") != "Memory":
+            empty.setdefault("sizeLimit", resources.scratch)
 
 
 def _environment(container: dict[str, Any], settings: KubernetesSettings) -> None:

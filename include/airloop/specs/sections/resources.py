@@ -87,6 +87,8 @@ class ResourcesSpec(Contract):
     gpu: Whole = Field(default=0, ge=0)
     #: The node's label ``nvidia.com/gpu.product``, as GPU feature discovery writes it.
     gpu_type: LabelValue | None = None
+    #: The disk of the node that the pod may fill: its working folder, its temporary files, its log. More, and it is evicted.
+    scratch: Quantity = "20Gi"
     #: Size of /dev/shm, which data loaders use; it counts as memory.
     shm: Quantity | None = None
     node_selector: dict[LabelKey, LabelValue] = {}

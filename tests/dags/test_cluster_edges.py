@@ -1,0 +1,247 @@
+"""What lies at the edges of a cluster: the way in, credentials that end, nodes that die. Each as seen on Kubernetes v1.36."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airloop.errors import SpecError, TransientError
+from tests.support.cluster import TOKEN, Cluster, Node
+from tests.support.gpu_failures import FORBIDS, JOB_FORBIDDEN
+
+RESULT = {"result": {"candidate": "it"}}
+VARIABLE = "AIRFLOW_CONN_KUBERNETES_DEFAULT"
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    return tmp_path / "kubeconfig"
+
+
+@pytest.fixture
+def cluster(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Its pods do not run; the tests end them."""
+    with Cluster(Node(runs=False)) as cluster:
+        monkeypatch.setenv(VARIABLE, cluster.connection(kubeconfig))
+        yield cluster
+
+
+@pytest.fixture
+def task(cluster: Cluster, tmp_path: Path) -> Any:
+    from tests.support.pod_task import PodTask
+
+    return PodTask(cluster, tmp_path)
+
+
+@pytest.fixture
+def job(cluster: Cluster, tmp_path: Path) -> Any:
+    from tests.support.pod_task import JobTask
+
+    return JobTask(cluster, tmp_path)
+
+
+def gone(cluster: Cluster) -> bool:
+    cluster.wait(lambda: cluster.live() == [] and cluster.jobs.left() == [], 30)
+    return True
+
+
+# The way in
+
+
+@pytest.mark.parametrize("connection", [None, '{"conn_type": "kubernetes"}'])
+def test_without_a_connection_the_machines_own_kubeconfig_is_not_used(
+    task: Any,
+    cluster: Cluster,
+    kubeconfig: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    connection: str | None,
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    if connection is None:
+        monkeypatch.delenv(VARIABLE)
+    else:
+        monkeypatch.setenv(VARIABLE, connection)
+    with pytest.raises(SpecError, match="taken from the machine's own kubeconfig; got 'kubernetes"):
+        task.begin()
+    assert (cluster.created, cluster.requests) == ([], [])
+
+
+def test_a_kubeconfig_in_the_environment_changes_nothing_for_a_connection_that_names_another(
+    task: Any, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text(
+        json.dumps({"apiVersion": "v1", "kind": "Config", "users": [{"name": "admin"}]})
+    )
+    monkeypatch.setenv("KUBECONFIG", str(other))
+    task.begin()
+    assert "admin" not in json.dumps(task.deferred.trigger.serialize(), default=str)
+    task.leave(RESULT)
+    cluster.finish(task.name)
+    event = task.watch()
+    assert event["status"] == "success"
+    assert task.resume(event) == RESULT["result"]
+
+
+# Credentials that end while pods run
+
+
+@pytest.fixture(params=["token", "rights"])
+def take(request: pytest.FixtureRequest, cluster: Cluster) -> Any:
+    """Takes the token or the rights, and gives them back."""
+
+    def change(gone: bool) -> None:
+        if request.param == "rights":
+            cluster.rights = not gone
+        else:
+            cluster.token = "another" if gone else TOKEN
+
+    return change
+
+
+def test_a_running_pod_is_waited_for_until_the_credentials_are_back(
+    task: Any, cluster: Cluster, take: Any
+) -> None:
+    task.begin()
+    take(True)
+    back = threading.Timer(1.5, take, [False])
+    back.start()
+    threading.Timer(2.0, lambda: (task.leave(RESULT), cluster.finish(task.name))).start()
+    event = task.watch()
+    assert event["status"] == "success"
+    assert task.resume(event) == RESULT["result"]
+    assert gone(cluster)
+
+
+def test_a_result_that_was_left_meanwhile_is_taken_without_the_cluster(
+    task: Any, cluster: Cluster, take: Any
+) -> None:
+    task.begin()
+    task.leave(RESULT)
+    cluster.finish(task.name)
+    take(True)
+    task.deferred.trigger.patience = 0.2
+    event = task.watch()
+    assert event["status"] == "error"
+    assert task.resume(event) == RESULT["result"]
+
+
+def test_without_a_result_the_task_waits_on_and_its_pod_lives(
+    task: Any, cluster: Cluster, take: Any
+) -> None:
+    task.begin()
+    take(True)
+    task.deferred.trigger.patience = 0.2
+    with pytest.raises(TaskDeferred) as caught:
+        task.resume(task.watch())
+    assert caught.value.trigger.pod_name == task.name
+    assert cluster.live() == [task.name]
+    take(False)
+    task.deferred = caught.value
+    task.leave(RESULT)
+    cluster.finish(task.name)
+    assert task.resume(task.watch()) == RESULT["result"]
+    assert gone(cluster)
+
+
+def test_when_the_tasks_time_is_over_what_may_still_run_is_named(
+    task: Any, cluster: Cluster, take: Any
+) -> None:
+    task.begin()
+    take(True)
+    late = {"status": "timeout", "name": task.name, "namespace": "airloop", "message": "late"}
+    with pytest.raises(TransientError, match=f"{task.name} may still run"):
+        task.resume(late)
+    assert cluster.live() == [task.name]
+
+
+def test_a_token_that_was_renewed_in_its_file_is_read_again(
+    task: Any, cluster: Cluster, kubeconfig: Path
+) -> None:
+    """`kubectl create token` writes a new one; nobody starts Airflow anew for it."""
+    task.begin()
+    cluster.token = "renewed"
+    text = kubeconfig.read_text()
+    kubeconfig.write_text(text.replace("the-token-of-the-tests", "renewed"))
+    task.leave(RESULT)
+    cluster.finish(task.name)
+    event = task.watch()
+    assert task.resume(event) == RESULT["result"]
+    assert gone(cluster)
+
+
+# Jobs
+
+
+def test_the_refusal_of_a_jobs_pods_is_told_at_once(job: Any, cluster: Cluster) -> None:
+    cluster.forbids = FORBIDS
+    began = time.monotonic()
+    with pytest.raises(JOB_FORBIDDEN.kind) as caught:
+        job.begin()
+    told = re.sub(r"-[01]-[0-9a-f]{5}", "-0", str(caught.value))
+    assert told == JOB_FORBIDDEN.line.replace("POD", job.name)
+    assert time.monotonic() - began < 5
+    assert gone(cluster)
+
+
+def test_a_quota_that_is_used_up_is_waited_for_and_tried_again(job: Any, cluster: Cluster) -> None:
+    cluster.forbids = "exceeded quota: airloop, requested: pods=1, used: pods=50, limited: pods=50"
+    real = job.operator_of_try
+
+    def impatient() -> Any:
+        operator = real()
+        operator.api.patience = 0.5
+        return operator
+
+    job.operator_of_try = impatient
+    with pytest.raises(TransientError, match=r"makes no pods for the Job: .*exceeded quota"):
+        job.begin()
+    assert gone(cluster)
+
+
+def test_a_node_that_dies_under_a_job_is_told_and_no_second_one_runs_beside_it(
+    job: Any, cluster: Cluster
+) -> None:
+    job.begin()
+    cluster.lose_node()
+    with pytest.raises(TransientError, match="the pod's node is lost"):
+        job.resume(job.watch())
+    with pytest.raises(TransientError, match="two must not run at once"):
+        job.begin()
+    cluster.return_node()
+    assert gone(cluster)
+    job.begin()
+    assert len(cluster.live()) == 2
+    assert cluster.doubles == []
+    job.operator.on_kill()
+    assert gone(cluster)
+
+
+def test_a_job_that_has_given_up_ends_the_wait_though_its_first_pod_runs_on(
+    job: Any, cluster: Cluster
+) -> None:
+    job.begin()
+    cluster.node.alive = False
+    cluster.finish(job.rank(1), 1)
+    event = asyncio.run(_first(job.deferred.trigger))
+    assert event["status"] == "failed"
+    with pytest.raises(TransientError, match="gave no result"):
+        job.resume(event)
+    cluster.return_node()
+    assert gone(cluster)
+
+
+async def _first(trigger: Any) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        async for event in trigger.run():
+            return dict(event.payload)
+    raise AssertionError("no event")
