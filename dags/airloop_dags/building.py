@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from airflow.sdk import get_parsing_context
 
 from airloop import paths
 from airloop.ejection import KINDS, owned
+from airloop.errors import SpecError
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, ModelSpec, load_catalog
+
+#: The DAG that ends what runs on a cluster without a task.
+RECONCILE = "airloop_reconcile"
 
 __all__ = ["KINDS", "build", "each"]
 
@@ -30,12 +35,24 @@ def build() -> None:
         module = import_module(f"airloop_dags.{kind}")
         for specs in _specs(kind):
             module.build(*specs)
+    if get_parsing_context().dag_id in (None, RECONCILE) and _runs_pods():
+        import_module("airloop_dags.reconcile").build()
 
 
 def each(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:
     """The specs for which an ejected file builds a DAG: model and dataset, or for ``ingest`` the dataset alone."""
     _enter(Path(sys._getframe(1).f_globals["__file__"]))
     return _specs(kind)
+
+
+def _runs_pods() -> bool:
+    """Whether a model's steps run as pods; a spec that is wrong is its own DAG's concern."""
+    catalog = load_catalog()
+    for name in catalog.model_names():
+        with suppress(SpecError):
+            if catalog.model(name).compute == "kubernetes":
+                return True
+    return False
 
 
 def _specs(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:

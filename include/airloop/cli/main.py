@@ -74,6 +74,9 @@ app.command("predictions", epilog="Example: airloop predictions flight_delay --r
     in_project(predictions.predictions_command)
 )
 app.command("plugins", epilog="Example: airloop plugins")(plugins.plugins_command)
+app.command("reconcile", epilog="Example: airloop reconcile --grace-minutes 0")(
+    in_project(loop.reconcile_command)
+)
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 
 _ledger = typer.Typer(help="The ledger's tables.", no_args_is_help=True)
