@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
 
@@ -20,6 +21,26 @@ LINE_PATTERN = r"\A[^\x00-\x1f\x7f\u2028\u2029]{1,500}\Z"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PartitionKey = Annotated[str, StringConstraints(pattern=PARTITION_PATTERN)]
 Digest = Annotated[str, StringConstraints(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+
+
+def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures without NaN and infinity, which no JSON has: what cannot be told is None."""
+    return {name: _number(value) for name, value in figures.items()}
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _known(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics that are numbers; one that is not defined on these rows is left out."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+#: Figures for people, and metrics by name: neither ever holds a NaN.
+Figures = Annotated[dict[str, float | int | str | None], AfterValidator(_numbers)]
+Metrics = Annotated[dict[str, float], AfterValidator(_known)]
+Figure = Annotated[float | None, AfterValidator(_number)]
 
 
 class Contract(BaseModel):
@@ -66,7 +87,7 @@ class Check(Contract):
     name: str
     outcome: Outcome
     reason: str
-    figures: dict[str, float | int | str | None] = {}
+    figures: Figures = {}
 
     @property
     def ok(self) -> bool:
@@ -102,7 +123,7 @@ class Candidate(Contract):
     dataset: DatasetRef
     #: The partitions of ``dataset`` held out of training, on which every gate is decided.
     holdout: tuple[PartitionKey, ...]
-    metrics: dict[str, float]
+    metrics: Metrics
     trigger_id: str | None = None
     #: What it was fitted with, as JSON.
     params: str = "{}"
@@ -179,9 +200,9 @@ class FeatureDrift(Contract):
 
     column: str
     outcome: Outcome
-    statistic: float | None
-    threshold: float | None
-    p_value: float | None
+    statistic: Figure
+    threshold: Figure
+    p_value: Figure
     reason: str
 
 
@@ -193,8 +214,8 @@ class DriftReport(Contract):
     reference_rows: int
     current_rows: int
     features: tuple[FeatureDrift, ...]
-    performance: dict[str, float] = {}
-    baseline_performance: dict[str, float] = {}
+    performance: Metrics = {}
+    baseline_performance: Metrics = {}
     triage: Triage
     kinds: tuple[DriftKind, ...] = ()
     reason: str

@@ -93,11 +93,19 @@ def _asked_version(context: Any, model: str) -> int:
     if (version := conf_of(context, DeployConf).version) is not None:
         return version
     events = (context.get("triggering_asset_events") or {}).get(candidate_asset(model), ())
-    numbers = [event.extra["version"] for event in events if "version" in event.extra]
+    named = [event.extra["version"] for event in events if "version" in event.extra]
+    numbers = [number for number in named if type(number) is int and number >= 1]
+    if named and not numbers:
+        raise RequestError(
+            "the event that woke this run names no version",
+            value=named[-1],
+            where=f"asset {candidate_asset(model).name}",
+            remedy='an event\'s extra is {"version": N} with a whole number; trigger the DAG with it',
+        )
     if not numbers:
         raise RequestError(
             "the run names no version of the model to deliver",
             value=model,
             remedy='trigger it with {"version": N}',
         )
-    return int(max(numbers))
+    return max(numbers)

@@ -181,7 +181,17 @@ class RegisterModelOperator(StepOperator):
         self.report = report
 
     def work(self, context: Any) -> dict[str, Any]:
-        """Register, once per training run."""
+        """Register, once per training run.
+
+        :raises GateError: if no gates' report reached this task
+        """
+        if not isinstance(self.report, Mapping):
+            raise GateError(
+                "there is no gates' report: the evaluation was refused or did not run, whatever its state was set to",
+                value=self.report,
+                where=f"model {self.model}",
+                remedy="clear the task that evaluates; a candidate is registered by its gates' verdict alone",
+            )
         candidate = Candidate.model_validate(self.candidate)
         self.found_links[MlflowRunLink().name] = mlflow_link(self.settings(), candidate.run_id)
         result = self.run_step(

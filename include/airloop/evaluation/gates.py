@@ -14,14 +14,13 @@ from airloop.errors import TransientError
 from airloop.evaluation.case import Case
 from airloop.evaluation.comparison import Comparison
 from airloop.evaluation.metrics import evaluate, expected_calibration_error
+from airloop.evaluation.sensitivity import wobble
 from airloop.plugins.gate import STANDING, Gate, GateSpec, gate_name
 from airloop.plugins.registry import GATES, load, load_path
 from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.gates")
 
-#: A metric computed again on the same rows may differ by this: ONNX sums in another order.
-SAME = 1e-5
 #: A gate, ready to be asked.
 Ask = Callable[[Case], Check]
 
@@ -89,12 +88,13 @@ def signature(case: Case) -> Check:
         return _check("signature", False, "an answer is not a probability")
     again = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
     recorded = case.candidate.metrics
-    moved = {
-        name: abs(value - recorded.get(name, math.nan))
-        for name, value in again.items()
-        if math.isfinite(value)
-    }
-    if not moved or not all(distance <= SAME for distance in moved.values()):
+    known = {name: value for name, value in again.items() if math.isfinite(value)}
+    if not known:
+        reason = f"no metric is defined on these {len(case.truth)} holdout rows"
+        return Check(name="signature", outcome=Outcome.UNKNOWN, reason=reason)
+    moved = {name: abs(value - recorded.get(name, math.nan)) for name, value in known.items()}
+    allowed = {name: wobble(name, case.truth, case.scores) for name in known}
+    if not all(distance <= allowed[name] for name, distance in moved.items()):
         reason = "the metrics on the holdout are not those recorded at training: other rows or another model"
         return Check(name="signature", outcome=Outcome.UNKNOWN, reason=reason, figures={**moved})
     figures = {"rows": len(case.truth), "features": len(loaded.features), "runtime": loaded.runtime}

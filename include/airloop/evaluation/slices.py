@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from airloop.contracts import Check, Outcome
 from airloop.errors import SpecError
 from airloop.evaluation.case import Case
 from airloop.evaluation.comparison import Comparison
+
+#: What a spec writes that has no slices, and how many values an input may have to be proposed for one.
+NONE, FEW = "none", 20
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,19 @@ def check(case: Case) -> Check:
     slices there are, the likelier one looks bad by chance.
     """
     gates = case.model.gates
-    if not gates.slices:
-        return Check(name="slices", outcome=Outcome.OK, reason="the spec names no slices")
+    if gates.slices == NONE:
+        return Check(name="slices", outcome=Outcome.OK, reason="the spec says that there are none")
+    columns = gates.slices or proposed(case)
+    if not columns:
+        reason = (
+            f"no slices are named, and no input has {FEW} values or less: name columns in "
+            "gates.slices, or write `slices: none`"
+        )
+        return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
     against = "the champion" if case.champion else "the trivial baseline"
     other = case.incumbent_scores if case.champion else case.baseline
     judged = case.unseen if case.champion else np.ones(len(case.truth), dtype=bool)
-    slices = cut(case, judged)
+    slices = cut(case, judged, columns)
     if not slices:
         reason = f"no slice has {gates.min_slice_rows} rows"
         return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
@@ -46,6 +57,10 @@ def check(case: Case) -> Check:
     lost = [(name, result) for name, result in known if _lost(result, gates.slice_margin)]
     worst, figure = min(lost or known, key=lambda entry: entry[1].gain)
     reason = f"worst of {len(known)} slices against {against}: {worst} ({figure.gain:+.4f})"
+    if not gates.slices:
+        reason += (
+            f"; the spec names none, so the inputs of few values were taken: {', '.join(columns)}"
+        )
     if lost:
         names = ", ".join(name for name, _ in lost[:5])
         reason = f"{len(lost)} of {len(known)} slices lost against {against}: {names}; {reason}"
@@ -57,13 +72,20 @@ def check(case: Case) -> Check:
     )
 
 
-def cut(case: Case, judged: npt.NDArray[np.bool_]) -> list[Slice]:
+def proposed(case: Case) -> tuple[str, ...]:
+    """The inputs by which to slice where the spec does not say: those of few values, more than one."""
+    counts = {name: case.holdout[name].nunique() for name in case.model.inputs}
+    days = case.dataset.partition_column
+    return tuple(name for name, count in counts.items() if 2 <= count <= FEW and name != days)
+
+
+def cut(case: Case, judged: npt.NDArray[np.bool_], columns: Sequence[str]) -> list[Slice]:
     """The slices that are large enough, of the rows to be judged.
 
     :raises SpecError: if a slice column is not in the dataset
     """
     slices = []
-    for column in case.model.gates.slices:
+    for column in columns:
         if column not in case.holdout.columns:
             raise SpecError(
                 "the gates slice by a column that the dataset lacks",

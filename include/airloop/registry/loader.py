@@ -27,6 +27,7 @@ from airloop.registry.formats.graphs import check_graph
 from airloop.registry.formats.trees import check_bounds
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.segments import Routing, open_routing
+from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.settings import Settings
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -38,9 +39,6 @@ TRUSTED_TYPES = (
     "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-#: How far an answer may differ from the one at training: float32 sums, in another order.
-TOLERANCE = 1e-6
-
 #: ``onnx``, or the name of the trainer that opens its own files.
 Runtime = str
 
@@ -252,11 +250,11 @@ def check_examples(model: LoadedModel, folder: Path) -> None:
         raise ArtifactError(
             "the model's examples cannot be asked", value=str(error), where=str(path)
         ) from error
-    difference = np.abs(answers - expected)
-    if not len(expected) or difference.max() > TOLERANCE:
+    worst = beyond(answers, expected, RUNTIMES, floor=floor_of(model.spec.task))
+    if not len(expected) or worst > 1:
         raise ArtifactError(
             "the model no longer answers as it did at training: its code or a library changed",
-            value=float(difference.max()) if len(expected) else "no examples",
+            value=float(np.abs(answers - expected).max()) if len(expected) else "no examples",
             where=f"{model.spec.module}.features, {path}",
             remedy="restore the code this model was trained with, or train again",
         )

@@ -117,7 +117,8 @@ class GatesSpec(Contract):
     champion_margin: Number = Field(default=0.0, ge=0)
     confidence: Number = Field(default=0.95, gt=0.5, lt=1)
     resamples: Whole = Field(default=500, ge=100)
-    slices: tuple[ColumnName, ...] = ()
+    #: Columns by whose values the worst slice is looked for. Not said: the inputs of few values; ``none``: no slice.
+    slices: Literal["none"] | tuple[ColumnName, ...] = ()
     #: No slice may lose more than this of the primary metric against the champion.
     slice_margin: Number = Field(default=0.03, ge=0)
     min_slice_rows: Whole = Field(default=300, ge=1)

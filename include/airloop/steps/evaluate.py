@@ -6,7 +6,7 @@ import logging
 
 from airloop.contracts import Candidate, Check, GateReport, Outcome
 from airloop.data.snapshot import split
-from airloop.errors import DataError
+from airloop.errors import DataError, GateError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.verdict import record
@@ -33,15 +33,29 @@ class Result(StepResult):
 def run(request: Request, context: StepContext) -> Result:
     """Judge a candidate on its frozen holdout rows; the verdict goes to the ledger and to the run's tags.
 
+    :raises GateError: if the candidate is the version that serves
     :raises UnreachableError: if MLflow or the lake does not answer
     :raises SupersededError: if a newer attempt began
     """
     candidate = request.candidate
+    _check_new(candidate, context)
     model = context.catalog.model(candidate.model)
     report = _judged(candidate, model, context)
     context.ledger.check_fence(request.fence)
     record(report, candidate, context.ledger, context.settings)
     return Result(report=report)
+
+
+def _check_new(candidate: Candidate, context: StepContext) -> None:
+    """A version that serves is not a candidate: against itself it could only lose."""
+    serving = context.ledger.current_deployment(candidate.model)
+    if serving is not None and serving.artifact == candidate.artifact:
+        raise GateError(
+            f"this run's model serves already, as version {serving.version}",
+            value=candidate.run_id,
+            where=f"model {candidate.model}",
+            remedy="a run id used again is the old run: trigger the training under a new one",
+        )
 
 
 def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> GateReport:

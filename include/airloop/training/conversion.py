@@ -12,7 +12,8 @@ from airloop.errors import ArtifactError
 from airloop.plugins.trainer import Number
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec
-from airloop.registry.loader import TOLERANCE, onnx_scorer
+from airloop.registry.loader import onnx_scorer
+from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.training.trainer import Fitted
 
 log = logging.getLogger("airloop.training")
@@ -30,7 +31,7 @@ class Conversion:
 
 
 def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
-    """Write ``model.onnx`` if ONNX Runtime answers every holdout row within :data:`TOLERANCE` of the estimator.
+    """Write ``model.onnx`` if ONNX Runtime answers every holdout row as the estimator does.
 
     Double inputs first: their trees sum in double and come a digit nearer; not every operator takes them.
     """
@@ -45,7 +46,7 @@ def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
             last = Conversion(False, None, f"{type(error).__name__}: {str(error)[:200]}")
         else:
             difference = float(np.abs(answers - fitted.scores).max())
-            if difference <= TOLERANCE:
+            if beyond(answers, fitted.scores, RUNTIMES, floor=floor_of(frozen.model.task)) <= 1:
                 return Conversion(True, difference, f"in parity with {number} inputs")
             last = Conversion(False, difference, f"answers differ by up to {difference:.2g}")
         path.unlink(missing_ok=True)

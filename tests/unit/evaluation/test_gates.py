@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from airloop.contracts import Outcome
 from airloop.errors import ArtifactError, UnreachableError
-from airloop.evaluation import gates
+from airloop.evaluation import gates, slices
 from airloop.evaluation.case import Champion
 from airloop.evaluation.gates import judge
+from airloop.evaluation.metrics import evaluate
 from airloop.plugins.gate import STANDING
 from airloop.specs.model import Threshold
 from tests.support.loop.specimens import (
@@ -83,6 +86,66 @@ def test_slices_that_are_too_small_could_not_tell():
     refused(judge(case(strong(), model=spec)), "slices", Outcome.UNKNOWN)
 
 
+def slices_said(report):
+    return next(check for check in report.checks if check.name == "slices")
+
+
+def test_a_spec_that_names_no_slices_is_judged_by_its_inputs_of_few_values():
+    frame = rows()
+    spec = model_spec(gates={"slices": []})
+    assert "courier" in slices_said(judge(case(strong(), model=spec))).reason
+    probe = case(strong(2.5), strong(1.5), frame=frame)
+    walkers = (probe.holdout["courier"] == "walk").to_numpy()
+    scores = np.where(walkers, 1 - strong(0.5), strong(4.0))
+    reason = refused(judge(case(scores, strong(1.5), frame=frame, model=spec)), "slices")
+    assert "courier=walk" in reason
+
+
+def test_a_spec_without_slices_and_without_inputs_of_few_values_could_not_tell():
+    spec = model_spec(gates={"slices": []}, inputs=["day", "distance", "rain"])
+    planted = case(strong(), model=spec)
+    said = slices.check(planted)
+    assert said.outcome is Outcome.UNKNOWN
+    assert "`slices: none`" in said.reason
+
+
+def test_a_spec_may_say_that_there_are_no_slices():
+    spec = model_spec(gates={"slices": "none"})
+    said = slices_said(judge(case(strong(), model=spec)))
+    assert (said.outcome, said.reason) == (Outcome.OK, "the spec says that there are none")
+
+
+def test_a_holdout_on_which_nothing_is_defined_is_said_in_figures_that_json_has():
+    frame = rows()
+    frame.loc[frame["day"].isin(pd.to_datetime(HOLDOUT)), "minutes_late"] = 100.0  # one class only
+    scores = np.full(800, 0.5)
+    report = judge(case(scores, scores, frame=frame))
+    assert report.outcome is not Outcome.OK
+    assert verdicts(report)["champion"] is Outcome.UNKNOWN
+    text = json.dumps(report.model_dump(mode="json"), allow_nan=False)
+    assert "NaN" not in text
+    assert "is not a number" in next(c.reason for c in report.checks if c.name == "baseline")
+
+
+def test_ties_that_another_runtime_breaks_do_not_refuse_a_good_candidate():
+    truth = holdout_truth()
+    tied = np.round(strong(), 2)  # a tree's leaves: many rows share an answer
+    broken = tied + np.random.default_rng(1).uniform(-4e-7, 4e-7, len(tied))
+    spec = model_spec()
+    recorded = evaluate(spec.task, truth, broken)
+    again = evaluate(spec.task, truth, tied)
+    assert abs(recorded["average_precision"] - again["average_precision"]) > 2e-5
+    report = judge(case(tied, model=spec, metrics=recorded))
+    assert verdicts(report)["signature"] is Outcome.OK, report.reason
+
+
+def test_another_models_metrics_are_not_taken_for_the_same_ones():
+    truth = holdout_truth()
+    close = strong() + np.random.default_rng(1).normal(0, 0.003, len(truth))
+    recorded = evaluate("classification", truth, np.clip(close, 0, 1))
+    refused(judge(case(strong(), metrics=recorded)), "signature", Outcome.UNKNOWN)
+
+
 def test_too_few_rows_could_not_tell():
     spec = model_spec(gates={"min_holdout_rows": 100_000})
     report = judge(case(strong(2.0), strong(1.0), model=spec))
@@ -152,6 +215,19 @@ def test_a_gate_that_raises_could_not_tell(monkeypatch):
 def test_calibration_informs_and_never_refuses():
     report = judge(case(strong() * 0.2))
     assert verdicts(report)["calibration"] is Outcome.OK
+
+
+def test_calibrations_figure_is_the_distance_between_what_was_said_and_what_was_seen():
+    truth = holdout_truth()
+    honest = next(c for c in judge(case(np.full(len(truth), truth.mean()))).checks
+                  if c.name == "calibration")  # fmt: skip
+    wrong = next(c for c in judge(case(np.full(len(truth), truth.mean() - 0.2))).checks
+                 if c.name == "calibration")  # fmt: skip
+    assert honest.figures["calibration_error"] < 0.06, "ten bins of a constant: noise alone"
+    assert wrong.figures["calibration_error"] == pytest.approx(0.2, abs=0.06)
+    assert wrong.figures["predicted_rate"] == pytest.approx(truth.mean() - 0.2, abs=1e-4)
+    assert wrong.figures["observed_rate"] == pytest.approx(truth.mean(), abs=1e-4)
+    assert f"{wrong.figures['calibration_error']:.3f}" in wrong.reason
 
 
 def test_of_two_hundred_equal_challengers_at_most_one_in_twenty_is_promoted():

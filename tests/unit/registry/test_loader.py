@@ -17,6 +17,7 @@ from airloop.errors import ArtifactError, SpecError, StorageFullError, Unreachab
 from airloop.features import transform as transform_module
 from airloop.registry import artifacts, loader
 from airloop.registry.artifacts import write_manifest
+from airloop.registry.tolerance import RUNTIMES
 from airloop.settings import Settings
 from airloop.training.trainers import scikit
 from tests.support.loop.specimens import DAYS
@@ -42,7 +43,7 @@ def test_both_formats_answer_as_the_estimator_did(packed, copy):
     assert (by_onnx.runtime, by_skops.runtime) == ("onnx", "sklearn")
     for model in (by_onnx, by_skops):
         answers = model.predict(packed.holdout)
-        assert np.abs(answers - packed.fitted.scores).max() < loader.TOLERANCE
+        assert np.abs(answers - packed.fitted.scores).max() < RUNTIMES
     assert by_onnx.trained_on == DAYS[:-2]
 
 
@@ -51,7 +52,7 @@ def test_missing_values_and_unseen_categories_are_answered_alike(packed, copy):
     by_onnx = loader.open_folder(copy, packed.ref.digest).predict(strange)
     (copy / artifacts.ONNX).unlink()
     by_skops = loader.open_folder(copy, packed.ref.digest).predict(strange)
-    assert np.abs(by_onnx - by_skops).max() < loader.TOLERANCE
+    assert np.abs(by_onnx - by_skops).max() < RUNTIMES
 
 
 def test_fetching_verifies_and_a_damaged_cache_is_fetched_anew(packed, tmp_path, monkeypatch):

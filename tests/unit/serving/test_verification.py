@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 
 from airloop.contracts import Check, ModelVersion, Outcome
 from airloop.delivery import verification
+from airloop.delivery.load import LoadResult
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError, UnreachableError
+from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.http.schema import RequestSchema, Row
 from airloop.settings import Settings
 from tests.support.serving_fakes import FakeModel, artifact
 
@@ -121,3 +127,92 @@ def test_a_service_that_accepts_nan_is_bad(settings: Settings, monkeypatch: pyte
     checks = run(settings, monkeypatch, Loaded(), rows())
     assert checks["refuses bad input"].outcome is Outcome.BAD
     assert "NaN" in checks["refuses bad input"].reason
+
+
+LAX = {
+    "a wrong token": lambda patch: patch.setattr(FrontDoor, "_may_enter", lambda *_: True),
+    "an unknown field": lambda patch: _answer_instead(patch, b"no_such_field"),
+    "a missing field": lambda patch: _answer_instead(patch, b"[{}]"),
+}
+
+
+def _answer_instead(patch: pytest.MonkeyPatch, sign: bytes) -> None:
+    """Take a body with this sign for a good row."""
+    parse = RequestSchema.parse
+
+    def lax(self: RequestSchema, body: bytes) -> list[Row]:
+        good = orjson.dumps({"rows": [self.placeholder]})
+        return parse(self, good if sign in body else body)
+
+    patch.setattr(RequestSchema, "parse", lax)
+
+
+@pytest.mark.parametrize("what", LAX)
+def test_a_service_that_lets_in_what_it_must_refuse_is_bad(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    LAX[what](monkeypatch)
+    check = run(settings, monkeypatch, Loaded(), rows())["refuses bad input"]
+    assert check.outcome is Outcome.BAD
+    assert check.reason.startswith(f"{what} was answered 200")
+
+
+def put_under(result: LoadResult) -> Callable[..., LoadResult]:
+    return lambda *_: result
+
+
+SLOW = LoadResult(1.0, [0.01] * 30 + [2.5] * 10)
+LOADS = {
+    "all answered in time": (LoadResult(1.0, [0.01] * 40), Outcome.OK),
+    "one of them failed": (LoadResult(1.0, [0.01] * 39, {"503": 1}), Outcome.BAD),
+    "one of them was cut": (LoadResult(1.0, [0.01] * 39, {"OSError": 1}), Outcome.BAD),
+    "the slowest took seconds": (SLOW, Outcome.BAD),
+    "none was answered": (LoadResult(1.0), Outcome.BAD),
+}
+
+
+@pytest.mark.parametrize("what", LOADS)
+def test_a_load_is_judged_by_its_failures_and_its_slowest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    result, outcome = LOADS[what]
+    monkeypatch.setattr(verification, "_load", put_under(result))
+    check = verification.small_load(settings, "doubler", [{"x": 1.0}])
+    assert check.outcome is outcome, check.reason
+    assert check.figures["failed"] == result.failed
+    assert f"{len(result.latencies)} of 40 answered" in check.reason
+
+
+def test_what_came_late_in_a_busy_moment_is_asked_once_more(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    results = iter([SLOW, LoadResult(1.0, [0.01] * 40)])
+    monkeypatch.setattr(verification, "_load", lambda *_: next(results))
+    assert verification.small_load(settings, "doubler", [{"x": 1.0}]).ok
+
+
+@pytest.mark.parametrize("check", ["refusals", "small_load"])
+def test_a_service_that_goes_away_meanwhile_could_not_tell(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, check: str
+):
+    def gone(*_: object) -> None:
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(verification, check, gone)
+    checks = run(settings, monkeypatch, Loaded(), rows())
+    name = {"refusals": "refuses bad input", "small_load": "load"}[check]
+    assert checks[name].outcome is Outcome.UNKNOWN
+
+
+def test_a_large_answer_from_single_precision_may_differ_by_its_steps(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    class Priced(Loaded):
+        def predict(self, frame: pd.DataFrame) -> np.ndarray:
+            # As a network's sums in a batch of another size: one step of 300,000 in single precision.
+            step = 0.0 if frame["day"].dtype.kind == "M" else 0.03125
+            answers = (super().predict(frame) + 300_000).astype(np.float32) + np.float32(step)
+            return answers.astype(np.float64)
+
+    checks = run(settings, monkeypatch, Priced(), rows())
+    assert checks["parity"].ok, checks["parity"].reason

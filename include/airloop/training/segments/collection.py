@@ -21,8 +21,9 @@ from airloop.errors import AirloopError, TransientError
 from airloop.evaluation.metrics import evaluate, higher_is_better, metric
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
-from airloop.registry.loader import TOLERANCE, open_scorer
+from airloop.registry.loader import open_scorer
 from airloop.registry.segments import Entry, Routing, Table, archive, open_models
+from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
@@ -183,8 +184,8 @@ def _opened(
         path.write_bytes(archive({0: files}))
         scorer = open_models(path, frozen, lambda part, spec: open_scorer(part, spec)[1])[0]
     features = fitted.features.loc[rows.holdout.frame.index]
-    difference = np.abs(scorer(features) - np.array(outcome.held))
-    if not difference.max() <= TOLERANCE:
+    held = np.array(outcome.held)
+    if beyond(scorer(features), held, RUNTIMES, floor=floor_of(model.task)) > 1:
         raise AirloopError("its model does not answer as it did where it was trained")
     return scorer
 
