@@ -20,6 +20,7 @@ from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
+from airloop_operators.readiness import wait_for_the_stack
 from airloop_operators.runs import run_name, task_name
 from airloop_operators.side import Asked, Side, open_side
 
@@ -57,6 +58,7 @@ class StepOperator(BaseOperator):
     def execute(self, context: Any) -> Any:
         """Do the operator's work and translate its errors."""
         with airflow_errors():
+            wait_for_the_stack()
             return self.work(context)
 
     def resume(self, context: Any, event: dict[str, Any], fence: dict[str, Any] | None) -> Any:

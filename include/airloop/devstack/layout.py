@@ -36,6 +36,11 @@ class Layout:
         return self.home / "run"
 
     @property
+    def provisioned(self) -> Path:
+        """There while Airflow has its pools and connections: a task that begins before waits for it."""
+        return self.run / "provisioned"
+
+    @property
     def logs(self) -> Path:
         """One log file a component."""
         return self.home / "logs"

@@ -10,15 +10,20 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from airloop.contracts import Contract
 
 #: Carries the stack's id in the environment of each of its processes.
 MARK = "AIRLOOP_STACK"
+
+#: The folder of the records of daemons that ended before another took their place.
+_ENDED = "ended"
 
 #: What this process started itself: referenced, so that an ended daemon can be collected.
 _started: list[subprocess.Popen[bytes]] = []
@@ -33,16 +38,38 @@ class ProcessRecord(Contract):
     started_ticks: int
     started_at: float
     command: tuple[str, ...]
+    #: Of which start of the machine the id and the ticks are.
+    boot: str = ""
 
     def write(self, folder: Path) -> None:
-        """Keep it as ``<folder>/<name>.pid``."""
-        (folder / f"{self.name}.pid").write_text(self.model_dump_json(), encoding="utf-8")
+        """Keep it as ``<folder>/<name>.pid``; that of a daemon before it goes to ``ended``, for what it left behind."""
+        path = folder / f"{self.name}.pid"
+        if (before := read_records(folder).get(self.name)) is not None and before.pid != self.pid:
+            (folder / _ENDED).mkdir(exist_ok=True)
+            path.rename(folder / _ENDED / f"{self.name}-{before.pid}.pid")
+        path.write_text(self.model_dump_json(), encoding="utf-8")
 
     @property
     def alive(self) -> bool:
         """Whether that very process still runs."""
         seen = _stat(self.pid)
         return seen is not None and seen.ticks == self.started_ticks
+
+    def left(self, seen: _Stat) -> bool:
+        """Whether a process is what this daemon left behind when it was killed.
+
+        Its own session is the only trace: a program that sets its title, as Airflow's workers do, overwrites its
+        environment. The kernel gives a session's number to nobody while one of its processes lives; one that was free
+        in between belongs to other programs.
+        """
+        if self.boot != _boot() or seen.session != self.pid or seen.ticks < self.started_ticks:
+            return False
+        if _stat(self.pid) is not None:
+            return False
+        try:
+            return Path(f"/proc/{seen.pid}/exe").samefile(sys.executable)
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -63,6 +90,18 @@ def read_records(folder: Path) -> dict[str, ProcessRecord]:
             continue
         found[record.name] = record
     return found
+
+
+def read_ended(folder: Path) -> list[ProcessRecord]:
+    """The records of daemons that others took the place of."""
+    paths = sorted((folder / _ENDED).glob("*.pid"))
+    return [ProcessRecord.model_validate_json(path.read_bytes()) for path in paths]
+
+
+def forget(folder: Path) -> None:
+    """Remove all records."""
+    for path in (*folder.glob("*.pid"), *folder.glob(f"{_ENDED}/*.pid")):
+        path.unlink(missing_ok=True)
 
 
 def start(
@@ -88,6 +127,7 @@ def start(
         started_ticks=seen.ticks if seen else 0,
         started_at=time.time(),
         command=tuple(command),
+        boot=_boot(),
     )
 
 
@@ -95,7 +135,7 @@ def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 1
     """End these daemons and everything they started; returns how many processes had to be killed.
 
     Asks with SIGTERM, then kills what is left after ``patience`` seconds. Orphans of a daemon that
-    died earlier are found by the stack's mark.
+    died earlier are found by the stack's mark, or by its session.
     """
     targets = _family(records, stack_id)
     _signal(targets, signal.SIGTERM)
@@ -139,9 +179,14 @@ def _stat(pid: int) -> _Stat | None:
 
 def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[_Stat]:
     """The daemons, their sessions, their descendants, and every process that carries the mark."""
-    everyone = processes()
+    everyone, records = processes(), list(records)
     roots = {record.pid for record in records if record.alive}
-    family = {pid for pid, seen in everyone.items() if pid in roots or seen.session in roots}
+    dead = [record for record in records if not record.alive]
+    family = {
+        pid
+        for pid, seen in everyone.items()
+        if pid in roots or seen.session in roots or any(record.left(seen) for record in dead)
+    }
     grown = True
     while grown:
         children = {pid for pid, seen in everyone.items() if seen.parent in family} - family
@@ -164,6 +209,11 @@ def _marked(stack_id: str) -> set[_Stat]:
         if needle in environment:
             found.add(seen)
     return found
+
+
+@cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _living(targets: Iterable[_Stat]) -> set[_Stat]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -91,10 +91,14 @@ def up(layout: Layout, progress: Progress) -> Started:
         env = process_environment(common, secrets["stack_id"])
         parts = components(layout, addresses)
         missing = [part for part in parts if part.name not in running]
-        _Start(layout, env, database, running, progress).run(parts, missing)
         if "airflow-api" not in running:
-            password = secrets["airflow_password"]
-            provision(Airflow(addresses.url("airflow"), password), settings)
+            layout.provisioned.unlink(missing_ok=True)
+
+        def furnish() -> None:
+            provision(Airflow(addresses.url("airflow"), secrets["airflow_password"]), settings)
+            layout.provisioned.touch()
+
+        _Start(layout, env, database, running, progress).run(parts, missing, furnish)
     return Started(addresses, secrets, new, tuple(part.name for part in missing))
 
 
@@ -132,12 +136,19 @@ class _Start:
         self._migrated = threading.Event()
         self._failed = threading.Event()
 
-    def run(self, parts: list[Component], missing: list[Component]) -> None:
-        """Bring all parts up; the first error is raised when all threads have ended."""
-        with ThreadPoolExecutor(max_workers=len(parts) + 1) as pool:
+    def run(
+        self, parts: list[Component], missing: list[Component], furnish: Callable[[], None]
+    ) -> None:
+        """Bring all parts up; the first error is raised when all threads have ended.
+
+        :param furnish: gives Airflow what its DAGs count on, as soon as it answers: the scheduler runs already
+        """
+        with ThreadPoolExecutor(max_workers=len(parts) + 2) as pool:
             migration = pool.submit(self._migrate, any(part.needs_database for part in missing))
             waits = [pool.submit(self._bring_up, part, part in missing) for part in parts]
-            errors = [job.exception() for job in (migration, *waits)]
+            (door,) = [part for part in parts if part.name == "airflow-api"]
+            furnishing = pool.submit(self._furnish, door, furnish)
+            errors = [job.exception() for job in (migration, *waits, furnishing)]
         # A part that only stopped waiting because another failed has nothing to say.
         for error in errors:
             if error is not None and not isinstance(error, _GaveUpError):
@@ -161,6 +172,21 @@ class _Start:
             raise
         finally:
             self._migrated.set()
+
+    def _furnish(self, door: Component, furnish: Callable[[], None]) -> None:
+        """Also where another part fails: what runs goes on, and must find its pools and connections."""
+        if self._layout.provisioned.exists():
+            return
+        self._migrated.wait()
+        deadline = time.monotonic() + PATIENCE
+        while not door.healthy(0):
+            record = read_records(self._layout.run).get(door.name)
+            if time.monotonic() > deadline or (
+                self._failed.is_set() and not (record and record.alive)
+            ):
+                raise _GaveUpError
+            time.sleep(_POLL)
+        furnish()
 
     def _bring_up(self, part: Component, missing: bool) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -12,7 +11,7 @@ from airloop.contracts import Contract
 from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
-from airloop.devstack.processes import ProcessRecord, read_records, stop
+from airloop.devstack.processes import ProcessRecord, forget, read_ended, read_records, stop
 from airloop.errors import AirloopError
 from airloop.paths import dags_folder
 from airloop.settings import load_settings
@@ -84,14 +83,14 @@ def down(layout: Layout) -> tuple[int, int]:
     """End every process of this stack; returns how many parts ran and how many processes were killed."""
     if not layout.run.exists():
         return 0, 0
-    records = list(read_records(layout.run).values())
+    records = [*read_records(layout.run).values(), *read_ended(layout.run)]
     alive = [record for record in records if record.alive]
     stack_id = layout.secrets / "stack_id"
     mark = stack_id.read_text(encoding="utf-8").strip() if stack_id.exists() else "none"
-    killed = stop(alive, mark)
-    for path in (*layout.run.glob("*.pid"), *layout.run.glob("*.sock")):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+    killed = stop(records, mark)
+    forget(layout.run)
+    for path in (*layout.run.glob("*.sock"), layout.provisioned):
+        path.unlink(missing_ok=True)
     return len(alive), killed
 
 

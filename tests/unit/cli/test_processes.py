@@ -86,6 +86,57 @@ def test_without_the_mark_the_orphan_would_stay(
     stop([record], STACK, patience=1)
 
 
+WORKER = """
+import os, pathlib, sys, time
+if os.fork() == 0:
+    import setproctitle
+    setproctitle.setproctitle("airflow worker -- LocalExecutor: <idle>" + " " * 4000)
+    pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def killed_scheduler(tmp_path: Path) -> int:
+    """A daemon that was killed while its worker lived; returns the worker's id."""
+    file = tmp_path / "worker"
+    file.unlink(missing_ok=True)
+    code = WORKER.replace("sys.argv[1]", repr(str(file)))
+    record = daemon(tmp_path, code, "scheduler")
+    deadline = time.monotonic() + 20
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(record.pid, 9)
+    while record.alive:
+        processes._reap()
+        time.sleep(0.02)
+    return int(file.read_text())
+
+
+def test_the_workers_of_killed_schedulers_end_though_they_overwrote_their_environment(
+    tmp_path: Path,
+) -> None:
+    """Three generations of them lived on after `airloop down` (seen with Airflow 3.3's LocalExecutor)."""
+    workers = [killed_scheduler(tmp_path) for _ in range(3)]
+    assert processes._marked(STACK) == set()
+    assert all(alive(pid) for pid in workers)
+    records = [*read_records(tmp_path).values(), *processes.read_ended(tmp_path)]
+    assert len(records) == 3
+    stop(records, STACK, patience=2)
+    assert not any(alive(pid) for pid in workers)
+    processes.forget(tmp_path)
+    assert processes.read_ended(tmp_path) == []
+
+
+def test_a_session_of_another_start_of_the_machine_is_left(tmp_path: Path) -> None:
+    worker = killed_scheduler(tmp_path)
+    (record,) = read_records(tmp_path).values()
+    stop([record.model_copy(update={"boot": "another"})], "another-stack", patience=0.2)
+    assert alive(worker)
+    stop([record], STACK, patience=2)
+    assert not alive(worker)
+
+
 def test_a_recycled_process_id_is_never_touched(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SLEEP]) as stranger:
         seen = processes.processes()[stranger.pid]
