@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,21 @@ def test_make_names_its_commands(example: str | None, tmp_path: Path) -> None:
     assert named == ["help", "venv", "up", "down", "status", "check", "test"] + (
         ["demo"] if example else []
     )
+
+
+def test_the_linter_finds_nothing_in_its_dockerfile(tmp_path: Path) -> None:
+    made = create(tmp_path / "shop")
+    rules = ROOT / "docker" / ".hadolint.yaml"
+    argv = [
+        Path(sys.executable).parent / "hadolint",
+        "--no-color",
+        "--config",
+        rules,
+        made / "Dockerfile",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"ARG AIRLOOP_IMAGE=airloop-airflow:{__version__}\n" in (made / "Dockerfile").read_text()
 
 
 def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path) -> None:
