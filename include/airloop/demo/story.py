@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from rich.status import Status
 
@@ -23,6 +25,7 @@ from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
 from airloop.errors import AirloopError
 from airloop.ledger import open_ledger
+from airloop.paths import put_on_path
 from airloop.serving.client import ServiceClient
 from airloop.settings import load_settings
 
@@ -121,10 +124,14 @@ def _say(line: Status, name: str, text: str) -> None:
     line.update(f"{name}: {text}")
 
 
+def source_module() -> ModuleType:
+    """The module of the demo's source: the project's, so this process has to be able to import the project's modules."""
+    put_on_path()
+    return importlib.import_module("flights.departures")
+
+
 def _prepare() -> Path:
     """The drop folder, cut from the flights package; the user's source module knows how."""
-    import importlib
-
-    source = importlib.import_module("flights.departures")
+    source = source_module()
     folder: Path = source.prepare_upstream(source.upstream_folder())
     return folder

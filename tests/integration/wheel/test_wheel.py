@@ -122,6 +122,13 @@ def test_what_runs_without_airflow_needs_no_file_of_the_checkout(wheel: Wheel, a
     ]
 
 
+def test_the_demo_finds_the_modules_of_its_project(wheel: Wheel, astro: Path) -> None:
+    code = "from airloop.demo.story import source_module; print(source_module().__file__)"
+    done = wheel.run("-c", code, cwd=astro, project=astro, **airflow(astro))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(astro / "include" / "flights" / "departures.py")
+
+
 @pytest.mark.parametrize("folder", [False, True], ids=["entry point only", "and a plugins folder"])
 def test_the_plugin_is_loaded_once_and_without_an_error(
     folder: bool, wheel: Wheel, astro: Path, tmp_path: Path
