@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 from airloop.contracts import DatasetRef, Fence
 from airloop.data.lake import delta
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.publication import PartitionPublication
+from airloop.data.publication import PartitionPublication
 from airloop.errors import AirloopError
 from airloop.execution.context import StepContext
 from airloop.ledger import Ledger

@@ -14,9 +14,8 @@ import pyarrow as pa
 from airloop.contracts import Fence, Outcome, ValidationReport
 from airloop.data.lake import delta
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.publication import PartitionPublication
-from airloop.data.validation.quarantine import quarantined_rows, table_name
-from airloop.data.validation.validated import Validated
+from airloop.data.publication import PartitionPublication
+from airloop.data.validation.quarantine import Validated, quarantined_rows, table_name
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airloop.data.lake.publication import PartitionPublication
+from airloop.data.publication import PartitionPublication
 from tests.faults.harness import Ended, kill_then_retry, overlap, run, watching
 from tests.faults.partition_scenario import PartitionScenario
 

@@ -10,6 +10,7 @@ from airloop.contracts import ArtifactRef, Deployment, Fence
 from airloop.errors import ArtifactError, GateError, SupersededError
 from airloop.ledger import Ledger
 from airloop.registry import artifacts
+from airloop.registry.champion import check_compared
 from airloop.serving.responses import SlotState
 from airloop.settings import Settings
 from airloop.vocabulary import DeploymentKind
@@ -62,7 +63,8 @@ class DeploymentPublication:
         if self.kind is DeploymentKind.PROMOTE:
             current = self.ledger.current_deployment(self.model)
             check_newer(current, self.version)
-            check_compared(current, self.version, self.champion_version)
+            # Asked when the row is staged: who deploys another version after that takes the fence away.
+            check_compared(current, self.champion_version, f"version {self.version}", self.version)
         if self.service is not None:
             self.service.slots()
         if self.held:
@@ -104,22 +106,3 @@ def check_newer(current: Deployment | None, version: int) -> None:
             where=f"model {current.model}",
             remedy="train again: this candidate was never compared with that champion",
         )
-
-
-def check_compared(current: Deployment | None, version: int, champion_version: int | None) -> None:
-    """Better than the champion then is not better than the champion now.
-
-    Asked when the row is staged: who deploys another version after that takes the fence away. A version that serves
-    already is one of an attempt beside this one, which the fence tells apart.
-    """
-    serving = current.version if current is not None else None
-    if serving not in (champion_version, version):
-        raise GateError(
-            f"the champion changed since version {version} was compared with it",
-            value=f"{_named(serving)} serves, compared with {_named(champion_version)}",
-            remedy="train again: the candidate is then compared with the one that serves",
-        )
-
-
-def _named(version: int | None) -> str:
-    return f"version {version}" if version is not None else "none"

@@ -23,7 +23,7 @@ from airloop.registry.tolerance import batches, beyond
 
 if TYPE_CHECKING:
     from airloop.registry.loader import LoadedModel
-    from airloop.serving.http.schema import Row
+    from airloop.serving.requests import Row
     from airloop.settings import Settings
 
 #: Rows of the newest partition that are asked for, in requests of a hundred.

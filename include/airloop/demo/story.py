@@ -13,7 +13,7 @@ from types import ModuleType
 
 from rich.status import Status
 
-from airloop.cli.console import err
+from airloop.console import err
 from airloop.demo.champion import champion
 from airloop.demo.hands import roll_back, worse_model
 from airloop.demo.history import history

@@ -11,7 +11,7 @@ import pandas as pd
 from airloop.contracts import Check, Outcome
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats, metric
-from airloop.specs.dataset import Known
+from airloop.specs.inputs import late_inputs
 
 #: A single column that alone predicts this well (AUC; R² for a regression) is the label in disguise.
 SUSPICIOUS = {"classification": 0.98, "regression": 0.98}
@@ -58,8 +58,7 @@ def alone(
 
 
 def _late_inputs(case: Case) -> list[str]:
-    columns = case.dataset.columns
-    late = [name for name in case.model.inputs if columns[name].known is Known.AFTER]
+    late = late_inputs(case.model, case.dataset)
     return [f"input {name} is known only after the prediction" for name in late]
 
 

@@ -6,6 +6,7 @@ from airloop.contracts import Candidate, Decision, GateReport, Outcome
 from airloop.errors import GateError
 from airloop.ledger import Ledger
 from airloop.registry import runs, tracking
+from airloop.registry.champion import check_compared
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Topic
 
@@ -57,14 +58,7 @@ def confirm(report: GateReport, ledger: Ledger) -> Decision:
             remedy="evaluate it first; a refused candidate stays refused",
         )
     current = ledger.current_deployment(report.model)
-    version = current.version if current else None
-    if version != report.champion_version:
-        raise GateError(
-            "the champion changed since this candidate was compared with it",
-            value=f"version {version}, compared with {report.champion_version}",
-            where=where,
-            remedy="start a new training run",
-        )
+    check_compared(current, report.champion_version, f"the candidate of {where}")
     return decision
 
 

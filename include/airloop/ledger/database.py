@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from airloop.errors import AirloopError, SpecError, StorageFullError, UnreachableError
+from airloop.specs.sections.addresses import with_driver
 
 #: How long a transaction waits for another's before it gives up, in seconds.
 LOCK_TIMEOUT = 30
@@ -141,7 +142,7 @@ def _primary_code(cause: BaseException) -> int | None:
 
 def _parse(text: str) -> URL:
     try:
-        url = make_url(text)
+        url = make_url(with_driver(text))
     except ArgumentError:
         # The text itself may hold a password, so it is not shown.
         raise SpecError(
@@ -164,9 +165,6 @@ def _parse(text: str) -> URL:
             where=_WHERE,
             remedy="write four slashes: sqlite:////absolute/path",
         )
-    # SQLAlchemy 2.1 would take psycopg; the lock has psycopg2, as Airflow and MLflow use.
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg2")
     return url
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import AirloopError
 from airloop.ledger import Ledger, open_ledger
-from airloop.serving.http.schema import RequestSchema, Row, plain
+from airloop.serving.requests import RequestSchema, Row, plain
 from airloop.serving.runtime.endpoints import Slots
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings

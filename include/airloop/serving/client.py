@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from airloop.errors import AirloopError, RequestError, UnreachableError
-from airloop.serving.http.schema import plain
+from airloop.serving.requests import plain
 from airloop.serving.responses import (
     LOG_HEADER,
     REQUEST_ID_HEADER,

@@ -16,6 +16,7 @@ from airloop.plugins.spec import is_frozen
 from airloop.plugins.trainer import TrainerName
 from airloop.specs.rules import model_rules
 from airloop.specs.sections.cron import check_cron
+from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
 from airloop.specs.sections.fields import (
     ColumnName,
     Cron,
@@ -85,9 +86,9 @@ class TrainingSpec(Contract):
     #: The torch trainer's checkpoints; None for the default interval.
     checkpoint: CheckpointSpec | None = None
     #: The most recent days of the dataset that a snapshot takes.
-    window_days: Whole = Field(default=60, ge=2)
+    window_days: Whole = Field(default=WINDOW_DAYS, ge=2)
     #: Of those, the last days, held out for the gates.
-    holdout_days: Whole = Field(default=14, ge=1)
+    holdout_days: Whole = Field(default=HOLDOUT_DAYS, ge=1)
     min_rows: Whole = Field(default=1_000, ge=1)
     seed: Whole = 0
     schedule: Cron | None = None

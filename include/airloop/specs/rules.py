@@ -17,6 +17,7 @@ from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_mistakes
+from airloop.specs.sections.days import window_and_holdout
 from airloop.specs.sections.expectations import (
     COLUMN_ARGUMENTS,
     COLUMN_LIST_ARGUMENTS,
@@ -62,10 +63,9 @@ def model_rules(data: Data) -> list[Mistake]:
     event_time = _get(data, "serving", "event_time")
     if isinstance(event_time, str) and event_time not in inputs:
         found.append(_unknown(("serving", "event_time"), event_time, inputs, "input"))
-    window, holdout = _get(data, "training", "window_days"), _get(data, "training", "holdout_days")
-    if isinstance(window, int) and isinstance(holdout, int) and holdout >= window:
-        what = f"must be smaller than training.window_days ({window})"
-        found.append(Mistake(("training", "holdout_days"), what, holdout))
+    if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
+        what = f"must be smaller than training.window_days ({there[0]})"
+        found.append(Mistake(("training", "holdout_days"), what, there[1]))
     found += compute_rules(data)
     for mistake in compute_mistakes(data.get("compute")):
         found.append(replace(mistake, path=("compute", *mistake.path)))
@@ -84,8 +84,9 @@ def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
         *_unknown_columns(model, ("gates", "slices"), columns),
         *_unknown_columns(model, ("target", "column"), columns),
     ]
+    late = known_too_late(columns, {name: _get(columns, name, "known") for name in columns})
     for path, name in _texts(model, ("inputs",)):
-        if _get(columns, name, "known") == "after" and name != _get(model, "target", "column"):
+        if name in late and name != _get(model, "target", "column"):
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(Mistake(path, what, name, "leave it out of inputs"))
     found += segment_column_rules(model, columns)
@@ -96,6 +97,14 @@ def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
         remedy = "name an input of type date or timestamp"
         found.append(Mistake(("serving", "event_time"), what, event_time, remedy))
     return found
+
+
+def known_too_late(names: Iterable[str], known: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that are known only after the prediction: as inputs they would be leakage.
+
+    :param known: when each column is known
+    """
+    return tuple(name for name in names if known.get(name) == "after")
 
 
 def _partition_column(data: Data, columns: Data) -> Iterator[Mistake]:

@@ -9,8 +9,9 @@ from pydantic import Field
 from airloop.contracts import Name, PartitionKey
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.specs.inputs import check_inputs
+from airloop.specs.sections.fields import Scalar
 from airloop.specs.sections.tuning import ParameterName
-from airloop.steps.train import Scalar, check_inputs
 from airloop.training.parameters import tuned
 
 log = logging.getLogger("airloop.segments")
@@ -54,7 +55,7 @@ def run(request: Request, context: StepContext) -> Result:
     check_spec(model, dataset)
     lake = Lake(context.settings)
     ref, days = snapshot.take(lake, model, request.until)
-    model = tuned(model, context, request.study, days.all[-1])
+    model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     made = plans.make(model, dataset, ref, days, rows, params)

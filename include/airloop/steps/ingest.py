@@ -17,12 +17,12 @@ from airloop.contracts import (
     ValidationReport,
 )
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.publication import PartitionPublication
-from airloop.data.lake.sweeping import sweep_daily
+from airloop.data.publication import PartitionPublication
 from airloop.data.sources.reading import read_frame
+from airloop.data.sweeping import sweep_daily
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import failures, validate
-from airloop.data.validation.validated import Validated
+from airloop.data.validation.quarantine import Validated
 from airloop.errors import DataError
 from airloop.exchange.keys import Ingest
 from airloop.exchange.step import StepRequest, StepResult

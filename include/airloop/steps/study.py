@@ -13,8 +13,8 @@ from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.registry import runs, tracking
 from airloop.specs.model import ModelSpec
+from airloop.specs.sections.fields import Scalar
 from airloop.specs.sections.tuning import ParameterName
-from airloop.steps.train import Scalar
 
 log = logging.getLogger("airloop.tuning")
 

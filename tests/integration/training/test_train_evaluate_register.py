@@ -28,6 +28,7 @@ from airloop.registry import artifacts, loader, models, tracking
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
+from airloop.training import trainer
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
@@ -220,14 +221,14 @@ def test_a_superseded_training_records_nothing(world):
 
 def test_an_attempt_overtaken_while_it_fits_leaves_the_newer_ones_candidate(world, monkeypatch):
     old = world.ledger.begin_attempt(KEY)
-    fit, newer = train.trainer.fit, []
+    fit, newer = trainer.fit, []
 
     def overtaken(*args, **kwargs):
-        monkeypatch.setattr(train.trainer, "fit", fit)
+        monkeypatch.setattr(trainer, "fit", fit)
         newer.append(world.train())
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(train.trainer, "fit", overtaken)
+    monkeypatch.setattr(trainer, "fit", overtaken)
     with pytest.raises(SupersededError, match="attempt 2"):
         train.run(train.Request(fence=old, model="lateness"), world.context())
     recorded = world.ledger.decision(f"candidate:{KEY}")

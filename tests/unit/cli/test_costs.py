@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from airloop import console
 from airloop.accounting.figures import Usage
-from airloop.cli import console, main
+from airloop.cli import main
 from airloop.cli.commands.costs import duration, size
 from airloop.ledger import Ledger, open_ledger
 from airloop.settings import load_settings

@@ -16,7 +16,7 @@ from airloop.data.schema import to_pandas
 from airloop.data.validation import quality, structure, suite
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import failures, validate
-from airloop.data.validation.validated import Validated
+from airloop.data.validation.quarantine import Validated
 from airloop.errors import SpecError
 from airloop.settings import Settings
 from airloop.specs.dataset import DatasetSpec, Expectation

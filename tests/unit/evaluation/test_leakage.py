@@ -9,7 +9,7 @@ from airloop.contracts import Outcome
 from airloop.errors import SpecError
 from airloop.evaluation import leakage
 from airloop.features import transform as transform_module
-from airloop.steps.train import check_inputs
+from airloop.specs.inputs import check_inputs
 from tests.support.loop.specimens import DAYS, case, dataset_spec, model_spec, rows
 
 

@@ -81,7 +81,7 @@ def _alive(pid: int) -> bool:
 
 
 def _pids(path: Path) -> list[int]:
-    assert _until(lambda: path.exists() and len(path.read_text().split()) == 2)
+    assert _until(lambda: path.exists() and len(path.read_text().split()) == 2, seconds=60)
     return [int(pid) for pid in path.read_text().split()]
 
 

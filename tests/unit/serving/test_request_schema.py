@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from airloop.serving.http.schema import MAX_ERRORS, InvalidRequestError, RequestSchema
+from airloop.serving.requests import MAX_ERRORS, InvalidRequestError, RequestSchema
 from tests.support.serving_fakes import GOOD_ROW, dataset_spec, model_spec
 
 SCHEMA = RequestSchema(model_spec(), dataset_spec())

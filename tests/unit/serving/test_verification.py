@@ -118,7 +118,7 @@ def test_a_check_that_could_not_be_made_could_not_tell(
 
 
 def test_a_service_that_accepts_nan_is_bad(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    from airloop.serving.http.schema import RequestSchema
+    from airloop.serving.requests import RequestSchema
 
     parse = RequestSchema.parse
     monkeypatch.setattr(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from airloop.contracts import Outcome
-from airloop.data.lake import sweeping
+from airloop.data import sweeping
 from airloop.data.lake.lake import Lake
 from airloop.data.validation import quality
 from airloop.data.validation.quarantine import quarantined_rows

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from airloop.accounting.figures import Bill, bills
-from airloop.cli.console import out
+from airloop.console import out
 from airloop.cli.known import check_name
 from airloop.settings import load_settings
 

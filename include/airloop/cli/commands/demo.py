@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airloop.cli.commands.stack import bring_up, show_addresses
-from airloop.cli.console import err, out
+from airloop.console import err, out
 from airloop.devstack.layout import current_layout
 from airloop.devstack.start import Started
 from airloop.errors import RequestError

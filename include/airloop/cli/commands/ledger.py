@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airloop.cli.console import out
+from airloop.console import out
 from airloop.settings import load_settings
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from airloop.cli.console import err, out
+from airloop.console import err, out
 from airloop.cli.known import check_model, check_name
 from airloop.contracts import Contract, Deployment
 from airloop.errors import AirloopError, PermanentError, RequestError, SpecError

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from airloop.cli.console import out
+from airloop.console import out
 from airloop.errors import SpecError
 from airloop.plugins.registry import Plugin, installed, load
 

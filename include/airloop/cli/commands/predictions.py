@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from airloop.cli.console import out
+from airloop.console import out
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 

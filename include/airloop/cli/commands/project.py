@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from airloop import paths
-from airloop.cli.console import err, out
+from airloop.console import err, out
 from airloop.errors import RequestError
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from airloop.cli.console import StartProgress, err, out, spinner
+from airloop.console import StartProgress, err, out, spinner
 from airloop.devstack.layout import Layout, current_layout
 from airloop.devstack.secrets import AIRFLOW_USER
 from airloop.devstack.start import Started

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -175,24 +176,23 @@ def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
         },
         app_transactions=[Transaction(fence.key, fence.token)],
     )
-    for _ in range(_COMMIT_ATTEMPTS):
+
+    def wanted() -> bool:
         check_not_superseded(table, fence, f"{uri}, partition {staged.partition}")
-        with storage_errors(uri):
-            try:
-                table.create_write_transaction(
-                    [action],
-                    "overwrite",
-                    table.schema(),
-                    [column],
-                    [(column, "=", staged.partition)],
-                    commit_properties=properties,
-                )
-            except CommitFailedError:
-                table.update_incremental()
-                continue
-            table.update_incremental()
-        return table.version()
-    raise TransientError("others kept changing the table", where=uri, remedy="run it again")
+        return True
+
+    def write() -> None:
+        table.create_write_transaction(
+            [action],
+            "overwrite",
+            table.schema(),
+            [column],
+            [(column, "=", staged.partition)],
+            commit_properties=properties,
+        )
+
+    repeat(table, uri, wanted, write)
+    return table.version()
 
 
 def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:
@@ -205,24 +205,40 @@ def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:
     :raises TransientError: if others kept changing the table
     """
     properties = CommitProperties(app_transactions=[Transaction(fence.key, fence.token)])
-    for _ in range(_COMMIT_ATTEMPTS):
+
+    def wanted() -> bool:
         check_not_superseded(table, fence, uri)
-        if fence.token - (table.transaction_version(fence.key) or 0) <= 1:
-            return
+        return fence.token - (table.transaction_version(fence.key) or 0) > 1
+
+    def write() -> None:
+        table.create_write_transaction(
+            [], "append", table.schema(), [partition_column(table)], commit_properties=properties
+        )
+
+    repeat(table, uri, wanted, write)
+
+
+def repeat(
+    table: DeltaTable, uri: str, wanted: Callable[[], bool], write: Callable[[], None]
+) -> bool:
+    """Commit to a table that others commit to as well, until it is done or no longer wanted.
+
+    :param wanted: asked of the table as it is then, before each try; it may raise
+    :param write: one commit, or an error of deltalake
+    :returns: whether this call committed
+    :raises TransientError: if others kept changing the table
+    """
+    for _ in range(_COMMIT_ATTEMPTS):
+        if not wanted():
+            return False
         with storage_errors(uri):
             try:
-                table.create_write_transaction(
-                    [],
-                    "append",
-                    table.schema(),
-                    [partition_column(table)],
-                    commit_properties=properties,
-                )
+                write()
             except CommitFailedError:
                 table.update_incremental()
                 continue
             table.update_incremental()
-        return
+        return True
     raise TransientError("others kept changing the table", where=uri, remedy="run it again")
 
 

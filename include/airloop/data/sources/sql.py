@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from airloop.data.sources.builtin import SqlSpec
 from airloop.errors import DataError, SpecError, UnreachableError
+from airloop.specs.sections.addresses import with_driver
 
 
 def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
@@ -49,12 +50,7 @@ def _engine(source: SqlSpec) -> sa.Engine:
     if not text:
         raise SpecError("the database's URL is not set", where=where)
     try:
-        url = sa.make_url(text)
-        if (
-            url.drivername == "postgresql"
-        ):  # the driver the lock has; SQLAlchemy 2.1 would take psycopg
-            url = url.set(drivername="postgresql+psycopg2")
-        return sa.create_engine(url)
+        return sa.create_engine(sa.make_url(with_driver(text)))
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         # Never the URL itself: it may hold a password.
         raise SpecError(

@@ -18,8 +18,8 @@ from airloop.data.schema import to_pandas
 from airloop.data.sources.conform import conform
 from airloop.data.validation import structure
 from airloop.data.validation.batches import evaluate_batches, rows_of
+from airloop.data.validation.quarantine import Validated
 from airloop.data.validation.suite import Evaluated, declared_and_implied, evaluate, needed_columns
-from airloop.data.validation.validated import Validated
 from airloop.specs.dataset import DatasetSpec, Expectation, Severity
 
 #: Added to quarantined rows, beside the time: the expectations that they fail.

@@ -1,4 +1,4 @@
-"""Where refused rows are kept: ``<dataset>__quarantine``, with the reasons and the time.
+"""What validation lets in, and where it keeps the rest: ``<dataset>__quarantine``, with the reasons and the time.
 
 Rows in quarantine belong to the good rows of the same attempt. They are written first and name those rows by
 their digest, so that a crash between the two commits shows nothing half-done: :func:`quarantined_rows`
@@ -7,11 +7,12 @@ returns only rows whose good rows are really there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from airloop.contracts import DatasetRef
+from airloop.contracts import DatasetRef, Outcome, ValidationReport
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 GOOD: Final = "_good"
 #: What "no rows" digests to: an absent partition and an emptied one are the same.
 EMPTY: Final = rows_digest(pa.table({}))
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A report with the rows it is about: none where the partition is refused."""
+
+    report: ValidationReport
+    good: pa.Table | None = None
+    quarantined: pa.Table | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the partition may go in."""
+        return self.report.outcome is Outcome.OK
 
 
 def table_name(dataset: str) -> str:

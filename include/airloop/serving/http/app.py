@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
-from airloop.serving.predictions import Predictions
+from airloop.serving.http.predictions import Predictions
 from airloop.serving.responses import SlotsResponse
 from airloop.serving.runtime.endpoints import Slots
 

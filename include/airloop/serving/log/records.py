@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from airloop.data.schema import ARROW_TYPES
-from airloop.serving.http.schema import Row
+from airloop.serving.requests import Row
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
 PREDICTION_DATE = "prediction_date"

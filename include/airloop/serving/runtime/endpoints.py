@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from airloop.contracts import ArtifactRef, Deployment
-from airloop.serving.http.schema import Row
 from airloop.serving.log.predictionlog import log_folder
+from airloop.serving.requests import Row
 from airloop.serving.responses import SlotState
 from airloop.serving.runtime.endpoint import Slot
 from airloop.serving.runtime.version import Model, Version, prepare

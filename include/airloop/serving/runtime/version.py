@@ -13,7 +13,7 @@ import pandas as pd
 
 from airloop.contracts import Deployment
 from airloop.errors import ArtifactError
-from airloop.serving.http.schema import RequestSchema, Row
+from airloop.serving.requests import RequestSchema, Row
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 

@@ -19,6 +19,8 @@ TEXT_PATTERN = r"\A[^\x00-\x08\x0b-\x1f\x7f]{1,10000}\Z"
 MODULE_PATTERN = r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z"
 FUNCTION_PATTERN = r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*\Z"
 FUNCTION_NAME_PATTERN = r"\A[A-Za-z_]\w{0,62}\Z"
+#: A parameter as a form or a command line can write it.
+Scalar = bool | int | float | str | None
 VARIABLE_PATTERN = r"\A[A-Z][A-Z0-9_]*\Z"
 EXPECTATION_PATTERN = r"\Aexpect_[a-z0-9_]+\Z"
 

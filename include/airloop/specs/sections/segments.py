@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
+from airloop.specs.sections.days import training_days
 from airloop.specs.sections.fields import ColumnName, Whole
 from airloop.specs.yaml.issues import Mistake
 
@@ -50,10 +51,7 @@ def segment_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
         what = "cannot be together with algorithms: which one wins is known after the segments"
         remedy = "let them compete without segments, then write the winner into training"
         yield Mistake(("segments",), what, None, remedy)
-    training = model.get("training")
-    training = training if isinstance(training, Mapping) else {}
-    window, holdout = training.get("window_days", 60), training.get("holdout_days", 14)
-    if isinstance(window, int) and isinstance(holdout, int) and window - holdout == 1:
+    if training_days(model) == 1:
         what = "needs two days of training at least: the later ones say which model is better"
         yield Mistake(("segments",), what, None, "raise training.window_days")
 

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from airloop.contracts import Contract, Name
 from airloop.plugins.metric import MetricName
 from airloop.plugins.trainer import TrainerName
-from airloop.specs.sections.fields import FUNCTION_NAME_PATTERN, Whole
+from airloop.specs.sections.days import training_days
+from airloop.specs.sections.fields import FUNCTION_NAME_PATTERN, Scalar, Whole
 from airloop.specs.yaml.issues import Mistake, refuse
 
 
@@ -22,7 +23,6 @@ def _bound(value: Any) -> Any:
 
 #: 3 stays a whole number: a dimension whose bounds are whole has whole values only.
 Bound = Annotated[int | float, BeforeValidator(_bound), Field(allow_inf_nan=False)]
-Choice = bool | int | float | str | None
 ParameterName = Annotated[str, Field(pattern=r"\A[A-Za-z_]\w{0,62}\Z")]
 #: A function of the model's module.
 FunctionName = Annotated[str, Field(pattern=FUNCTION_NAME_PATTERN)]
@@ -35,7 +35,7 @@ class Dimension(Contract):
     high: Bound | None = None
     #: As many values are tried between 1 and 10 as between 10 and 100.
     log: bool = False
-    choices: tuple[Choice, ...] | None = None
+    choices: tuple[Scalar, ...] | None = None
 
     @model_validator(mode="after")
     def _rules(self) -> Dimension:
@@ -130,10 +130,7 @@ def tuning_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
 
 def _short(model: Mapping[str, Any], key: str) -> Iterator[Mistake]:
     """Validation days are taken from the training days, so that the gates' days stay unseen."""
-    training = model.get("training")
-    training = training if isinstance(training, Mapping) else {}
-    window, holdout = training.get("window_days", 60), training.get("holdout_days", 14)
-    if isinstance(window, int) and isinstance(holdout, int) and window - holdout == 1:
+    if training_days(model) == 1:
         what = "needs two days of training at least: the later ones judge"
         yield Mistake((key,), what, None, "raise training.window_days")
 

@@ -12,7 +12,7 @@ from airloop.errors import UnreachableError
 from airloop.evaluation.metrics import higher_is_better
 from airloop.settings import Settings
 from airloop.specs.model import ModelSpec
-from airloop.specs.sections.addresses import masked
+from airloop.specs.sections.addresses import masked, with_driver
 from airloop.specs.sections.tuning import Dimension, TuningSpec
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def open_study(settings: Settings, model: ModelSpec, name: str, *, seed: int) ->
     :raises UnreachableError: if the database does not answer
     """
     spec = tuning_of(model)
-    url = make_url(settings.tuning_url)
-    if url.drivername == "postgresql":  # as the ledger: the lock has psycopg2
-        url = url.set(drivername="postgresql+psycopg2")
+    url = make_url(with_driver(settings.tuning_url))
     waiting = {"timeout": LOCK_TIMEOUT} if url.get_backend_name() == "sqlite" else {}
     try:
         storage = optuna.storages.RDBStorage(

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from airloop.errors import DataError
 from airloop.serving.http.middleware import HttpError, overloaded, read_body
-from airloop.serving.http.schema import InvalidRequestError
+from airloop.serving.requests import InvalidRequestError
 from airloop.serving.responses import LOG_HEADER
 from airloop.serving.runtime.endpoint import Answer, Question, Slot
 from airloop.serving.runtime.endpoints import Slots

@@ -6,8 +6,7 @@ from airloop.contracts import DatasetRef, Fence
 from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.validation.quarantine import EMPTY, belonging_to, table_name
-from airloop.data.validation.validated import Validated
+from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, table_name
 from airloop.errors import DataError
 from airloop.specs.dataset import DatasetSpec
 

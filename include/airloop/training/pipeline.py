@@ -1,0 +1,192 @@
+"""A training as stages over one run: pin the rows, settle what is fitted, fit, pack, tell."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from airloop.contracts import DatasetRef, Digest
+from airloop.data import snapshot
+from airloop.data.lake.lake import Lake
+from airloop.data.snapshot import Days, Split
+from airloop.registry import lineage, tracking
+from airloop.specs.model import ModelSpec
+from airloop.training import package, plots, trainer
+from airloop.training.composite import Composite
+from airloop.training.conversion import Conversion
+from airloop.training.parameters import settle
+from airloop.training.publication import Training
+from airloop.training.run import TrainingRun
+from airloop.training.segments.collection import collect
+from airloop.training.trainer import Fitted
+from airloop.training.validation import with_training
+from airloop.vocabulary import Action, Topic
+
+log = logging.getLogger("airloop.train")
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The rows of a training, which no later commit changes."""
+
+    ref: DatasetRef
+    days: Days
+    rows: Split
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was fitted: the model's spec as it was settled, and the estimator, with those of segments where it has any."""
+
+    model: ModelSpec
+    fitted: Fitted
+    composite: Composite | None
+    #: Of the choices that led to it.
+    figures: dict[str, float]
+
+    @property
+    def whole(self) -> Fitted:
+        """With the answers and metrics of the whole."""
+        return self.composite.fitted if self.composite else self.fitted
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The artifact's files."""
+
+    folder: Path
+    digest: Digest
+    conversion: Conversion
+
+
+def train(run: TrainingRun) -> Training:
+    """Go through all stages.
+
+    :raises DataError: if there are too few days, rows or labels
+    :raises RequestError: if a parameter of this run does not suit the estimator
+    """
+    pinned = pin(run)
+    made = make(run, pinned)
+    packed = pack(run, pinned, made)
+    draw(made, packed.folder)
+    return tell(run, pinned, made, packed)
+
+
+def pin(run: TrainingRun) -> Pinned:
+    """The window's rows; with segments those that the plan pinned."""
+    lake = Lake(run.settings)
+    if run.segments is None:
+        ref, days = snapshot.take(lake, run.model, run.until)
+    else:
+        plan, _ = run.segments
+        ref, days = plan.dataset, Days(plan.training, plan.holdout)
+    log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
+    return Pinned(ref, days, snapshot.split(run.model, run.dataset, lake.read(ref), days.holdout))
+
+
+def make(run: TrainingRun, pinned: Pinned) -> Made:
+    """Settle the parameters, or the algorithm; fit; collect the models of segments."""
+    place = run.place(pinned.ref.digest)
+    model, figures = settle(run, pinned.rows, place, pinned.days.all[-1])
+    fitted = trainer.fit(model, run.dataset, pinned.rows, run.params, place)
+    composite = None
+    if run.segments is not None:
+        composite = collect(model, run.dataset, pinned.rows, fitted, *run.segments)
+        _record_segments(run, composite)
+        figures |= composite.table.figures
+    return Made(with_training(model, params=fitted.params), fitted, composite, figures)
+
+
+def pack(run: TrainingRun, pinned: Pinned, made: Made) -> Packed:
+    """Write the artifact."""
+    folder = run.workdir / "run"
+    digest, conversion = package.pack(
+        made.model,
+        run.dataset,
+        pinned.rows,
+        made.fitted,
+        folder / tracking.FOLDER,
+        trained_on=pinned.days.training,
+        composite=made.composite,
+    )
+    log.info("onnx %s: %s", "kept" if conversion.kept else "not kept", conversion.reason)
+    return Packed(folder, digest, conversion)
+
+
+def draw(made: Made, folder: Path) -> None:
+    """The run's pictures."""
+    model, whole = made.model, made.whole
+    score = (made.composite or made.fitted).scorer(model.task)
+    primary = model.gates.primary
+    weights = plots.permutation_importance(
+        primary, whole.features, whole.truth, score, model.training.seed
+    )
+    plots.draw(folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
+
+
+def tell(run: TrainingRun, pinned: Pinned, made: Made, packed: Packed) -> Training:
+    """What is to be recorded of it."""
+    days, fitted, primary = pinned.days, made.fitted, made.model.gates.primary
+    figure = made.whole.metrics.get(primary, float("nan"))
+    return Training(
+        folder=packed.folder,
+        digest=packed.digest,
+        dataset=pinned.ref,
+        holdout=days.holdout,
+        metrics=made.whole.metrics | _figures(pinned, made, packed),
+        params=_params(made),
+        tags=_tags(run, pinned, packed),
+        fitted_params=json.dumps(fitted.params, default=str),
+        summary=f"trained on {fitted.training_rows} rows of {days.training[0]}..{days.training[-1]}, "
+        f"{primary} {figure:.4f} on {days.holdout[0]}..{days.holdout[-1]}",
+    )
+
+
+def _figures(pinned: Pinned, made: Made, packed: Packed) -> dict[str, float]:
+    rows, fitted = pinned.rows, made.fitted
+    figures = {
+        "training_rows": float(fitted.training_rows),
+        "holdout_rows": float(len(fitted.truth)),
+        "unlabelled_rows": float(rows.training.unlabelled + rows.holdout.unlabelled),
+        "fit_seconds": fitted.seconds,
+        **made.figures,
+    }
+    if packed.conversion.difference is not None:
+        figures["onnx_difference"] = packed.conversion.difference
+    return figures
+
+
+def _params(made: Made) -> dict[str, object]:
+    """What it was fitted with, and how the snapshot was cut."""
+    fields = made.model.training.model_dump(
+        include={"trainer", "build", "window_days", "holdout_days", "seed"}
+    )
+    return {**{f"training.{name}": value for name, value in fields.items()}, **made.fitted.params}
+
+
+def _tags(run: TrainingRun, pinned: Pinned, packed: Packed) -> dict[str, str]:
+    """Why it was made, and what from."""
+    return {
+        "airloop.trigger_id": run.trigger_id or "",
+        "airloop.reason": run.reason,
+        "airloop.params_override": json.dumps(dict(run.params or {})),
+        "airloop.model": run.model.name,
+        "airloop.dataset": pinned.ref.model_dump_json(),
+        "airloop.artifact_digest": packed.digest,
+        "airloop.lock_digest": lineage.lock_digest() or "",
+        "airloop.onnx": packed.conversion.reason,
+        "mlflow.source.git.commit": lineage.git_revision() or "",
+    }
+
+
+def _record_segments(run: TrainingRun, composite: Composite) -> None:
+    run.ledger.record_decision(
+        entity=run.model.name,
+        topic=Topic.SEGMENTS,
+        action=Action.CHOSEN,
+        reason=composite.table.reason,
+        figures=dict(composite.table.figures),
+        id=f"segments:{run.fence.key}:{run.fence.token}",
+    )
