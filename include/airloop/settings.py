@@ -24,6 +24,7 @@ from pydantic_settings import (
 from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
+from airloop.issues import KeyPath, Mistake, children, mistakes, refuse
 from airloop.paths import config_folder, home_folder
 from airloop.plugins.alert import AlertField
 from airloop.specs.sections.addresses import (
@@ -38,7 +39,6 @@ from airloop.specs.sections.addresses import (
 )
 from airloop.specs.sections.resources import KubernetesSettings
 from airloop.specs.sections.storage import StorageOptions
-from airloop.specs.yaml.issues import KeyPath, Mistake, children, mistakes, refuse
 from airloop.specs.yaml.layers import Layers, environment_file
 
 PREFIX = "AIRLOOP__"

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from airloop.fields import VariableName
+from airloop.issues import Mistake
 from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
-from airloop.specs.sections.fields import VariableName
-from airloop.specs.yaml.issues import Mistake
 
 log = logging.getLogger("airloop.alert")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from airloop.check.problems import Problem
 from airloop.errors import SpecError
+from airloop.issues import KeyPath, spell
 from airloop.plugins.executor import executor_of
 from airloop.plugins.registry import GATES, METRICS, OWN, TRAINERS, Plugin, Seam, find
 from airloop.specs.model import ModelSpec, metric_places
 from airloop.specs.yaml.document import Document
-from airloop.specs.yaml.issues import KeyPath, spell
 
 
 def missing_plugins(document: Document, spec: ModelSpec) -> list[Problem]:

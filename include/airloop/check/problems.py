@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airloop.errors import AirloopError, SpecError
+from airloop.issues import KeyPath, Mistake
 from airloop.specs.yaml.document import Document
-from airloop.specs.yaml.issues import KeyPath, Mistake
 
 
 @dataclass(frozen=True)

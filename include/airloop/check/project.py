@@ -13,13 +13,13 @@ from airloop.check.problems import Problem, from_error, problems_of
 from airloop.contracts import NAME_PATTERN, Contract
 from airloop.ejection import owned
 from airloop.errors import SpecError
+from airloop.fields import Text, Whole
+from airloop.issues import WORDS, Mistake, mistakes
 from airloop.paths import config_folder, dags_folder, known
 from airloop.settings import SettingsFields, read_settings, setting_error
-from airloop.specs.sections.fields import Text, Whole
 from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
 from airloop.specs.sections.storage import SECRETS
 from airloop.specs.yaml.document import Document, read_document
-from airloop.specs.yaml.issues import WORDS, Mistake, mistakes
 from airloop.specs.yaml.layers import Layers, environment_file
 
 #: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.

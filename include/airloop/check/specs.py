@@ -17,6 +17,7 @@ from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
+from airloop.issues import WORDS, KeyPath, Mistake
 from airloop.paths import code_folder
 from airloop.plugins.executor import executor_of
 from airloop.plugins.source import functions_of
@@ -29,7 +30,6 @@ from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.specs.sections.templates import FOLDER, template_rules
 from airloop.specs.sections.tuning import builds
 from airloop.specs.yaml.document import Document, read_document
-from airloop.specs.yaml.issues import WORDS, KeyPath, Mistake
 
 Data = dict[str, Any]
 #: What a model's module must define, and what it may.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airloop.issues import Mistake
 from airloop.plugins.executor import Executor, StepJob
 from airloop.specs.sections.templates import FOLDER, template_names
-from airloop.specs.yaml.issues import Mistake
 
 if TYPE_CHECKING:
     from airloop.execution.running import Running
@@ -49,7 +49,7 @@ class KubernetesExecutor(Executor):
 
     local: ClassVar[bool] = False
     environment: ClassVar[Literal["python", "image"]] = "image"
-    operator: ClassVar[str | None] = "airloop_operators.pods:PodSide"
+    operator: ClassVar[str | None] = "airloop_operators.pod_side:PodSide"
 
     def start(self, job: StepJob) -> Any:
         """Create the pod."""

@@ -1,7 +1,5 @@
 """The seams: what a wheel from elsewhere may bring, each a Protocol with the class that checks its YAML."""
 
-# First: the specs use the seams, and the seams the specs' fields.
-import airloop.specs  # noqa: F401
 from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
 from airloop.plugins.gate import Gate, GateSpec
 from airloop.plugins.metric import MeanMetric, Metric

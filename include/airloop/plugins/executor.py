@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, Validation
 
 from airloop.contracts import Fence
 from airloop.errors import SpecError
+from airloop.issues import Mistake, refuse
 from airloop.plugins.registry import EXECUTORS, load
 from airloop.plugins.spec import PluginSpec, is_frozen, name_mistakes, picked
 from airloop.plugins.spec import rules as rules_of
-from airloop.specs.yaml.issues import Mistake, refuse
 
 if TYPE_CHECKING:
     from airloop.settings import Settings

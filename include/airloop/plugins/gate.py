@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import BeforeValidator, SerializeAsAny
 
 from airloop.contracts import Check
+from airloop.fields import FunctionPath
 from airloop.plugins.registry import GATES
 from airloop.plugins.spec import PluginSpec, picked
-from airloop.specs.sections.fields import FunctionPath
 
 if TYPE_CHECKING:
     from airloop.evaluation.case import Case

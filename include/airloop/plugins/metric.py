@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, ValidationInfo
 
+from airloop.fields import FUNCTION_PATTERN
+from airloop.issues import refuse
 from airloop.plugins.registry import METRICS, OWN, installed, load, load_path, names
 from airloop.plugins.spec import is_frozen, name_mistakes
-from airloop.specs.sections.fields import FUNCTION_PATTERN
-from airloop.specs.yaml.issues import refuse
 
 if TYPE_CHECKING:
     import numpy as np

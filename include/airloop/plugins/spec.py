@@ -9,8 +9,8 @@ from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validato
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
+from airloop.issues import Mistake, mistakes, refuse
 from airloop.plugins.registry import AGAIN, Seam, load, names
-from airloop.specs.yaml.issues import Mistake, mistakes, refuse
 
 #: The context in which the frozen spec of an artifact is read: what it names need not be installed here.
 FROZEN = {"frozen": True}

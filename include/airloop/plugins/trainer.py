@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
+from airloop.issues import Mistake, mistakes, refuse
 from airloop.plugins.registry import TRAINERS, load, names
 from airloop.plugins.spec import is_frozen, name_mistakes
-from airloop.specs.yaml.issues import Mistake, refuse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,8 +137,6 @@ def _is_there(module: str) -> bool:
 
 def trainer_mistakes(training: Any) -> Iterator[Mistake]:
     """What is wrong in ``training:`` that depends on the trainer; no word where there is no such trainer."""
-    from airloop.specs.sections.fitting import options_mistakes
-
     if not isinstance(training, Mapping):
         return
     name = training.get("trainer", "sklearn")
@@ -152,6 +151,18 @@ def trainer_mistakes(training: Any) -> Iterator[Mistake]:
         what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
         yield Mistake(("training", "checkpoint"), what, training["checkpoint"], remedy)
     yield from options_mistakes(trainer.options, training.get("params"))
+
+
+def options_mistakes(options: type[Contract], params: Any) -> Iterator[Mistake]:
+    """What is wrong with a trainer's own keys among ``training.params``."""
+    if not isinstance(params, Mapping):
+        return
+    own = {name: value for name, value in params.items() if name in options.model_fields}
+    try:
+        options.model_validate(own)
+    except ValidationError as error:
+        for mistake in mistakes(error, options):
+            yield replace(mistake, path=("training", "params", *mistake.path))
 
 
 def _known(name: str, info: ValidationInfo) -> str:

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from airloop.contracts import NAME_PATTERN, Contract
 from airloop.errors import RequestError, SpecError
+from airloop.issues import Mistake, mistakes
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.yaml.document import Document, read_document
-from airloop.specs.yaml.issues import Mistake, mistakes
 
 T = TypeVar("T", bound=Contract)
 

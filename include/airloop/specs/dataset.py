@@ -8,10 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
-from airloop.plugins.source import SourceField
-from airloop.plugins.spec import is_frozen
-from airloop.specs.rules import dataset_rules
-from airloop.specs.sections.fields import (
+from airloop.fields import (
     ColumnName,
     Cron,
     Day,
@@ -21,7 +18,10 @@ from airloop.specs.sections.fields import (
     Text,
     TimeZone,
 )
-from airloop.specs.yaml.issues import refuse
+from airloop.issues import refuse
+from airloop.plugins.source import SourceField
+from airloop.plugins.spec import is_frozen
+from airloop.specs.rules import dataset_rules
 
 
 class ColumnType(StrEnum):

@@ -9,15 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
-from airloop.plugins.executor import ComputeField
-from airloop.plugins.gate import OwnGate
-from airloop.plugins.metric import MetricName
-from airloop.plugins.spec import is_frozen
-from airloop.plugins.trainer import TrainerName
-from airloop.specs.rules import model_rules
-from airloop.specs.sections.cron import check_cron
-from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
-from airloop.specs.sections.fields import (
+from airloop.cron import check_cron
+from airloop.fields import (
     ColumnName,
     Cron,
     Fraction,
@@ -27,6 +20,14 @@ from airloop.specs.sections.fields import (
     Text,
     Whole,
 )
+from airloop.issues import KeyPath, refuse
+from airloop.plugins.executor import ComputeField
+from airloop.plugins.gate import OwnGate
+from airloop.plugins.metric import MetricName
+from airloop.plugins.spec import is_frozen
+from airloop.plugins.trainer import TrainerName
+from airloop.specs.rules import model_rules
+from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
 from airloop.specs.sections.fitting import MAX_PROCESSES, CheckpointSpec
 from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
 from airloop.specs.sections.segments import SegmentsSpec
@@ -35,7 +36,6 @@ from airloop.specs.sections.tuning import (
     FunctionName,
     TuningSpec,
 )
-from airloop.specs.yaml.issues import KeyPath, refuse
 
 
 class Level(IntEnum):

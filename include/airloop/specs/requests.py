@@ -25,7 +25,7 @@ from pydantic.config import JsonDict
 
 from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN, Contract
 from airloop.errors import RequestError
-from airloop.specs.yaml.issues import mistakes
+from airloop.issues import mistakes
 
 #: The longest range one ingest run takes, in days: more is a backfill, which Airflow can pause and resume.
 MAX_RANGE_DAYS = 366

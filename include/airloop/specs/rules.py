@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from airloop.errors import SpecError
+from airloop.issues import KeyPath, Mistake
 from airloop.plugins.executor import compute_mistakes
 from airloop.plugins.gate import STANDING
 from airloop.plugins.metric import Task, standard, tasks_of
@@ -28,7 +29,6 @@ from airloop.specs.sections.expectations import (
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.tuning import tuning_rules
-from airloop.specs.yaml.issues import KeyPath, Mistake
 
 Data = Mapping[str, Any]
 TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}

@@ -9,8 +9,8 @@ from pydantic import Field
 from airloop.contracts import Name, PartitionKey
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.fields import Scalar
 from airloop.specs.inputs import check_inputs
-from airloop.specs.sections.fields import Scalar
 from airloop.specs.sections.tuning import ParameterName
 from airloop.training.parameters import tuned
 

@@ -20,7 +20,7 @@ from airloop.exchange import keys
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.execution.runner import StepRunner
-from airloop.specs.sections.fields import Whole
+from airloop.fields import Whole
 
 if TYPE_CHECKING:
     from airloop.training.segments.plan import Segment

@@ -11,9 +11,9 @@ from airloop.contracts import Name, PartitionKey
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.fields import Scalar
 from airloop.registry import runs, tracking
 from airloop.specs.model import ModelSpec
-from airloop.specs.sections.fields import Scalar
 from airloop.specs.sections.tuning import ParameterName
 
 log = logging.getLogger("airloop.tuning")

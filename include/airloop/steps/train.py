@@ -9,10 +9,10 @@ from airloop.errors import SupersededError
 from airloop.exchange.group import Ranks
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.fields import Scalar
 from airloop.ledger.commit import commit
 from airloop.registry import tracking
 from airloop.specs.inputs import check_inputs
-from airloop.specs.sections.fields import Scalar
 from airloop.specs.sections.tuning import ParameterName
 from airloop.training.pipeline import train
 from airloop.training.publication import CandidatePublication

@@ -7,7 +7,7 @@ from pydantic import Field
 from airloop.contracts import Name, PartitionKey
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.specs.sections.fields import Scalar, Whole
+from airloop.fields import Scalar, Whole
 from airloop.specs.sections.tuning import ParameterName
 
 

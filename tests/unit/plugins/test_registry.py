@@ -11,11 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from airloop.errors import SpecError
+from airloop.issues import mistakes
 from airloop.plugins import registry
 from airloop.plugins.gate import STANDING
 from airloop.plugins.registry import EXECUTORS, GATES, METRICS, SEAMS, SOURCES, TRAINERS
 from airloop.specs.dataset import DatasetSpec
-from airloop.specs.yaml.issues import mistakes
 from tests.support.plugins import install, on_path
 from tests.unit.data.specimens import spec as dataset_spec
 

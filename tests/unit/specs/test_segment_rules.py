@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from airloop.check.specs import check
+from airloop.issues import mistakes
 from airloop.specs.catalog import Catalog
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.segments import SegmentsSpec
-from airloop.specs.yaml.issues import mistakes
 from tests.support.checkout import ROOT
 from tests.support.loop.specimens import model_spec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from airloop.issues import mistakes
 from airloop.specs.model import ModelSpec
-from airloop.specs.yaml.issues import mistakes
 from tests.support.loop.specimens import model_spec
 
 SPACE = {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}

@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from airloop.accounting.figures import Bill, bills
-from airloop.console import out
 from airloop.cli.known import check_name
+from airloop.console import out
 from airloop.settings import load_settings
 
 STEPS = "steps (attempts)"

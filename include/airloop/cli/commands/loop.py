@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from airloop.console import err, out
 from airloop.cli.known import check_model, check_name
+from airloop.console import err, out
 from airloop.contracts import Contract, Deployment
 from airloop.errors import AirloopError, PermanentError, RequestError, SpecError
 from airloop.settings import load_settings

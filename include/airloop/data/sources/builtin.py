@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from airloop.fields import FunctionPath, Line, Text, VariableName, Whole
+from airloop.issues import KeyPath, Mistake
 from airloop.plugins.source import Source, SourceSpec
 from airloop.specs.sections.addresses import ConnectionId
-from airloop.specs.sections.fields import FunctionPath, Line, Text, VariableName, Whole
-from airloop.specs.yaml.issues import KeyPath, Mistake
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from airloop.data.sources.builtin import PythonSpec
 from airloop.errors import AirloopError, DataError, SpecError
 from airloop.renames import current
+
+if TYPE_CHECKING:
+    from airloop.data.sources.builtin import PythonSpec
 
 
 def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from airloop.contracts import Deployment
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
-from airloop.serving.responses import Condition, SlotState
 from airloop.serving.requests import Row
+from airloop.serving.responses import Condition, SlotState
 from airloop.serving.runtime.batcher import MicroBatcher
 from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import NotFiniteError, Version

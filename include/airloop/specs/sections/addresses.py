@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
-from airloop.specs.yaml.issues import KeyPath, Mistake, MistakesError, spell
+from airloop.issues import KeyPath, Mistake, MistakesError, spell
 
 DATABASES = ("sqlite", "postgresql")
 STORES = ("file", "s3")

@@ -6,15 +6,13 @@ What is left after :func:`divide` goes to the module's ``build(params)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from airloop.contracts import Contract
-from airloop.specs.sections.fields import Number, Whole
-from airloop.specs.yaml.issues import Mistake, mistakes
+from airloop.fields import Number, Whole
 
 #: More processes than any machine here has cores is a slip of the pen.
 MAX_PROCESSES = 64
@@ -59,15 +57,3 @@ def divide(params: Mapping[str, Any]) -> tuple[FitOptions, dict[str, Any]]:
     own = {name: value for name, value in params.items() if name in FitOptions.model_fields}
     rest = {name: value for name, value in params.items() if name not in own}
     return FitOptions.model_validate(own), rest
-
-
-def options_mistakes(options: type[Contract], params: Any) -> Iterator[Mistake]:
-    """What is wrong with a trainer's own keys among ``training.params``."""
-    if not isinstance(params, Mapping):
-        return
-    own = {name: value for name, value in params.items() if name in options.model_fields}
-    try:
-        options.model_validate(own)
-    except ValidationError as error:
-        for mistake in mistakes(error, options):
-            yield replace(mistake, path=("training", "params", *mistake.path))

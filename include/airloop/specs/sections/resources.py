@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.fields import Line, Whole
+from airloop.issues import Mistake
 from airloop.plugins.executor import executor_named
-from airloop.specs.sections.fields import Line, Whole
-from airloop.specs.yaml.issues import Mistake
 
 #: The steps of a model that may run as pods. Data comes in, and models are swapped, where Airflow is.
 PodStep = Literal["trials", "segments", "train", "evaluate", "verify", "monitor", "score"]

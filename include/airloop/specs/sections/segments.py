@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
+from airloop.fields import ColumnName, Whole
+from airloop.issues import Mistake
 from airloop.specs.sections.days import training_days
-from airloop.specs.sections.fields import ColumnName, Whole
-from airloop.specs.yaml.issues import Mistake
 
 #: The types of a column whose values can name a segment.
 SEGMENT_TYPES = ("string", "integer", "boolean")

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from airloop.specs.yaml.issues import Mistake, refuse
+from airloop.issues import Mistake, refuse
 
 #: What must not stand in a file: only in the environment, or in an Airflow connection.
 SECRETS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")

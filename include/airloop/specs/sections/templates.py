@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from airloop.errors import SpecError
+from airloop.issues import KeyPath, Mistake
 from airloop.specs.yaml.document import read_document
-from airloop.specs.yaml.issues import KeyPath, Mistake
 
 FOLDER = Path("kubernetes") / "pod_templates"
 #: The container that runs the step; others of a template run beside it.

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from airloop.contracts import Contract, Name
+from airloop.fields import FUNCTION_NAME_PATTERN, Scalar, Whole
+from airloop.issues import Mistake, refuse
 from airloop.plugins.metric import MetricName
 from airloop.plugins.trainer import TrainerName
 from airloop.specs.sections.days import training_days
-from airloop.specs.sections.fields import FUNCTION_NAME_PATTERN, Scalar, Whole
-from airloop.specs.yaml.issues import Mistake, refuse
 
 
 def _bound(value: Any) -> Any:

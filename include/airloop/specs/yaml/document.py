@@ -17,7 +17,7 @@ import yaml
 from yaml.composer import Composer
 
 from airloop.errors import SpecError
-from airloop.specs.yaml.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, Mistake
 
 #: A spec is written by hand; a megabyte of it is an accident or an attack.
 MAX_BYTES = 1_000_000

@@ -9,8 +9,8 @@ from typing import Any
 
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
+from airloop.issues import WORDS, Mistake
 from airloop.specs.yaml.document import Document, read_document
-from airloop.specs.yaml.issues import WORDS, Mistake
 
 
 class Layers:

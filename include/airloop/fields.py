@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN
-from airloop.specs.sections.cron import check_cron
+from airloop.cron import check_cron
 
 #: A column becomes a field of the service's requests too, so its name is a plain identifier.
 COLUMN_PATTERN = r"\A[A-Za-z][A-Za-z0-9_]{0,127}\Z"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airloop.specs.sections.cron import check_cron
+from airloop.cron import check_cron
 
 FIELDS = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
 
