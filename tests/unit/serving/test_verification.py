@@ -15,7 +15,7 @@ from airloop.delivery.load import LoadResult
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.http.middleware import FrontDoor
-from airloop.serving.http.schema import RequestSchema, Row
+from airloop.serving.requests import RequestSchema, Row
 from airloop.settings import Settings
 from tests.support.serving_fakes import FakeModel, artifact
 
