@@ -11,7 +11,7 @@ from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.errors import GateError
 from airloop.exchange import keys
 from airloop.specs.requests import TrainConf
-from airloop.vocabulary import Cause, TriggerOutcome
+from airloop.vocabulary import Cause
 from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.links import MlflowRunLink, mlflow_link
@@ -152,8 +152,6 @@ class EvaluateModelOperator(StepOperator):
         report = GateReport.model_validate(result["report"])
         if report.outcome is not Outcome.OK:
             context["ti"].xcom_push(key="gate_report", value=result["report"])
-            if candidate.trigger_id:
-                self.ledger().finish_trigger(candidate.trigger_id, TriggerOutcome.REJECTED)
             raise GateError(
                 f"the gates refuse this candidate of {candidate.model}: {report.reason}"
             )
@@ -200,8 +198,6 @@ class RegisterModelOperator(StepOperator):
             keys.Register(self.model, candidate.run_id),
             {"candidate": candidate.model_dump(mode="json"), "report": dict(self.report)},
         )
-        if candidate.trigger_id:
-            self.ledger().finish_trigger(candidate.trigger_id, TriggerOutcome.REGISTERED)
         context["outlet_events"][candidate_asset(self.model)].extra = {
             "version": result["version"]["version"]
         }

@@ -20,6 +20,7 @@ from airloop_operators.ui import reports
 from airloop_operators.ui.overview import since
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
 from tests.support.checkout import ROOT
+from tests.support.old_ledger import make_old_ledger
 
 MODEL = "flight_delay"
 Client = Any
@@ -127,6 +128,17 @@ def test_a_broken_spec_is_told_on_the_page(
     answer = client.get("/airloop/", headers=login)
     assert answer.status_code == 503
     assert "flight_delay.yaml" in answer.text
+
+
+def test_a_ledger_that_nobody_migrated_is_told_on_the_page(
+    client: Client, login: dict[str, str], home: Path
+) -> None:
+    path = Path(load_settings().ledger_url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_old_ledger(f"sqlite:///{path}")
+    shown = client.get("/airloop/", headers=login)
+    assert shown.status_code == 503
+    assert "run `airloop ledger migrate`" in shown.text.replace("&#34;", '"')
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from airloop.ledger import Ledger
 from airloop.registry import runs, tracking
 from airloop.registry.champion import check_compared
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, TriggerOutcome
 
 ACTIONS = {
     Outcome.OK: Action.PASSED,
@@ -20,7 +20,7 @@ ACTIONS = {
 def record(
     report: GateReport, candidate: Candidate, ledger: Ledger, settings: Settings
 ) -> Decision:
-    """Write a verdict down; once per candidate, champion and outcome.
+    """Write a verdict down, once per candidate, champion and outcome; a no ends the candidate's trigger with it.
 
     :raises UnreachableError: if MLflow does not answer
     """
@@ -31,6 +31,7 @@ def record(
         reason=report.reason,
         figures=figures(report),
         id=identity(report),
+        ends=_ended(report, candidate),
     )
     tags = {"airloop.gates": decision.action.value, "airloop.gates.reason": report.reason}
     tags |= {
@@ -41,6 +42,12 @@ def record(
         runs.set_tags(client, candidate.run_id, tags)
         client.log_text(candidate.run_id, report.model_dump_json(indent=1), "gates.json")
     return decision
+
+
+def _ended(report: GateReport, candidate: Candidate) -> tuple[str, TriggerOutcome] | None:
+    if report.outcome is Outcome.OK or candidate.trigger_id is None:
+        return None
+    return candidate.trigger_id, TriggerOutcome.REJECTED
 
 
 def confirm(report: GateReport, ledger: Ledger) -> Decision:

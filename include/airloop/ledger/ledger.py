@@ -63,8 +63,12 @@ class Ledger:
         figures: Figures | None = None,
         actor: str = "airloop",
         id: str | None = None,  # noqa: A002 - the name of the field
+        ends: tuple[str, TriggerOutcome] | None = None,
     ) -> Decision:
-        """Append a decision. The same ``id`` twice: the first stays and is returned."""
+        """Append a decision. The same ``id`` twice: the first stays and is returned.
+
+        :param ends: the trigger whose training ends with it, and how: both are written or neither
+        """
         decision = Decision(
             id=id or uuid.uuid4().hex,
             entity=entity,
@@ -76,6 +80,8 @@ class Ledger:
             actor=actor,
         )
         with self._database.writing() as connection:
+            if ends is not None:
+                triggers.finish(connection, *ends)
             return decisions.record(connection, decision)
 
     def decision(self, id: str) -> Decision | None:  # noqa: A002 - the name of the field

@@ -7,8 +7,10 @@ from airloop.errors import ArtifactError
 from airloop.evaluation.verdict import confirm
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.ledger import triggers
 from airloop.ledger.commit import commit
 from airloop.registry import artifacts, models
+from airloop.vocabulary import TriggerOutcome
 
 
 class Request(StepRequest):
@@ -72,10 +74,14 @@ class VersionPublication:
 
 
 def run(request: Request, context: StepContext) -> Result:
-    """Register a candidate; a run that is registered already gives the same version again.
+    """Register a candidate and end its trigger; a run that is registered already gives the same version again.
 
     :raises GateError: if the ledger does not say that it passed, or the champion has changed since
     :raises SupersededError: if a newer attempt began
     """
     publication = VersionPublication(request.candidate, request.report, context)
-    return Result(version=commit(context.ledger, request.fence, publication))
+    version = commit(context.ledger, request.fence, publication)
+    if (trigger := request.candidate.trigger_id) is not None:
+        with context.ledger.transaction() as connection:
+            triggers.finish(connection, trigger, TriggerOutcome.REGISTERED)
+    return Result(version=version)

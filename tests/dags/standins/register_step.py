@@ -3,6 +3,7 @@
 from airloop.contracts import Candidate, GateReport, ModelVersion
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.vocabulary import TriggerOutcome
 
 
 class Request(StepRequest):
@@ -19,4 +20,6 @@ def run(request: Request, context: StepContext) -> Result:
     version = ModelVersion(
         model=candidate.model, version=1, run_id=candidate.run_id, artifact=candidate.artifact
     )
+    if candidate.trigger_id:
+        context.ledger.finish_trigger(candidate.trigger_id, TriggerOutcome.REGISTERED)
     return Result(version=version)

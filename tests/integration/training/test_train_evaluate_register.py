@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from airloop.contracts import Candidate, Outcome, PartitionKey
 from airloop.data.lake.digest import rows_digest
@@ -24,11 +25,13 @@ from airloop.errors import (
 )
 from airloop.execution.context import StepContext
 from airloop.ledger import open_ledger
+from airloop.ledger.tables import triggers
 from airloop.registry import artifacts, loader, models, tracking
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
 from airloop.training import trainer
+from airloop.vocabulary import Cause, TriggerOutcome
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
@@ -173,6 +176,30 @@ def test_a_worse_model_pushed_by_hand_is_refused_and_the_reason_is_kept(world):
     with pytest.raises(GateError):
         world.register(worse, report)
     assert models.of_run("lateness", worse.run_id, settings=world.settings) is None
+
+
+def outcome(world: World, trigger: str) -> str | None:
+    with world.ledger.transaction() as connection:
+        return connection.scalar(select(triggers.c.outcome).where(triggers.c.id == trigger))
+
+
+def test_a_trigger_ends_in_the_step_that_settles_it(world):
+    def emitted(key: str) -> str:
+        trigger, _ = world.ledger.emit_trigger(
+            model="lateness", cause=Cause.ON_DEMAND, dedup_key=key, reason="r"
+        )
+        return trigger.id
+
+    good, bad = emitted("good"), emitted("bad")
+    candidate = world.train(trigger_id=good)
+    report = world.evaluate(candidate)
+    assert outcome(world, good) is None
+    world.promote(world.register(candidate, report))
+    assert outcome(world, good) == TriggerOutcome.REGISTERED
+    params = {"max_iter": 1, "learning_rate": 0.001}
+    worse = world.train("train:lateness:worse", trigger_id=bad, params=params)
+    assert world.evaluate(worse).outcome is Outcome.BAD
+    assert outcome(world, bad) == TriggerOutcome.REJECTED
 
 
 def test_a_report_that_only_claims_to_have_passed_is_not_believed(world):

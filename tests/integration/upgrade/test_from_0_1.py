@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from airloop.contracts import Candidate
 from airloop.data.labels import read_predictions
@@ -23,6 +24,7 @@ from airloop.exchange import keys
 from airloop.features import transform
 from airloop.ledger import open_ledger
 from airloop.ledger.migration import migrate
+from airloop.ledger.tables import triggers
 from airloop.registry import loader, models
 from airloop.serving.client import ServiceClient
 from airloop.specs import load_catalog
@@ -201,7 +203,9 @@ def deliver(golden: Golden, made: dict[str, Any]) -> None:
     key = keys.Register(golden.model, made["run_id"])
     version = golden.step(key, candidate=made, report=report)["version"]
     assert version["version"] == 3
-    golden.ledger.finish_trigger(golden.expected["open_trigger"], TriggerOutcome.REGISTERED)
+    with golden.ledger.transaction() as connection:
+        trigger = select(triggers.c.outcome).where(triggers.c.id == golden.expected["open_trigger"])
+        assert connection.execute(trigger).scalar() == TriggerOutcome.REGISTERED
     verified = golden.step(keys.Verify(golden.model, 3), model=golden.model, number=3)
     assert {one["outcome"] for one in verified["checks"]} == {"ok"}, verified
     promotion = {"version": verified["version"], "reason": "retrained"}

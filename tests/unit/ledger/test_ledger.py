@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from airloop.contracts import ArtifactRef
 from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, attempts, open_ledger
+from airloop.ledger import decisions as rows
 from airloop.ledger.tables import decisions, deployments, triggers
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
 
 KEY = "promote:flight_delay"
 
@@ -89,7 +90,7 @@ def test_a_run_that_claims_again_gets_its_own_trigger(ledger: Ledger) -> None:
         claimed = ledger.claim_trigger("m", "run 1")
         assert claimed is not None
         assert claimed.id == first
-    ledger.finish_trigger(first, "promoted")
+    ledger.finish_trigger(first, TriggerOutcome.REGISTERED)
     again = ledger.claim_trigger("m", "run 1")
     assert again is not None
     assert again.id == first
@@ -100,7 +101,7 @@ def test_a_run_that_claims_again_gets_its_own_trigger(ledger: Ledger) -> None:
 
 
 def test_a_finished_trigger_is_never_claimed(ledger: Ledger) -> None:
-    ledger.finish_trigger(emit(ledger, "k"), "cancelled")
+    ledger.finish_trigger(emit(ledger, "k"), TriggerOutcome.REJECTED)
     assert ledger.claim_trigger("m", "run 1") is None
 
 
@@ -119,9 +120,28 @@ def test_a_run_that_died_gives_its_trigger_back_as_failed(ledger: Ledger) -> Non
     assert _outcomes(ledger) == ["registered"]
 
 
+def test_a_decision_that_ends_a_trigger_is_written_with_its_end(ledger: Ledger) -> None:
+    ends = (emit(ledger, "k"), TriggerOutcome.REJECTED)
+    decision = {"entity": "m", "topic": Topic.GATE, "action": Action.REFUSED, "reason": "r"}
+    ledger.record_decision(**decision, ends=ends)
+    assert _outcomes(ledger) == ["rejected"]
+    assert len(ledger.decisions()) == 1
+
+
+def test_neither_is_written_without_the_other(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = (emit(ledger, "k"), TriggerOutcome.REJECTED)
+    decision = {"entity": "m", "topic": Topic.GATE, "action": Action.REFUSED, "reason": "r"}
+    monkeypatch.setattr(rows, "record", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ledger.record_decision(**decision, ends=ends)
+    assert _outcomes(ledger) == [None]
+
+
 def test_an_unknown_trigger_cannot_be_finished(ledger: Ledger) -> None:
     with pytest.raises(RequestError, match="no such trigger"):
-        ledger.finish_trigger("0" * 16, "promoted")
+        ledger.finish_trigger("0" * 16, TriggerOutcome.REGISTERED)
 
 
 def test_recent_triggers_are_those_since_a_moment(ledger: Ledger) -> None:
