@@ -21,9 +21,10 @@ from airloop.issues import WORDS, KeyPath, Mistake
 from airloop.paths import code_folder
 from airloop.plugins.executor import executor_of
 from airloop.plugins.source import functions_of
+from airloop.plugins.trainer import needs_build
 from airloop.specs.catalog import Catalog, parse
 from airloop.specs.dataset import DatasetSpec
-from airloop.specs.model import Level, ModelSpec, metric_places
+from airloop.specs.model import Level, ModelSpec, metric_places, trainers_of
 from airloop.specs.modules import find_module, read_module
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
@@ -124,8 +125,12 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
         found.append(Mistake(("dataset",), what, dataset, remedy, tuple(datasets)))
     module = data.get("module")
     if isinstance(module, str):
+        built = spec is None or needs_build(trainers_of(spec))
         found += _functions(
-            ("module",), module, required=REQUIRED_FUNCTIONS, optional=OPTIONAL_FUNCTIONS
+            ("module",),
+            module,
+            required=REQUIRED_FUNCTIONS if built else ("features",),
+            optional=OPTIONAL_FUNCTIONS,
         )
         for path, name in builds(data):
             found += _functions(path, module, required=(name,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import cache
@@ -80,6 +80,8 @@ class Trainer(Protocol):
     outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
     #: The keys of ``training.params`` that are the trainer's own.
     options: ClassVar[type[Contract]] = NoOptions
+    #: Whether it asks the model's module for ``build(params)``.
+    builds: ClassVar[bool] = True
     #: Whether it spreads a fit over ``training.processes``, and keeps ``training.checkpoint``.
     processes: ClassVar[bool] = False
     checkpoints: ClassVar[bool] = False
@@ -173,6 +175,11 @@ def _known(name: str, info: ValidationInfo) -> str:
 
 #: A trainer in a spec.
 TrainerName = Annotated[str, AfterValidator(_known)]
+
+
+def needs_build(trainers: Iterable[str]) -> bool:
+    """Whether one of these asks the model's module for ``build``; so does one that is not known."""
+    return any(name_mistakes(TRAINERS, name) or load(TRAINERS, name).builds for name in trainers)
 
 
 @cache

@@ -223,3 +223,8 @@ def metric_places(spec: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("gates", "absolute", name), name
     if spec.tuning is not None and spec.tuning.metric is not None:
         yield ("tuning", "metric"), spec.tuning.metric
+
+
+def trainers_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The trainers that a spec names."""
+    return (spec.training.trainer, *(algorithm.trainer for algorithm in spec.algorithms))
