@@ -18,7 +18,7 @@ from sqlalchemy import select
 from airloop.contracts import Candidate
 from airloop.data.labels import read_predictions
 from airloop.data.lake.lake import Lake
-from airloop.delivery.delivery import rollback
+from airloop.delivery.rollback import rollback
 from airloop.errors import SpecError
 from airloop.exchange import keys
 from airloop.features import transform
