@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
@@ -27,6 +29,7 @@ from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import Level, ModelSpec, metric_places, trainers_of
 from airloop.specs.modules import find_module, read_module
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
+from airloop.specs.sections.pod_security import restricted_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.specs.sections.templates import FOLDER, template_rules
 from airloop.specs.sections.tuning import builds
@@ -105,8 +108,23 @@ def _templates(folder: Path) -> list[Problem]:
     for path in _files(folder / FOLDER, found):
         document = _read(path, found)
         if document is not None:
-            found += problems_of(document, template_rules(document.data))
+            wrong = [*template_rules(document.data)]
+            if _is_restricted(folder):
+                wrong += restricted_rules(document.data)
+            found += problems_of(document, wrong)
     return found
+
+
+def _is_restricted(folder: Path) -> bool:
+    """Whether the project's own manifests make the steps' namespace one that enforces the profile ``restricted``."""
+    path = folder / "kubernetes" / "namespaces.yaml"
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError):
+        return False
+    name = "pod-security.kubernetes.io/enforce"
+    labels = [(one or {}).get("metadata", {}).get("labels") or {} for one in documents]
+    return any(label.get(name) == "restricted" for label in labels)
 
 
 def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> list[Problem]:

@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from airloop.check.cluster import found_lines
 from airloop.check.problems import Problem
 from airloop.check.specs import check
+from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog, load_catalog
 
 
@@ -41,6 +43,8 @@ def check_command(
         raise typer.Exit(2)
     if not as_json:
         _say_fine(catalog)
+        for line in found_lines(load_settings(), catalog):
+            _say(_plain(f"cluster: {line}"))
 
 
 def _print(problems: list[Problem], folder: Path) -> None:

@@ -41,6 +41,11 @@ class Layout:
         return self.run / "provisioned"
 
     @property
+    def cluster(self) -> Path:
+        """What `up` found of the cluster that the steps' pods go to; no secret."""
+        return self.run / "cluster.json"
+
+    @property
     def logs(self) -> Path:
         """One log file a component."""
         return self.home / "logs"

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+from airloop.check.cluster import found_lines
 from airloop.devstack import airflow_config
 from airloop.devstack.addresses import Addresses, choose_addresses, write_addresses
 from airloop.devstack.airflow import Airflow
@@ -36,6 +37,7 @@ from airloop.ledger.migration import migrate
 from airloop.ledger.schema import Age, state
 from airloop.paths import root
 from airloop.settings import Settings, load_settings
+from airloop.specs import load_catalog
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -76,6 +78,8 @@ def up(layout: Layout, progress: Progress) -> Started:
     layout.create()
     with _only_one(layout):
         check_external(load_settings())
+        for line in found_lines(load_settings(), load_catalog(), layout.cluster):
+            progress.notice(f"cluster: {line}")
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}

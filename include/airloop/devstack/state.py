@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from airloop import ejection
+from airloop.check.cluster import found_lines, kept
+from airloop.check.kubeconfig import connection_variable
 from airloop.contracts import Contract
 from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
@@ -42,6 +45,8 @@ class StackState(Contract):
     owned: tuple[str, ...] = ()
     #: What asks for a person though every part runs: a model that is deployed without a spec.
     findings: tuple[str, ...] = ()
+    #: The cluster that the steps' pods go to, as whom, with which rights.
+    cluster: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -66,7 +71,17 @@ def status(layout: Layout) -> StackState:
         components=tuple(states),
         owned=tuple(ejection.owned(dags_folder())),
         findings=_findings() if records else (),
+        cluster=_cluster(layout) if records else (),
     )
+
+
+def _cluster(layout: Layout) -> tuple[str, ...]:
+    """Asked anew where this shell holds the connection; else what `up` found, its token's time counted from now."""
+    settings = load_settings()
+    if connection_variable(settings.kubernetes.connection_id) in os.environ:
+        return tuple(found_lines(settings, load_catalog()))
+    found = kept(layout.cluster)
+    return () if found is None else tuple(found.lines())
 
 
 def _findings() -> tuple[str, ...]:

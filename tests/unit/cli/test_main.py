@@ -116,6 +116,7 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "ledger", "new", "eject", "upgrade",
+        "reconcile",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger",)}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}

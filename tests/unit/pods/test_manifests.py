@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from airloop.check.cluster import NEEDED
+from airloop.check.specs import check
 from airloop.contracts import Fence
 from airloop.errors import SpecError
 from airloop.execution.pods.job import job_manifest, service_manifest
 from airloop.execution.pods.manifest import PodPlan, manifest
 from airloop.specs import load_catalog
+from airloop.specs.catalog import Catalog
+from airloop.specs.sections.pod_security import restricted_rules
 from airloop.specs.sections.resources import KubernetesSettings, ResourcesSpec
 from airloop.specs.sections.templates import read_template, template_names, template_rules
 from tests.support.checkout import ROOT
@@ -229,14 +235,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", ["namespace.yaml", "rbac.yaml", "network.yaml"])
+@pytest.mark.parametrize("name", ["quota.yaml", "rbac.yaml", "network.yaml"])
 def test_the_manifests_hold_no_field_that_kubernetes_does_not_know(name: str) -> None:
     found = documents(name)
     assert found
     for document in found:
         assert list(unknown_fields(document, KINDS[document["kind"]])) == []
-        if document["kind"] != "Namespace":
-            assert document["metadata"]["namespace"] == "airloop"
+        assert document["metadata"]["namespace"] == "airloop"
 
 
 def test_the_role_is_minimal() -> None:
@@ -244,8 +249,14 @@ def test_the_role_is_minimal() -> None:
     assert "ClusterRole" not in {document["kind"] for document in found}
     (role,) = [document for document in found if document["kind"] == "Role"]
     granted = {r: set(rule["verbs"]) for rule in role["rules"] for r in rule["resources"]}
-    assert granted.keys() == {"pods", "pods/log", "events", "jobs", "services"}
-    assert granted["jobs"] == granted["services"] == {"create", "get", "delete"}
+    assert granted.keys() == {"pods", "pods/log", "events", "jobs", "jobs/status", "services"}
+    assert granted["services"] == {"create", "get", "delete"}
+    assert granted["jobs"] == {"create", "get", "list", "delete"}
+    assert granted["jobs/status"] == {"get"}
+    # What `airloop check` asks for is what this gives, and no more.
+    assert {resource: set(verbs) for _, resource, verbs in NEEDED} == granted | {
+        "pods": granted["pods"] - {"watch"}
+    }
     assert granted["pods/log"] == {"get"}
     assert granted["events"] == {"list"}
     assert not any("*" in verbs for verbs in granted.values())
@@ -270,5 +281,56 @@ def test_all_traffic_is_denied_that_is_not_named() -> None:
 
 
 def test_the_namespace_refuses_privileged_pods() -> None:
-    (namespace, _) = documents("namespace.yaml")
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    spaces = {one["metadata"]["name"]: one for one in documents("namespaces.yaml")}
+    assert set(spaces) == {"airloop", "airflow", "airloop-services"}
+    for one in spaces.values():
+        assert list(unknown_fields(one, KINDS["Namespace"])) == []
+    assert (
+        spaces["airloop"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        == "restricted"
+    )
+
+
+REFUSED = {
+    "hostNetwork": ({"hostNetwork": True}, "spec.hostNetwork"),
+    "a host's folder": ({"volumes": [{"name": "x", "hostPath": {"path": "/"}}]}, "hostPath"),
+    "root": ({"securityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+    "no seccomp": ({"securityContext": {"runAsNonRoot": True}}, "seccompProfile"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_check_knows_what_the_steps_namespace_refuses(name: str) -> None:
+    """A Job is admitted whose pods are not: seen on Kubernetes v1.36, after `airloop check` had said nothing."""
+    changes, told = REFUSED[name]
+    template = read_template(ROOT / "config", "gpu")
+    assert list(restricted_rules(template)) == []
+    template["spec"] |= changes
+    assert [one.key for one in restricted_rules(template) if told in one.key]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"privileged": True},
+        {"allowPrivilegeEscalation": True},
+        {"capabilities": {"add": ["SYS_PTRACE"], "drop": ["ALL"]}},
+        {"capabilities": {}},
+        {"runAsUser": 0},
+    ],
+)
+def test_check_knows_what_is_refused_of_a_container(change: dict[str, object]) -> None:
+    template = read_template(ROOT / "config", "cpu")
+    template["spec"]["containers"][0]["securityContext"] |= change
+    assert len(list(restricted_rules(template))) == 1
+
+
+def test_check_says_so_where_the_manifests_enforce_it_and_only_there(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    path = tmp_path / "config" / "kubernetes" / "pod_templates" / "gpu.yaml"
+    path.write_text(path.read_text().replace("spec:\n", "spec:\n  hostNetwork: true\n", 1))
+    catalog = Catalog(tmp_path / "config")
+    told = [one for one in check(catalog) if one.key == "spec.hostNetwork"]
+    assert [one.severity for one in told] == ["error"]
+    (tmp_path / "config" / "kubernetes" / "namespaces.yaml").unlink()
+    assert [one for one in check(catalog) if one.key == "spec.hostNetwork"] == []

@@ -55,6 +55,8 @@ def status_command(
     if state.owned:
         files = ", ".join(f"dags/{kind}.py" for kind in state.owned)
         out.print(f"the project's own DAG files: {files}", soft_wrap=True)
+    for line in state.cluster:
+        out.print(f"cluster: {line}", soft_wrap=True)
     for part in state.components:
         if part.state in {"crashed", "not well"}:
             err.print(

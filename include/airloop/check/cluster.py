@@ -1,0 +1,189 @@
+"""Which cluster the steps' pods go to, as whom, and with which rights: what `up`, `check` and `status` say of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from airloop.check.kubeconfig import Access, access_of, connection_variable, extra_of
+from airloop.contracts import Contract
+from airloop.errors import AirloopError, SpecError, UnreachableError
+from airloop.settings import Settings
+from airloop.specs import Catalog
+
+#: What the operators do, as config/kubernetes/rbac.yaml allows it: API group, resource, verbs.
+NEEDED = (
+    ("", "pods", ("create", "get", "list", "patch", "delete")),
+    ("", "pods/log", ("get",)),
+    ("", "events", ("list",)),
+    ("batch", "jobs", ("create", "get", "list", "delete")),
+    ("batch", "jobs/status", ("get",)),
+    ("", "services", ("create", "get", "delete")),
+)
+#: A token that ends sooner is told of.
+SOON = timedelta(days=1)
+_TIMEOUT = 5.0
+
+
+class ClusterReport(Contract):
+    """What one connection reaches.
+
+    :param missing: rights that the operators need and do not have
+    :param administrator: whether it may do everything there
+    """
+
+    connection: str
+    namespace: str
+    server: str
+    user: str
+    missing: tuple[str, ...] = ()
+    administrator: bool = False
+    expires: datetime | None = None
+
+    def lines(self, now: datetime | None = None) -> list[str]:
+        """One line, and one more for each thing that a person should know."""
+        told = [f"{self.server}, namespace {self.namespace}, as {self.user}"]
+        if self.missing:
+            told.append(f"it may not {', '.join(self.missing)}: apply config/kubernetes/rbac.yaml")
+        if self.administrator:
+            told.append(
+                "it may do everything there: give Airloop the token of airloop-launcher instead"
+            )
+        left = None if self.expires is None else self.expires - (now or datetime.now(UTC))
+        if left is not None and left <= timedelta():
+            told.append(f"its token ended at {self.expires:%Y-%m-%d %H:%M} UTC: renew it")
+        elif left is not None and left < SOON:
+            hours = left.total_seconds() / 3600
+            told.append(
+                f"its token ends in {hours:.1f} h, at {self.expires:%Y-%m-%d %H:%M} UTC: renew it"
+            )
+        return told
+
+
+def wants_a_cluster(catalog: Catalog) -> bool:
+    """Whether any model's steps run as pods; a spec that is wrong is told elsewhere."""
+    for name in catalog.model_names():
+        with suppress(SpecError):
+            if catalog.model(name).compute == "kubernetes":
+                return True
+    return False
+
+
+def report(settings: Settings, environ: Mapping[str, str] = os.environ) -> ClusterReport:
+    """Ask the cluster of the connection that this environment holds.
+
+    :raises SpecError: if the environment holds none, or one that names no cluster
+    :raises UnreachableError: if the cluster does not answer
+    """
+    name = settings.kubernetes.connection_id
+    variable = connection_variable(name)
+    if variable not in environ:
+        raise SpecError(
+            "a model says compute: kubernetes, and this environment holds no connection to a cluster",
+            value=name,
+            remedy=f"export {variable} (docs/kubernetes.md), unless Airflow itself keeps it",
+        )
+    try:
+        extra = extra_of(environ[variable])
+    except ValueError as error:
+        raise SpecError("this is no connection", where=variable, value=str(error)) from None
+    return ask(access_of(extra, variable), name, settings.kubernetes.namespace)
+
+
+def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
+    """Who one is there, and what one may do in the namespace; changes nothing.
+
+    :raises UnreachableError: if the cluster does not answer, or refuses the token
+    """
+    with httpx.Client(base_url=access.server, verify=access.tls(), trust_env=False) as http:
+        review = _post(http, access, "authentication.k8s.io", "SelfSubjectReview", {})
+        user = review["status"]["userInfo"]["username"]
+        asked = {"namespace": namespace}
+        review = _post(http, access, "authorization.k8s.io", "SelfSubjectRulesReview", asked)
+    rules = review["status"].get("resourceRules") or []
+    return ClusterReport(
+        connection=connection,
+        namespace=namespace,
+        server=access.server,
+        user=user,
+        missing=tuple(_missing(rules)),
+        administrator=_may(rules, "*", "*", "*"),
+        expires=access.expires,
+    )
+
+
+def keep(report: ClusterReport, path: Path) -> None:
+    """Note what `up` found, for a later `status` in another shell; holds no secret."""
+    path.write_text(report.model_dump_json(), encoding="utf-8")
+
+
+def kept(path: Path) -> ClusterReport | None:
+    """What the last `up` found."""
+    try:
+        return ClusterReport.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def found_lines(settings: Settings, catalog: Catalog, note: Path | None = None) -> list[str]:
+    """The report's lines, or in one line why there is none; nothing where no step runs as a pod.
+
+    :param note: where to keep the report
+    """
+    if not wants_a_cluster(catalog):
+        return []
+    try:
+        found = report(settings)
+    except AirloopError as error:
+        if note is not None:
+            note.unlink(missing_ok=True)
+        return [str(error)]
+    if note is not None:
+        keep(found, note)
+    return found.lines()
+
+
+def _post(
+    http: httpx.Client, access: Access, group: str, kind: str, spec: dict[str, Any]
+) -> dict[str, Any]:
+    body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
+    try:
+        answer = http.post(
+            f"/apis/{group}/v1/{kind.lower()}s",
+            json=body,
+            headers={"Authorization": f"Bearer {access.token}"},
+            timeout=_TIMEOUT,
+        )
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+    except httpx.HTTPStatusError as error:
+        code = error.response.status_code
+        why = "refuses the token: it is wrong or has expired" if code == 401 else "does not say"
+        raise UnreachableError(f"the cluster {why}", value=code, where=access.server) from None
+    except (httpx.HTTPError, ValueError) as error:
+        what = "the cluster does not answer"
+        raise UnreachableError(what, value=str(error), where=access.server) from None
+    return found
+
+
+def _missing(rules: list[dict[str, Any]]) -> Iterable[str]:
+    for group, resource, verbs in NEEDED:
+        lacking = [verb for verb in verbs if not _may(rules, group, resource, verb)]
+        if lacking:
+            yield f"{'/'.join(lacking)} {resource}"
+
+
+def _may(rules: list[dict[str, Any]], group: str, resource: str, verb: str) -> bool:
+    return any(
+        not rule.get("resourceNames")
+        and {group, "*"} & set(rule.get("apiGroups") or ())
+        and {resource, "*"} & set(rule.get("resources") or ())
+        and {verb, "*"} & set(rule.get("verbs") or ())
+        for rule in rules
+    )
