@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airloop.specs.yaml.issues import Mistake
+from airloop.issues import Mistake
 
 Data = Mapping[str, Any]
 
