@@ -8,7 +8,9 @@ import pytest
 
 from airloop.errors import SpecError, UnreachableError
 from airloop.settings import Settings
-from airloop_operators.credentials import storage_credentials
+from airloop.specs import DatasetSpec
+from airloop_operators.credentials import source_credentials, storage_credentials
+from tests.unit.data.specimens import spec as dataset_spec
 
 VARIABLE = "AIRFLOW_CONN_AIRLOOP_S3"
 NAMED = Settings.model_construct(storage_connection="airloop_s3")
@@ -66,3 +68,35 @@ def test_a_role_whose_server_does_not_answer_is_a_transient_error(
     with pytest.raises(UnreachableError, match="does not answer") as caught:
         storage_credentials(NAMED)
     assert "a-canary" not in str(caught.value)
+
+
+def of_connection(name: str) -> DatasetSpec:
+    query = "SELECT * FROM orders WHERE day >= :start AND day < :end"
+    return dataset_spec(source={"kind": "sql", "query": query, "connection": name})
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        (
+            {"conn_type": "postgres", "host": "db", "port": 5432, "login": "me", "schema": "shop"},
+            "postgresql://me:p%40ss@db:5432/shop",
+        ),
+        ({"conn_type": "mysql", "host": "db", "login": "me"}, "mysql://me:p%40ss@db"),
+        ({"conn_type": "sqlite", "host": "/data/shop.db"}, "sqlite:////data/shop.db"),
+    ],
+)
+def test_the_connection_of_a_source_becomes_a_url_for_its_step(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], url: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MY_SHOP", json.dumps({"password": "p@ss", **fields}))
+    assert source_credentials(of_connection("my_shop")) == {"AIRLOOP_CONNECTION_MY_SHOP": url}
+
+
+def test_a_source_without_a_connection_needs_none() -> None:
+    assert source_credentials(dataset_spec()) == {}
+
+
+def test_a_source_whose_connection_is_not_there_is_one_clear_error() -> None:
+    with pytest.raises(SpecError, match="there is no such Airflow connection; got 'my_shop'"):
+        source_credentials(of_connection("my_shop"))

@@ -173,6 +173,22 @@ def test_settings_are_frozen_and_can_cross_a_process(project):
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
+@pytest.mark.parametrize(
+    ("route", "key"),
+    [
+        ("{kind: webhook, url: [s3cret-word]}", "alerts[0].url"),
+        ("{kind: webhook, url: s3cret-word, url_env: X}", "alerts[0]"),
+        ("{kind: s3cret-word}", "alerts[0].kind"),
+    ],
+)
+def test_a_wrong_alert_route_is_refused_without_being_shown(project, route, key):
+    path = project / "config" / "airloop.yaml"
+    path.write_text(f"alerts: [{route}]\n")
+    error = refused()
+    assert error.where.endswith(f"key {key}")
+    assert "s3cret-word" not in str(error)
+
+
 def test_a_wrong_webhook_is_refused_without_being_shown(project):
     path = project / "config" / "airloop.yaml"
     path.write_text("alert_webhook: [s3cret-word]\n")

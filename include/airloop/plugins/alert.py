@@ -46,4 +46,4 @@ class AlertRoute(Protocol):
 
 
 #: An entry of the setting ``alerts``.
-AlertField = Annotated[SerializeAsAny[AlertSpec], BeforeValidator(picked(ALERTS))]
+AlertField = Annotated[SerializeAsAny[AlertSpec], BeforeValidator(picked(ALERTS, AlertSpec))]

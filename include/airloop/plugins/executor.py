@@ -126,6 +126,6 @@ def _known(compute: str | ExecutorSpec, info: ValidationInfo) -> str | ExecutorS
 #: ``compute:`` of a model's spec: a name, or ``{kind: …}`` with the executor's own keys.
 ComputeField = Annotated[
     str | SerializeAsAny[ExecutorSpec],
-    BeforeValidator(picked(EXECUTORS)),
+    BeforeValidator(picked(EXECUTORS, ExecutorSpec)),
     AfterValidator(_known),
 ]

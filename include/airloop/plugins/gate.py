@@ -43,7 +43,9 @@ class Gate(Protocol):
 #: What a project's own function of ``gates.own`` is.
 GateFunction = Callable[["Case"], Check]
 #: An entry of ``gates.own``: a gate of the project, ``package.module:function``, or ``{kind: …}`` of a plug-in.
-OwnGate = Annotated[FunctionPath | SerializeAsAny[GateSpec], BeforeValidator(picked(GATES))]
+OwnGate = Annotated[
+    FunctionPath | SerializeAsAny[GateSpec], BeforeValidator(picked(GATES, GateSpec))
+]
 
 
 def gate_name(own: str | GateSpec) -> str:

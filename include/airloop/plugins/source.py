@@ -49,7 +49,7 @@ class Source(Protocol):
 
 
 #: ``source:`` of a dataset's spec.
-SourceField = Annotated[SerializeAsAny[SourceSpec], BeforeValidator(picked(SOURCES))]
+SourceField = Annotated[SerializeAsAny[SourceSpec], BeforeValidator(picked(SOURCES, SourceSpec))]
 
 
 def functions_of(source: Any) -> tuple[str, ...]:

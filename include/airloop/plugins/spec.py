@@ -47,8 +47,12 @@ def is_frozen(info: ValidationInfo) -> bool:
     return info.context is FROZEN
 
 
-def picked(seam: Seam) -> Callable[[Any, ValidationInfo], Any]:
-    """A validator that turns a mapping into the spec of the plug-in that its ``kind`` names."""
+def picked(seam: Seam, base: type[PluginSpec]) -> Callable[[Any, ValidationInfo], Any]:
+    """A validator that turns a mapping into the spec of the plug-in that its ``kind`` names.
+
+    :param base: the class of the seam's specs, which an absent one's is then, too
+    """
+    absent: Any = type("AbsentSpec", (base, AbsentSpec), {"__module__": __name__})
 
     def pick(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, Mapping):
@@ -57,7 +61,7 @@ def picked(seam: Seam) -> Callable[[Any, ValidationInfo], Any]:
             spec = spec_class(seam, value)
         except SpecError:
             if is_frozen(info):
-                return AbsentSpec.model_validate(dict(value))
+                return absent.model_validate(dict(value))
             refuse(kind_mistakes(seam, value))
             raise
         try:

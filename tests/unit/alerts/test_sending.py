@@ -13,8 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from airloop.alerts import sending
+from airloop.alerts.routes import WebhookSpec
 from airloop.contracts import Decision, DriftReport, Triage
 from airloop.ledger import Ledger
+from airloop.plugins.alert import AlertSpec
 from airloop.vocabulary import Action, Topic
 
 REPORT = DriftReport(
@@ -112,3 +114,30 @@ def test_a_webhook_that_is_not_there_is_said(
     assert told is not None
     assert told.startswith("not announced: ")
     assert "s3cret" not in told + caplog.text
+
+
+def test_more_routes_are_told_each_and_one_that_fails_keeps_none_from_it(
+    ledger: Ledger,
+    decision: Decision,
+    hook: tuple[str, type[Hook]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url, handler = hook
+    routes = (
+        WebhookSpec(url=SecretStr("http://127.0.0.1:9/s3cret")),
+        WebhookSpec(url=SecretStr(url)),
+        AlertSpec(kind="pager"),
+    )
+    both: Any = SimpleNamespace(alerts=routes, alert_webhook=SecretStr(url))
+    told = sending.send(both, ledger, REPORT, decision)
+    assert told is not None
+    refused, taken, unknown, legacy = told.split("; ", 3)
+    assert refused.startswith("not announced: Connect")
+    assert (taken, legacy.rpartition("; ")[2]) == ("announced", "announced")
+    assert "no alert route of this name is installed" in unknown
+    assert len(handler.bodies) == 2
+    again = sending.send(both, ledger, REPORT, decision)
+    assert again is not None
+    assert again.count("announced before") == 2
+    assert len(handler.bodies) == 2
+    assert "s3cret" not in f"{told} {again} {caplog.text}"

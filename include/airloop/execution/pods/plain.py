@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -42,8 +43,10 @@ class PlainPod:
         settings = job.settings.kubernetes
         self._pause, self._seen = settings.poll_seconds, 0
         self._pod: dict[str, Any] | None = None
-        kubeconfig.load_config()
-        self._api = PodApi(kube.CoreV1Api, settings.namespace, f"namespace {settings.namespace}")
+        client = kube.ApiClient(_configuration())
+        self._api = PodApi(
+            lambda: kube.CoreV1Api(client), settings.namespace, f"namespace {settings.namespace}"
+        )
         plan = PodPlan(job.step, job.model, settings, config_folder(), (job.fence.key,))
         data = manifest(plan, job.fence, "", job.arguments)
         self._name = plan.name
@@ -119,6 +122,19 @@ class PlainPod:
             and noted.get(FENCE_TOKEN) == str(self._job.fence.token)
             and pod.metadata.deletion_timestamp is None
         )
+
+
+def _configuration() -> Any:
+    """How the cluster is reached: KUBECONFIG as it is now, else the client's own way, which finds a pod's account."""
+    found = kube.Configuration()
+    named = {"config_file": path} if (path := os.environ.get("KUBECONFIG")) else {}
+    try:
+        kubeconfig.load_config(client_configuration=found, **named)
+    except kubeconfig.ConfigException as error:
+        raise SpecError(
+            f"no cluster is configured: {error}", where="KUBECONFIG", remedy="name a kubeconfig"
+        ) from error
+    return found
 
 
 def _object(data: dict[str, Any]) -> Any:
