@@ -21,6 +21,7 @@ from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
 from airloop_operators.readiness import wait_for_the_stack
+from airloop_operators.retrying import RETRYING
 from airloop_operators.runs import run_name, task_name
 from airloop_operators.side import Asked, Side, open_side
 
@@ -40,10 +41,7 @@ class StepOperator(BaseOperator):
     template_fields: Sequence[str] = ()
     #: Applied where neither the DAG nor the task says something else.
     policy: ClassVar[Mapping[str, Any]] = {
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2,
-        "max_retry_delay": timedelta(minutes=5),
+        **RETRYING,
         "execution_timeout": timedelta(hours=1),
         # Each field of the result becomes an XCom of its own, for `train.output["candidate"]`.
         "multiple_outputs": True,

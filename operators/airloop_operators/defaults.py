@@ -21,6 +21,7 @@ from airloop.specs.forms import form_fields
 from airloop.specs.model import Level
 from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
 from airloop_operators.assets import dataset_asset, retrain_asset
+from airloop_operators.retrying import RETRYING
 
 #: What a task may take beside its pod's own limits, in minutes: to begin, to read the last lines.
 _MARGIN_MINUTES = 10
@@ -34,10 +35,7 @@ def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, An
     """``default_args``: who owns the tasks, how long they may take, when they are tried again."""
     return {
         "owner": owner,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2,
-        "max_retry_delay": timedelta(minutes=5),
+        **RETRYING,
         "execution_timeout": timedelta(minutes=minutes),
         **({"pool": pool} if pool else {}),
     }

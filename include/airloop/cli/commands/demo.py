@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airloop.cli.commands.stack import bring_up, show_addresses
 from airloop.console import err, out
 from airloop.devstack.layout import current_layout
-from airloop.devstack.start import Started
 from airloop.errors import RequestError
 from airloop.paths import config_folder
 from airloop.specs import load_catalog
+
+if TYPE_CHECKING:
+    from airloop.devstack.start import Started
 
 
 def demo_command(

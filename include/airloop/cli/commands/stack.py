@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,7 +10,9 @@ from rich.table import Table
 from airloop.console import StartProgress, err, out, spinner
 from airloop.devstack.layout import Layout, current_layout
 from airloop.devstack.secrets import AIRFLOW_USER
-from airloop.devstack.start import Started
+
+if TYPE_CHECKING:
+    from airloop.devstack.start import Started
 
 
 def up_command() -> None:

@@ -1,0 +1,61 @@
+"""What a command line, a DAG file or an operator loads: counted in modules, since seconds depend on the machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.checkout import ROOT
+
+#: What none of them may load: each costs a good part of a second, some several.
+HEAVY = {
+    *("pandas", "numpy", "pyarrow", "deltalake", "sklearn", "scipy", "torch", "onnxruntime"),
+    *("mlflow", "great_expectations", "evidently", "bentoml", "fastapi", "optuna", "matplotlib"),
+    *("kubernetes", "alembic"),
+}
+#: A command may know neither a database nor a client before it needs one. Airflow brings both by itself.
+OF_COMMANDS = {"sqlalchemy", "httpx", "airflow"}
+OPERATORS = (
+    *("approval", "base", "delivery", "ingestion", "monitoring", "plugin", "scoring", "segments"),
+    *("training", "tuning"),
+)
+COUNT = """
+import importlib, sys
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+before = set(sys.modules)
+importlib.import_module(sys.argv[1])
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def loaded(module: str, *first: str) -> set[str]:
+    """The modules that importing one loads, beside those of what is there anyway."""
+    argv = [sys.executable, "-W", "ignore", "-c", COUNT, module, *first]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def tops(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_the_command_line_loads_no_library_that_only_some_command_needs() -> None:
+    found = loaded("airloop.cli.main")
+    assert not tops(found) & (HEAVY | OF_COMMANDS)
+    # Its parser, its tables and pydantic: 450 modules when this was written.
+    assert len(found) < 550
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_loads_little_beside_airflow(name: str) -> None:
+    found = loaded(f"airloop_operators.{name}", "airflow.sdk")
+    assert not tops(found) & HEAVY
+    # 73 to 113 modules when this was written.
+    assert len(found) < 150
+
+
+def test_control_a_library_that_a_step_needs_is_seen() -> None:
+    assert "pandas" in tops(loaded("airloop.steps.ingest"))
