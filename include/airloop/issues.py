@@ -24,7 +24,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Mistake:
+class SpecIssue:
     """One thing that is wrong with one key."""
 
     path: KeyPath
@@ -39,21 +39,21 @@ class Mistake:
         return spell(self.path)
 
 
-class MistakesError(ValueError):
+class SpecIssuesError(ValueError):
     """What a model's own validator raises: all that is wrong, each with its key."""
 
-    def __init__(self, found: Sequence[Mistake]) -> None:
+    def __init__(self, found: Sequence[SpecIssue]) -> None:
         self.found = tuple(found)
         super().__init__("; ".join(f"{mistake.key}: {mistake.what}" for mistake in found))
 
 
-def refuse(found: Sequence[Mistake]) -> None:
+def refuse(found: Sequence[SpecIssue]) -> None:
     """Raise what was found, if anything was.
 
-    :raises MistakesError: with all of it
+    :raises SpecIssuesError: with all of it
     """
     if found:
-        raise MistakesError(found)
+        raise SpecIssuesError(found)
 
 
 def spell(path: Iterable[str | int]) -> str:
@@ -64,12 +64,12 @@ def spell(path: Iterable[str | int]) -> str:
     return text
 
 
-def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
+def mistakes(error: ValidationError, model: type[BaseModel]) -> list[SpecIssue]:
     """Everything ``error`` holds, one mistake a key, in the order of the keys.
 
     :param model: the model that was validated; its schema tells which keys and values are valid
     """
-    found: dict[KeyPath, Mistake] = {}
+    found: dict[KeyPath, SpecIssue] = {}
     for detail in error.errors(include_url=False):
         for mistake in _mistakes(detail, _schema(model)):
             found.setdefault(mistake.path, mistake)
@@ -88,9 +88,9 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=True)
 
 
-def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[Mistake]:
+def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[SpecIssue]:
     raised = detail.get("ctx", {}).get("error")
-    if not isinstance(raised, MistakesError):
+    if not isinstance(raised, SpecIssuesError):
         return (_mistake(detail, root),)
     _, prefix = _walk(root, detail["loc"])
     given = detail["input"] if prefix else None
@@ -100,18 +100,18 @@ def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[Mistake]:
     )
 
 
-def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
+def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> SpecIssue:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         parent, path = _walk(root, detail["loc"][:-1])
         valid = tuple(_resolve(root, parent).get("properties", {}))
         path = (*path, detail["loc"][-1])
-        return Mistake(
+        return SpecIssue(
             path, "unknown key", str(path[-1]), "correct its spelling or remove it", valid
         )
     schema, path = _walk(root, detail["loc"])
     if kind == "missing":
-        return Mistake(path, "a required key is missing", None, f"add {path[-1]}")
+        return SpecIssue(path, "a required key is missing", None, f"add {path[-1]}")
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return _wrong_tag(schema, path, value)
     if kind in {"literal_error", "enum"}:
@@ -119,26 +119,26 @@ def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> Mistake:
             parent, _ = _walk(root, detail["loc"][:-2])
             schema = _resolve(root, parent).get("propertyNames", {})
         valid = tuple(str(choice) for choice in _choices(_resolve(root, schema)))
-        return Mistake(path, "not one of the values it may have", value, "", valid)
+        return SpecIssue(path, "not one of the values it may have", value, "", valid)
     if kind == "string_pattern_mismatch":
         pattern = str(detail.get("ctx", {}).get("pattern", ""))
         remedy = WORDS.get(pattern, f"it must match {pattern}")
-        return Mistake(path, "the text does not have the form it must have", value, remedy)
+        return SpecIssue(path, "the text does not have the form it must have", value, remedy)
     if kind == "value_error":
-        return Mistake(path, str(detail["ctx"]["error"]), value if path else None)
+        return SpecIssue(path, str(detail["ctx"]["error"]), value if path else None)
     if kind in {"model_type", "dict_type"}:
-        return Mistake(path, "must be a mapping of keys to values", value)
+        return SpecIssue(path, "must be a mapping of keys to values", value)
     if kind in {"tuple_type", "list_type"}:
-        return Mistake(path, "must be a list", value)
-    return Mistake(path, detail["msg"].replace("Input should", "should", 1), value)
+        return SpecIssue(path, "must be a list", value)
+    return SpecIssue(path, detail["msg"].replace("Input should", "should", 1), value)
 
 
-def _wrong_tag(schema: dict[str, Any], path: KeyPath, value: object) -> Mistake:
+def _wrong_tag(schema: dict[str, Any], path: KeyPath, value: object) -> SpecIssue:
     discriminator = schema.get("discriminator", {})
     name = str(discriminator.get("propertyName", "kind"))
     given = value.get(name) if isinstance(value, dict) else value
     what = "a required key is missing" if given is None else "not one of the values it may have"
-    return Mistake((*path, name), what, given, "", tuple(discriminator.get("mapping", {})))
+    return SpecIssue((*path, name), what, given, "", tuple(discriminator.get("mapping", {})))
 
 
 def _resolve(root: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

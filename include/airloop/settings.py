@@ -24,7 +24,7 @@ from pydantic_settings import (
 from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, Mistake, children, mistakes, refuse
+from airloop.issues import KeyPath, SpecIssue, children, mistakes, refuse
 from airloop.paths import config_folder, home_folder
 from airloop.plugins.alert import AlertField
 from airloop.specs.sections.addresses import (
@@ -204,7 +204,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[SpecError]:
     return found
 
 
-def setting_error(mistake: Mistake, layers: Layers, environ: Mapping[str, str]) -> SpecError:
+def setting_error(mistake: SpecIssue, layers: Layers, environ: Mapping[str, str]) -> SpecError:
     """A mistake in the settings, with the variable or the file and line that made it."""
     upper = {name.upper(): name for name in environ}
     variables = [

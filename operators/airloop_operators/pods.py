@@ -137,7 +137,7 @@ class PodStepOperator(KubernetesPodOperator):
         manifest(self.plan, Fence(key=self.key, token=1), "", [])
         require_cluster(self.plan.settings.connection_id)
         try:
-            with self.api.told():
+            with self.api.translate_errors():
                 self.pod = self.pod_request_obj = self.get_or_create_pod(None, context)
                 self.execute_async(context)
         except TaskDeferred:

@@ -26,7 +26,7 @@ POD = {"compute": "kubernetes"}
 
 
 @dataclass(frozen=True)
-class Mistake:
+class SpecIssue:
     """A mistake in a file: the keys that are written there, and what `airloop check` says of it."""
 
     what: str
@@ -36,52 +36,52 @@ class Mistake:
 
 
 MISTAKES = (
-    Mistake(
+    SpecIssue(
         "gpu: -1",
         {"resources": {"gpu": -1}},
         "resources.gpu: should be greater than or equal to 0; got -1",
     ),
-    Mistake(
+    SpecIssue(
         "a GPU on compute: process without one",
         {"compute": "process", "resources": {"gpu": 99}},
         f"resources.gpu: a process is to have 99 GPU, this machine has {local_gpus() or 'none'}; got 99; "
         "write compute: kubernetes, or gpu: 0",
     ),
-    Mistake(
+    SpecIssue(
         "unknown template",
         {**POD, "resources": {"template": "gup"}},
         "resources.template: there is no such pod template; got 'gup'; did you mean 'gpu'?; add "
         "kubernetes/pod_templates/gup.yaml",
     ),
-    Mistake(
+    SpecIssue(
         "image without a tag or digest",
         {**POD, "environment": {"image": "registry.example/step"}},
         "environment.image: an image needs a tag or a digest: without one it changes under the run; got "
         "'registry.example/step'",
     ),
-    Mistake(
+    SpecIssue(
         "a template that overrides the command",
         {"spec": {"containers": [{"name": "base", "command": ["sh"]}]}},
         "spec.containers[0].command: a template must not override what the spec and the step decide; got "
         "['sh']; leave command out of the template",
         TEMPLATE,
     ),
-    Mistake(
+    SpecIssue(
         "tolerations of the wrong shape",
         {**POD, "resources": {"tolerations": {"key": "nvidia.com/gpu"}}},
         "resources.tolerations: must be a list; got {'key': 'nvidia.com/gpu'}",
     ),
-    Mistake(
+    SpecIssue(
         "tolerations of a value that Exists cannot have",
         {**POD, "resources": {"tolerations": [{"operator": "Exists", "value": "x"}]}},
         "resources.tolerations[0]: operator Exists takes no value; got {'operator': 'Exists', 'value': 'x'}",
     ),
-    Mistake(
+    SpecIssue(
         "tuning space with the bounds reversed",
         {"tuning": {"space": {"learning_rate": {"low": 0.3, "high": 0.01}}}},
         "tuning.space.learning_rate.low: must be smaller than high (0.01); got 0.3; write low: 0.01, high: 0.3",
     ),
-    Mistake(
+    SpecIssue(
         "an interpreter where an image is needed",
         {**POD, "environment": {"python": "/opt/env/bin/python"}},
         "environment.python: a pod takes its libraries from an image; got '/opt/env/bin/python'; name "
@@ -95,7 +95,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what)
-def test_a_mistake_in_a_file_is_one_line(mistake: Mistake, config: Path, home: Path) -> None:
+def test_a_mistake_in_a_file_is_one_line(mistake: SpecIssue, config: Path, home: Path) -> None:
     path = config / mistake.file
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     path.write_text(yaml.safe_dump(data | mistake.keys), encoding="utf-8")
@@ -111,7 +111,7 @@ def test_a_mistake_in_a_file_is_one_line(mistake: Mistake, config: Path, home: P
     "mistake", [one for one in MISTAKES if one.file == MODEL], ids=lambda mistake: mistake.what
 )
 def test_a_task_of_such_a_model_fails_at_once_and_begins_nothing(
-    mistake: Mistake, config: Path, home: Path
+    mistake: SpecIssue, config: Path, home: Path
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 

@@ -16,10 +16,10 @@ from typing import Any
 import uvicorn
 
 from airloop.serving.http.app import Application
-from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.http.middleware import Middleware
 from airloop.serving.log import predictionlog
 from airloop.serving.log.predictionlog import PredictionLog
-from airloop.serving.runtime.endpoint import Slot
+from airloop.serving.runtime.endpoint import Endpoint
 from tests.support.serving_fakes import TOKEN, FakeLedger, FakeModel
 
 
@@ -39,13 +39,13 @@ def acknowledge_first() -> None:
 
 def claim_it_is_logged() -> None:
     """Take the protection away: an answer never says that its row could not be kept."""
-    write = Slot._write
+    write = Endpoint._write
 
-    def silent(self: Slot, answered: Any) -> bool:
+    def silent(self: Endpoint, answered: Any) -> bool:
         write(self, answered)
         return True
 
-    Slot._write = silent  # type: ignore[method-assign]
+    Endpoint._write = silent  # type: ignore[method-assign]
 
 
 def fill_the_disk_when_told(home: Path) -> None:
@@ -73,5 +73,5 @@ if __name__ == "__main__":
     fill_the_disk_when_told(home)
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
-    application = FrontDoor(Application(ledger.slots(home)), TOKEN)
+    application = Middleware(Application(ledger.slots(home)), TOKEN)
     uvicorn.run(application, port=port, log_config=None, access_log=False)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.serving.http.app import Application
-from airloop.serving.http.middleware import FrontDoor
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.http.middleware import Middleware
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -128,8 +128,8 @@ class FakeLedger:
             raise found
         return found
 
-    def slots(self, home: Path) -> Slots:
-        return Slots(
+    def slots(self, home: Path) -> Endpoints:
+        return Endpoints(
             home,
             models=lambda: self.names,
             deployed=self.deployed,
@@ -138,9 +138,9 @@ class FakeLedger:
         )
 
 
-def client(slots: Slots, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
+def client(slots: Endpoints, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
     """A client of the whole application, front door included, without a socket."""
-    transport = httpx.ASGITransport(FrontDoor(Application(slots), TOKEN), **options)
+    transport = httpx.ASGITransport(Middleware(Application(slots), TOKEN), **options)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
 

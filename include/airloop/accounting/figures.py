@@ -38,7 +38,7 @@ class Usage(Contract):
     at: datetime
 
 
-class Bill(Contract):
+class CostSummary(Contract):
     """The attempts behind one version, one run, or one kind of step: seconds are summed, peaks are the highest."""
 
     entity: str
@@ -60,7 +60,7 @@ class Bill(Contract):
         return sum(self.steps.values())
 
 
-def total(rows: Sequence[Usage]) -> Bill:
+def total(rows: Sequence[Usage]) -> CostSummary:
     """The bill for these attempts, one at least."""
     told = [row for row in rows if row.gpu_utilisation is not None and row.gpu_seconds]
     held = sum(row.gpu_seconds for row in told)
@@ -68,7 +68,7 @@ def total(rows: Sequence[Usage]) -> Bill:
     steps: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: row.at):
         steps[row.step] = steps.get(row.step, 0) + (row.part == 0)
-    return Bill(
+    return CostSummary(
         entity=rows[0].entity,
         version=next((row.version for row in rows if row.version is not None), None),
         run_id=next((row.run_id for row in rows if row.run_id is not None), None),
@@ -83,7 +83,7 @@ def total(rows: Sequence[Usage]) -> Bill:
     )
 
 
-def bills(rows: Iterable[Usage]) -> list[Bill]:
+def bills(rows: Iterable[Usage]) -> list[CostSummary]:
     """One bill a run; what led to no run is told by entity, step and version. The newest first."""
     groups: dict[tuple[object, ...], list[Usage]] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from airloop.fields import VariableName
-from airloop.issues import Mistake
+from airloop.issues import SpecIssue
 from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
 
 log = logging.getLogger("airloop.alert")
@@ -32,11 +32,11 @@ class WebhookSpec(AlertSpec):
     url_env: VariableName | None = None
 
     @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[Mistake]:
+    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
         """One way to the URL."""
         if (data.get("url") is None) == (data.get("url_env") is None):
             what = "needs the URL: one of url and url_env"
-            return [Mistake((), what, None, "name by url_env the variable that holds it")]
+            return [SpecIssue((), what, None, "name by url_env the variable that holds it")]
         return []
 
 

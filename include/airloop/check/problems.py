@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airloop.errors import AirloopError, SpecError
-from airloop.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, SpecIssue
 from airloop.specs.yaml.document import Document
 
 
@@ -54,7 +54,7 @@ def from_error(error: AirloopError, file: str) -> Problem:
     )
 
 
-def problems_of(document: Document, found: Iterable[Mistake]) -> list[Problem]:
+def problems_of(document: Document, found: Iterable[SpecIssue]) -> list[Problem]:
     """A file's mistakes with their lines, one a key: the flaws of its YAML first."""
     by_key: dict[KeyPath, Problem] = {}
     flawed = [flaw.path for flaw, _ in document.flaws]

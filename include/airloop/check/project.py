@@ -14,7 +14,7 @@ from airloop.contracts import NAME_PATTERN, Contract
 from airloop.ejection import owned
 from airloop.errors import SpecError
 from airloop.fields import Text, Whole
-from airloop.issues import WORDS, Mistake, mistakes
+from airloop.issues import WORDS, SpecIssue, mistakes
 from airloop.paths import config_folder, dags_folder, known
 from airloop.settings import SettingsFields, read_settings, setting_error
 from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
@@ -43,7 +43,7 @@ def settings_problems(folder: Path) -> list[Problem]:
     for document in [None, *documents]:
         found += _layered([part for part in (base, document) if part is not None])
     if base is not None and (name := base.data.get("environment")) is not None:
-        where = base.where(Mistake(("environment",), ""))
+        where = base.where(SpecIssue(("environment",), ""))
         try:
             environment_file(folder, name, where)
         except SpecError as error:
@@ -62,10 +62,10 @@ def pool_problems(folder: Path) -> list[Problem]:
     document = _document(folder / "pools.json", found)
     if document is None:
         return found
-    wrong: list[Mistake] = []
+    wrong: list[SpecIssue] = []
     for name, pool in document.data.items():
         if not re.match(NAME_PATTERN, name):
-            wrong.append(Mistake((name,), "not a name of a pool", name, WORDS[NAME_PATTERN]))
+            wrong.append(SpecIssue((name,), "not a name of a pool", name, WORDS[NAME_PATTERN]))
         try:
             Pool.model_validate(pool)
         except ValidationError as error:
@@ -73,7 +73,7 @@ def pool_problems(folder: Path) -> list[Problem]:
     for name in POOLS:
         if name not in document.data:
             what, remedy = "a pool that the DAGs need is missing", f"add {name}"
-            wrong.append(Mistake((name,), what, None, remedy))
+            wrong.append(SpecIssue((name,), what, None, remedy))
     return problems_of(document, wrong)
 
 
@@ -98,14 +98,15 @@ def _document(path: Path, found: list[Problem]) -> Document | None:
         return None
 
 
-def _secrets(document: Document) -> list[Mistake]:
+def _secrets(document: Document) -> list[SpecIssue]:
     """Credentials of a bucket that stand in a file, which is committed and copied into images."""
     options = document.data.get("storage_options")
     here = [name for name in SECRETS if isinstance(options, dict) and name in options]
     remedy = "set the variable {} instead, or storage_connection"
     what = "a secret does not belong into a file"
     return [
-        Mistake(("storage_options", name), what, None, remedy.format(name.upper())) for name in here
+        SpecIssue(("storage_options", name), what, None, remedy.format(name.upper()))
+        for name in here
     ]
 
 

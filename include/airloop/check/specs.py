@@ -19,7 +19,7 @@ from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
-from airloop.issues import WORDS, KeyPath, Mistake
+from airloop.issues import WORDS, KeyPath, SpecIssue
 from airloop.paths import code_folder
 from airloop.plugins.executor import executor_of
 from airloop.plugins.source import functions_of
@@ -140,7 +140,7 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     elif isinstance(dataset, str):
         remedy = f"add config/datasets/{dataset}.yaml"
         what = "there is no such dataset"
-        found.append(Mistake(("dataset",), what, dataset, remedy, tuple(datasets)))
+        found.append(SpecIssue(("dataset",), what, dataset, remedy, tuple(datasets)))
     module = data.get("module")
     if isinstance(module, str):
         built = spec is None or needs_build(trainers_of(spec))
@@ -163,9 +163,9 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     return problems
 
 
-def _own(spec: ModelSpec) -> list[Mistake]:
+def _own(spec: ModelSpec) -> list[SpecIssue]:
     """What is wrong with the steps, gates and metrics that the project brings itself."""
-    found: list[Mistake] = []
+    found: list[SpecIssue] = []
     for step, module in spec.steps.items():
         found += _functions(("steps", step), module, required=("run",), arguments=2)
     for index, own in enumerate(spec.gates.own):
@@ -177,7 +177,7 @@ def _own(spec: ModelSpec) -> list[Mistake]:
     return found
 
 
-def _named(path: KeyPath, target: str) -> list[Mistake]:
+def _named(path: KeyPath, target: str) -> list[SpecIssue]:
     module, _, name = target.partition(":")
     return _functions(path, module, required=(name,))
 
@@ -188,7 +188,7 @@ def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
     if training >= _WINDOWS * night:
         return []
     what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"
-    mistake = Mistake(
+    mistake = SpecIssue(
         ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
     )
     return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
@@ -212,35 +212,35 @@ def _functions(
     required: tuple[str, ...],
     optional: tuple[str, ...] = (),
     arguments: int = 1,
-) -> list[Mistake]:
+) -> list[SpecIssue]:
     """What is wrong with the functions a spec counts on, each called with so many arguments."""
     file = find_module(module)
     if file is None:
         remedy = f"write it below {code_folder()}, for instance as <package>/<name>.py"
-        return [Mistake(path, "there is no such module", module, remedy)]
+        return [SpecIssue(path, "there is no such module", module, remedy)]
     if not file.is_relative_to(code_folder()):
         what = f"the module is not the project's: Python finds it in {file}"
-        return [Mistake(path, what, module, "give the project's package another name")]
+        return [SpecIssue(path, what, module, "give the project's package another name")]
     try:
         source = read_module(file)
     except SpecError as error:
-        return [Mistake(path, f"{error.what} ({error.where})", module)]
+        return [SpecIssue(path, f"{error.what} ({error.where})", module)]
     found = []
     for name in (*required, *optional):
         definition = source.definitions.get(name)
         if definition is None and name in required and not source.open:
             what = f"the module has no function {name!r}"
             valid = tuple(known.name for known in source.definitions.values() if known.node)
-            mistake = Mistake(path, what, name, f"define it in {file}", valid)
+            mistake = SpecIssue(path, what, name, f"define it in {file}", valid)
             found.append(mistake)
         elif definition is not None and (fault := definition.fault(arguments)):
             where = f"{file}:{definition.line}"
-            found.append(Mistake(path, f"the function {name!r} {fault} ({where})", module))
+            found.append(SpecIssue(path, f"the function {name!r} {fault} ({where})", module))
     # One key holds them all, so they are told as one mistake.
     return _joined(found)
 
 
-def _joined(found: list[Mistake]) -> list[Mistake]:
+def _joined(found: list[SpecIssue]) -> list[SpecIssue]:
     if len(found) < 2:
         return found
     return [replace(found[0], what="; ".join(mistake.what for mistake in found))]

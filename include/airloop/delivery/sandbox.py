@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from airloop.contracts import ArtifactRef, Deployment, ModelVersion
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.http.app import Application
-from airloop.serving.http.middleware import FrontDoor
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.http.middleware import Middleware
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.vocabulary import DeploymentKind
@@ -50,7 +50,7 @@ def serve_version(
         reason="infrastructure check",
         at=datetime.now(UTC),
     )
-    slots = Slots(
+    slots = Endpoints(
         home,
         models=lambda: [version.model],
         deployed=lambda: {version.model: deployment},
@@ -60,7 +60,7 @@ def serve_version(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(FrontDoor(Application(slots), token), log_config=None)
+        config = uvicorn.Config(Middleware(Application(slots), token), log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
@@ -73,7 +73,7 @@ def serve_version(
             thread.join(START_SECONDS)
 
 
-def _wait(slots: Slots, model: str) -> None:
+def _wait(slots: Endpoints, model: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         slot = slots.get(model)

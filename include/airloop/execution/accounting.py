@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psutil
 
-from airloop.accounting.figures import Bill, Usage, total
+from airloop.accounting.figures import CostSummary, Usage, total
 from airloop.accounting.gpus import find_gpus
 from airloop.accounting.host import Host, own_cgroup
 from airloop.accounting.meter import Meter
@@ -135,7 +135,7 @@ def _assign_training(request: StepRequest, run_id: str | None, context: StepCont
         ledger.assign_usage(*before, prefix=keys.Segments.prefix(plan), run_id=run_id)
 
 
-def _publish(bill: Bill, run_id: str, context: StepContext) -> None:
+def _publish(bill: CostSummary, run_id: str, context: StepContext) -> None:
     """Metrics of the run, whose step is the number of attempts behind them; tags of the version."""
     from airloop.registry import models, runs, tracking
 

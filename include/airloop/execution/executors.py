@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airloop.issues import Mistake
+from airloop.issues import SpecIssue
 from airloop.plugins.executor import Executor, StepJob
 from airloop.specs.sections.templates import FOLDER, template_names
 
@@ -75,10 +75,10 @@ class KubernetesExecutor(Executor):
         code: int | None = handle.close()
         return code
 
-    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[Mistake]:
+    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
         """Its template must be there."""
         name, valid = model.resources.template_name, template_names(config)
         if name in valid:
             return ()
         what, remedy = "there is no such pod template", f"add {FOLDER / name}.yaml"
-        return (Mistake(("resources", "template"), what, name, remedy, valid),)
+        return (SpecIssue(("resources", "template"), what, name, remedy, valid),)

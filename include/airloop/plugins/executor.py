@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, Validation
 
 from airloop.contracts import Fence
 from airloop.errors import SpecError
-from airloop.issues import Mistake, refuse
+from airloop.issues import SpecIssue, refuse
 from airloop.plugins.registry import EXECUTORS, load
 from airloop.plugins.spec import PluginSpec, is_frozen, name_mistakes, picked
 from airloop.plugins.spec import rules as rules_of
@@ -87,7 +87,7 @@ class Executor(Protocol):
         :raises AirloopError: if it is known why it ended otherwise, such as by a limit of memory
         """
 
-    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[Mistake]:
+    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
         """What `airloop check` should say of a model that names this executor."""
         return ()
 
@@ -112,7 +112,7 @@ def executor_named(compute: Any) -> Executor | None:
     return found
 
 
-def compute_mistakes(compute: Any) -> Iterator[Mistake]:
+def compute_mistakes(compute: Any) -> Iterator[SpecIssue]:
     """What is wrong between an executor's own keys."""
     yield from rules_of(EXECUTORS, compute)
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validato
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
-from airloop.issues import Mistake, mistakes, refuse
+from airloop.issues import SpecIssue, mistakes, refuse
 from airloop.plugins.registry import AGAIN, Seam, load, names
 
 #: The context in which the frozen spec of an artifact is read: what it names need not be installed here.
@@ -22,7 +22,7 @@ class PluginSpec(Contract):
     kind: str
 
     @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[Mistake]:
+    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
         """What is wrong between the keys.
 
         It reads plain data and passes over what has the wrong shape, which pydantic reports: so `airloop check` can
@@ -85,27 +85,27 @@ def spec_class(seam: Seam, value: Mapping[str, Any]) -> type[PluginSpec]:
     return spec
 
 
-def kind_mistakes(seam: Seam, value: Mapping[str, Any]) -> list[Mistake]:
+def kind_mistakes(seam: Seam, value: Mapping[str, Any]) -> list[SpecIssue]:
     """What is wrong with ``kind`` itself."""
     kind = value.get("kind")
     if kind is None:
-        return [Mistake(("kind",), "a required key is missing", None, "", names(seam))]
+        return [SpecIssue(("kind",), "a required key is missing", None, "", names(seam))]
     return name_mistakes(seam, kind, ("kind",))
 
 
-def name_mistakes(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[Mistake]:
+def name_mistakes(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[SpecIssue]:
     """What is wrong with a plug-in's name: nobody brings it, two do, or it cannot be loaded."""
     if not isinstance(name, str) or name not in names(seam):
         remedy = "" if names(seam) else AGAIN
-        return [Mistake(path, "not one of the values it may have", name, remedy, names(seam))]
+        return [SpecIssue(path, "not one of the values it may have", name, remedy, names(seam))]
     try:
         load(seam, name)
     except SpecError as error:
-        return [Mistake(path, error.what, name, error.remedy)]
+        return [SpecIssue(path, error.what, name, error.remedy)]
     return []
 
 
-def rules(seam: Seam, value: Any) -> list[Mistake]:
+def rules(seam: Seam, value: Any) -> list[SpecIssue]:
     """What a plug-in's own rules say of plain data; nothing where that is no such plug-in's."""
     if not isinstance(value, Mapping):
         return []

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
-from airloop.issues import Mistake, mistakes, refuse
+from airloop.issues import SpecIssue, mistakes, refuse
 from airloop.plugins.registry import TRAINERS, load, names
 from airloop.plugins.spec import is_frozen, name_mistakes
 
@@ -137,7 +137,7 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def trainer_mistakes(training: Any) -> Iterator[Mistake]:
+def trainer_mistakes(training: Any) -> Iterator[SpecIssue]:
     """What is wrong in ``training:`` that depends on the trainer; no word where there is no such trainer."""
     if not isinstance(training, Mapping):
         return
@@ -148,14 +148,14 @@ def trainer_mistakes(training: Any) -> Iterator[Mistake]:
     processes = training.get("processes", 1)
     if isinstance(processes, int) and processes > 1 and not trainer.processes:
         what = f"trainer {name} runs in one process"
-        yield Mistake(("training", "processes"), what, processes, trainer.alone)
+        yield SpecIssue(("training", "processes"), what, processes, trainer.alone)
     if training.get("checkpoint") is not None and not trainer.checkpoints:
         what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
-        yield Mistake(("training", "checkpoint"), what, training["checkpoint"], remedy)
+        yield SpecIssue(("training", "checkpoint"), what, training["checkpoint"], remedy)
     yield from options_mistakes(trainer.options, training.get("params"))
 
 
-def options_mistakes(options: type[Contract], params: Any) -> Iterator[Mistake]:
+def options_mistakes(options: type[Contract], params: Any) -> Iterator[SpecIssue]:
     """What is wrong with a trainer's own keys among ``training.params``."""
     if not isinstance(params, Mapping):
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airloop.errors import AirloopError, ArtifactError, PermanentError, UnreachableError
 from airloop.settings import Settings
-from airloop.storage.trouble import told
+from airloop.storage.trouble import translate_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -96,7 +96,7 @@ def download(uri: str, scratch: Path, settings: Settings) -> Path:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError("the artifact is not there", value=str(error), where=uri) from error
     except OSError as error:  # a full disk here, or a store that fails: neither lasts
-        raise told(error, "the artifacts' store or this machine's cache", uri) from error
+        raise translate_error(error, "the artifacts' store or this machine's cache", uri) from error
     folder = Path(path)
     if not folder.is_dir():
         raise ArtifactError("the artifact is not a folder", value=uri, where=settings.mlflow_uri)

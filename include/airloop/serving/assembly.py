@@ -13,7 +13,7 @@ from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import AirloopError
 from airloop.ledger import Ledger, open_ledger
 from airloop.serving.requests import RequestSchema, Row, plain
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.specs import Catalog
@@ -24,8 +24,8 @@ log = logging.getLogger("airloop.serving")
 EXAMPLE_ROWS = 1_000
 
 
-def build_slots(settings: Settings, catalog: Catalog) -> Slots:
-    """Slots that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
+def build_slots(settings: Settings, catalog: Catalog) -> Endpoints:
+    """Endpoints that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
     opened: list[Ledger] = []
 
     def deployed() -> Mapping[str, Deployment]:
@@ -41,7 +41,7 @@ def build_slots(settings: Settings, catalog: Catalog) -> Slots:
     def example(model: Model) -> Row | None:
         return example_row(settings, model)
 
-    return Slots(
+    return Endpoints(
         settings.home,
         models=catalog.model_names,
         deployed=deployed,

@@ -17,7 +17,7 @@ from airloop.paths import put_on_path
 from airloop.serving.assembly import build_slots
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
-from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.http.middleware import Middleware
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
 
@@ -50,7 +50,7 @@ application = Application(build_slots(_settings, load_catalog()), drain)
 class Entrance:
     """BentoML's middleware slot: requests go to the front door and never on to BentoML's own routes."""
 
-    def __init__(self, app: ASGIApp, door: FrontDoor) -> None:
+    def __init__(self, app: ASGIApp, door: Middleware) -> None:
         self._bentoml, self._door = app, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,5 +65,5 @@ class Predictions:
 
 
 service: Any = Predictions
-_door = FrontDoor(application, _settings.serving.bearer(), drain)
+_door = Middleware(application, _settings.serving.bearer(), drain)
 service.add_asgi_middleware(Entrance, door=_door)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from airloop.contracts import NAME_PATTERN, Contract
 from airloop.errors import RequestError, SpecError
-from airloop.issues import Mistake, mistakes
+from airloop.issues import SpecIssue, mistakes
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.yaml.document import Document, read_document
@@ -70,14 +70,14 @@ class Catalog:
         return spec
 
 
-def parse(document: Document, model: type[T]) -> tuple[T | None, list[Mistake]]:
+def parse(document: Document, model: type[T]) -> tuple[T | None, list[SpecIssue]]:
     """The spec in a file, or all that is wrong with it."""
     stem = document.path.stem
     data = {"name": stem, **document.data}
     found = []
     if data["name"] != stem:
         what, remedy = "the name differs from the file's name", f"write {stem} or rename the file"
-        found.append(Mistake(("name",), what, data["name"], remedy))
+        found.append(SpecIssue(("name",), what, data["name"], remedy))
     try:
         spec = model.model_validate(data)
     except ValidationError as error:

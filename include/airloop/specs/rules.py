@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, SpecIssue
 from airloop.plugins.executor import compute_mistakes
 from airloop.plugins.gate import STANDING
 from airloop.plugins.metric import Task, standard, tasks_of
@@ -34,7 +34,7 @@ Data = Mapping[str, Any]
 TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
 
 
-def dataset_rules(data: Data) -> list[Mistake]:
+def dataset_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one dataset's spec."""
     columns = _columns(data)
     found = [
@@ -45,27 +45,27 @@ def dataset_rules(data: Data) -> list[Mistake]:
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
-        found.append(Mistake(("end",), f"lies before start {start}", end))
+        found.append(SpecIssue(("end",), f"lies before start {start}", end))
     for index, item in enumerate(_list(data.get("expectations"))):
         if isinstance(item, dict):
             found += _expectation(item, ("expectations", index), columns)
     return found
 
 
-def model_rules(data: Data) -> list[Mistake]:
+def model_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one model's spec."""
     found = [*_twice(data, ("inputs",)), *_twice(data, ("gates", "slices"))]
     inputs = _list(data.get("inputs"))
     target = _get(data, "target", "column")
     if isinstance(target, str) and target in inputs:
         path = ("inputs", inputs.index(target))
-        found.append(Mistake(path, "the target is among the inputs", target, "leave it out"))
+        found.append(SpecIssue(path, "the target is among the inputs", target, "leave it out"))
     event_time = _get(data, "serving", "event_time")
     if isinstance(event_time, str) and event_time not in inputs:
         found.append(_unknown(("serving", "event_time"), event_time, inputs, "input"))
     if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
         what = f"must be smaller than training.window_days ({there[0]})"
-        found.append(Mistake(("training", "holdout_days"), what, there[1]))
+        found.append(SpecIssue(("training", "holdout_days"), what, there[1]))
     found += compute_rules(data)
     for mistake in compute_mistakes(data.get("compute")):
         found.append(replace(mistake, path=("compute", *mistake.path)))
@@ -74,7 +74,7 @@ def model_rules(data: Data) -> list[Mistake]:
     return [*found, *trainer_mistakes(data.get("training")), *_metrics(data), *_own_gates(data)]
 
 
-def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
+def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     """What is wrong in a model's spec, seen beside its dataset's."""
     columns = _columns(dataset)
     if not columns:
@@ -88,14 +88,14 @@ def pair_rules(model: Data, dataset: Data) -> list[Mistake]:
     for path, name in _texts(model, ("inputs",)):
         if name in late and name != _get(model, "target", "column"):
             what = "the column is known only after the prediction: as an input it would be leakage"
-            found.append(Mistake(path, what, name, "leave it out of inputs"))
+            found.append(SpecIssue(path, what, name, "leave it out of inputs"))
     found += segment_column_rules(model, columns)
     event_time = _get(model, "serving", "event_time")
     kind = _get(columns, event_time, "type") if isinstance(event_time, str) else None
     if isinstance(kind, str) and kind not in {"date", "timestamp"}:
         what = f"a column of type {kind} tells no time"
         remedy = "name an input of type date or timestamp"
-        found.append(Mistake(("serving", "event_time"), what, event_time, remedy))
+        found.append(SpecIssue(("serving", "event_time"), what, event_time, remedy))
     return found
 
 
@@ -107,46 +107,46 @@ def known_too_late(names: Iterable[str], known: Mapping[str, Any]) -> tuple[str,
     return tuple(name for name in names if known.get(name) == "after")
 
 
-def _partition_column(data: Data, columns: Data) -> Iterator[Mistake]:
+def _partition_column(data: Data, columns: Data) -> Iterator[SpecIssue]:
     path, name = ("partition_column",), data.get("partition_column")
     yield from _unknown_columns(data, path, columns)
     kind = _get(columns, name, "type") if isinstance(name, str) else None
     if isinstance(kind, str) and kind != "date":
         what = f"the partition column must be of type date; {name} is of type {kind}"
-        yield Mistake(path, what, name, "one partition is one day")
+        yield SpecIssue(path, what, name, "one partition is one day")
 
 
-def _source(data: Data) -> Iterator[Mistake]:
+def _source(data: Data) -> Iterator[SpecIssue]:
     for mistake in rules(SOURCES, data.get("source")):
         yield replace(mistake, path=("source", *mistake.path))
 
 
-def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[Mistake]:
+def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[SpecIssue]:
     name, arguments = item.get("expect"), item.get("with", {})
     known = signature(name) if isinstance(name, str) else None
     if isinstance(name, str) and known is None:
         remedy = "see https://greatexpectations.io/expectations for all of them"
-        yield Mistake((*path, "expect"), "no such expectation", name, remedy, names())
+        yield SpecIssue((*path, "expect"), "no such expectation", name, remedy, names())
     if not isinstance(arguments, dict):
         return
     if item.get("severity") == "quarantine" and "column" not in arguments:
         what = "quarantine needs a column expectation: only those name the failing rows"
-        yield Mistake((*path, "severity"), what, "quarantine", "use block or warn")
+        yield SpecIssue((*path, "severity"), what, "quarantine", "use block or warn")
     if known is not None:
         valid = known.required | known.optional | COMMON
         for argument in arguments:
             if argument not in valid:
                 where = (*path, "with", argument)
                 what = f"{name} has no such argument"
-                yield Mistake(where, what, argument, "", tuple(sorted(valid)))
+                yield SpecIssue(where, what, argument, "", tuple(sorted(valid)))
         for argument in sorted(known.required - arguments.keys()):
             what = f"{name} needs this argument"
-            yield Mistake((*path, "with", argument), what, None, f"add {argument}")
+            yield SpecIssue((*path, "with", argument), what, None, f"add {argument}")
     for argument in (*COLUMN_ARGUMENTS, *COLUMN_LIST_ARGUMENTS):
         yield from _unknown_columns(arguments, (argument,), columns, (*path, "with"))
 
 
-def _metrics(data: Data) -> Iterator[Mistake]:
+def _metrics(data: Data) -> Iterator[SpecIssue]:
     task, gates = data.get("task"), data.get("gates")
     if not (isinstance(task, str) and task in TASKS and isinstance(gates, dict)):
         return
@@ -163,7 +163,7 @@ def _metrics(data: Data) -> Iterator[Mistake]:
     for path, metric in named:
         tasks = _tasks(metric)
         if tasks is not None and task not in tasks:
-            yield Mistake(path, f"is no metric of {task}", metric, "", standard(TASKS[task]))
+            yield SpecIssue(path, f"is no metric of {task}", metric, "", standard(TASKS[task]))
 
 
 def _tasks(metric: Any) -> tuple[str, ...] | None:
@@ -174,7 +174,7 @@ def _tasks(metric: Any) -> tuple[str, ...] | None:
         return None
 
 
-def _own_gates(data: Data) -> Iterator[Mistake]:
+def _own_gates(data: Data) -> Iterator[SpecIssue]:
     seen = set(STANDING)
     for index, own in enumerate(_list(_get(data, "gates", "own"))):
         path: KeyPath = ("gates", "own", index)
@@ -184,13 +184,13 @@ def _own_gates(data: Data) -> Iterator[Mistake]:
         if isinstance(name, str) and name in seen:
             what = "is one of the gates that every candidate passes" if name in STANDING else ""
             remedy = "leave it out" if what else "give one of them another name"
-            yield Mistake(path, what or "two gates bear one name", name, remedy)
+            yield SpecIssue(path, what or "two gates bear one name", name, remedy)
         seen.add(str(name))
 
 
 def _unknown_columns(
     data: Data, path: KeyPath, columns: Data, prefix: KeyPath = ()
-) -> Iterator[Mistake]:
+) -> Iterator[SpecIssue]:
     if path == ("gates", "slices") and _get(data, *path) == "none":
         return
     for at, name in _texts(data, path):
@@ -198,16 +198,18 @@ def _unknown_columns(
             yield _unknown((*prefix, *at), name, columns, "column")
 
 
-def _unknown(path: KeyPath, name: str, valid: Iterable[Any], noun: str) -> Mistake:
+def _unknown(path: KeyPath, name: str, valid: Iterable[Any], noun: str) -> SpecIssue:
     known = tuple(str(item) for item in valid)
-    return Mistake(path, f"there is no such {noun}", name, "correct its spelling or add it", known)
+    return SpecIssue(
+        path, f"there is no such {noun}", name, "correct its spelling or add it", known
+    )
 
 
-def _twice(data: Data, path: KeyPath) -> Iterator[Mistake]:
+def _twice(data: Data, path: KeyPath) -> Iterator[SpecIssue]:
     seen: set[str] = set()
     for at, name in _texts(data, path):
         if name in seen:
-            yield Mistake(at, "stands twice", name, "leave one out")
+            yield SpecIssue(at, "stands twice", name, "leave one out")
         seen.add(name)
 
 

@@ -22,7 +22,7 @@ from airloop.storage.options import (
     TIMEOUT,
     allows_http,
 )
-from airloop.storage.trouble import told
+from airloop.storage.trouble import translate_error
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def reader(url: str, options: Mapping[str, str]) -> Iterator[IO[bytes]]:
     except NotFoundError as error:
         raise FileNotFoundError(url) from error
     except BaseError as error:
-        raise told(error, "the bucket", url) from error
+        raise translate_error(error, "the bucket", url) from error
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from airloop.errors import AirloopError
 from airloop.storage.folder import Folder
 from airloop.storage.options import is_bucket
-from airloop.storage.trouble import told
+from airloop.storage.trouble import translate_error
 
 
 class Entry(Protocol):
@@ -124,7 +124,7 @@ class Files:
         except AirloopError:
             raise
         except self._opened.errors() as error:
-            raise told(error, self._title, self.place(name)) from error
+            raise translate_error(error, self._title, self.place(name)) from error
 
     def _open(self) -> Place:
         if not is_bucket(self.uri):

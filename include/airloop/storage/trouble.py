@@ -30,7 +30,7 @@ def sentence(error: BaseException) -> str:
     return text if len(text) <= _LENGTH else text[:_LENGTH] + "…"
 
 
-def told(error: BaseException, store: str, where: str) -> AirloopError:
+def translate_error(error: BaseException, store: str, where: str) -> AirloopError:
     """The house's error for a library's.
 
     :param store: what it is, such as "the lake"

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 from airloop.serving import assembly, drain
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from tests.support.serving_fakes import FakeLedger, FakeModel
 
 
-def _slots(settings: Settings, _: Catalog) -> Slots:
+def _slots(settings: Settings, _: Catalog) -> Endpoints:
     ledger, model = FakeLedger(), FakeModel()
     model.before = lambda: _wait(settings.home)
     ledger.deploy(1, model)

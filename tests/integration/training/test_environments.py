@@ -18,7 +18,7 @@ from airloop.delivery.verification import verify
 from airloop.errors import PermanentError, SpecError
 from airloop.execution.runner import StepRunner
 from airloop.registry import loader, tracking
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
@@ -111,7 +111,7 @@ def refused_by_the_service(world: World, artifact: ArtifactRef) -> str:
     """What the service's slot says of a version that its environment cannot open."""
     fields = {"model": "one", "sequence": 1, "version": 1, "previous": None, "kind": "promote"}
     wanted = Deployment(**fields, artifact=artifact, reason="test", at=datetime.now(UTC))
-    slots = Slots(
+    slots = Endpoints(
         world.home,
         models=lambda: ("one",),
         deployed=lambda: {wanted.model: wanted},

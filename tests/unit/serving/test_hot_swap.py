@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airloop.errors import ArtifactError, UnreachableError
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from tests.support.serving_fakes import (
     GOOD_ROW,
     FakeLedger,
@@ -18,7 +18,7 @@ from tests.support.serving_fakes import (
 )
 
 
-async def started(home: Path, ledger: FakeLedger) -> Slots:
+async def started(home: Path, ledger: FakeLedger) -> Endpoints:
     slots = ledger.slots(home)
     await slots.refresh()
     return slots

@@ -14,10 +14,10 @@ import pytest
 from airloop.serving.http import middleware
 from airloop.serving.log.frames import read_segment
 from airloop.serving.log.predictionlog import log_folder, seal_segments
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from tests.support.serving_fakes import GOOD_ROW, FakeLedger, FakeModel, client, model_spec
 
-Scenario = Callable[[httpx.AsyncClient, Slots], Awaitable[Any]]
+Scenario = Callable[[httpx.AsyncClient, Endpoints], Awaitable[Any]]
 
 
 def run(home: Path, ledger: FakeLedger, scenario: Scenario, **options: Any) -> Any:
@@ -43,7 +43,7 @@ async def ask(http: httpx.AsyncClient, *rows: dict[str, Any], **options: Any) ->
 
 
 def test_an_answer_carries_model_version_request_id_and_one_prediction_a_row(tmp_path: Path):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         response = await ask(http, GOOD_ROW, {**GOOD_ROW, "x": None})
         assert response.status_code == 200
         body = response.json()
@@ -59,7 +59,7 @@ def test_an_answer_carries_model_version_request_id_and_one_prediction_a_row(tmp
     [("trace-42.a_b", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("é", False)],
 )
 def test_a_callers_request_id_is_kept_where_it_is_safe(tmp_path: Path, given: str, kept: bool):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         response = await ask(http, headers={"x-request-id": given.encode()})
         assert (response.json()["request_id"] == given) is kept
 
@@ -69,7 +69,7 @@ def test_a_callers_request_id_is_kept_where_it_is_safe(tmp_path: Path, given: st
 def test_nothing_deployed_is_said_with_a_reason_until_the_first_champion_arrives(tmp_path: Path):
     ledger = FakeLedger()
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         assert (await http.get("/healthz")).status_code == 200
         ready = await http.get("/readyz")
         assert ready.status_code == 503
@@ -97,7 +97,7 @@ GUARDED = [("POST", "/predict"), ("POST", "/models/doubler/predict"), ("GET", "/
 def test_without_the_token_nobody_passes(
     tmp_path: Path, method: str, path: str, header: str | None
 ):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         http.headers.pop("authorization")
         headers = {} if header is None else {"authorization": header}
         response = await http.request(method, path, headers=headers)
@@ -110,7 +110,7 @@ def test_without_the_token_nobody_passes(
 def test_without_any_token_configured_nobody_passes(tmp_path: Path):
     async def main() -> int:
         slots = deployed().slots(tmp_path)
-        guard = middleware.FrontDoor(lambda *_: None, "")  # type: ignore[arg-type,return-value]
+        guard = middleware.Middleware(lambda *_: None, "")  # type: ignore[arg-type,return-value]
         transport = httpx.ASGITransport(guard)
         async with httpx.AsyncClient(transport=transport, base_url="http://s") as http:
             response = await http.get("/slots", headers={"authorization": "Bearer "})
@@ -121,7 +121,7 @@ def test_without_any_token_configured_nobody_passes(tmp_path: Path):
 
 
 def test_probes_and_docs_are_open_and_the_docs_need_no_network(tmp_path: Path):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         http.headers.pop("authorization")
         for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
             assert (await http.get(path)).status_code == 200, path
@@ -140,7 +140,7 @@ def test_probes_and_docs_are_open_and_the_docs_need_no_network(tmp_path: Path):
 
 
 def test_the_documents_example_is_answered(tmp_path: Path):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         document = (await http.get("/openapi.json")).json()
         content = document["paths"]["/models/doubler/predict"]["post"]["requestBody"]["content"]
         answer = await http.post("/predict", json=content["application/json"]["example"])
@@ -161,7 +161,7 @@ def test_the_documents_example_is_answered(tmp_path: Path):
     ],
 )
 def test_a_body_that_does_not_fit_is_422_with_details(tmp_path: Path, raw: str):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         response = await http.post(
             "/predict", content=raw, headers={"content-type": "application/json"}
         )
@@ -182,7 +182,7 @@ def test_a_body_that_does_not_fit_is_422_with_details(tmp_path: Path, raw: str):
     ],
 )
 def test_anything_but_plain_json_is_415(tmp_path: Path, headers: dict[str, str]):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         response = await http.post("/predict", content=b"cos\nsystem\n", headers=headers)
         assert response.status_code == 415
 
@@ -197,7 +197,7 @@ def test_a_body_announced_too_large_is_413_before_a_byte_of_it_is_read(tmp_path:
             read.append(1)
             yield b" " * 1_000_000
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         headers = {"content-length": "20000000", "content-type": "application/json"}
         response = await http.post("/predict", content=parts(), headers=headers)
         assert response.status_code == 413
@@ -214,7 +214,7 @@ def test_a_chunked_body_is_413_as_soon_as_it_passes_the_limit(tmp_path: Path):
             read.append(1)
             yield b" " * 600_000
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         response = await http.post("/predict", content=parts())
         assert response.status_code == 413
         assert len(read) <= 3
@@ -229,7 +229,7 @@ def test_a_body_that_does_not_come_is_408(tmp_path: Path, monkeypatch: pytest.Mo
         yield b'{"rows":'
         await asyncio.sleep(5)
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         assert (await http.post("/predict", content=parts())).status_code == 408
         slot = slots.get("doubler")
         assert slot is not None
@@ -242,7 +242,7 @@ def test_more_requests_at_once_than_allowed_are_turned_away_and_the_rest_answere
     model = FakeModel(spec=model_spec(max_concurrency=4))
     release = threading.Event()
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         model.before = lambda: release.wait(5)  # type: ignore[assignment,return-value]
         waiting = [asyncio.create_task(ask(http)) for _ in range(4)]
         await asyncio.sleep(0.1)
@@ -262,7 +262,7 @@ def test_rows_the_model_fails_on_fail_alone_and_nothing_of_them_is_logged(
     model = FakeModel()
     release = threading.Event()
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> list[httpx.Response]:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> list[httpx.Response]:
         model.before = lambda: release.wait(5)  # type: ignore[assignment,return-value]
         kinds = ("a", "poison", "nan", "a")
         tasks = [asyncio.create_task(ask(http, {**GOOD_ROW, "class": kind})) for kind in kinds]
@@ -282,7 +282,7 @@ def test_with_several_models_a_request_must_name_one(tmp_path: Path):
     ledger = deployed()
     ledger.names = ["doubler", "other"]
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         assert (await ask(http)).status_code == 404
         named = await http.post("/models/doubler/predict", json={"rows": [GOOD_ROW]})
         assert named.status_code == 200
@@ -294,7 +294,7 @@ def test_with_several_models_a_request_must_name_one(tmp_path: Path):
 
 
 def test_every_answer_is_in_the_prediction_log_under_its_prediction_date(tmp_path: Path):
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> list[str]:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> list[str]:
         rows = [{**GOOD_ROW, "key": f"k{number}"} for number in range(30)]
         answers = await asyncio.gather(*(ask(http, row) for row in rows))
         return [answer.json()["request_id"] for answer in answers]
@@ -315,7 +315,7 @@ def test_a_full_disk_degrades_logging_not_serving(tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         monkeypatch.setattr("os.fdatasync", full)
         degraded = await ask(http, GOOD_ROW, GOOD_ROW)
         assert degraded.status_code == 200

@@ -15,12 +15,12 @@ import pytest
 
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.responses import Condition
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.retry import MAX_RETRY_SECONDS, Retry
 from airloop.vocabulary import DeploymentKind
 from tests.support.serving_fakes import GOOD_ROW, FakeLedger, FakeModel, client, model_spec
 
-Scenario = Callable[[httpx.AsyncClient, Slots], Awaitable[None]]
+Scenario = Callable[[httpx.AsyncClient, Endpoints], Awaitable[None]]
 
 
 def run(home: Path, ledger: FakeLedger, scenario: Scenario) -> None:
@@ -47,7 +47,7 @@ def test_a_right_request_during_the_start_is_asked_to_come_back(tmp_path: Path):
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         for path in ("/predict", "/models/doubler/predict"):
             response = await http.post(path, json={"rows": [GOOD_ROW]})
             assert response.status_code == 503
@@ -64,7 +64,7 @@ def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Pa
     ledger = FakeLedger()
     ledger.down = UnreachableError("the ledger's database does not answer")
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh()
         seen = await slot(http)
         assert seen["condition"] == Condition.UNREACHABLE.value
@@ -88,7 +88,7 @@ def test_a_version_that_serves_goes_on_while_the_ledger_is_away_and_says_so(tmp_
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh()
         ledger.down = UnreachableError("the ledger's database does not answer")
         await slots.refresh()
@@ -114,7 +114,7 @@ def test_models_load_side_by_side_and_say_what_they_load(tmp_path: Path):
 
     ledger.load = slow  # type: ignore[method-assign]
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         following = asyncio.create_task(slots.follow())
         async with asyncio.timeout(10):
             while (await ask(http)).status_code != 200:
@@ -139,7 +139,7 @@ def test_a_removed_spec_takes_its_slot_with_it_at_the_next_look(tmp_path: Path):
     ledger.names = ["doubler", "other"]
     ledger.deploy(1, FakeModel())
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh()
         assert (await ask(http)).status_code == 200
         ledger.names = ["other"]
@@ -157,7 +157,7 @@ def test_a_retired_model_answers_no_more_and_says_why(tmp_path: Path):
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh()
         ledger.current["doubler"] = ledger.current["doubler"].model_copy(
             update={"kind": DeploymentKind.RETIRE, "sequence": 2, "reason": "nobody asks for it"}
@@ -193,7 +193,7 @@ def test_what_may_pass_is_tried_again_by_the_poll(tmp_path: Path, error: Excepti
     ledger = FakeLedger()
     ledger.deploy(1, error)
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh(asked=False)
         assert (await slot(http))["condition"] == Condition.REFUSED.value
         ledger.artifacts["runs:/1/model"] = FakeModel()
@@ -215,7 +215,7 @@ def test_what_cannot_pass_is_not_tried_again_until_somebody_asks(tmp_path: Path,
     ledger = FakeLedger()
     ledger.deploy(1, error)
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh(asked=False)
         ledger.artifacts["runs:/1/model"] = FakeModel()
         ledger.now = 1e9
@@ -231,7 +231,7 @@ def test_a_disk_that_stays_full_is_asked_less_and_less_often(tmp_path: Path):
     ledger = FakeLedger()
     ledger.deploy(1, OSError(errno.ENOSPC, "No space left on device"))
 
-    async def scenario(_: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(_: httpx.AsyncClient, slots: Endpoints) -> None:
         for second in range(0, 201, 10):
             ledger.now = float(second)
             await slots.refresh(asked=False)
@@ -251,7 +251,7 @@ def test_another_deployment_begins_without_the_refusal_of_the_one_before(tmp_pat
     ledger = FakeLedger()
     ledger.deploy(1, ArtifactError("truncated"))
 
-    async def scenario(http: httpx.AsyncClient, slots: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
         await slots.refresh(asked=False)
         del ledger.current["doubler"]
         await slots.refresh(asked=False)

@@ -14,7 +14,7 @@ from airloop.delivery import verification
 from airloop.delivery.load import LoadResult
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError, UnreachableError
-from airloop.serving.http.middleware import FrontDoor
+from airloop.serving.http.middleware import Middleware
 from airloop.serving.requests import RequestSchema, Row
 from airloop.settings import Settings
 from tests.support.serving_fakes import FakeModel, artifact
@@ -130,7 +130,7 @@ def test_a_service_that_accepts_nan_is_bad(settings: Settings, monkeypatch: pyte
 
 
 LAX = {
-    "a wrong token": lambda patch: patch.setattr(FrontDoor, "_may_enter", lambda *_: True),
+    "a wrong token": lambda patch: patch.setattr(Middleware, "_may_enter", lambda *_: True),
     "an unknown field": lambda patch: _answer_instead(patch, b"no_such_field"),
     "a missing field": lambda patch: _answer_instead(patch, b"[{}]"),
 }

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from airloop.accounting.figures import Bill, bills
+from airloop.accounting.figures import CostSummary, bills
 from airloop.cli.known import check_name
 from airloop.console import out
 from airloop.settings import load_settings
@@ -57,7 +57,7 @@ def _table(rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def cells(bill: Bill) -> tuple[str, ...]:
+def cells(bill: CostSummary) -> tuple[str, ...]:
     """One line of the table."""
     steps = ", ".join(f"{name} ({count})" for name, count in bill.steps.items())
     busy = "-" if bill.gpu_utilisation is None else f"{bill.gpu_utilisation:.0%}"

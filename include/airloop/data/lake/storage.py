@@ -9,7 +9,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from airloop.errors import AirloopError, DataError
-from airloop.storage.trouble import told
+from airloop.storage.trouble import translate_error
 
 
 @contextmanager
@@ -32,4 +32,4 @@ def storage_errors(where: str) -> Iterator[None]:
             remedy="ingest its partition again",
         ) from error
     except (OSError, DeltaError) as error:
-        raise told(error, "the lake", where) from error
+        raise translate_error(error, "the lake", where) from error

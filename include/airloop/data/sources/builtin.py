@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from airloop.fields import FunctionPath, Line, Text, VariableName, Whole
-from airloop.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, SpecIssue
 from airloop.plugins.source import Source, SourceSpec
 from airloop.specs.sections.addresses import ConnectionId
 
@@ -36,7 +36,7 @@ class FileSpec(SourceSpec):
     options: dict[str, Any] = {}
 
     @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[Mistake]:
+    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
         """Its placeholders and its options."""
         return [*_placeholders(data.get("path")), *_file_options(data.get("options"))]
 
@@ -64,7 +64,7 @@ class SqlSpec(SourceSpec):
         return {} if self.connection is None else {self.variable: self.connection}
 
     @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[Mistake]:
+    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
         """Its parameters, and one way to the database."""
         return [*_parameters(data.get("query")), *_one_way(data)]
 
@@ -113,20 +113,20 @@ class PythonSource(Source):
         return read_function(spec, partition)
 
 
-def _placeholders(path: Any) -> Iterator[Mistake]:
+def _placeholders(path: Any) -> Iterator[SpecIssue]:
     for placeholder in _PLACEHOLDER.findall(path) if isinstance(path, str) else ():
         if placeholder != "{partition}":
             remedy = "the only placeholder is {partition}"
-            yield Mistake(("path",), "unknown placeholder", placeholder, remedy)
+            yield SpecIssue(("path",), "unknown placeholder", placeholder, remedy)
 
 
-def _file_options(options: Any) -> Iterator[Mistake]:
+def _file_options(options: Any) -> Iterator[SpecIssue]:
     for name, value in options.items() if isinstance(options, dict) else ():
         path: KeyPath = ("options", name)
         if name not in FILE_OPTIONS:
-            yield Mistake(path, "no such option", name, "", tuple(FILE_OPTIONS))
+            yield SpecIssue(path, "no such option", name, "", tuple(FILE_OPTIONS))
         elif not _fits(name, value):
-            yield Mistake(path, f"must be {FILE_OPTIONS[name]}", value)
+            yield SpecIssue(path, f"must be {FILE_OPTIONS[name]}", value)
 
 
 def _fits(option: str, value: Any) -> bool:
@@ -137,22 +137,22 @@ def _fits(option: str, value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _parameters(query: Any) -> Iterator[Mistake]:
+def _parameters(query: Any) -> Iterator[SpecIssue]:
     if isinstance(query, str) and set(_PARAMETER.findall(query)) != {"start", "end"}:
         what = "the query must use the parameters :start and :end and no others"
         found = sorted(set(_PARAMETER.findall(query)))
         remedy = "write: WHERE day >= :start AND day < :end"
-        yield Mistake(("query",), what, found, remedy)
+        yield SpecIssue(("query",), what, found, remedy)
 
 
-def _one_way(data: Mapping[str, Any]) -> Iterator[Mistake]:
+def _one_way(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     ways = [name for name in ("url_env", "connection") if data.get(name) is not None]
     if not ways:
         remedy = "name an Airflow connection, or by url_env the variable that holds the URL"
-        yield Mistake(("url_env",), "a required key is missing", None, remedy)
+        yield SpecIssue(("url_env",), "a required key is missing", None, remedy)
     elif len(ways) == 2:
         what = "names the database a second time: there is url_env, too"
-        yield Mistake(("connection",), what, data["connection"], "leave one of them out")
+        yield SpecIssue(("connection",), what, data["connection"], "leave one of them out")
 
 
 def _variable(name: str) -> str:

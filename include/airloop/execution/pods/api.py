@@ -136,7 +136,7 @@ class PodApi:
                 _request_timeout=self.timeout,
             )
         )
-        with self.told():
+        with self.translate_errors():
             text: str = answer.data.decode("utf-8", "replace")
         return text.splitlines()
 
@@ -176,11 +176,11 @@ class PodApi:
             except HTTPError:  # no answer: what was asked may have happened all the same
                 pass
             time.sleep(pause)
-        with self.told():
+        with self.translate_errors():
             return call()
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """The client's errors in Airloop's words."""
         try:
             yield

@@ -19,7 +19,7 @@ from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
 from airloop.serving.http.predictions import Predictions
 from airloop.serving.responses import SlotsResponse
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoints import Endpoints
 
 log = logging.getLogger("airloop.serving")
 
@@ -32,7 +32,7 @@ class Application:
     :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
     """
 
-    def __init__(self, slots: Slots, drain: Drain | None = None) -> None:
+    def __init__(self, slots: Endpoints, drain: Drain | None = None) -> None:
         #: What BentoML mounts: it runs the lifespan, in which the slots follow the ledger.
         self.pages = _pages(slots, drain)
         self._predictions = Predictions(slots)
@@ -51,7 +51,7 @@ class Application:
         await self.pages(scope, receive, send)
 
 
-def _pages(slots: Slots, drain: Drain | None) -> FastAPI:
+def _pages(slots: Endpoints, drain: Drain | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -87,7 +87,7 @@ def _pages(slots: Slots, drain: Drain | None) -> FastAPI:
 class _Routes:
     """The handlers of the pages."""
 
-    def __init__(self, slots: Slots, drain: Drain | None) -> None:
+    def __init__(self, slots: Endpoints, drain: Drain | None) -> None:
         self._slots, self._drain = slots, drain
 
     async def healthz(self) -> dict[str, str]:

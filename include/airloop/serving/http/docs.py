@@ -11,7 +11,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from airloop.serving.runtime.endpoint import Slot
+from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Version
 
 _ANSWERS = {
@@ -42,7 +42,7 @@ def docs_page() -> HTMLResponse:
     )
 
 
-def openapi(plain: dict[str, Any], slots: Sequence[Slot]) -> dict[str, Any]:
+def openapi(plain: dict[str, Any], slots: Sequence[Endpoint]) -> dict[str, Any]:
     """FastAPI's document plus a typed operation for every model that answers."""
     paths: dict[str, Any] = {}
     schemas = dict(plain.get("components", {}).get("schemas", {}))

@@ -67,7 +67,7 @@ def error_response(request_id: str, error: HttpError) -> Response:
     return Response(orjson.dumps(body), error.status, headers, "application/json")
 
 
-class FrontDoor:
+class Middleware:
     """ASGI middleware: gives every request an id, asks for the token, turns errors into answers.
 
     :param drain: how the service ends; from its beginning on, each answer closes its connection

@@ -14,8 +14,8 @@ from airloop.errors import DataError
 from airloop.serving.http.middleware import HttpError, overloaded, read_body
 from airloop.serving.requests import InvalidRequestError
 from airloop.serving.responses import LOG_HEADER
-from airloop.serving.runtime.endpoint import Answer, Question, Slot
-from airloop.serving.runtime.endpoints import Slots
+from airloop.serving.runtime.endpoint import Answer, Endpoint, Question
+from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import NotFiniteError
 
 log = logging.getLogger("airloop.serving")
@@ -27,7 +27,7 @@ ANSWER_SECONDS = 10.0
 class Predictions:
     """Reads, checks, predicts, logs, and only then acknowledges."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Endpoints) -> None:
         self._slots = slots
 
     async def answer(self, model: str | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +49,7 @@ class Predictions:
         response = Response(orjson.dumps(content), 200, headers, "application/json")
         await response(scope, receive, send)
 
-    async def _ask(self, slot: Slot, request_id: str, request: Request) -> Answer:
+    async def _ask(self, slot: Endpoint, request_id: str, request: Request) -> Answer:
         """Admit a request, and turn whatever goes wrong into what its caller may know."""
         version = slot.current
         if version is None:
@@ -80,7 +80,7 @@ class Predictions:
         finally:
             slot.inflight -= 1
 
-    def _slot(self, model: str | None) -> Slot:
+    def _slot(self, model: str | None) -> Endpoint:
         slots = self._slots.all()
         if model is not None:
             slot = self._slots.get(model)
@@ -96,5 +96,5 @@ class Predictions:
         return slots[0]
 
 
-def _names(slots: list[Slot]) -> str:
+def _names(slots: list[Endpoint]) -> str:
     return ", ".join(slot.model for slot in slots) or "none"

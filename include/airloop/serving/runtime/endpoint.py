@@ -45,7 +45,7 @@ class Answer:
     logged: bool
 
 
-class Slot:
+class Endpoint:
     """Answers for one model. ``current`` is swapped by reference: no request ever waits for a swap."""
 
     def __init__(self, model: str, log_folder: Path) -> None:

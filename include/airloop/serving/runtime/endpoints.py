@@ -15,7 +15,7 @@ from airloop.contracts import ArtifactRef, Deployment
 from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.requests import Row
 from airloop.serving.responses import SlotState
-from airloop.serving.runtime.endpoint import Slot
+from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Model, Version, prepare
 from airloop.vocabulary import DeploymentKind
 
@@ -29,7 +29,7 @@ CLOSE_SECONDS = 15.0
 LOADS = 8
 
 
-class Slots:
+class Endpoints:
     """The slots by model. Loading happens in threads beside the event loop, all models side by side.
 
     :param deployed: the ledger's current deployments by model: one query for all of them
@@ -49,7 +49,7 @@ class Slots:
     ) -> None:
         self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         # Of their own: a store that hangs must not take the threads in which the ledger is asked.
@@ -60,11 +60,11 @@ class Slots:
         self.error: str | None = None
         self._since = datetime.now(UTC)
 
-    def get(self, model: str) -> Slot | None:
+    def get(self, model: str) -> Endpoint | None:
         """A model's slot, if the catalog has the model."""
         return self._slots.get(model)
 
-    def all(self) -> list[Slot]:
+    def all(self) -> list[Endpoint]:
         """All slots, by name."""
         return [self._slots[name] for name in sorted(self._slots)]
 
@@ -125,9 +125,9 @@ class Slots:
             log.info("%s: its spec is gone, and so is its slot", name)
             self._start(self._slots.pop(name).close(CLOSE_SECONDS))
         for name in names - self._slots.keys():
-            self._slots[name] = Slot(name, log_folder(self._home, name))
+            self._slots[name] = Endpoint(name, log_folder(self._home, name))
 
-    async def _catch_up(self, slot: Slot, *, asked: bool) -> None:
+    async def _catch_up(self, slot: Endpoint, *, asked: bool) -> None:
         async with self._lock(slot):
             wanted = slot.wanted
             if (
@@ -149,7 +149,7 @@ class Slots:
             finally:
                 slot.loading = None
 
-    def _version(self, slot: Slot, wanted: Deployment) -> Version:
+    def _version(self, slot: Endpoint, wanted: Deployment) -> Version:
         """The wanted version, in memory: one of the two at hand where its bytes are the same, else loaded."""
         since = datetime.now(UTC)
         for held in (slot.current, slot.previous):
@@ -158,7 +158,7 @@ class Slots:
         model = self._load(wanted.artifact)
         return prepare(wanted, model, since, self._example(model), slot.recent)
 
-    def _lock(self, slot: Slot) -> asyncio.Lock:
+    def _lock(self, slot: Endpoint) -> asyncio.Lock:
         return self._locks.setdefault(slot.model, asyncio.Lock())
 
     def _start(self, act: Coroutine[Any, Any, None]) -> None:

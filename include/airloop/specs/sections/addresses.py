@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
-from airloop.issues import KeyPath, Mistake, MistakesError, spell
+from airloop.issues import KeyPath, SpecIssue, SpecIssuesError, spell
 
 DATABASES = ("sqlite", "postgresql")
 STORES = ("file", "s3")
@@ -26,8 +26,8 @@ def masked(text: str) -> str:
     return re.sub(r"//[^/\s]*@", "//***@", text)
 
 
-def _refusal(what: str, remedy: str, valid: tuple[str, ...] = ()) -> MistakesError:
-    return MistakesError([Mistake((), what, None, remedy, valid)])
+def _refusal(what: str, remedy: str, valid: tuple[str, ...] = ()) -> SpecIssuesError:
+    return SpecIssuesError([SpecIssue((), what, None, remedy, valid)])
 
 
 def _split(text: str, remedy: str) -> SplitResult:
@@ -89,14 +89,14 @@ def with_driver(url: str) -> str:
     return f"postgresql+psycopg2://{url.removeprefix(plain)}" if url.startswith(plain) else url
 
 
-def shared(urls: Mapping[KeyPath, str]) -> list[Mistake]:
+def shared(urls: Mapping[KeyPath, str]) -> list[SpecIssue]:
     """Databases that two of Airflow, MLflow and Optuna would use: each keeps its version in a table of one name."""
     first: dict[str, KeyPath] = {}
     found = []
     for path, url in urls.items():
         if url and (other := first.setdefault(url, path)) != path:
             what = f"is the database of {spell(other)} too"
-            found.append(Mistake(path, what, None, "give each a database of its own"))
+            found.append(SpecIssue(path, what, None, "give each a database of its own"))
     return found
 
 

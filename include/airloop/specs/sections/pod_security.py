@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airloop.issues import Mistake
+from airloop.issues import SpecIssue
 
 Data = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ _VOLUMES = {
 _SECCOMP = {"RuntimeDefault", "Localhost"}
 
 
-def restricted_rules(data: Data) -> Iterator[Mistake]:
+def restricted_rules(data: Data) -> Iterator[SpecIssue]:
     """What such a namespace would refuse; a Job's own pods it refuses after it has admitted the Job."""
     spec = data.get("spec")
     if not isinstance(spec, Mapping):
@@ -37,7 +37,7 @@ def restricted_rules(data: Data) -> Iterator[Mistake]:
             yield from _container(("spec", kind, index), container, of_pod)
 
 
-def _container(path: tuple[str | int, ...], container: Data, of_pod: Data) -> Iterator[Mistake]:
+def _container(path: tuple[str | int, ...], container: Data, of_pod: Data) -> Iterator[SpecIssue]:
     own = _mapping(container, "securityContext")
     at = (*path, "securityContext")
     if own.get("privileged"):
@@ -62,9 +62,9 @@ def _container(path: tuple[str | int, ...], container: Data, of_pod: Data) -> It
             yield _refused((*path, "ports", number, "hostPort"), port["hostPort"], "leave it out")
 
 
-def _refused(path: tuple[str | int, ...], value: object, remedy: str) -> Mistake:
+def _refused(path: tuple[str | int, ...], value: object, remedy: str) -> SpecIssue:
     what = "the namespace's Pod Security (restricted) refuses such a pod"
-    return Mistake(path, what, value, remedy)
+    return SpecIssue(path, what, value, remedy)
 
 
 def _items(data: Data, key: str) -> list[Data]:

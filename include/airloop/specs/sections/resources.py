@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from airloop.contracts import Contract, Name
 from airloop.fields import Line, Whole
-from airloop.issues import Mistake
+from airloop.issues import SpecIssue
 from airloop.plugins.executor import executor_named
 
 #: The steps of a model that may run as pods. Data comes in, and models are swapped, where Airflow is.
@@ -144,7 +144,7 @@ def local_gpus(devices: Path = Path("/dev")) -> int:
     return sum(1 for path in devices.glob("nvidia[0-9]*") if path.name[6:].isdigit())
 
 
-def compute_rules(data: Mapping[str, Any]) -> Iterator[Mistake]:
+def compute_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """What is wrong between ``compute``, ``resources`` and ``environment``."""
     environment = data.get("environment")
     if not isinstance(environment, Mapping):
@@ -153,10 +153,10 @@ def compute_rules(data: Mapping[str, Any]) -> Iterator[Mistake]:
     image, python = environment.get("image"), environment.get("python")
     if executor and executor.environment == "image" and python is not None and image is None:
         what = "a pod takes its libraries from an image"
-        yield Mistake(("environment", "python"), what, python, "name environment.image")
+        yield SpecIssue(("environment", "python"), what, python, "name environment.image")
 
 
-def machine_rules(data: Mapping[str, Any], gpus: int) -> Iterator[Mistake]:
+def machine_rules(data: Mapping[str, Any], gpus: int) -> Iterator[SpecIssue]:
     """What this machine cannot give: a GPU for a process where there is none."""
     resources = data.get("resources")
     gpu = resources.get("gpu") if isinstance(resources, Mapping) else None
@@ -166,4 +166,4 @@ def machine_rules(data: Mapping[str, Any], gpus: int) -> Iterator[Mistake]:
     if gpu > gpus:
         what = f"a process is to have {gpu} GPU, this machine has {gpus or 'none'}"
         remedy = "write compute: kubernetes, or gpu: 0"
-        yield Mistake(("resources", "gpu"), what, gpu, remedy)
+        yield SpecIssue(("resources", "gpu"), what, gpu, remedy)

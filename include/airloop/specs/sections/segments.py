@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
 from airloop.fields import ColumnName, Whole
-from airloop.issues import Mistake
+from airloop.issues import SpecIssue
 from airloop.specs.sections.days import training_days
 
 #: The types of a column whose values can name a segment.
@@ -37,7 +37,7 @@ class SegmentsSpec(Contract):
         return {"column": value} if isinstance(value, str) else value
 
 
-def segment_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
+def segment_rules(model: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """What is wrong with `segments` within one model's spec."""
     name = column_of(model)
     if name is None:
@@ -46,17 +46,19 @@ def segment_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
     if isinstance(inputs, list | tuple) and name not in inputs:
         what = "a segment's column must be among inputs: a request must say which model answers it"
         valid = tuple(str(one) for one in inputs)
-        yield Mistake(COLUMN, what, name, "add it to inputs, or name one of them", valid)
+        yield SpecIssue(COLUMN, what, name, "add it to inputs, or name one of them", valid)
     if model.get("algorithms"):
         what = "cannot be together with algorithms: which one wins is known after the segments"
         remedy = "let them compete without segments, then write the winner into training"
-        yield Mistake(("segments",), what, None, remedy)
+        yield SpecIssue(("segments",), what, None, remedy)
     if training_days(model) == 1:
         what = "needs two days of training at least: the later ones say which model is better"
-        yield Mistake(("segments",), what, None, "raise training.window_days")
+        yield SpecIssue(("segments",), what, None, "raise training.window_days")
 
 
-def segment_column_rules(model: Mapping[str, Any], columns: Mapping[str, Any]) -> Iterator[Mistake]:
+def segment_column_rules(
+    model: Mapping[str, Any], columns: Mapping[str, Any]
+) -> Iterator[SpecIssue]:
     """What is wrong with `segments`, seen beside the dataset's columns."""
     name = column_of(model)
     if name is None:
@@ -64,18 +66,18 @@ def segment_column_rules(model: Mapping[str, Any], columns: Mapping[str, Any]) -
     column, path = columns.get(name), COLUMN
     if column is None:
         what, valid = "there is no such column", tuple(str(one) for one in columns)
-        yield Mistake(path, what, name, "correct its spelling or add it", valid)
+        yield SpecIssue(path, what, name, "correct its spelling or add it", valid)
         return
     if not isinstance(column, Mapping):
         return
     kind = column.get("type")
     if isinstance(kind, str) and kind not in SEGMENT_TYPES:
         what = f"a column of type {kind} names no segments"
-        yield Mistake(path, what, name, f"name one of type {', '.join(SEGMENT_TYPES)}")
+        yield SpecIssue(path, what, name, f"name one of type {', '.join(SEGMENT_TYPES)}")
     elif column.get("nullable", True) is True:
         what = "the column may be null, and a row without a value belongs to no segment"
         remedy = "write nullable: false for it in the dataset's file, or name another column"
-        yield Mistake(path, what, name, remedy)
+        yield SpecIssue(path, what, name, remedy)
 
 
 def column_of(model: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from airloop.issues import Mistake, refuse
+from airloop.issues import SpecIssue, refuse
 
 #: What must not stand in a file: only in the environment, or in an Airflow connection.
 SECRETS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -33,14 +33,14 @@ def _known(options: dict[str, str]) -> dict[str, str]:
         if name == UNSAFE:
             what = "lets the commits of two writers overwrite each other"
             remedy = "use a server that honours conditional puts (If-None-Match)"
-            found.append(Mistake((name,), what, None, remedy))
+            found.append(SpecIssue((name,), what, None, remedy))
         elif name not in OPTIONS:
             what = f"unknown storage option {name!r}"
-            found.append(Mistake((name,), what, None, "", tuple(OPTIONS)))
+            found.append(SpecIssue((name,), what, None, "", tuple(OPTIONS)))
     endpoint = options.get("aws_endpoint_url")
     if endpoint is not None and not endpoint.lower().startswith(("http://", "https://")):
         what, remedy = "is not the address of a server", "write http://host:port or https://host"
-        found.append(Mistake(("aws_endpoint_url",), what, None, remedy))
+        found.append(SpecIssue(("aws_endpoint_url",), what, None, remedy))
     refuse(found)
     return options
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, SpecIssue
 from airloop.specs.yaml.document import read_document
 
 FOLDER = Path("kubernetes") / "pod_templates"
@@ -47,32 +47,32 @@ def read_template(config: Path, name: str) -> dict[str, Any]:
     return document.data
 
 
-def template_rules(data: Mapping[str, Any]) -> Iterator[Mistake]:
+def template_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """What is wrong in one template."""
     if data.get("kind") != "Pod":
-        yield Mistake(("kind",), "a pod template is of kind Pod", data.get("kind"))
+        yield SpecIssue(("kind",), "a pod template is of kind Pod", data.get("kind"))
         return
     spec = data.get("spec")
     containers = spec.get("containers") if isinstance(spec, Mapping) else None
     if not isinstance(spec, Mapping) or not isinstance(containers, list):
-        yield Mistake(("spec", "containers"), f"must list the container {CONTAINER}", None)
+        yield SpecIssue(("spec", "containers"), f"must list the container {CONTAINER}", None)
         return
     metadata = data.get("metadata")
     if isinstance(metadata, Mapping) and metadata.keys() & {"name", "namespace"}:
         what = "a template names neither pod nor namespace"
-        yield Mistake(("metadata",), what, None, "leave metadata.name and .namespace out")
+        yield SpecIssue(("metadata",), what, None, "leave metadata.name and .namespace out")
     for key in _OURS_OF_POD:
         if key in spec:
             yield _decided(("spec", key), spec[key])
     names = [item.get("name") if isinstance(item, Mapping) else None for item in containers]
     if names.count(CONTAINER) != 1:
-        yield Mistake(("spec", "containers"), f"needs one container named {CONTAINER}", names)
+        yield SpecIssue(("spec", "containers"), f"needs one container named {CONTAINER}", names)
     for index, container in enumerate(containers):
         for key in _OURS if names[index] == CONTAINER else ():
             if key in container:
                 yield _decided(("spec", "containers", index, key), container[key])
 
 
-def _decided(path: KeyPath, value: object) -> Mistake:
+def _decided(path: KeyPath, value: object) -> SpecIssue:
     what = "a template must not override what the spec and the step decide"
-    return Mistake(path, what, value, f"leave {path[-1]} out of the template")
+    return SpecIssue(path, what, value, f"leave {path[-1]} out of the template")

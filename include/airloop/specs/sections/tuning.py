@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from airloop.contracts import Contract, Name
 from airloop.fields import FUNCTION_NAME_PATTERN, Scalar, Whole
-from airloop.issues import Mistake, refuse
+from airloop.issues import SpecIssue, refuse
 from airloop.plugins.metric import MetricName
 from airloop.plugins.trainer import TrainerName
 from airloop.specs.sections.days import training_days
@@ -81,30 +81,30 @@ def builds(model: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], st
             yield (*path, "build"), name
 
 
-def dimension_rules(data: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> list[Mistake]:
+def dimension_rules(data: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> list[SpecIssue]:
     """What is wrong between the keys of one dimension."""
     low, high, choices = data.get("low"), data.get("high"), data.get("choices")
     if choices is not None:
         if low is not None or high is not None or data.get("log"):
             what = "has choices and bounds: write one of them"
-            return [Mistake((*path, "choices"), what, choices)]
+            return [SpecIssue((*path, "choices"), what, choices)]
         if isinstance(choices, list | tuple) and not choices:
-            return [Mistake((*path, "choices"), "has no choices", choices, "list at least one")]
+            return [SpecIssue((*path, "choices"), "has no choices", choices, "list at least one")]
         return []
     if low is None or high is None:
-        return [Mistake(path, "needs low and high, or choices", dict(data))]
+        return [SpecIssue(path, "needs low and high, or choices", dict(data))]
     if not (_is_number(low) and _is_number(high)):
         return []
     if low >= high:
         remedy = f"write low: {high}, high: {low}" if low > high else "let them differ"
         what = f"must be smaller than high ({high})"
-        return [Mistake((*path, "low"), what, low, remedy)]
+        return [SpecIssue((*path, "low"), what, low, remedy)]
     if data.get("log") is True and low <= 0:
-        return [Mistake((*path, "low"), "must be above 0 where log is true", low)]
+        return [SpecIssue((*path, "low"), "must be above 0 where log is true", low)]
     return []
 
 
-def tuning_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
+def tuning_rules(model: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """What is wrong in `tuning` and `algorithms` of a model's spec, seen as a whole."""
     tuning, algorithms = model.get("tuning"), model.get("algorithms")
     if isinstance(tuning, dict):
@@ -115,24 +115,24 @@ def tuning_rules(model: Mapping[str, Any]) -> Iterator[Mistake]:
         if algorithms:
             what = "cannot be together with algorithms: each of those has params of its own"
             remedy = "tune one algorithm, write what it found into params, then let them compete"
-            yield Mistake(("tuning",), what, None, remedy)
+            yield SpecIssue(("tuning",), what, None, remedy)
         yield from _short(model, "tuning")
     if isinstance(algorithms, list | tuple) and algorithms:
         names = [entry.get("name") for entry in algorithms if isinstance(entry, dict)]
         for index, name in enumerate(names):
             if name is not None and name in names[:index]:
-                yield Mistake(("algorithms", index, "name"), "stands twice", name)
+                yield SpecIssue(("algorithms", index, "name"), "stands twice", name)
         if len(algorithms) == 1:
             remedy = "add another, or move it to training"
-            yield Mistake(("algorithms",), "has nothing to choose from", None, remedy)
+            yield SpecIssue(("algorithms",), "has nothing to choose from", None, remedy)
         yield from _short(model, "algorithms")
 
 
-def _short(model: Mapping[str, Any], key: str) -> Iterator[Mistake]:
+def _short(model: Mapping[str, Any], key: str) -> Iterator[SpecIssue]:
     """Validation days are taken from the training days, so that the gates' days stay unseen."""
     if training_days(model) == 1:
         what = "needs two days of training at least: the later ones judge"
-        yield Mistake((key,), what, None, "raise training.window_days")
+        yield SpecIssue((key,), what, None, "raise training.window_days")
 
 
 def _is_number(value: Any) -> bool:

@@ -17,7 +17,7 @@ import yaml
 from yaml.composer import Composer
 
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, Mistake
+from airloop.issues import KeyPath, SpecIssue
 
 #: A spec is written by hand; a megabyte of it is an accident or an attack.
 MAX_BYTES = 1_000_000
@@ -44,7 +44,7 @@ class Document:
     #: The line, counted from 1, on which the value at a path starts.
     lines: dict[KeyPath, int] = field(default_factory=dict)
     #: Duplicate keys and values that cannot be: everything that does not stop the reading.
-    flaws: list[tuple[Mistake, int]] = field(default_factory=list)
+    flaws: list[tuple[SpecIssue, int]] = field(default_factory=list)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of a key; of the nearest key above it that is there, where it is missing."""
@@ -53,7 +53,7 @@ class Document:
                 return line
         return None
 
-    def where(self, mistake: Mistake, line: int | None = None) -> str:
+    def where(self, mistake: SpecIssue, line: int | None = None) -> str:
         """File, line and key of a mistake, for a person."""
         line = line or self.line(mistake.path)
         at = f", line {line}" if line else ""
@@ -223,4 +223,4 @@ class _Builder:
     def _flaw(
         self, path: KeyPath, line: int, what: str, value: object = None, remedy: str = ""
     ) -> None:
-        self._document.flaws.append((Mistake(path, what, value, remedy), line))
+        self._document.flaws.append((SpecIssue(path, what, value, remedy), line))

@@ -9,7 +9,7 @@ from typing import Any
 
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
-from airloop.issues import WORDS, Mistake
+from airloop.issues import WORDS, SpecIssue
 from airloop.specs.yaml.document import Document, read_document
 
 
@@ -34,7 +34,7 @@ class Layers:
             merged = _merge(merged, document.data)
         return merged
 
-    def where(self, mistake: Mistake) -> str:
+    def where(self, mistake: SpecIssue) -> str:
         """File, line and key of a mistake: in the nearest file that holds the key."""
         for document in reversed(self.documents):
             if mistake.path in document.lines:
