@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from airloop.cli.main import app
+from airloop.plugins.registry import SEAMS
 from airloop.specs import load_catalog
 from tests.support.checkout import ROOT
 
@@ -23,7 +24,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 #: Where the sources of a package lie.
 FOLDERS = {"airloop": "include", "airloop_operators": "operators", "airloop_dags": "dags"}
 #: Files, and tags of a run in MLflow.
-NO_MODULES = {"airloop.yaml", "airloop.params", "airloop.usage"}
+NO_MODULES = {"airloop.yaml", "airloop.params", "airloop.usage"} | {seam.group for seam in SEAMS}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
