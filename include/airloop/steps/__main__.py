@@ -142,8 +142,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None) -> dict[str, Any]:
     """Validate the request, build the context, run the step, or in a pod that helps the first one its part of it."""
     from airloop.execution.accounting import accounted, metered
+    from airloop.execution.own import body_of
     from airloop.ledger import open_ledger
-    from airloop.steps.own import body_of
 
     if payload is None:
         raise RequestError("there is no request to run", value=step)

@@ -10,8 +10,8 @@ import pytest
 
 from airloop.contracts import Fence
 from airloop.errors import SpecError
+from airloop.execution.own import body_of
 from airloop.steps import score
-from airloop.steps.own import body_of
 from airloop.testing import StepContract
 
 FENCE = Fence(key="score:guess:2024-03-01", token=1)
