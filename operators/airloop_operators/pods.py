@@ -6,27 +6,20 @@ them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
-from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.settings import pod_mutation_hook
 
 from airloop.contracts import Fence
-from airloop.errors import AirloopError, SupersededError, UnreachableError
+from airloop.errors import AirloopError, SupersededError
 from airloop.exchange.store import StepStore
-from airloop.exchange.wire import conclude
 from airloop.execution.pods.api import PodApi
-from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.manifest import (
-    FENCE_KEY,
-    FENCE_TOKEN,
     REQUEST_DIGEST,
     PodPlan,
     manifest,
@@ -34,7 +27,8 @@ from airloop.execution.pods.manifest import (
 )
 from airloop.specs.sections.templates import CONTAINER
 from airloop_operators.credentials import require_cluster
-from airloop_operators.pod_trigger import PodTrigger
+from airloop_operators.pod_ending import TellsHowItEnded
+from airloop_operators.pod_waiting import WaitsForPod
 
 
 class Fences(Protocol):
@@ -47,7 +41,7 @@ class Fences(Protocol):
         """Whether an attempt is still the newest."""
 
 
-class PodStepOperator(KubernetesPodOperator):
+class PodStepOperator(WaitsForPod, TellsHowItEnded, KubernetesPodOperator):
     """Runs one step as a pod and returns its result.
 
     A task instance has one pod at most: the pod's name is a function of the task instance, and the API server admits
@@ -180,55 +174,6 @@ class PodStepOperator(KubernetesPodOperator):
         pod_mutation_hook(pod)
         return pod
 
-    def invoke_defer_method(self, last_log_time: Any = None, context: Any = None) -> None:
-        """Wait in the triggerer, or go on at once where the pod has ended already."""
-        deadline, timeout = self._time_left(context)
-        trigger = self._trigger(last_log_time, deadline)
-        state = trigger.define_pod_container_state(self.pod) if self.pod else None
-        ended = {"terminated": "success", "failed": "failed"}.get(state.value if state else "")
-        if ended is None:
-            self.defer(trigger=trigger, method_name="trigger_reentry", timeout=timeout)
-        event = {"status": ended, "name": self._watched, "namespace": self.namespace}
-        self.trigger_reentry(context, event | {"message": "it has ended already"})
-
-    def _trigger(self, last_log_time: Any, deadline: int | None) -> PodTrigger:
-        """What watches the pod: by name, so it can be made while the API is away."""
-        settings, resources = self.plan.settings, self.plan.model.resources
-        if self.pod is not None:
-            self._watched = self.pod.metadata.name
-        return PodTrigger(
-            pod_name=self._watched,
-            pod_namespace=settings.namespace,
-            trigger_start_time=datetime.now(UTC),
-            kubernetes_conn_id=settings.connection_id,
-            connection_extras=BaseHook.get_connection(settings.connection_id).extra_dejson,
-            poll_interval=settings.poll_seconds,
-            startup_timeout=resources.pending_minutes * 60,
-            startup_check_interval=settings.poll_seconds,
-            schedule_timeout=resources.pending_minutes * 60,
-            base_container_name=CONTAINER,
-            last_log_time=last_log_time,
-            logging_interval=self.logging_interval,
-            trigger_kwargs=dict(self.trigger_kwargs or {}) | {"_execution_deadline": deadline},
-            log_events_on_startup=False,
-            **self._of_job(),
-        )
-
-    def _of_job(self) -> dict[str, Any]:
-        return {}
-
-    def _time_left(self, context: Any) -> tuple[int | None, timedelta | None]:
-        """When the task's time is over, from its start on, and Airflow's own limit a little later.
-
-        The trigger's event comes first, so that the pod is deleted by us.
-        """
-        if self.execution_timeout is None or context is None:
-            return None, None
-        began = context["ti"].start_date.timestamp()
-        deadline = int(began + self.execution_timeout.total_seconds())
-        margin = max(60, int(self.poll_interval * 2))
-        return deadline, timedelta(seconds=max(deadline - time.time(), 0) + margin)
-
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Write the rest of the log, delete the pod, and return what the step left.
 
@@ -254,81 +199,10 @@ class PodStepOperator(KubernetesPodOperator):
         self.result = self._conclude(failure)
         return self.result
 
-    def _clean_or_wait(self, event: dict[str, Any], context: Any) -> None:
-        """Look at how the pod ended; where the cluster does not let us, wait on while there is time."""
-        try:
-            self._clean(event, None, context)
-        except UnreachableError as error:
-            if self._answer() is not None:
-                return
-            if event["status"] != "error":
-                raise self._left_running(error) from None
-            self.log.warning("the pod %s may still run, waiting on: %s", event["name"], error)
-            self.pod, self._watched = None, event["name"]
-            self.invoke_defer_method(event.get("last_log_time"), context)
-
-    def _left_running(self, error: AirloopError) -> AirloopError:
-        """The same, naming the pod that nobody could end."""
-        return type(error)(
-            error.what,
-            value=error.value or self.plan.name,
-            where=error.where,
-            remedy=f"{error.remedy}; the {self.api.kind} {self.plan.name} may still run: the next try goes on "
-            "with it, or airloop_reconcile ends it",
-        )
-
     def on_kill(self) -> None:
         """Delete the pod, also one whose creation was not answered yet."""
         self._killed = True
         self._remove()
-
-    def _clean(self, event: dict[str, Any], result: Any, context: Any) -> None:
-        """Look once more at how the pod ended: nothing here waits for a pod that may never end."""
-        if self._answer() is not None:
-            return
-        self._look()
-        # Drained and preempted pods are deleted within seconds; the trigger's event holds what it saw last.
-        self._seen = self._seen or self._last_seen(event)
-        name = ((self._seen or {}).get("metadata") or {}).get("name", event["name"])
-        if self._answer() is None:
-            self._events = self._or_nothing(lambda: self.api.events(name))
-            self._lines = self._or_nothing(lambda: self.api.tail(name))
-            for noted in self._events:
-                self.log.info("pod event: %s: %s", noted.get("reason"), noted.get("message"))
-
-    def _look(self) -> None:
-        pod = self.api.find(self.plan.name)
-        if pod is not None and self._fence_of(pod) == self.fence:
-            self._seen = self.api.plain(pod)
-
-    def _last_seen(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The pod as the trigger saw it last, if it was this attempt's."""
-        seen: dict[str, Any] | None = event.get("seen")
-        noted = ((seen or {}).get("metadata") or {}).get("annotations") or {}
-        if self.fence is None or noted.get(FENCE_KEY) != self.fence.key:
-            return None
-        return seen if noted.get(FENCE_TOKEN) == str(self.fence.token) else None
-
-    def _or_nothing(self, look: Any) -> Any:
-        """What is only told beside a failure must not take its place."""
-        try:
-            return look()
-        except AirloopError as error:
-            self.log.warning("%s", error)
-            return []
-
-    def _conclude(self, failure: str) -> dict[str, Any]:
-        answer = self._answer()
-        if answer is not None:
-            return conclude(self.plan.step, answer)
-        resources = self.plan.model.resources
-        name = ((self._seen or {}).get("metadata") or {}).get("name", self.plan.name)
-        raise diagnose(name, self._seen, self._events, self._lines, resources, failure)
-
-    def _answer(self) -> dict[str, Any] | None:
-        if self.fence is None:
-            return None
-        return self.store.read(f"{self.store.place(self.plan.step, self.fence)}/result.json")
 
     def _remove(self) -> None:
         """Delete this attempt's pod. One that cannot be reached ends at its own deadline."""
@@ -364,9 +238,3 @@ class PodStepOperator(KubernetesPodOperator):
             and self._fence_of(pod) == self.fence
             and pod.metadata.deletion_timestamp is None
         )
-
-    @staticmethod
-    def _fence_of(pod: Any) -> Fence | None:
-        noted = (pod.metadata.annotations or {}) if pod is not None else {}
-        key, token = noted.get(FENCE_KEY), noted.get(FENCE_TOKEN, "")
-        return Fence(key=key, token=int(token)) if key and token.isdigit() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import re
 import threading
@@ -176,6 +177,24 @@ def test_a_token_that_was_renewed_in_its_file_is_read_again(
     cluster.finish(task.name)
     event = task.watch()
     assert task.resume(event) == RESULT["result"]
+    assert gone(cluster)
+
+
+def test_the_triggerer_makes_the_trigger_anew_from_what_airflow_stores(
+    job: Any, cluster: Cluster
+) -> None:
+    job.begin()
+    path, arguments = job.deferred.trigger.serialize()
+    module, _, name = path.rpartition(".")
+    made = getattr(importlib.import_module(module), name)(**arguments)
+    assert (made.pod_name, made.job_name) == (job.pod, job.name)
+    assert made.serialize() == (path, arguments)
+    job.leave(RESULT)
+    for rank in (0, 1):
+        cluster.finish(job.rank(rank))
+    event = asyncio.run(_first(made))
+    assert json.loads(json.dumps(event, default=str))["seen"]["status"]["phase"] == "Succeeded"
+    assert job.resume(event) == RESULT["result"]
     assert gone(cluster)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,12 @@ class Impatient:
         task, there = self.of, self.of.pod in self.cluster.live()
         if action == "begin":
             task.begin()
-        elif action == "finish" and there:
-            task.leave(RESULT)
-            self.cluster.finish(task.pod)
-        elif action == "fail" and there:
-            self.cluster.finish(task.pod, 1)
+        elif action in {"finish", "fail"} and there:
+            # One that is being deleted may go under our hands, as it may go under its own.
+            with suppress(StopIteration, ValueError):
+                if action == "finish":
+                    task.leave(RESULT)
+                self.cluster.finish(task.pod, 1 if action == "fail" else 0)
         elif action == "watch" and task.deferred is not None:
             trigger = task.deferred.trigger
             trigger.patience = 0.1
@@ -158,6 +160,11 @@ class Impatient:
     def _of_cluster(self, action: str) -> None:
         cluster, name = self.cluster, self.of.pod
         there = name in cluster.live()
+        with suppress(StopIteration):
+            self._befall(action, name, there=there)
+
+    def _befall(self, action: str, name: str, *, there: bool) -> None:
+        cluster = self.cluster
         if action == "node dies":
             cluster.lose_node()
         elif action == "node returns":
