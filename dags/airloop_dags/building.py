@@ -13,11 +13,9 @@ from airflow.sdk import get_parsing_context
 from airloop import paths
 from airloop.ejection import KINDS, owned
 from airloop.errors import SpecError
+from airloop.plugins.executor import executor_of
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, ModelSpec, load_catalog
-
-#: The DAG that ends what runs on a cluster without a task.
-RECONCILE = "airloop_reconcile"
 
 __all__ = ["KINDS", "build", "each"]
 
@@ -35,8 +33,9 @@ def build() -> None:
         module = import_module(f"airloop_dags.{kind}")
         for specs in _specs(kind):
             module.build(*specs)
-    if get_parsing_context().dag_id in (None, RECONCILE) and _runs_pods():
-        import_module("airloop_dags.reconcile").build()
+    for dag_id, path in _of_executors().items():
+        if get_parsing_context().dag_id in (None, dag_id):
+            import_module(path).build()
 
 
 def each(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:
@@ -45,14 +44,13 @@ def each(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[
     return _specs(kind)
 
 
-def _runs_pods() -> bool:
-    """Whether a model's steps run as pods; a spec that is wrong is its own DAG's concern."""
-    catalog = load_catalog()
+def _of_executors() -> dict[str, str]:
+    """The DAGs that the executors of the models need beside; a spec that is wrong is its own DAG's concern."""
+    catalog, found = load_catalog(), dict[str, str]()
     for name in catalog.model_names():
         with suppress(SpecError):
-            if catalog.model(name).compute == "kubernetes":
-                return True
-    return False
+            found |= executor_of(catalog.model(name).compute)[0].dags
+    return found
 
 
 def _specs(kind: str) -> Iterator[tuple[ModelSpec, DatasetSpec]] | Iterator[tuple[DatasetSpec]]:

@@ -14,6 +14,7 @@ import httpx
 from airloop.check.kubeconfig import Access, access_of, connection_variable, extra_of
 from airloop.contracts import Contract
 from airloop.errors import AirloopError, SpecError, UnreachableError
+from airloop.plugins.executor import executor_of
 from airloop.settings import Settings
 from airloop.specs import Catalog
 
@@ -70,7 +71,7 @@ def wants_a_cluster(catalog: Catalog) -> bool:
     """Whether any model's steps run as pods; a spec that is wrong is told elsewhere."""
     for name in catalog.model_names():
         with suppress(SpecError):
-            if catalog.model(name).compute == "kubernetes":
+            if executor_of(catalog.model(name).compute)[1].kind == "kubernetes":
                 return True
     return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,6 +50,7 @@ class KubernetesExecutor(Executor):
     local: ClassVar[bool] = False
     environment: ClassVar[Literal["python", "image"]] = "image"
     operator: ClassVar[str | None] = "airloop_operators.pod_side:PodSide"
+    dags: ClassVar[Mapping[str, str]] = {"airloop_reconcile": "airloop_dags.reconcile"}
 
     def start(self, job: StepJob) -> Any:
         """Create the pod."""

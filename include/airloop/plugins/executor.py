@@ -63,6 +63,8 @@ class Executor(Protocol):
     environment: ClassVar[Literal["python", "image"]]
     #: ``package.module:Class`` of Airflow's side where that does better than to poll: see ``airloop_operators.side``.
     operator: ClassVar[str | None] = None
+    #: DAGs that a project needs once a model names this executor: dag_id, and the module whose ``build()`` makes it.
+    dags: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def start(self, job: StepJob) -> Any:
