@@ -26,12 +26,12 @@ from airloop.contracts import Outcome
 from airloop.delivery.rollback import rollback
 from airloop.demo.rows import partition_rows
 from airloop.ledger import open_ledger
+from airloop.plugins.metric import standard
 from airloop.registry import models
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
-from airloop.specs.rules import CLASSIFICATION_METRICS
 from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
 
@@ -178,7 +178,7 @@ def compared(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in figures.items()
-        if name in {*CLASSIFICATION_METRICS, "version", "partition", "rows", "promised"}
+        if name in {*standard("classification"), "version", "partition", "rows", "promised"}
         or value in verdicts
     }
 
