@@ -62,6 +62,8 @@ def airflow(folder: Path) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # A busy machine is no fault of a DAG file.
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "280",
         "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-tests" * 4,
         "PYTHONPATH": str(folder),
         "AIRLOOP_HOME": str(folder / ".airloop"),
