@@ -30,7 +30,7 @@ class Asked:
 class Side(Protocol):
     """Made for one try of one task, with the task's operator.
 
-    It may defer the task with a trigger of a provider, whose class the triggerer can import wherever it runs:
+    It may defer the task with a trigger whose class the triggerer can import wherever it runs:
     ``method_name="resume"``, whatever it must know again in ``kwargs={"fence": …}``. ``run`` is then called once more.
     """
 
