@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.contracts import ArtifactRef, Deployment
+from airloop.errors import DataError
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
 from airloop.serving.runtime.endpoints import Endpoints
@@ -63,7 +64,7 @@ def model_spec(name: str = "doubler", **serving: Any) -> ModelSpec:
 
 
 class FakeModel:
-    """Answers ``x * scale``; a row of class ``poison`` raises, of class ``nan`` has no finite answer."""
+    """Answers ``x * scale``; a row of class ``poison`` raises, ``unseen`` is refused, ``nan`` has no finite answer."""
 
     def __init__(self, scale: float = 2.0, spec: ModelSpec | None = None) -> None:
         self.scale, self.spec, self.dataset = scale, spec or model_spec(), dataset_spec()
@@ -73,6 +74,8 @@ class FakeModel:
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         self.before()
         self.calls.append(len(frame))
+        if (frame["class"] == "unseen").any():
+            raise DataError("the model refuses these rows: ValueError")
         if (frame["class"] == "poison").any():
             raise ValueError("could not convert string to float: 'a secret value'")
         answer = frame["x"].astype(float).fillna(0.0).to_numpy() * self.scale

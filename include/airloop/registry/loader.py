@@ -26,6 +26,7 @@ from airloop.registry import artifacts
 from airloop.registry.formats.graphs import check_graph
 from airloop.registry.formats.trees import check_bounds
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.registry.refusal import refusing
 from airloop.registry.segments import Routing, open_routing
 from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.settings import Settings
@@ -122,7 +123,7 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
     :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
     """
     if (folder / artifacts.ONNX).exists():
-        return "onnx", onnx_scorer(folder / artifacts.ONNX, frozen)
+        return "onnx", refusing(onnx_scorer(folder / artifacts.ONNX, frozen))
     name = frozen.model.training.trainer
     try:
         trainer: Trainer = plugins.load(plugins.TRAINERS, name)
@@ -137,7 +138,7 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
             where=str(folder),
             remedy=trainer.remedy or f"install {trainer.library} in the service's environment",
         )
-    return name, trainer.open(folder, frozen)
+    return name, refusing(trainer.open(folder, frozen))
 
 
 def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:

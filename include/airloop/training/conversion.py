@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from airloop.errors import ArtifactError
-from airloop.plugins.trainer import Number
+from airloop.plugins.trainer import Number, outputs_of
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec
 from airloop.registry.loader import onnx_scorer
 from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
+from airloop.training.probes import disparity
 from airloop.training.trainer import Fitted
 
 log = logging.getLogger("airloop.training")
@@ -40,15 +41,21 @@ def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
     for number in NUMBERS:
         try:
             path.write_bytes(_onnx(fitted, frozen, number))
-            answers = onnx_scorer(path, frozen)(fitted.features)
+            scorer = onnx_scorer(path, frozen)
+            answers = scorer(fitted.features)
         # Converters raise whatever their authors chose; without ONNX the model serves by its own library.
         except (Exception, ArtifactError) as error:
             last = Conversion(False, None, f"{type(error).__name__}: {str(error)[:200]}")
         else:
             difference = float(np.abs(answers - fitted.scores).max())
-            if beyond(answers, fitted.scores, RUNTIMES, floor=floor_of(frozen.model.task)) <= 1:
-                return Conversion(True, difference, f"in parity with {number} inputs")
-            last = Conversion(False, difference, f"answers differ by up to {difference:.2g}")
+            floor = floor_of(frozen.model.task)
+            reason = f"answers differ by up to {difference:.2g}"
+            if beyond(answers, fitted.scores, RUNTIMES, floor=floor) <= 1:
+                ours = fitted.trainer.scorer(fitted.estimator, outputs_of(frozen.model.task))
+                reason = disparity(fitted.features, ours, scorer, floor)
+                if not reason:
+                    return Conversion(True, difference, f"in parity with {number} inputs")
+            last = Conversion(False, difference, reason)
         path.unlink(missing_ok=True)
     log.warning("no ONNX model: %s; the service will run %s", last.reason, fitted.trainer.library)
     return last

@@ -26,6 +26,8 @@ log = logging.getLogger("airloop.training")
 
 #: Rows whose answers are kept and asked again at every load.
 EXAMPLE_ROWS = 16
+#: What MLflow's description of a model draws anew each time.
+DRAWN = ("utc_time_created", "model_uuid", "model_id", "run_id")
 
 _MLFLOW_TYPES = {
     ColumnType.STRING: "string",
@@ -111,6 +113,7 @@ def _write_reference(
 
 def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) -> None:
     """MLflow's pages read these; the flavour is named so that nothing but Airloop loads the model."""
+    import yaml
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -122,6 +125,9 @@ def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) ->
         signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "prediction")])),
         flavors={"airloop": {"files": sorted(path.name for path in folder.glob("model.*"))}},
     )
-    (folder / artifacts.MLMODEL).write_text(description.to_yaml(), encoding="utf-8")
+    # Without the moment and the random id: equal trainings give equal bytes.
+    fields = {name: value for name, value in description.to_dict().items() if name not in DRAWN}
+    text = yaml.safe_dump(fields, default_flow_style=False, sort_keys=True)
+    (folder / artifacts.MLMODEL).write_text(text, encoding="utf-8")
     pins = [f"{name}=={number}" for name, number in sorted(lineage.library_versions().items())]
     (folder / artifacts.REQUIREMENTS).write_text("\n".join(pins) + "\n", encoding="utf-8")

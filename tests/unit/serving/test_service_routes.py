@@ -278,6 +278,31 @@ def test_rows_the_model_fails_on_fail_alone_and_nothing_of_them_is_logged(
     assert "null" not in responses[2].text
 
 
+@pytest.mark.parametrize("kind", ["unseen", "nan"])
+def test_a_row_that_the_model_refuses_is_a_422_that_names_it_and_no_other(
+    tmp_path: Path, kind: str
+):
+    model = FakeModel()
+    release = threading.Event()
+
+    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+        model.before = lambda: release.wait(5)  # type: ignore[assignment,return-value]
+        rows = [GOOD_ROW] * 40 + [{**GOOD_ROW, "class": kind}] + [GOOD_ROW] * 9
+        tasks = [asyncio.create_task(ask(http, *asked)) for asked in ([GOOD_ROW], rows, [GOOD_ROW])]
+        await asyncio.sleep(0.1)
+        release.set()
+        before, mixed, after = [await task for task in tasks]
+        assert (before.status_code, after.status_code) == (200, 200)
+        assert mixed.status_code == 422
+        assert [one["loc"] for one in mixed.json()["details"]] == [["rows", 40]]
+        assert mixed.json()["error"].startswith("rows.40: ")
+        assert len(model.calls) < 20, "the row is found by halving"
+        alone = await ask(http, {**GOOD_ROW, "class": kind})
+        assert alone.json()["details"][0]["loc"] == ["rows", 0]
+
+    run(tmp_path, deployed(model), scenario)
+
+
 def test_with_several_models_a_request_must_name_one(tmp_path: Path):
     ledger = deployed()
     ledger.names = ["doubler", "other"]

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from airloop.registry import artifacts
 from airloop.training import conversion
+from airloop.training.probes import disparity
 from airloop.training.trainers import scikit
+from tests.support.checkout import ROOT
 from tests.support.loop.artifact import pack_one
 
 
@@ -43,3 +50,84 @@ def test_without_the_patch_skl2onnx_refuses_boosted_trees(tmp_path, monkeypatch)
 @pytest.mark.parametrize("value", [[True, False], (np.True_, np.False_)])
 def test_booleans_in_a_list_become_integers(value):
     assert scikit._integers(value) == [1, 0]
+
+
+FEATURES = pd.DataFrame(
+    {
+        "courier": np.array(["bike", "van", "bike", "van"], dtype=object),
+        "distance": np.ones(4, "f4"),
+    }
+)
+
+
+def refuses_unseen(rows: pd.DataFrame) -> np.ndarray:
+    if not rows["courier"].isin(["bike", "van", ""]).all():
+        raise ValueError("Found unknown categories")
+    return np.full(len(rows), 0.5)
+
+
+def answers_all(rows: pd.DataFrame) -> np.ndarray:
+    return np.full(len(rows), 0.5)
+
+
+def nan_for_missing(rows: pd.DataFrame) -> np.ndarray:
+    return rows["distance"].to_numpy(dtype=np.float64) * 0.5
+
+
+def raises_for_missing(rows: pd.DataFrame) -> np.ndarray:
+    if rows["distance"].isna().any():
+        raise ValueError("Input contains NaN")
+    return np.full(len(rows), 0.5)
+
+
+def other_for_empty(rows: pd.DataFrame) -> np.ndarray:
+    return np.where(rows["courier"] == "", 0.7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "says"),
+    [
+        (answers_all, answers_all, ""),
+        (refuses_unseen, refuses_unseen, ""),
+        (raises_for_missing, nan_for_missing, ""),  # an error and a NaN are both a no
+        (refuses_unseen, answers_all, "an unseen value of courier: ONNX answers where it refuses"),
+        (answers_all, refuses_unseen, "an unseen value of courier: the estimator answers"),
+        (answers_all, other_for_empty, "a missing value of courier: answers differ by up to 0.2"),
+        (answers_all, nan_for_missing, "a missing value of distance: the estimator answers"),
+    ],
+)
+def test_both_forms_must_say_the_same_of_unseen_and_missing_values(ours, theirs, says):
+    found = disparity(FEATURES, ours, theirs, 1.0)
+    assert found.startswith(says)
+    assert bool(found) is bool(says)
+
+
+def test_onnx_that_answers_what_the_estimator_refuses_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "disparity", lambda *_: "an unseen value of courier: no")
+    packed = pack_one(tmp_path)
+    assert not packed.conversion.kept
+    assert packed.conversion.reason == "an unseen value of courier: no"
+
+
+TRAIN = """
+import sys, pathlib
+from tests.support.loop.artifact import pack_one
+print(pack_one(pathlib.Path(sys.argv[1])).ref.digest)
+"""
+
+
+def test_three_equal_trainings_give_the_same_bytes(tmp_path):
+    digests = set()
+    for seed in range(3):
+        # Processes of their own: other addresses in memory, other hashes of texts, another second on the clock.
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", TRAIN, str(tmp_path / str(seed))],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr[-2_000:]
+        digests.add(ended.stdout.strip())
+    assert len(digests) == 1

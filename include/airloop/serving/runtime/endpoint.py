@@ -16,6 +16,7 @@ from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, SlotState
 from airloop.serving.runtime.batcher import MicroBatcher
+from airloop.serving.runtime.refusal import told
 from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import NotFiniteError, Version
 from airloop.vocabulary import DeploymentKind
@@ -194,8 +195,9 @@ class Endpoint:
             except Exception as error:  # a user's features() may raise anything
                 # One request's rows must not fail its neighbours: ask for each alone.
                 for index in indices:
+                    rows = questions[index].rows
                     alone = len(indices) == 1
-                    results[index] = error if alone else _alone(version, questions[index].rows)
+                    results[index] = told(version, rows, error) if alone else _alone(version, rows)
                 continue
             for index in indices:
                 count = len(questions[index].rows)
@@ -222,4 +224,4 @@ def _alone(version: Version, rows: Sequence[Row]) -> list[float] | Exception:
     try:
         return version.answer(rows)
     except Exception as error:  # handed to the request it belongs to
-        return error
+        return told(version, rows, error)

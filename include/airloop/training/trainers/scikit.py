@@ -13,11 +13,14 @@ from airloop.errors import AirloopError, RequestError, SpecError
 from airloop.features.transform import model_function
 from airloop.plugins.trainer import Number
 from airloop.registry import artifacts, loader
+from airloop.registry.formats.skops import settle
 from airloop.registry.frozen import FrozenSpec
 from airloop.training.trainer import FitJob
 
 #: Standard operators that ONNX Runtime 1.31 knows, and the tree operators that skl2onnx writes.
 OPSET = {"": 21, "ai.onnx.ml": 3}
+#: What the graph is called; skl2onnx would draw a name.
+GRAPH = "airloop"
 
 
 def fit(job: FitJob) -> Any:
@@ -53,6 +56,7 @@ def save(estimator: Any, folder: Path) -> None:
 
     path = folder / artifacts.SKOPS
     skops.io.dump(estimator, path)
+    settle(path)
     foreign = set(skops.io.get_untrusted_types(file=path)) - set(loader.TRUSTED_TYPES)
     if foreign:
         raise SpecError(
@@ -103,8 +107,14 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
     # Only a classifier's converter knows this option.
     options = {"zipmap": False} if frozen.model.task == "classification" else None
     with _plain_integers():
-        model = convert_sklearn(estimator, initial_types=types, options=options, target_opset=OPSET)
-    content: bytes = model.SerializeToString()
+        model = convert_sklearn(
+            estimator, GRAPH, initial_types=types, options=options, target_opset=OPSET
+        )
+    # The converter keeps them in a set, whose order differs from process to process.
+    opsets = sorted(model.opset_import, key=lambda one: one.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
