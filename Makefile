@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ dist: .venv/.self ## build into dist/: the wheel, the source distribution, and t
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
 	@sed -n '/^[a-z0-9].*==/s/ \\$$//p' requirements.lock >dist/constraints.txt
 	@ls dist
+
+mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and print which of it no test notices
+	@$(BIN)/python -m tests.mutants
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

@@ -18,7 +18,17 @@ from typer.exceptions import TyperException
 
 from airloop import __version__, paths
 from airloop.cli.check import check_command
-from airloop.cli.commands import costs, demo, ledger, loop, plugins, predictions, project, stack
+from airloop.cli.commands import (
+    clean,
+    costs,
+    demo,
+    ledger,
+    loop,
+    plugins,
+    predictions,
+    project,
+    stack,
+)
 from airloop.compatibility import made_by, refuse_newer
 from airloop.errors import AirloopError, RequestError, SpecError
 from airloop.projects.installation import refuse_two
@@ -70,6 +80,9 @@ app.command("decisions", epilog="Example: airloop decisions flight_delay --limit
     in_project(loop.decisions_command)
 )
 
+app.command("clean", epilog="Example: airloop clean --older-than 30d")(
+    in_project(clean.clean_command)
+)
 app.command("predictions", epilog="Example: airloop predictions flight_delay --recover")(
     in_project(predictions.predictions_command)
 )

@@ -12,6 +12,7 @@ from airloop.errors import AirloopError
 from airloop.exchange.keys import Ingest
 from airloop.ledger import Ledger
 from airloop.settings import Settings
+from airloop.storage.logs import turn_over
 from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.ingest")
@@ -23,6 +24,7 @@ def sweep_daily(settings: Settings, ledger: Ledger, dataset: str) -> None:
     id_ = f"sweep:{dataset}:{now:%Y-%m-%d}"
     if ledger.decision(id_) is not None:
         return
+    _turn_logs_over(settings)
     days = settings.lake_orphan_days
     try:
         done = [
@@ -41,6 +43,14 @@ def sweep_daily(settings: Settings, ledger: Ledger, dataset: str) -> None:
         figures={"files": files, "bytes": size},
         id=id_,
     )
+
+
+def _turn_logs_over(settings: Settings) -> None:
+    """The stack's logs, where it runs on this machine: a stack that stays up has no other housekeeper."""
+    try:
+        turn_over(settings.home / "logs")
+    except OSError as error:
+        log.warning("the logs could not be turned over: %s", error)
 
 
 def _sweep(settings: Settings, table: str, dataset: str, before: datetime) -> Swept:

@@ -38,6 +38,7 @@ from airloop.ledger.schema import Age, state
 from airloop.paths import root
 from airloop.settings import Settings, load_settings
 from airloop.specs import load_catalog
+from airloop.storage.logs import turn_over
 
 #: Seconds a component may take until it is well; a cold disk and two cores included.
 PATIENCE = 180.0
@@ -80,6 +81,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         check_external(load_settings())
         for line in found_lines(load_settings(), load_catalog(), layout.cluster):
             progress.notice(f"cluster: {line}")
+        turn_over(layout.logs)
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}

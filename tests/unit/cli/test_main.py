@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["retire", "flight_delay"], "--reason"),
         (["decisions", "--limit", "0"], "--limit"),
         (["rollback"], "MODEL"),
+        (["clean", "--older-than", "soon"], "write 12h, 30d or 8w"),
+        (["clean"], "--older-than"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -97,6 +100,21 @@ def test_a_fault_of_ours_is_one_line_too(
     assert shown.count("\n") == 1
 
 
+def test_clean_removes_old_logs_and_nothing_else(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = home / "airflow" / "logs" / "dag_id=d" / "attempt=1.log"
+    kept = home / "lake" / "rows.parquet"
+    for path in (task, kept, home / "logs" / "mlflow.log.1"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        os.utime(path, (0, 0))
+    assert main.run(["clean", "--older-than", "30d"]) == 0
+    assert "2 logs removed" in capsys.readouterr().out
+    assert not task.exists()
+    assert kept.exists()
+
+
 def test_no_decision_yet_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["decisions"]) == 0
     assert "nothing was decided yet" in capsys.readouterr().out
@@ -115,7 +133,7 @@ def test_every_commands_help_has_an_example() -> None:
     commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
-        "costs", "plugins", "predictions", "retire", "ledger", "new", "eject", "upgrade",
+        "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
         "reconcile",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger",)}
