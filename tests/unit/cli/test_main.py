@@ -162,6 +162,7 @@ def no_artifacts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollback as where the service holds every version in memory and MLflow is down."""
     monkeypatch.setattr("airloop.delivery.rollback._holds", lambda *_: True)
     monkeypatch.setenv("AIRLOOP__MLFLOW_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("AIRLOOP__SERVING__URL", "http://127.0.0.1:1")
     monkeypatch.setitem(tracking.ENVIRONMENT, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     load_settings.cache_clear()
 

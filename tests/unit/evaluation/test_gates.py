@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -215,6 +216,14 @@ def test_a_gate_that_raises_could_not_tell(monkeypatch):
 def test_calibration_informs_and_never_refuses():
     report = judge(case(strong() * 0.2))
     assert verdicts(report)["calibration"] is Outcome.OK
+
+
+def test_a_regressions_calibration_is_its_mean_error():
+    planted = SimpleNamespace(
+        model=SimpleNamespace(task="regression"), scores=np.array([3.0, 5.0]), truth=np.zeros(2)
+    )
+    said = gates.calibration(planted)
+    assert (said.outcome, said.reason) == (Outcome.OK, "mean error +4")
 
 
 def test_calibrations_figure_is_the_distance_between_what_was_said_and_what_was_seen():

@@ -285,7 +285,7 @@ def test_a_row_that_the_model_refuses_is_a_422_that_names_it_and_no_other(
     model = FakeModel()
     release = threading.Event()
 
-    async def scenario(http: httpx.AsyncClient, _: Slots) -> None:
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
         model.before = lambda: release.wait(5)  # type: ignore[assignment,return-value]
         rows = [GOOD_ROW] * 40 + [{**GOOD_ROW, "class": kind}] + [GOOD_ROW] * 9
         tasks = [asyncio.create_task(ask(http, *asked)) for asked in ([GOOD_ROW], rows, [GOOD_ROW])]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from airloop.cli.console import out
+from airloop.console import out
 from airloop.devstack.layout import current_layout
 from airloop.errors import RequestError
 

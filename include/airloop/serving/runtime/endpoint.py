@@ -16,7 +16,7 @@ from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, SlotState
 from airloop.serving.runtime.batcher import MicroBatcher
-from airloop.serving.runtime.refusal import told
+from airloop.serving.runtime.refusal import explained
 from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import NotFiniteError, Version
 from airloop.vocabulary import DeploymentKind
@@ -197,7 +197,9 @@ class Endpoint:
                 for index in indices:
                     rows = questions[index].rows
                     alone = len(indices) == 1
-                    results[index] = told(version, rows, error) if alone else _alone(version, rows)
+                    results[index] = (
+                        explained(version, rows, error) if alone else _alone(version, rows)
+                    )
                 continue
             for index in indices:
                 count = len(questions[index].rows)
@@ -224,4 +226,4 @@ def _alone(version: Version, rows: Sequence[Row]) -> list[float] | Exception:
     try:
         return version.answer(rows)
     except Exception as error:  # handed to the request it belongs to
-        return told(version, rows, error)
+        return explained(version, rows, error)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airloop.errors import DataError
-from airloop.serving.http.schema import MAX_ERRORS, InvalidRequestError, Row
+from airloop.serving.requests import MAX_ERRORS, InvalidRequestError, Row
 from airloop.serving.runtime.version import NotFiniteError, Version
 
 
-def told(version: Version, rows: Sequence[Row], error: Exception) -> Exception:
+def explained(version: Version, rows: Sequence[Row], error: Exception) -> Exception:
     """What a request hears whose rows could not be answered: where the model refuses some of them, which."""
     if not isinstance(error, DataError | NotFiniteError):
         return error
