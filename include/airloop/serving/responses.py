@@ -14,14 +14,42 @@ REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID_PATTERN = r"\A[A-Za-z0-9._-]{1,64}\Z"
 
 
-class PredictionResponse(Contract):
-    """One answer. ``logged`` is false where the service says its prediction log is degraded."""
+class PredictionBody(Contract):
+    """One answer as it is sent."""
 
     model: Name
     version: int
     request_id: str
     predictions: tuple[float, ...]
+
+
+class PredictionResponse(PredictionBody):
+    """One answer. ``logged`` is false where the service says its prediction log is degraded."""
+
     logged: bool = True
+
+
+class ErrorDetail(Contract):
+    """One thing that is wrong with a request; never with what was sent."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+
+class ErrorBody(Contract):
+    """Every answer that is not what was asked for."""
+
+    error: str
+    request_id: str
+    details: tuple[ErrorDetail, ...] = ()
+
+
+class Readiness(Contract):
+    """Whether the service answers for some model, and why not."""
+
+    ready: bool
+    reason: str = ""
 
 
 class Condition(StrEnum):

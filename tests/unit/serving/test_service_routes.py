@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
 from airloop.serving.http import middleware
@@ -135,6 +136,47 @@ def test_probes_and_docs_are_open_and_the_docs_need_no_network(tmp_path: Path):
         )
         assert answer.status_code == 401
         assert set(document["components"]["schemas"]["doubler_row"]["properties"]) == set(GOOD_ROW)
+
+    run(tmp_path, deployed(), scenario)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/predict", "/models/doubler/predict"])
+def test_a_wrong_method_is_405_and_names_the_right_one(tmp_path: Path, method: str, path: str):
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
+        response = await http.request(method, path)
+        assert response.status_code == 405
+        assert response.headers["allow"] == "POST"
+        assert response.json()["request_id"]
+
+    run(tmp_path, deployed(), scenario)
+
+
+def test_every_answer_has_the_status_and_the_schema_that_the_document_names(tmp_path: Path):
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
+        document = (await http.get("/openapi.json")).json()
+        bad = {"rows": [{**GOOD_ROW, "x": "text"}]}
+        asked = [
+            await ask(http),
+            await http.post("/models/doubler/predict", json=bad),
+            await http.post("/models/doubler/predict", content="x" * 2_000_000),
+            await http.post("/models/doubler/predict", content="", headers={"content-type": "a/b"}),
+            await http.post("/models/doubler/predict", headers={"authorization": "no"}),
+            await http.get("/models/doubler/predict"),
+        ]
+        answers = document["paths"]["/models/doubler/predict"]["post"]["responses"]
+        assert [one.status_code for one in asked] == [200, 422, 413, 415, 401, 405]
+        for response in asked:
+            schema = answers[str(response.status_code)]["content"]["application/json"]["schema"]
+            full = {**schema, "components": document["components"]}
+            jsonschema.validate(response.json(), full)
+        assert document["paths"]["/healthz"]["get"]["security"] == []
+        assert document["paths"]["/readyz"]["get"]["security"] == []
+        ready = document["paths"]["/readyz"]["get"]["responses"]["200"]["content"]
+        jsonschema.validate(
+            (await http.get("/readyz")).json(),
+            {**ready["application/json"]["schema"], "components": document["components"]},
+        )
 
     run(tmp_path, deployed(), scenario)
 

@@ -39,16 +39,15 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer predictions directly, since FastAPI's machinery would cost more than the model."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path: str = scope["path"]
-            if path == PREDICT:
-                await self._predictions.answer(None, scope, receive, send)
-                return
-            if path.startswith(MODELS) and path.endswith(PREDICT):
-                name = path[len(MODELS) : -len(PREDICT)]
-                await self._predictions.answer(name, scope, receive, send)
-                return
-        await self.pages(scope, receive, send)
+        path: str = scope["path"] if scope["type"] == "http" else ""
+        named = path.startswith(MODELS) and path.endswith(PREDICT)
+        if not named and path != PREDICT:
+            await self.pages(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            raise HttpError(405, "rows are sent by POST", headers={"allow": "POST"})
+        name = path[len(MODELS) : -len(PREDICT)] if named else None
+        await self._predictions.answer(name, scope, receive, send)
 
 
 def _pages(slots: Endpoints, drain: Drain | None) -> FastAPI:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,27 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from airloop.contracts import Contract
+from airloop.serving.responses import ErrorBody, PredictionBody, Readiness
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Version
 
-_ANSWERS = {
-    "200": "One prediction a row, with version and request id",
+#: What a request without a body can end in, and what one with rows can besides.
+_ERRORS = {
     "401": "No valid token",
-    "413": "The body is too large",
-    "422": "The rows do not fit the schema",
-    "503": "Nothing is deployed, or too many requests at once",
+    "404": "There is no such path or model",
+    "405": "The path knows another method",
+    "500": "The service failed; its log has the request id",
+    "503": "Not at the moment: `Retry-After` says when to come back",
 }
+_ROW_ERRORS = {
+    "400": "The client went away",
+    "408": "The body did not arrive in time",
+    "413": "The body is too large",
+    "415": "Not plain application/json",
+    "422": "The rows do not fit the schema, or the model refuses some of them",
+}
+_REFERENCE = "#/components/schemas/{model}"
 
 
 def docs_assets() -> StaticFiles:
@@ -46,12 +57,15 @@ def openapi(plain: dict[str, Any], slots: Sequence[Endpoint]) -> dict[str, Any]:
     """FastAPI's document plus a typed operation for every model that answers."""
     paths: dict[str, Any] = {}
     schemas = dict(plain.get("components", {}).get("schemas", {}))
+    for contract in (PredictionBody, ErrorBody, Readiness):
+        _add(schemas, contract)
+    known = {path: _page(path, methods) for path, methods in plain["paths"].items()}
     for slot in slots:
         if slot.current is not None:
             paths[f"/models/{slot.model}/predict"] = {"post": _operation(slot.current, schemas)}
     return {
         **plain,
-        "paths": {**paths, **plain["paths"]},
+        "paths": {**paths, **known},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -75,5 +89,39 @@ def _operation(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
         f"At most {spec.serving.max_rows} rows and {spec.serving.max_body_bytes} bytes.",
         "operationId": f"predict_{spec.name}",
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": {status: {"description": text} for status, text in _ANSWERS.items()},
+        "responses": {
+            "200": _answer("One prediction a row, with version and request id", PredictionBody),
+            **_errors({**_ERRORS, **_ROW_ERRORS}),
+        },
     }
+
+
+def _page(path: str, methods: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's own description of a page, with the answers that stand before and around it."""
+    if path == "/healthz":
+        return {name: {**one, "security": []} for name, one in methods.items()}
+    if path == "/readyz":
+        texts = {"200": "A model answers", "503": "None answers, and why"}
+        answers = {status: _answer(text, Readiness) for status, text in texts.items()}
+        return {
+            name: {**one, "security": [], "responses": answers} for name, one in methods.items()
+        }
+    return {
+        name: {**one, "responses": {"200": one["responses"]["200"], **_errors(_ERRORS)}}
+        for name, one in methods.items()
+    }
+
+
+def _errors(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {status: _answer(text, ErrorBody) for status, text in sorted(texts.items())}
+
+
+def _answer(text: str, contract: type[Contract]) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(model=contract.__name__)}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _add(schemas: dict[str, Any], contract: type[Contract]) -> None:
+    document = contract.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+    schemas.update(document.pop("$defs", {}))
+    schemas[contract.__name__] = document
