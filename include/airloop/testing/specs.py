@@ -59,6 +59,7 @@ def toy_model(**changes: Any) -> ModelSpec:
             "absolute": {"brier": {"max": 0.3}}
             if changes.get("task") != "regression"
             else {"rmse": {"max": 10.0}},
+            "slices": "none",
             "min_holdout_rows": 100,
             "resamples": 100,
         },

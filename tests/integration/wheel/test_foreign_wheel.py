@@ -151,7 +151,7 @@ def test_it_runs_ingest_train_gate_executor_and_alert(harbour: Wheel, project: P
     assert said["rows"] == 200 * len(DAYS)
     assert 0 < said["metrics"]["missed_ships"] < 2
     assert said["checks"].pop("rare_alarms") == "ok", said["reasons"]
-    assert set(said["checks"].values()) == {"ok"}, said["reasons"]
+    assert {said["reasons"][name] for name, one in said["checks"].items() if one != "ok"} == set()
     assert said["told"] == ["announced", "announced before"]
     [rung] = (project / "pier.log").read_text().splitlines()
     assert json.loads(rung)["reason"] == "the sea is gone"
