@@ -23,10 +23,10 @@ from airloop.exchange.blobs import BlobStore
 from airloop.registry.formats.torch.columns import Columns
 from airloop.registry.formats.torch.network import TabularNetwork, perceptron
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
-from airloop.training.trainers.torch import device as devices
 from airloop.training.trainers.torch.checkpoint import Identity, StoredCheckpoints
 from airloop.training.trainers.torch.loop import Training
 from airloop.training.trainers.torch.table import ResidentRows, Table, tabulate
+from airloop.training.trainers.torch.task import choose_device
 
 ROWS, COLUMNS, BATCH = 5_000_000, 40, 8_192
 HIDDEN = (64, 32)
@@ -35,7 +35,7 @@ RATIO_CPU, RATIO_GPU, CHECKPOINT_COST = 2.0, 10.0, 0.02
 
 def measure(rows: int = ROWS, epochs: int = 2) -> dict[str, Any]:
     """Rows a second of both, their ratio, and the cost of a checkpoint at the default interval."""
-    device = devices.choose()
+    device = choose_device()
     ours: list[float] = []
     plain: list[float] = []
     table = _table(_network(), rows)

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from airloop.demo.march import requests_of
 from airloop.demo.nights import SHIFTED_NIGHT
+from airloop.demo.serving import requests_of
 from airloop.demo.stage import MODEL, Stage, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.vocabulary import Action, Topic

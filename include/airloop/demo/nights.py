@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from airloop.contracts import DriftReport, Triage
-from airloop.demo import summer
-from airloop.demo.march import days, requests_of
+from airloop.demo.serving import SUMMER_NIGHT, await_summer, days, requests_of
 from airloop.demo.stage import MODEL, Stage, dag_id, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.demo.upstream import lose_weather
 from airloop.vocabulary import Action, Topic
 
 QUIET_NIGHT = "2013-03-07"
-SHIFTED_NIGHT = summer.NIGHT
+SHIFTED_NIGHT = SUMMER_NIGHT
 #: The nights whose predictions the shifted night judges by their late labels.
 SHIFTED_WEEK = ("2013-07-01", SHIFTED_NIGHT)
 BROKEN_NIGHT = "2013-07-08"
@@ -32,7 +31,7 @@ def quiet_night(stage: Stage) -> str:
 
 def shifted_night(stage: Stage) -> str:
     """Drift is found and said; training, gates, promotion and swap follow by themselves, under traffic."""
-    summer.arrived(stage)
+    await_summer(stage)
     traffic = [batch for day in days(*SHIFTED_WEEK) for batch in requests_of(day)]
     stage.say(f"sending {len(traffic):,} requests")
     send(stage.settings, MODEL, traffic, stage.tally)

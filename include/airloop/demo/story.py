@@ -14,12 +14,11 @@ from types import ModuleType
 from rich.status import Status
 
 from airloop.console import err
-from airloop.demo.champion import champion
 from airloop.demo.hands import roll_back, worse_model
 from airloop.demo.history import history
-from airloop.demo.march import march
 from airloop.demo.nights import broken_night, quiet_night, shifted_night
 from airloop.demo.report import DemoReport, StepReport
+from airloop.demo.serving import champion, march
 from airloop.demo.stage import Stage
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from airloop.registry.formats.torch.columns import Columns
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
-from airloop.training.trainers.torch import device
 from airloop.training.trainers.torch.checkpoint import Identity
 from airloop.training.trainers.torch.loop import Checkpoints, Outcome, Training
 from airloop.training.trainers.torch.table import (
@@ -32,6 +32,9 @@ from airloop.training.trainers.torch.table import (
 )
 
 log = logging.getLogger("airloop.training")
+
+#: The share of the free memory that rows may take: weights, activations and the allocator need the rest.
+ROWS_SHARE = 0.5
 
 
 class Task(Contract):
@@ -92,7 +95,7 @@ def train(
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train on this process's device, its rows resident there if they fit, else streamed from ``workdir``."""
-    chosen, share = device.choose(), share or Share()
+    chosen, share = choose_device(), share or Share()
     if share.rank and reduce is not None:
         reduce(
             torch.zeros(1, device=chosen)
@@ -117,12 +120,32 @@ def train(
 
 def source_of(rows: Table, chosen: torch.device, options: FitOptions, workdir: Path) -> Rows:
     """Where the batches of these rows come from."""
-    if device.fits(rows.bytes, chosen, options.resident_mb):
+    if fits_device(rows.bytes, chosen, options.resident_mb):
         return ResidentRows(rows, chosen)
     path = workdir / "rows.parquet"
     if not path.exists():
         write_parquet(rows, path)
     return StreamedRows(path, chosen)
+
+
+def choose_device() -> torch.device:
+    """The process's own GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device(
+            "cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()
+        )
+    return torch.device("cpu")
+
+
+def fits_device(size: int, device: torch.device, limit_mb: int | None) -> bool:
+    """Whether rows of ``size`` bytes may stay on the device for the whole training."""
+    if limit_mb is not None:
+        return size <= limit_mb * 1_000_000
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return size <= free * ROWS_SHARE
+    # On the CPU the rows are in its memory already.
+    return True
 
 
 def _digest(value: object) -> str:
