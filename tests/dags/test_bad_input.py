@@ -22,6 +22,15 @@ from tests.support.gpu_failures import REFUSALS, Refusal
 
 MODEL = "models/flight_delay.yaml"
 TEMPLATE = "kubernetes/pod_templates/gpu.yaml"
+#: What the restricted profile asks of a pod and of its container.
+ADMITTED = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}}
+CONTAINER = {
+    "name": "base",
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    },
+}
 POD = {"compute": "kubernetes"}
 
 
@@ -61,7 +70,7 @@ MISTAKES = (
     ),
     SpecIssue(
         "a template that overrides the command",
-        {"spec": {"containers": [{"name": "base", "command": ["sh"]}]}},
+        {"spec": {**ADMITTED, "containers": [{**CONTAINER, "command": ["sh"]}]}},
         "spec.containers[0].command: a template must not override what the spec and the step decide; got "
         "['sh']; leave command out of the template",
         TEMPLATE,

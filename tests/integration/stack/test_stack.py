@@ -188,7 +188,7 @@ def test_a_candidate_is_trained_registered_and_delivered(
 
 def test_the_service_answers_with_the_delivered_version(stack: Any) -> None:
     def answer() -> str | None:
-        shown = stack.airloop("predict", MODEL, "--partition", "2013-01-10", "--rows", "3")
+        shown = stack.airloop("predict", MODEL, "--partition", LAST, "--rows", "3")
         return shown.stdout if shown.returncode == 0 else None
 
     shown = wait_for(answer, "an answer", patience=60)

@@ -307,7 +307,7 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
     space = {"C": {"choices": [0.25]}}
     respec(segmented, segment_spec(training=LINEAR, tuning={"trials": 1, "space": space}))
     segmented.ledger.record_decision(
-        model="lateness",
+        entity="lateness",
         topic="tuning",
         action="tuned",
         reason="found",
