@@ -169,13 +169,18 @@ def test_a_token_that_was_renewed_in_its_file_is_read_again(
     task: Any, cluster: Cluster, kubeconfig: Path
 ) -> None:
     """`kubectl create token` writes a new one; nobody starts Airflow anew for it."""
+    data = json.loads(kubeconfig.read_text())
+    data["users"][0]["user"] = {"tokenFile": "launcher.token"}
+    kubeconfig.write_text(json.dumps(data))
+    token = kubeconfig.with_name("launcher.token")
+    token.write_text(TOKEN)
     task.begin()
     cluster.token = "renewed"
-    text = kubeconfig.read_text()
-    kubeconfig.write_text(text.replace("the-token-of-the-tests", "renewed"))
+    threading.Timer(1.0, token.write_text, ["renewed"]).start()
     task.leave(RESULT)
     cluster.finish(task.name)
     event = task.watch()
+    assert event["status"] == "success"
     assert task.resume(event) == RESULT["result"]
     assert gone(cluster)
 
