@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from airloop.check.kubeconfig import Access, access_of, connection_variable, extra_of
 from airloop.contracts import Contract
@@ -17,6 +15,9 @@ from airloop.errors import AirloopError, SpecError, UnreachableError
 from airloop.plugins.executor import executor_of
 from airloop.settings import Settings
 from airloop.specs import Catalog
+
+if TYPE_CHECKING:
+    import httpx
 
 #: What the operators do, as config/kubernetes/rbac.yaml allows it: API group, resource, verbs.
 NEEDED = (
@@ -102,6 +103,8 @@ def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
 
     :raises UnreachableError: if the cluster does not answer, or refuses the token
     """
+    import httpx
+
     with httpx.Client(base_url=access.server, verify=access.tls(), trust_env=False) as http:
         review = _post(http, access, "authentication.k8s.io", "SelfSubjectReview", {})
         user = review["status"]["userInfo"]["username"]
@@ -154,6 +157,8 @@ def _post(
     http: httpx.Client, access: Access, group: str, kind: str, spec: dict[str, Any]
 ) -> dict[str, Any]:
     body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
+    import httpx
+
     try:
         answer = http.post(
             f"/apis/{group}/v1/{kind.lower()}s",

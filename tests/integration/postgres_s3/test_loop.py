@@ -16,6 +16,7 @@ from airloop.registry.models import aliases
 from airloop.serving.client import ServiceClient
 from airloop.settings import Settings
 from airloop.storage.files import Files
+from airloop.vocabulary import Action, Topic
 
 MODEL = "flight_delay"
 DATABASES = ("airflow", "mlflow", "ledger", "tuning")
@@ -178,7 +179,7 @@ def test_control_a_planted_secret_is_found(place: Any, settings: Settings, ledge
     log = place.stack.home / "airflow" / "logs" / "planted.log"
     log.write_text(f"AWS_SECRET_ACCESS_KEY={secret}")
     Files(settings.step_store_uri, settings.storage_options).write("planted.json", secret.encode())
-    ledger.record_decision(entity=MODEL, topic="planted", action="x", reason=secret)
+    ledger.record_decision(entity=MODEL, topic=Topic.GATE, action=Action.REFUSED, reason=secret)
     found = leaks(place, secret)
     assert sorted(found) == ["airflow/logs/planted.log", "database ledger", "s3 steps/planted.json"]
     log.unlink()

@@ -18,6 +18,7 @@ from airloop.registry import tracking
 from airloop.steps import evaluate, register, train
 from airloop.steps import study as studies
 from airloop.steps import trials as trial_steps
+from airloop.training import pipeline
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
     template,
@@ -80,7 +81,7 @@ def test_attempts_that_failed_are_on_the_bill(
         raise RuntimeError("the worker is lost")
 
     with monkeypatch.context() as patched:
-        patched.setattr(train.trainer, "fit", crash)
+        patched.setattr(pipeline.trainer, "fit", crash)
         with pytest.raises(RuntimeError):
             run(world, "train", train, KEY, model="lateness")
     version = made(world)

@@ -75,7 +75,7 @@ def test_one_without_airloops_libraries(tmp_path: Path) -> None:
     python = str(make_environment(tmp_path / "venv", project=False))
     line = refused(python)
     assert line.startswith(
-        "the environment lacks libraries that every step needs: airloop, deltalake, "
+        "the environment lacks libraries that every step needs: airloop, alembic, "
     )
     assert line.endswith(
         f"{python} -m pip install airloop=={metadata.version('airloop')}, then the model's own libraries"
