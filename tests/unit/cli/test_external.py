@@ -9,7 +9,7 @@ import pytest
 from airloop.devstack import external
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.airflow_config import database_url
-from airloop.devstack.components import _mlflow_command, _mlflow_database, components
+from airloop.devstack.components import _mlflow_command, _mlflow_environment, components
 from airloop.devstack.layout import Layout
 from airloop.errors import SpecError, UnreachableError
 from airloop.settings import Settings, StackSettings, load_settings
@@ -28,7 +28,9 @@ def layout(tmp_path: Path) -> Layout:
 def test_without_settings_all_of_it_lies_at_home(layout: Layout) -> None:
     settings = Settings()
     assert database_url(layout, settings).startswith(f"sqlite:///{layout.home}")
-    assert _mlflow_database(layout, settings).startswith(f"sqlite:///{layout.home}")
+    assert _mlflow_environment(layout, settings)["MLFLOW_BACKEND_STORE_URI"].startswith(
+        f"sqlite:///{layout.home}"
+    )
     assert str(layout.mlflow / "artifacts") in _mlflow_command(layout, 1, settings)
     external.check_external(settings)
 
@@ -39,7 +41,9 @@ def test_the_settings_databases_are_taken_and_no_command_line_shows_them(layout:
     )
     settings = Settings.model_construct(stack=stack)
     assert database_url(layout, settings) == URL.replace("://", "+psycopg2://")
-    assert _mlflow_database(layout, settings) == URL.replace("://", "+psycopg2://")
+    assert _mlflow_environment(layout, settings)["MLFLOW_BACKEND_STORE_URI"] == URL.replace(
+        "://", "+psycopg2://"
+    )
     command = _mlflow_command(layout, 1, settings)
     assert "s3://bucket/mlflow" in command
     assert not [word for word in command if "canary" in word]
