@@ -36,7 +36,8 @@ drain.GRACE_SECONDS = 120.0
 if os.environ["AIRLOOP_TEST_SABOTAGE"]:
     drain.Drain.guard = lambda _: None  # type: ignore[method-assign]
 
-from airloop.serving import predictions, service  # noqa: E402
+from airloop.serving import service  # noqa: E402
+from airloop.serving.http import predictions  # noqa: E402
 
 predictions.ANSWER_SECONDS = 120.0
 Predictions = service.Predictions

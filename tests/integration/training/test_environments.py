@@ -45,7 +45,9 @@ def pythons(
     for name, text in FLAVOURS.items():
         found[name] = str(make_environment(tmp_path / f"venv-{name}", flavour=text))
         fields = model_spec(
-            name=name, module=f"tests.support.loop.flavour_{name}", environment={"python": found[name]}
+            name=name,
+            module=f"tests.support.loop.flavour_{name}",
+            environment={"python": found[name]},
         ).model_dump(mode="json", by_alias=True)
         (world.home / "config" / "models" / f"{name}.yaml").write_text(yaml.safe_dump(fields))
         client.create_experiment(name, artifact_location=str(tmp_path / "mlruns"))
