@@ -27,14 +27,18 @@ def build() -> None:
     """
     _enter(Path(sys._getframe(1).f_globals["__file__"]))
     taken = owned(paths.dags_folder())
+    wanted, found = get_parsing_context().dag_id, False
     for kind in KINDS:
         if kind in taken:
             continue
         module = import_module(f"airloop_dags.{kind}")
         for specs in _specs(kind):
             module.build(*specs)
+            found = True
+    if wanted is not None and found:
+        return  # a task of a spec's DAG: reading all other specs is none of its work
     for dag_id, path in _of_executors().items():
-        if get_parsing_context().dag_id in (None, dag_id):
+        if wanted in (None, dag_id):
             import_module(path).build()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airloop.specs import Catalog
 from tests.support.checkout import ROOT
 
 FILES = ("ingest", "train", "deploy", "monitor", "score")
@@ -187,5 +188,10 @@ def test_a_task_parses_its_own_dag_only(config: Path, monkeypatch: pytest.Monkey
     everything = DagBag(ROOT / "dags" / "loop.py")
     assert "copy_7.yaml" in "".join(everything.import_errors.values())
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "train_flight_delay")
+    original, read = Catalog.model, []
+    monkeypatch.setattr(
+        Catalog, "model", lambda self, name: (read.append(name), original(self, name))[1]
+    )
     mine = DagBag(ROOT / "dags" / "loop.py")
     assert (mine.import_errors, list(mine.dags)) == ({}, ["train_flight_delay"])
+    assert set(read) == {"flight_delay"}
