@@ -19,7 +19,9 @@ SLEEP = "import time; time.sleep(60)"
 
 
 def daemon(tmp_path: Path, code: str = SLEEP, name: str = "part") -> ProcessRecord:
-    env = {**os.environ, MARK: STACK}
+    # A variable that is set again at start, as coverage does, ends what a program's title can overwrite.
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
+    env = {**kept, MARK: STACK}
     log = tmp_path / "log"
     record = start(name, [sys.executable, "-c", code], env=env, cwd=tmp_path, log=log)
     record.write(tmp_path)
