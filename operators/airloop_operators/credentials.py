@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -10,6 +9,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airloop.errors import SpecError, UnreachableError
+from airloop.execution.pods.kubeconfig import names_a_cluster
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec
 
@@ -92,14 +92,6 @@ def _url(name: str, dataset: str) -> str:
     text = url.render_as_string(hide_password=False)
     mask_secret(text)
     return text
-
-
-def names_a_cluster(extra: Mapping[str, Any]) -> bool:
-    """Whether a connection says which cluster it reaches, and as whom."""
-    return any(
-        extra.get(key) or extra.get(f"extra__kubernetes__{key}")
-        for key in ("in_cluster", "kube_config_path", "kube_config")
-    )
 
 
 def require_cluster(name: str) -> None:

@@ -15,8 +15,8 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeout
 from airflow.triggers.base import TriggerEvent
 
 from airloop.execution.pods.api import PodApi
+from airloop.execution.pods.kubeconfig import names_a_cluster
 from airloop.execution.pods.verdicts import doomed, excerpt_of, image_refused, job_doomed
-from airloop_operators.credentials import names_a_cluster
 
 #: Seconds between two tries while the API does not answer or refuses the credentials.
 _PAUSES = (1.0, 2.0, 5.0, 10.0)

@@ -185,6 +185,43 @@ def test_a_token_that_was_renewed_in_its_file_is_read_again(
     assert gone(cluster)
 
 
+@pytest.mark.parametrize("inline", [False, True], ids=["another file", "its own text"])
+def test_credentials_that_were_changed_in_the_connection_are_taken_while_a_training_runs(
+    task: Any, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
+) -> None:
+    """The token ends, and somebody writes another into the Airflow connection: by trigger and worker."""
+    if inline:
+        monkeypatch.setenv(VARIABLE, _connection(cluster, tmp_path / "first", TOKEN, inline))
+    task.begin()
+    cluster.token = "another"
+    changed = _connection(cluster, tmp_path / "second", "another", inline)
+    threading.Timer(1.0, monkeypatch.setenv, [VARIABLE, changed]).start()
+    threading.Timer(2.0, lambda: (task.leave(RESULT), cluster.finish(task.name))).start()
+    event = task.watch()
+    assert event["status"] == "success"
+    assert task.resume(event) == RESULT["result"]
+    assert gone(cluster)
+
+
+def test_credentials_that_were_changed_under_a_worker_are_taken_at_its_next_request(
+    task: Any, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.begin()
+    operator = task.operator
+    assert operator.api.find(task.name) is not None
+    cluster.token = "another"
+    monkeypatch.setenv(VARIABLE, _connection(cluster, tmp_path / "second", "another", False))
+    operator.on_kill()
+    assert gone(cluster)
+
+
+def _connection(cluster: Cluster, path: Path, token: str, inline: bool) -> str:
+    """A connection whose kubeconfig stands in a file, or in itself."""
+    path.write_text(cluster.kubeconfig(path).read_text().replace(TOKEN, token))
+    extra = {"kube_config": path.read_text()} if inline else {"kube_config_path": str(path)}
+    return json.dumps({"conn_type": "kubernetes", "extra": extra})
+
+
 def test_the_triggerer_makes_the_trigger_anew_from_what_airflow_stores(
     job: Any, cluster: Cluster
 ) -> None:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tests.support.kube_disruptions import Disruptions
 from tests.support.kube_http import Handler
@@ -157,6 +158,10 @@ class Cluster(Disruptions):
             return next(pod for pod in self._pods.values() if pod.name == name)
 
     # What the API does
+
+    def admits(self, authorization: str | None, connection: Any) -> bool:
+        """Whether it knows who asks."""
+        return authorization == f"Bearer {self.token}"
 
     def create(self, namespace: str, data: Json) -> tuple[int, Json]:
         """Admit a pod and give it to the node."""

@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "refused":
             self.drop()
             return
-        if self.headers.get("Authorization") != f"Bearer {self.cluster.token}":
+        if not self.cluster.admits(self.headers.get("Authorization"), self.connection):
             self.send(*failure(401, "Unauthorized", "Unauthorized"))
             return
         if not self.cluster.rights and not _REVIEWS.match(url.path):

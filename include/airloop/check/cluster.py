@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airloop.check.kubeconfig import Access, access_of, connection_variable, extra_of
 from airloop.contracts import Contract
 from airloop.errors import AirloopError, SpecError, UnreachableError
+from airloop.execution.pods.kubeconfig import Access, access_of, cluster_extra, connection_variable
 from airloop.plugins.executor import executor_of
 from airloop.settings import Settings
 from airloop.specs import Catalog
@@ -28,7 +28,7 @@ NEEDED = (
     ("batch", "jobs/status", ("get",)),
     ("", "services", ("create", "get", "delete")),
 )
-#: A token that ends sooner is told of.
+#: A credential that ends sooner is told of.
 SOON = timedelta(days=1)
 _TIMEOUT = 5.0
 
@@ -38,6 +38,7 @@ class ClusterReport(Contract):
 
     :param missing: rights that the operators need and do not have
     :param administrator: whether it may do everything there
+    :param expires: when the credential ends that ends first
     """
 
     connection: str
@@ -47,6 +48,7 @@ class ClusterReport(Contract):
     missing: tuple[str, ...] = ()
     administrator: bool = False
     expires: datetime | None = None
+    credential: str = "token"
 
     def lines(self, now: datetime | None = None) -> list[str]:
         """One line, and one more for each thing that a person should know."""
@@ -57,14 +59,8 @@ class ClusterReport(Contract):
             told.append(
                 "it may do everything there: give Airloop the token of airloop-launcher instead"
             )
-        left = None if self.expires is None else self.expires - (now or datetime.now(UTC))
-        if left is not None and left <= timedelta():
-            told.append(f"its token ended at {self.expires:%Y-%m-%d %H:%M} UTC: renew it")
-        elif left is not None and left < SOON:
-            hours = left.total_seconds() / 3600
-            told.append(
-                f"its token ends in {hours:.1f} h, at {self.expires:%Y-%m-%d %H:%M} UTC: renew it"
-            )
+        if self.expires is not None and (ending := _ending(self.credential, self.expires, now)):
+            told.append(ending)
         return told
 
 
@@ -84,24 +80,14 @@ def report(settings: Settings, environ: Mapping[str, str] = os.environ) -> Clust
     :raises UnreachableError: if the cluster does not answer
     """
     name = settings.kubernetes.connection_id
-    variable = connection_variable(name)
-    if variable not in environ:
-        raise SpecError(
-            "a model says compute: kubernetes, and this environment holds no connection to a cluster",
-            value=name,
-            remedy=f"export {variable} (docs/kubernetes.md), unless Airflow itself keeps it",
-        )
-    try:
-        extra = extra_of(environ[variable])
-    except ValueError as error:
-        raise SpecError("this is no connection", where=variable, value=str(error)) from None
-    return ask(access_of(extra, variable), name, settings.kubernetes.namespace)
+    extra = cluster_extra(environ, name)
+    return ask(access_of(extra, connection_variable(name)), name, settings.kubernetes.namespace)
 
 
 def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
     """Who one is there, and what one may do in the namespace; changes nothing.
 
-    :raises UnreachableError: if the cluster does not answer, or refuses the token
+    :raises UnreachableError: if the cluster does not answer, or refuses the credentials
     """
     import httpx
 
@@ -111,6 +97,7 @@ def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
         asked = {"namespace": namespace}
         review = _post(http, access, "authorization.k8s.io", "SelfSubjectRulesReview", asked)
     rules = review["status"].get("resourceRules") or []
+    credential, expires = access.ends or ("token", None)
     return ClusterReport(
         connection=connection,
         namespace=namespace,
@@ -118,7 +105,8 @@ def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
         user=user,
         missing=tuple(_missing(rules)),
         administrator=_may(rules, "*", "*", "*"),
-        expires=access.expires,
+        expires=expires,
+        credential=credential,
     )
 
 
@@ -163,19 +151,38 @@ def _post(
         answer = http.post(
             f"/apis/{group}/v1/{kind.lower()}s",
             json=body,
-            headers={"Authorization": f"Bearer {access.token}"},
+            headers=access.headers,
             timeout=_TIMEOUT,
         )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
-        why = "refuses the token: it is wrong or has expired" if code == 401 else "does not say"
+        told = "refuses the credentials: they are wrong or have expired"
+        why = _ended(access) or (told if code == 401 else "does not say")
         raise UnreachableError(f"the cluster {why}", value=code, where=access.server) from None
     except (httpx.HTTPError, ValueError) as error:
-        what = "the cluster does not answer"
+        what = f"the cluster {_ended(access) or 'does not answer'}"
         raise UnreachableError(what, value=str(error), where=access.server) from None
     return found
+
+
+def _ended(access: Access) -> str:
+    """What a cluster makes of a credential whose time is over, which it may say by closing the line."""
+    ending = access.ends and _ending(*access.ends)
+    return f"refuses the credentials: {ending}" if ending and "ended at" in ending else ""
+
+
+def _ending(credential: str, moment: datetime, now: datetime | None = None) -> str:
+    """That a credential has ended or ends soon; empty where it holds."""
+    left, at = moment - (now or datetime.now(UTC)), f"{moment:%Y-%m-%d %H:%M} UTC: renew it"
+    if left <= timedelta():
+        return f"its {credential} ended at {at}"
+    return (
+        f"its {credential} ends in {left.total_seconds() / 3600:.1f} h, at {at}"
+        if left < SOON
+        else ""
+    )
 
 
 def _missing(rules: list[dict[str, Any]]) -> Iterable[str]:

@@ -9,13 +9,13 @@ from typing import Literal
 
 from airloop import ejection
 from airloop.check.cluster import found_lines, kept
-from airloop.check.kubeconfig import connection_variable
 from airloop.contracts import Contract
 from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
 from airloop.devstack.processes import ProcessRecord, forget, read_ended, read_records, stop
 from airloop.errors import AirloopError
+from airloop.execution.pods.kubeconfig import connection_variable
 from airloop.paths import dags_folder
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog

@@ -19,9 +19,11 @@ from airloop.specs import Catalog
 from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
 from tests.support.kube_objects import LAUNCHER
+from tests.support.kube_tls import SecureCluster
 
 VARIABLE = "AIRFLOW_CONN_KUBERNETES_DEFAULT"
 SETTINGS = Settings()
+HOUR = timedelta(hours=1)
 ADMINISTRATOR = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
 
 
@@ -86,6 +88,69 @@ def test_a_token_that_ends_within_a_day_is_told(cluster: Cluster, tmp_path: Path
     assert "its token ended at" in report(SETTINGS, environ).lines(now)[1]
 
 
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[SecureCluster]:
+    with SecureCluster(tmp_path) as cluster:
+        yield cluster
+
+
+def by_certificate(path: Path) -> dict[str, str]:
+    extra = {"kube_config_path": str(path)}
+    return {VARIABLE: json.dumps({"conn_type": "kubernetes", "extra": extra})}
+
+
+@pytest.mark.parametrize(("hours", "told"), [(25, 1), (23, 2)])
+def test_a_client_certificate_that_ends_within_a_day_is_told(
+    secure: SecureCluster, tmp_path: Path, hours: int, told: int
+) -> None:
+    now = datetime.now(UTC)
+    issued = secure.authority.issue("ada", now + timedelta(hours=hours, minutes=1))
+    environ = by_certificate(secure.client_config(tmp_path / "kubeconfig", issued))
+    found = report(SETTINGS, environ)
+    assert len(found.lines(now)) == told
+    keep(found, tmp_path / "note")
+    later = kept(tmp_path / "note")
+    assert later is not None
+    assert "its client certificate ends in 10.0 h" in later.lines(now + (hours - 10) * HOUR)[1]
+
+
+def test_a_client_certificate_that_has_ended_is_told_and_not_that_the_cluster_is_away(
+    secure: SecureCluster, tmp_path: Path
+) -> None:
+    issued = secure.authority.issue("ada", datetime.now(UTC) - HOUR)
+    environ = by_certificate(secure.client_config(tmp_path / "kubeconfig", issued))
+    with pytest.raises(UnreachableError, match=r"its client certificate ended at .* renew it"):
+        report(SETTINGS, environ)
+
+
+def test_whose_end_cannot_be_told_is_one_sentence(secure: SecureCluster, tmp_path: Path) -> None:
+    """A certificate that is none, one without its key, and a program that fetches credentials."""
+    issued = secure.authority.issue("ada", datetime.now(UTC) + HOUR)
+    for certificate in (("no certificate", issued[1]), (issued[0], "no key")):
+        path = secure.client_config(tmp_path / "kubeconfig", certificate)
+        with pytest.raises(SpecError, match="its certificates cannot be read"):
+            report(SETTINGS, by_certificate(path))
+    data = json.loads(path.read_text())
+    data["users"][0]["user"] = {"exec": {"command": "aws"}}
+    path.write_text(json.dumps(data))
+    with pytest.raises(SpecError, match="neither by a token nor by a certificate"):
+        report(SETTINGS, by_certificate(path))
+    assert secure.requests == []
+
+
+def test_a_certificate_in_a_file_beside_the_kubeconfig_is_found(
+    secure: SecureCluster, tmp_path: Path
+) -> None:
+    shown, key = secure.authority.issue("ada", datetime.now(UTC) + 48 * HOUR)
+    path = secure.client_config(tmp_path / "kubeconfig", (shown, key))
+    data = json.loads(path.read_text())
+    data["users"][0]["user"] = {"client-certificate": "ada.crt", "client-key": "ada.key"}
+    path.write_text(json.dumps(data))
+    (tmp_path / "ada.crt").write_text(shown)
+    (tmp_path / "ada.key").write_text(key)
+    assert len(report(SETTINGS, by_certificate(path)).lines()) == 1
+
+
 def test_what_up_found_is_told_later_with_the_time_that_is_left_then(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -104,7 +169,7 @@ def test_a_refused_token_and_a_cluster_that_is_away_are_one_sentence(
     cluster: Cluster, environ: dict[str, str]
 ) -> None:
     cluster.token = "renewed"
-    with pytest.raises(UnreachableError, match="refuses the token"):
+    with pytest.raises(UnreachableError, match="refuses the credentials: they are wrong"):
         report(SETTINGS, environ)
     cluster._server.server_close()
     cluster._server.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -16,7 +17,9 @@ from airloop.errors import SpecError
 from airloop.execution.executors import KubernetesExecutor
 from airloop.testing import ExecutorContract
 from tests.support.checkout import ROOT
-from tests.support.cluster import Cluster, Node
+from tests.support.cluster import TOKEN, Cluster, Node
+
+VARIABLE = "AIRFLOW_CONN_KUBERNETES_DEFAULT"
 
 
 class TestPlainPod(ExecutorContract):
@@ -43,7 +46,8 @@ class TestPlainPod(ExecutorContract):
             "AIRLOOP_CONFIG": str(project / "config"),
         }
         with Cluster(Node(variables=variables)) as cluster:
-            monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(tmp_path / "kubeconfig")))
+            monkeypatch.setenv(VARIABLE, cluster.connection(tmp_path / "connected"))
+            monkeypatch.setenv("KUBECONFIG", str(_unreachable(tmp_path / "ambient")))
             yield cluster
             assert cluster.live() == []
 
@@ -53,9 +57,73 @@ class TestPlainPod(ExecutorContract):
         with pytest.raises(SpecError, match="only a model's steps run as pods"):
             plugin.start(replace(job("2024-03-01"), model=None))
 
-    def test_without_a_cluster_it_is_one_clear_error(
-        self, plugin: Any, job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    @pytest.mark.parametrize("connection", [None, '{"conn_type": "kubernetes"}'])
+    def test_without_a_connection_the_machines_own_kubeconfig_is_not_used(
+        self,
+        plugin: Any,
+        job: Any,
+        cluster: Cluster,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        connection: str | None,
     ) -> None:
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
-        with pytest.raises(SpecError, match="no cluster is configured"):
+        monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(tmp_path / "ambient")))
+        home = tmp_path / "home" / ".kube"
+        home.mkdir(parents=True)
+        cluster.kubeconfig(home / "config")
+        monkeypatch.setenv("HOME", str(home.parent))
+        if connection is None:
+            monkeypatch.delenv(VARIABLE)
+        else:
+            monkeypatch.setenv(VARIABLE, connection)
+        with pytest.raises(SpecError, match=r"(machine's own kubeconfig is|~/.kube are) not used"):
             plugin.start(job("2024-03-01"))
+        assert cluster.requests == []
+
+    def test_a_connection_to_a_file_that_is_not_there_is_one_clear_error(
+        self, plugin: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        extra = '{"conn_type": "kubernetes", "extra": {"kube_config_path": "/no/such"}}'
+        monkeypatch.setenv(VARIABLE, extra)
+        with pytest.raises(SpecError, match="the connection reaches no cluster"):
+            plugin.start(job("2024-03-01"))
+
+    def test_a_connection_that_holds_its_kubeconfig_reaches_the_cluster(
+        self,
+        plugin: Any,
+        job: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        cluster: Cluster,
+        tmp_path: Path,
+    ) -> None:
+        config = cluster.kubeconfig(tmp_path / "inline").read_text()
+        for inline in (config, json.loads(config)):
+            extra = {"conn_type": "kubernetes", "extra": {"kube_config": inline}}
+            monkeypatch.setenv(VARIABLE, json.dumps(extra))
+            handle = plugin.start(job("2024-03-02"))
+            plugin.cancel(handle)
+            cluster.wait(lambda: cluster.live() == [])
+
+    def test_a_token_that_was_renewed_is_read_again(
+        self,
+        plugin: Any,
+        job: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        cluster: Cluster,
+        tmp_path: Path,
+    ) -> None:
+        handle = plugin.start(job("2024-03-02"))
+        cluster.token = "renewed"
+        config = cluster.kubeconfig(tmp_path / "another")
+        config.write_text(config.read_text().replace(TOKEN, "renewed"))
+        extra = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(config)}}
+        monkeypatch.setenv(VARIABLE, json.dumps(extra))
+        assert not plugin.poll(handle, 0.1)
+        plugin.cancel(handle)
+        cluster.wait(lambda: cluster.live() == [])
+
+
+def _unreachable(path: Path) -> Path:
+    """A kubeconfig that nobody may use."""
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "clusters": []}))
+    return path

@@ -16,6 +16,7 @@ from airloop.errors import SpecError
 from airloop.exchange.store import StepStore
 from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.failures import diagnose
+from airloop.execution.pods.kubeconfig import cluster_extra, config_of, connection_variable
 from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, PodPlan, manifest
 from airloop.paths import config_folder
 from airloop.plugins.executor import StepJob
@@ -27,9 +28,9 @@ _LINES = 100_000
 
 
 class PlainPod:
-    """One attempt's pod, in the cluster that the kubeconfig, or the pod around this process, names.
+    """One attempt's pod, in the cluster that this environment's connection names.
 
-    :raises SpecError: if no pod can be made from spec and template
+    :raises SpecError: if no pod can be made from spec and template, or no connection names a cluster
     :raises UnreachableError: if the API does not answer
     """
 
@@ -43,15 +44,19 @@ class PlainPod:
         settings = job.settings.kubernetes
         self._pause, self._seen = settings.poll_seconds, 0
         self._pod: dict[str, Any] | None = None
-        client = kube.ApiClient(_configuration())
-        self._api = PodApi(
-            lambda: kube.CoreV1Api(client), settings.namespace, f"namespace {settings.namespace}"
-        )
+        self._connection = settings.connection_id
+        self._client = _client(self._connection)
+        where = f"connection {self._connection}, namespace {settings.namespace}"
+        self._api = PodApi(lambda: self._client, settings.namespace, where, self._renew)
         plan = PodPlan(job.step, job.model, settings, config_folder(), (job.fence.key,))
         data = manifest(plan, job.fence, "", job.arguments)
         self._name = plan.name
         self._until = time.monotonic() + job.model.resources.pending_minutes * 60
         self._api.create(_object(data), self._is_ours)
+
+    def _renew(self) -> None:
+        """Read connection and token anew."""
+        self._client = _client(self._connection)
 
     def wait(self, seconds: float) -> bool:
         """Whether it has ended, is gone, or has not begun in time."""
@@ -124,17 +129,20 @@ class PlainPod:
         )
 
 
-def _configuration() -> Any:
-    """How the cluster is reached: KUBECONFIG as it is now, else the client's own way, which finds a pod's account."""
-    found = kube.Configuration()
-    named = {"config_file": path} if (path := os.environ.get("KUBECONFIG")) else {}
+def _client(name: str) -> Any:
+    """A client of the cluster that the connection of that name in this environment names, and of no other."""
+    where, extra = connection_variable(name), cluster_extra(os.environ, name)
+    found, context = kube.Configuration(), extra.get("cluster_context")
     try:
-        kubeconfig.load_config(client_configuration=found, **named)
-    except kubeconfig.ConfigException as error:
-        raise SpecError(
-            f"no cluster is configured: {error}", where="KUBECONFIG", remedy="name a kubeconfig"
-        ) from error
-    return found
+        if extra.get("in_cluster"):
+            kubeconfig.load_incluster_config(client_configuration=found)
+        elif path := extra.get("kube_config_path"):
+            kubeconfig.load_kube_config(path, context, found)
+        else:
+            kubeconfig.load_kube_config_from_dict(config_of(extra), context, found)
+    except (kubeconfig.ConfigException, OSError) as error:
+        raise SpecError(f"the connection reaches no cluster: {error}", where=where) from error
+    return kube.CoreV1Api(kube.ApiClient(found))
 
 
 def _object(data: dict[str, Any]) -> Any:
