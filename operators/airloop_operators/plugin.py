@@ -33,3 +33,10 @@ class AirloopPlugin(AirflowPlugin):
         from airloop_operators.ui.app import create_app
 
         return [{"name": "airloop", "app": create_app(), "url_prefix": "/airloop"}]
+
+    @cached_property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:
+        """A run whose ``conf`` its tasks would refuse is refused before it begins."""
+        from airloop_operators.ui.conf import ConfMiddleware
+
+        return [{"name": "airloop-conf", "middleware": ConfMiddleware}]

@@ -181,6 +181,16 @@ class ScoreConf(Contract):
     )
 
 
+#: What a run of each kind of DAG takes.
+CONFS: dict[str, type[Contract]] = {
+    "ingest": IngestConf,
+    "train": TrainConf,
+    "deploy": DeployConf,
+    "monitor": MonitorConf,
+    "score": ScoreConf,
+}
+
+
 def parse_conf(model: type[ConfT], conf: Mapping[str, Any] | None) -> ConfT:
     """A run's ``conf`` as its model.
 

@@ -11,27 +11,12 @@ from rich.table import Table
 
 from airloop.cli.known import check_model, check_name
 from airloop.console import err, out
-from airloop.contracts import Contract, Deployment
+from airloop.contracts import Deployment
 from airloop.errors import AirloopError, PermanentError, RequestError, SpecError
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
-from airloop.specs.requests import (
-    DeployConf,
-    IngestConf,
-    MonitorConf,
-    ScoreConf,
-    TrainConf,
-    parse_conf,
-)
+from airloop.specs.requests import CONFS, parse_conf
 from airloop.vocabulary import DeploymentKind, Topic
-
-_KINDS: dict[str, type[Contract]] = {
-    "ingest": IngestConf,
-    "train": TrainConf,
-    "deploy": DeployConf,
-    "monitor": MonitorConf,
-    "score": ScoreConf,
-}
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name of config/models.")]
 
@@ -74,12 +59,12 @@ def trigger_command(
     names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
     valid = [
         *(f"ingest_{name}" for name in catalog.dataset_names()),
-        *(f"{one}_{name}" for one in _KINDS if one != "ingest" for name in catalog.model_names()),
+        *(f"{one}_{name}" for one in CONFS if one != "ingest" for name in catalog.model_names()),
     ]
-    if kind not in _KINDS or name not in names:
+    if kind not in CONFS or name not in names:
         raise RequestError("there is no such DAG", value=dag, valid=valid)
     fields = _pairs(conf or [])
-    parse_conf(_KINDS[kind], fields)
+    parse_conf(CONFS[kind], fields)
     with Airflow.connect(load_settings()) as airflow:
         airflow.unpause(dag)
         run = airflow.trigger(dag, fields, note="airloop trigger")
@@ -225,7 +210,7 @@ def _pause_dags(model: str) -> None:
 
     try:
         with Airflow.connect(load_settings()) as airflow:
-            made = {f"{kind}_{model}" for kind in _KINDS if kind != "ingest"}
+            made = {f"{kind}_{model}" for kind in CONFS if kind != "ingest"}
             for dag in sorted(made & set(airflow.dag_ids())):
                 airflow.pause(dag)
     except AirloopError as error:

@@ -1,0 +1,71 @@
+"""A `conf` with a typo is refused where the run is asked for, before a run exists."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from airloop_operators.plugin import AirloopPlugin
+from airloop_operators.ui.conf import ConfMiddleware
+
+
+def ask(dag: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+    """POST a run to an API server that takes whatever comes, as Airflow's does."""
+
+    async def begin(request: Request) -> JSONResponse:
+        return JSONResponse({"begun": await request.json()})
+
+    routes = [Route("/api/v2/dags/{dag}/dagRuns", begin, methods=["POST"])]
+    app = ConfMiddleware(Starlette(routes=routes))  # type: ignore[arg-type]
+
+    async def scenario() -> httpx.Response:
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
+            given = {"authorization": "Bearer x"} if headers is None else headers
+            return await http.post(f"/api/v2/dags/{dag}/dagRuns", json=body, headers=given)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("dag", "conf", "says"),
+    [
+        ("train_flight_delay", {"untill": "2013-01-01"}, "did you mean 'until'"),
+        ("ingest_flights", {"partition": "2013-02-30"}, "no such day"),
+        ("deploy_flight_delay", {"version": "three"}, "version"),
+        ("ingest_flights", ["partition"], "mapping"),
+    ],
+)
+def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says: str) -> None:
+    response = ask(dag, {"logical_date": None, "conf": conf})
+    assert response.status_code == 422
+    assert says in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("dag", "body"),
+    [
+        ("train_flight_delay", {"logical_date": None, "conf": {"until": "2013-01-31"}}),
+        ("train_flight_delay", {"logical_date": None}),
+        ("somebody_elses", {"conf": {"untill": 1}}),
+        ("train_somebody_elses", {"conf": {"untill": 1}}),
+    ],
+)
+def test_every_other_run_is_passed_on_as_it_came(dag: str, body: dict[str, Any]) -> None:
+    assert ask(dag, body).json() == {"begun": body}
+
+
+def test_who_shows_nothing_is_airflows_to_turn_away() -> None:
+    assert ask("train_flight_delay", {"conf": {"untill": 1}}, headers={}).status_code == 200
+
+
+def test_airflows_api_server_is_given_the_check() -> None:
+    (given,) = AirloopPlugin().fastapi_root_middlewares
+    assert given["middleware"] is ConfMiddleware
