@@ -1,14 +1,15 @@
-"""At Airflow's door: a run whose ``conf`` its tasks would refuse is not begun.
+"""Airflow's API, asked to begin a run: one whose ``conf`` its tasks would refuse is not begun.
 
 Airflow takes any key, so that a typo (``untill``) would fail minutes later in a task, or, where the field has a default,
-do something else than was asked for.
+do something else than was asked for. It takes a date in the future too: such a run waits for it, and no other runs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from airloop.errors import AirloopError, RequestError
@@ -16,32 +17,45 @@ from airloop.specs.catalog import load_catalog
 from airloop.specs.requests import CONFS, parse_conf
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
-_RUNS = re.compile(r"/api/v2/dags/([a-z][a-z0-9_]*)/dagRuns/?\Z")
-#: A longer body is none of ours to read.
+#: A run of a DAG, and a backfill, whose body names its DAG; the interface's forms post to the same two.
+_RUN = re.compile(r"/api/v2/dags/([a-z][a-z0-9_]*)/dagRuns/?\Z")
+_BACKFILL = re.compile(r"/api/v2/backfills(?:/dry_run)?/?\Z")
+#: What is asked of a run fits into a fraction of it.
 _MAX_BYTES: Final = 1_000_000
+#: By how much the clock of who asks may be ahead.
+_SKEW: Final = timedelta(minutes=5)
 
 
 class ConfMiddleware:
-    """ASGI middleware of Airflow's API server: POST of a run of one of Airloop's DAGs, checked as its tasks would."""
+    """ASGI middleware of Airflow's API server: a run asked of one of Airloop's DAGs, checked as its tasks would."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it by 422 in the shape of Airflow's own errors."""
-        dag = _RUNS.search(scope["path"]) if scope["type"] == "http" else None
-        if dag is None or scope["method"] != "POST" or not _signed_in(scope):
+        """Pass a request on, or answer it in the shape of Airflow's own errors."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not _signed_in(scope):
+            await self._app(scope, receive, send)
+            return
+        run, backfill = _RUN.search(scope["path"]), _BACKFILL.search(scope["path"])
+        if not backfill and not (run and _is_ours(run[1])):
             await self._app(scope, receive, send)
             return
         messages, body = await _read(receive)
-        if refusal := _refusal(dag[1], body):
-            await _answer(send, refusal)
+        if body is None:
+            await _answer(
+                send, 413, f"the request is refused: it is longer than {_MAX_BYTES} bytes"
+            )
+            return
+        if refusal := _refusal(run[1] if run else None, body):
+            await _answer(send, 422, refusal)
             return
 
-        async def again() -> MutableMapping[str, Any]:
+        async def again() -> Message:
             return messages.pop(0) if messages else await receive()
 
         await self._app(scope, again, send)
@@ -52,36 +66,81 @@ def _signed_in(scope: Scope) -> bool:
     return bool({b"authorization", b"cookie"} & {name for name, _ in scope["headers"]})
 
 
-async def _read(receive: Receive) -> tuple[list[MutableMapping[str, Any]], bytes]:
-    messages, body = [await receive()], b""
-    body += messages[-1].get("body", b"")
-    while messages[-1].get("more_body") and len(body) <= _MAX_BYTES:
-        messages.append(await receive())
-        body += messages[-1].get("body", b"")
-    return messages, body if len(body) <= _MAX_BYTES else b""
+async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:
+    """The messages, to be passed on, and their body; of one that is too long nothing is kept, but all is read.
+
+    An answer before the end of the request would be lost: the server closes, while the other side still sends.
+    """
+    messages: list[Message] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+        if size <= _MAX_BYTES:
+            messages.append(message)
+    if size > _MAX_BYTES:
+        return [], None
+    return messages, b"".join(message.get("body", b"") for message in messages)
 
 
-def _refusal(dag: str, body: bytes) -> str:
-    """Why this run is not begun; empty where it may be, or is not Airloop's to judge."""
+def _is_ours(dag: str) -> bool:
     kind, _, name = dag.partition("_")
+    if kind not in CONFS:
+        return False
     try:
         catalog = load_catalog()
-        names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
+        return name in (catalog.dataset_names() if kind == "ingest" else catalog.model_names())
+    except AirloopError:
+        return False  # no project here
+
+
+def _refusal(dag: str | None, body: bytes) -> str:
+    """Why this run is not begun; empty where it may be, or is not Airloop's to judge.
+
+    :param dag: None for a backfill
+    """
+    try:
         asked = json.loads(body)
-        if kind in CONFS and name in names and isinstance(asked, dict):
-            parse_conf(CONFS[kind], asked.get("conf"))
+        if not isinstance(asked, dict):
+            return ""
+        named = str(asked.get("dag_id")) if dag is None else dag
+        if dag is None and not _is_ours(named):
+            return ""
+        parse_conf(CONFS[named.partition("_")[0]], asked.get("conf" if dag else "dag_run_conf"))
+        _check_dates(asked)
     except RequestError as error:
         return str(error)
-    except (AirloopError, ValueError):
-        return ""  # no project here, or no JSON: Airflow says the rest
+    except ValueError:
+        return ""  # no JSON: Airflow says the rest
     return ""
 
 
-async def _answer(send: Send, refusal: str) -> None:
+def _check_dates(asked: Mapping[str, Any]) -> None:
+    """Refuse a run of the future.
+
+    :raises RequestError: naming the date
+    """
+    for key in ("logical_date", "data_interval_end", "run_after", "to_date"):
+        text = asked.get(key)
+        try:
+            date = datetime.fromisoformat(str(text))
+        except ValueError:
+            continue  # null, or Airflow's to refuse
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        if date > datetime.now(UTC) + _SKEW:
+            raise RequestError(
+                f"{key} lies in the future: the run would wait for it and keep others from running",
+                value=text,
+                remedy=f"leave {key} empty",
+            )
+
+
+async def _answer(send: Send, status: int, refusal: str) -> None:
     content = json.dumps({"detail": refusal}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),
     ]
-    await send({"type": "http.response.start", "status": 422, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

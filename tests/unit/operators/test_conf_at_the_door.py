@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,20 +17,26 @@ from airloop_operators.plugin import AirloopPlugin
 from airloop_operators.ui.conf import ConfMiddleware
 
 
-def ask(dag: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+def ask(
+    dag: str, body: Any, headers: dict[str, str] | None = None, path: str = ""
+) -> httpx.Response:
     """POST a run to an API server that takes whatever comes, as Airflow's does."""
 
     async def begin(request: Request) -> JSONResponse:
         return JSONResponse({"begun": await request.json()})
 
-    routes = [Route("/api/v2/dags/{dag}/dagRuns", begin, methods=["POST"])]
+    routes = [
+        Route("/api/v2/dags/{dag}/dagRuns", begin, methods=["POST"]),
+        Route("/api/v2/backfills", begin, methods=["POST"]),
+    ]
     app = ConfMiddleware(Starlette(routes=routes))  # type: ignore[arg-type]
 
     async def scenario() -> httpx.Response:
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
             given = {"authorization": "Bearer x"} if headers is None else headers
-            return await http.post(f"/api/v2/dags/{dag}/dagRuns", json=body, headers=given)
+            url = path or f"/api/v2/dags/{dag}/dagRuns"
+            return await http.post(url, json=body, headers=given)
 
     return asyncio.run(scenario())
 
@@ -60,6 +67,34 @@ def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says
 )
 def test_every_other_run_is_passed_on_as_it_came(dag: str, body: dict[str, Any]) -> None:
     assert ask(dag, body).json() == {"begun": body}
+
+
+def test_a_backfills_conf_is_checked_too() -> None:
+    body = {"dag_id": "ingest_flights", "dag_run_conf": {"partiton": "2013-01-01"}}
+    refused = ask("", body, path="/api/v2/backfills")
+    assert (refused.status_code, "did you mean 'partition'" in refused.text) == (422, True)
+    for right in ({"dag_id": "ingest_flights"}, body | {"dag_id": "somebody_elses"}, ["no object"]):
+        assert ask("", right, path="/api/v2/backfills").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["logical_date", "run_after", "data_interval_end"])
+def test_a_run_of_the_future_is_refused_at_once(key: str) -> None:
+    refused = ask("monitor_flight_delay", {key: "2099-01-01T00:00:00Z"})
+    assert refused.status_code == 422
+    assert f"{key} lies in the future" in refused.json()["detail"]
+    for right in ("2013-03-09T09:00:00Z", None, datetime.now(UTC).isoformat(), "no date"):
+        assert ask("monitor_flight_delay", {key: right}).status_code == 200
+
+
+def test_a_backfill_of_the_future_is_refused() -> None:
+    body = {"dag_id": "ingest_flights", "from_date": "2013-01-01", "to_date": "2099-01-01"}
+    assert ask("", body, path="/api/v2/backfills").status_code == 422
+
+
+@pytest.mark.parametrize("dag", ["train_flight_delay", "somebody_elses"])
+def test_twenty_megabytes_are_refused_where_they_are_ours_to_judge(dag: str) -> None:
+    answer = ask(dag, {"conf": {"notes": "x" * 20_000_000}})
+    assert answer.status_code == (413 if dag.startswith("train") else 200)
 
 
 def test_who_shows_nothing_is_airflows_to_turn_away() -> None:
