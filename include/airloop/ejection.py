@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airloop import __version__
 from airloop.errors import PermanentError, RequestError, SpecError
+from airloop.textfile import is_there, read_text
 
 #: The DAG files that Airloop packages, in the order of the loop.
 KINDS = ("ingest", "train", "deploy", "monitor", "score")
@@ -22,14 +23,14 @@ MARKER = re.compile(
 def owned(folder: Path) -> dict[str, Path]:
     """The kinds that a project's DAG folder holds a file of its own for.
 
-    :raises SpecError: if a file bears a kind's name but not its marker: both would build the same DAGs
+    :raises SpecError: if a file bears a kind's name but not its marker: both would build the same DAGs; or cannot be read
     """
     found = {}
     for kind in KINDS:
         path = folder / f"{kind}.py"
-        if not path.exists():
+        if not is_there(path):
             continue
-        marker = MARKER.search(path.read_text(encoding="utf-8"))
+        marker = MARKER.search(read_text(path))
         if marker is None or marker["kind"] != kind:
             raise SpecError(
                 "the file bears the name of a packaged DAG file but not the marker of an ejected one",

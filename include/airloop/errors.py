@@ -67,7 +67,9 @@ class AirloopError(Exception):
             parts.append("valid: " + ", ".join(self.valid[:20]))
         if self.remedy:
             parts.append(self.remedy)
-        return "; ".join(part.rstrip(".") for part in parts)
+        sentence = "; ".join(part.rstrip(".") for part in parts)
+        # The name of a file may hold bytes that are no text; no page and no log could be written with them.
+        return sentence.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def did_you_mean(self) -> str | None:
         """The nearest valid value, if one is near."""

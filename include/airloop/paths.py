@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airloop.errors import RequestError, SpecError
+from airloop.textfile import is_written
 
 #: The project's folder.
 PROJECT = "AIRLOOP_PROJECT"
@@ -33,7 +34,7 @@ def enter() -> Path:
     """
     named = os.environ.get(PROJECT)
     found = Path(named) if named else _nearest(Path.cwd())
-    if not (found / MARKER).is_file():
+    if not is_project(found):
         raise RequestError(
             "this folder is no Airloop project: it has no config/airloop.yaml",
             value=str(found),
@@ -100,20 +101,42 @@ def put_on_path() -> None:
         sys.path.append(folder)
 
 
+def is_project(folder: Path) -> bool:
+    """Whether a folder is a project's: it holds the settings' file, be it one that cannot be read."""
+    return os.path.lexists(folder / MARKER)
+
+
 def digest(project: Path) -> str:
-    """The sha256 of what a project's answers depend on: its ``config/`` and ``include/``, names and bytes."""
+    """The sha256 of what a project's answers depend on: its ``config/`` and ``include/``, names and bytes.
+
+    A file that cannot be read counts by its name: it is the concern of who needs it. What an editor leaves beside a
+    file counts for nothing.
+    """
     total = hashlib.sha256()
     for path in _files(project):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{path.relative_to(project).as_posix()}\0{content}\n".encode())
+        try:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:  # removed since the folder was listed
+            continue
+        except OSError:
+            content = "unreadable"
+        name = path.relative_to(project).as_posix().encode(errors="surrogateescape")
+        total.update(name + f"\0{content}\n".encode())
     return f"sha256:{total.hexdigest()}"
 
 
 def _files(project: Path) -> Iterator[Path]:
     for name in _CODE:
         for path in sorted((project / name).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if "__pycache__" not in path.parts and is_written(path) and _is_file(path):
                 yield path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _nearest(start: Path) -> Path:
@@ -121,7 +144,7 @@ def _nearest(start: Path) -> Path:
 
     :raises RequestError: if there are two, one in the other
     """
-    found = [folder for folder in (start, *start.parents) if (folder / MARKER).is_file()]
+    found = [folder for folder in (start, *start.parents) if is_project(folder)]
     if len(found) > 1:
         raise RequestError(
             "two projects are in reach, one in the other",

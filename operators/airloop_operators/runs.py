@@ -110,4 +110,4 @@ def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str
     """
     catalog = load_catalog()
     asked = conf_of(context, conf).partition
-    return asked or own_partition(context, catalog.dataset(catalog.model(model).dataset))
+    return asked or own_partition(context, catalog.pair(model)[1])

@@ -7,7 +7,6 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from airloop.check.project import Pool
 from airloop.data.sources.builtin import FileSpec, PythonSpec, SqlSpec
 from airloop.settings import ServingSettings, SettingsFields, StackSettings
 from airloop.specs import requests
@@ -28,6 +27,7 @@ from airloop.specs.model import (
     Threshold,
     TrainingSpec,
 )
+from airloop.specs.pools import Pool
 from airloop.specs.sections.resources import (
     EnvironmentSpec,
     KubernetesSettings,

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from airloop.check.problems import Problem, from_error, problems_of
-from airloop.contracts import NAME_PATTERN, Contract
 from airloop.ejection import owned
 from airloop.errors import SpecError
-from airloop.fields import Text, Whole
-from airloop.issues import WORDS, SpecIssue, mistakes
+from airloop.issues import SpecIssue, mistakes
 from airloop.paths import config_folder, dags_folder, known
 from airloop.settings import SettingsFields, read_settings, setting_error
-from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
+from airloop.specs.pools import FILE, pool_rules
 from airloop.specs.sections.storage import SECRETS
 from airloop.specs.yaml.document import Document, read_document
 from airloop.specs.yaml.layers import Layers, environment_file
-
-#: The pools in which the DAGs run their heavy tasks and their GPU pods; without them they would wait for ever.
-POOLS = (HEAVY_POOL, GPU_POOL)
-
-
-class Pool(Contract):
-    """One of Airflow's pools, as `airflow pools import` reads it."""
-
-    slots: Annotated[Whole, Field(ge=1)]
-    description: Text
-    include_deferred: bool = False
+from airloop.textfile import is_there, is_written
 
 
 def settings_problems(folder: Path) -> list[Problem]:
     """What is wrong in airloop.yaml, in each environment's file, and in this process's variables."""
     found: list[Problem] = []
     base = _document(folder / "airloop.yaml", found)
-    paths = sorted((folder / "environments").glob("*.yaml"))
+    paths = sorted(filter(is_written, (folder / "environments").glob("*.yaml")))
     documents = [_document(path, found) for path in paths]
     for document in [None, *documents]:
         found += _layered([part for part in (base, document) if part is not None])
@@ -57,24 +42,10 @@ def settings_problems(folder: Path) -> list[Problem]:
 
 
 def pool_problems(folder: Path) -> list[Problem]:
-    """What is wrong in pools.json, where there is one. JSON is YAML too, so lines are known."""
+    """What is wrong in pools.json, where there is one."""
     found: list[Problem] = []
-    document = _document(folder / "pools.json", found)
-    if document is None:
-        return found
-    wrong: list[SpecIssue] = []
-    for name, pool in document.data.items():
-        if not re.match(NAME_PATTERN, name):
-            wrong.append(SpecIssue((name,), "not a name of a pool", name, WORDS[NAME_PATTERN]))
-        try:
-            Pool.model_validate(pool)
-        except ValidationError as error:
-            wrong += [replace(m, path=(name, *m.path)) for m in mistakes(error, Pool)]
-    for name in POOLS:
-        if name not in document.data:
-            what, remedy = "a pool that the DAGs need is missing", f"add {name}"
-            wrong.append(SpecIssue((name,), what, None, remedy))
-    return problems_of(document, wrong)
+    document = _document(folder / FILE, found)
+    return found if document is None else problems_of(document, pool_rules(document.data))
 
 
 def dag_problems(folder: Path) -> list[Problem]:
@@ -89,10 +60,8 @@ def dag_problems(folder: Path) -> list[Problem]:
 
 
 def _document(path: Path, found: list[Problem]) -> Document | None:
-    if not path.exists():
-        return None
     try:
-        return read_document(path)
+        return read_document(path) if is_there(path) else None
     except SpecError as error:
         found.append(from_error(error, str(path)))
         return None

@@ -14,31 +14,34 @@ from typing import Any
 
 import yaml
 
+from airloop.check.modules import (
+    OPTIONAL_FUNCTIONS,
+    REQUIRED_FUNCTIONS,
+    function_issues,
+    named_issues,
+    own_code,
+)
 from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
-from airloop.issues import WORDS, KeyPath, SpecIssue
-from airloop.paths import code_folder
+from airloop.issues import SpecIssue
 from airloop.plugins.executor import executor_of
 from airloop.plugins.source import functions_of
 from airloop.plugins.trainer import needs_build
-from airloop.specs.catalog import Catalog, parse
+from airloop.specs.catalog import Catalog, misnamed, parse
 from airloop.specs.dataset import DatasetSpec
-from airloop.specs.model import Level, ModelSpec, metric_places, trainers_of
-from airloop.specs.modules import find_module, read_module
+from airloop.specs.model import Level, ModelSpec, trainers_of
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
 from airloop.specs.sections.pod_security import restricted_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.specs.sections.templates import FOLDER, template_rules
 from airloop.specs.sections.tuning import builds
 from airloop.specs.yaml.document import Document, read_document
+from airloop.textfile import is_there, is_written
 
 Data = dict[str, Any]
-#: What a model's module must define, and what it may.
-REQUIRED_FUNCTIONS = ("features", "build")
-OPTIONAL_FUNCTIONS = ("label",)
 #: How many monitored windows the training days must hold, to tell how much one differs from another by chance.
 _WINDOWS = 3
 
@@ -70,15 +73,20 @@ def check(catalog: Catalog) -> list[Problem]:
 
 
 def _files(folder: Path, found: list[Problem]) -> Iterator[Path]:
-    if not folder.is_dir():
+    if not is_there(folder):
         return
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(filter(is_written, folder.iterdir()))
+    except OSError as error:
+        what = "the folder cannot be listed"
+        found.append(Problem(what, str(folder), value=error.strerror))
+        return
+    for path in paths:
         if path.suffix == ".yml":
             remedy = f"rename it to {path.stem}.yaml"
             found.append(Problem("a file that ends in .yml is not read", str(path), remedy=remedy))
         elif path.suffix == ".yaml" and not re.match(NAME_PATTERN, path.stem):
-            what, remedy = "the file's name is no name of a spec", WORDS[NAME_PATTERN]
-            found.append(Problem(what, str(path), value=path.stem, remedy=remedy))
+            found.append(from_error(misnamed(path), str(path)))
         elif path.suffix == ".yaml":
             yield path
 
@@ -98,7 +106,7 @@ def _dataset(document: Document) -> list[Problem]:
     for key in functions_of(source):
         function = source.get(key)
         if isinstance(function, str) and function.count(":") == 1:
-            found += _named(("source", key), function)
+            found += named_issues(("source", key), function)
     return problems_of(document, [*found, *dataset_rules(data)])
 
 
@@ -144,16 +152,16 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     module = data.get("module")
     if isinstance(module, str):
         built = spec is None or needs_build(trainers_of(spec))
-        found += _functions(
+        found += function_issues(
             ("module",),
             module,
             required=REQUIRED_FUNCTIONS if built else ("features",),
             optional=OPTIONAL_FUNCTIONS,
         )
         for path, name in builds(data):
-            found += _functions(path, module, required=(name,))
+            found += function_issues(path, module, required=(name,))
     if spec is not None:
-        found += _own(spec)
+        found += own_code(spec)
     problems = problems_of(document, found)
     if spec is not None:
         problems += _few_windows(document, spec)
@@ -161,25 +169,6 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))
     return problems
-
-
-def _own(spec: ModelSpec) -> list[SpecIssue]:
-    """What is wrong with the steps, gates and metrics that the project brings itself."""
-    found: list[SpecIssue] = []
-    for step, module in spec.steps.items():
-        found += _functions(("steps", step), module, required=("run",), arguments=2)
-    for index, own in enumerate(spec.gates.own):
-        if isinstance(own, str):
-            found += _named(("gates", "own", index), own)
-    for path, metric in metric_places(spec):
-        if ":" in metric:
-            found += _named(path, metric)
-    return found
-
-
-def _named(path: KeyPath, target: str) -> list[SpecIssue]:
-    module, _, name = target.partition(":")
-    return _functions(path, module, required=(name,))
 
 
 def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
@@ -203,44 +192,3 @@ def _level_two(document: Document) -> Problem:
         remedy="write level: 1 until then",
         severity="notice",
     )
-
-
-def _functions(
-    path: KeyPath,
-    module: str,
-    *,
-    required: tuple[str, ...],
-    optional: tuple[str, ...] = (),
-    arguments: int = 1,
-) -> list[SpecIssue]:
-    """What is wrong with the functions a spec counts on, each called with so many arguments."""
-    file = find_module(module)
-    if file is None:
-        remedy = f"write it below {code_folder()}, for instance as <package>/<name>.py"
-        return [SpecIssue(path, "there is no such module", module, remedy)]
-    if not file.is_relative_to(code_folder()):
-        what = f"the module is not the project's: Python finds it in {file}"
-        return [SpecIssue(path, what, module, "give the project's package another name")]
-    try:
-        source = read_module(file)
-    except SpecError as error:
-        return [SpecIssue(path, f"{error.what} ({error.where})", module)]
-    found = []
-    for name in (*required, *optional):
-        definition = source.definitions.get(name)
-        if definition is None and name in required and not source.open:
-            what = f"the module has no function {name!r}"
-            valid = tuple(known.name for known in source.definitions.values() if known.node)
-            mistake = SpecIssue(path, what, name, f"define it in {file}", valid)
-            found.append(mistake)
-        elif definition is not None and (fault := definition.fault(arguments)):
-            where = f"{file}:{definition.line}"
-            found.append(SpecIssue(path, f"the function {name!r} {fault} ({where})", module))
-    # One key holds them all, so they are told as one mistake.
-    return _joined(found)
-
-
-def _joined(found: list[SpecIssue]) -> list[SpecIssue]:
-    if len(found) < 2:
-        return found
-    return [replace(found[0], what="; ".join(mistake.what for mistake in found))]

@@ -19,8 +19,7 @@ def partition_rows(model: str, partition: str, limit: int | None = None) -> list
     from airloop.data.sources.conform import conform
     from airloop.data.sources.reading import read_partition
 
-    spec = load_catalog().model(model)
-    dataset = load_catalog().dataset(spec.dataset)
+    spec, dataset = load_catalog().pair(model)
     columns = list(dict.fromkeys((*dataset.keys, *spec.inputs)))
     rows: list[Row] = []
     for frame in read_partition(dataset, partition):

@@ -8,24 +8,35 @@ import os
 import httpx
 
 from airloop.devstack.airflow import Airflow
-from airloop.errors import RequestError
+from airloop.errors import RequestError, SpecError
 from airloop.paths import config_folder
 from airloop.settings import Settings
+from airloop.specs.pools import POOLS, Pool, read_pools
 
 
-def provision(airflow: Airflow, settings: Settings) -> None:
-    """Give Airflow what the DAGs count on."""
+def provision(airflow: Airflow, settings: Settings) -> tuple[str, ...]:
+    """Give Airflow what the DAGs count on; returns what a person should know of it."""
     with airflow:
-        _pools(airflow)
         _connection(airflow, settings)
+        return _pools(airflow)
 
 
-def _pools(airflow: Airflow) -> None:
-    """The pools of config/pools.json: a task of a pool that is not there waits for ever."""
-    wanted = json.loads((config_folder() / "pools.json").read_text(encoding="utf-8"))
-    entities = [{"name": name, **pool} for name, pool in wanted.items()]
-    action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
+def _pools(airflow: Airflow) -> tuple[str, ...]:
+    """The pools of config/pools.json: a task of a pool that is not there waits for ever.
+
+    Where the file is wrong, Airflow keeps the pools that it has, and those that are needed get one slot.
+    """
+    told: tuple[str, ...] = ()
+    try:
+        wanted, existing = read_pools(config_folder()), "overwrite"
+    except SpecError as error:
+        alone = Pool(slots=1, description="One slot, since config/pools.json could not be read.")
+        wanted, existing = dict.fromkeys(POOLS, alone), "skip"
+        told = (f"the pools stay as they are: {error}",)
+    entities = [{"name": name, **pool.model_dump(mode="json")} for name, pool in wanted.items()]
+    action = {"action": "create", "entities": entities, "action_on_existence": existing}
     airflow.call("PATCH", "/pools", json={"actions": [action]})
+    return told
 
 
 def _connection(airflow: Airflow, settings: Settings) -> None:

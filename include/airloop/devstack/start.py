@@ -101,7 +101,9 @@ def up(layout: Layout, progress: Progress) -> Started:
             layout.provisioned.unlink(missing_ok=True)
 
         def furnish() -> None:
-            provision(Airflow(addresses.url("airflow"), secrets["airflow_password"]), settings)
+            airflow = Airflow(addresses.url("airflow"), secrets["airflow_password"])
+            for line in provision(airflow, settings):
+                progress.notice(line)
             layout.provisioned.touch()
 
         _Start(layout, env, database, running, progress).run(parts, missing, furnish)

@@ -143,8 +143,8 @@ def _open(seam: Seam, target: str, whose: str, remedy: str) -> Any:
         made = found() if isinstance(found, type) else found
     except AirloopError:
         raise
-    # A module may raise whatever it likes when it is imported: that is this plug-in's failure alone.
-    except Exception as error:
+    # A module may raise whatever it likes when it is imported, and even exit: that is this plug-in's failure alone.
+    except (Exception, SystemExit) as error:
         raise SpecError(
             f"{whose} cannot be loaded: {type(error).__name__}: {error}",
             value=target,

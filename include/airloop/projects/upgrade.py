@@ -16,6 +16,7 @@ from airloop.ledger.schema import COMMAND, Age, state
 from airloop.projects.template import ORIGIN, Origin, digest, template_files
 from airloop.renames import current
 from airloop.settings import load_settings
+from airloop.specs.catalog import spec_files
 from airloop.specs.yaml.document import read_document
 
 
@@ -75,8 +76,13 @@ def _modules(project: Path) -> Iterator[Finding]:
     """Specs that name a module as an older Airloop did: still understood, not for ever."""
     places = (("models", ("module",)), ("datasets", ("source", "function")))
     for folder, key in places:
-        for path in sorted((project / "config" / folder).glob("*.yaml")):
-            document = read_document(path)
+        for path in spec_files(project / "config" / folder):
+            try:
+                document = read_document(path)
+            except SpecError as error:
+                where = str(path.relative_to(project))
+                yield Finding(where, f"cannot be judged: {error}", "put it right first")
+                continue
             value: object = document.data
             for part in key:
                 value = value.get(part) if isinstance(value, dict) else None

@@ -50,7 +50,7 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.training.segments.checks import check_spec
 
     model = context.catalog.model(request.model)
-    dataset = context.catalog.dataset(model.dataset)
+    dataset = context.catalog.dataset_of(model)
     check_inputs(model, dataset)
     check_spec(model, dataset)
     lake = Lake(context.settings)

@@ -61,7 +61,7 @@ def _check_new(candidate: Candidate, context: StepContext) -> None:
 def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> GateReport:
     from airloop.data.lake.lake import Lake
 
-    dataset = context.catalog.dataset(model.dataset)
+    dataset = context.catalog.dataset_of(model)
     champion = _champion(model.name, context)
     try:
         frame = Lake(context.settings).read(candidate.dataset)

@@ -65,7 +65,7 @@ def run(request: Request, context: StepContext) -> Result:
     :raises UnreachableError: if the lake or the artifact store does not answer
     """
     model = context.catalog.model(request.model)
-    dataset = context.catalog.dataset(model.dataset)
+    dataset = context.catalog.dataset_of(model)
     deployment = context.ledger.current_deployment(model.name)
     if deployment is None:
         raise RequestError(

@@ -30,7 +30,7 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.training.segments.results import Results
 
     model = context.catalog.model(request.model)
-    dataset = context.catalog.dataset(model.dataset)
+    dataset = context.catalog.dataset_of(model)
     settings = context.settings
     plan = plans.read(settings, request.plan)
     frame = Lake(settings).read(plan.dataset)

@@ -87,7 +87,7 @@ def _asked(request: Request, context: StepContext) -> TrainingRun:
         ledger=context.ledger,
         workdir=context.workdir,
         model=model,
-        dataset=context.catalog.dataset(model.dataset),
+        dataset=context.catalog.dataset_of(model),
         fence=request.fence,
         until=request.until,
         params=request.params,

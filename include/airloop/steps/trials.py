@@ -43,7 +43,7 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.training.validation import inner
 
     model = context.catalog.model(request.model)
-    dataset = context.catalog.dataset(model.dataset)
+    dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
     ref, days = snapshot.take(lake, model, request.until)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)

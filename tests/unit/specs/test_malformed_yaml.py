@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from airloop.check.specs import check
 from airloop.errors import SpecError
 from airloop.specs.catalog import Catalog
-from airloop.specs.yaml.document import MAX_BYTES, read_document, read_yaml
+from airloop.specs.yaml.document import read_document, read_yaml
+from airloop.textfile import MAX_BYTES
 from tests.support.checkout import ROOT
 
 GOOD = (ROOT / "config" / "models" / "flight_delay.yaml").read_text()

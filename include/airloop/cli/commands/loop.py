@@ -107,7 +107,7 @@ def predict_command(
     given = [_row(text) for text in row or []] + (_rows(file) if file else [])
     if partition is not None:
         lake = Lake(load_settings())
-        given += request_rows(lake, spec, catalog.dataset(spec.dataset), partition, rows)
+        given += request_rows(lake, spec, catalog.dataset_of(spec), partition, rows)
     if not given:
         raise RequestError(
             "no row was given",

@@ -102,7 +102,7 @@ def _each(
     act: Callable[[_Table, Path, CompactionResult], CompactionResult],
 ) -> CompactionResult:
     catalog = catalog or load_catalog()
-    dataset = catalog.dataset(catalog.model(model).dataset)
+    _, dataset = catalog.pair(model)
     folder = log_folder(settings.home, model)
     result = CompactionResult(model=model, table=table_name(model))
     if not folder.is_dir():

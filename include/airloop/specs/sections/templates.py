@@ -9,6 +9,7 @@ from typing import Any
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
 from airloop.specs.yaml.document import read_document
+from airloop.textfile import is_there, is_written
 
 FOLDER = Path("kubernetes") / "pod_templates"
 #: The container that runs the step; others of a template run beside it.
@@ -20,7 +21,8 @@ _OURS_OF_POD = ("activeDeadlineSeconds", "restartPolicy", "serviceAccountName")
 
 def template_names(config: Path) -> tuple[str, ...]:
     """The templates there are, sorted."""
-    return tuple(sorted(path.stem for path in (config / FOLDER).glob("*.yaml")))
+    found = (path for path in (config / FOLDER).glob("*.yaml") if is_written(path))
+    return tuple(sorted(path.stem for path in found))
 
 
 def read_template(config: Path, name: str) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def read_template(config: Path, name: str) -> dict[str, Any]:
     :raises SpecError: if there is none of that name, or it decides what is the spec's to decide
     """
     path = config / FOLDER / f"{name}.yaml"
-    if not path.exists():
+    if not is_there(path):
         raise SpecError(
             "there is no such pod template",
             value=name,

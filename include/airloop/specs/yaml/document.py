@@ -18,9 +18,10 @@ from yaml.composer import Composer
 
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
+from airloop.textfile import read_text
 
-#: A spec is written by hand; a megabyte of it is an accident or an attack.
-MAX_BYTES = 1_000_000
+#: How many keys and values a file may hold: a spec of a thousand columns has a fifth of it.
+MAX_NODES = 50_000
 #: How deep mappings and lists may nest.
 MAX_DEPTH = 20
 #: Digits of a number: more are a mistake, and reading them takes quadratic time.
@@ -76,7 +77,7 @@ def read_document(path: Path, *, strict: bool = False) -> Document:
     """
     document = Document(path)
     try:
-        root = _Parser(_text(path)).get_single_node()
+        root = _Parser(read_text(path)).get_single_node()
         data = _Builder(document).build(root, ()) if root else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -101,28 +102,6 @@ def read_document(path: Path, *, strict: bool = False) -> Document:
     return document
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise SpecError(
-                f"the file is larger than {MAX_BYTES:,} bytes",
-                where=str(path),
-                remedy="a spec is written by hand: look at what it holds",
-            )
-        return raw.decode("utf-8")
-    except OSError as error:
-        raise SpecError("the file cannot be read", value=error.strerror, where=str(path)) from error
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise SpecError(
-            "the file is not UTF-8",
-            where=f"{path}, line {line}",
-            remedy="save it as UTF-8",
-        ) from error
-
-
 class _Parser(Composer, yaml.CBaseLoader):
     """libyaml's events (ten times faster than PyYAML's own), composed to a tree without meaning.
 
@@ -132,7 +111,7 @@ class _Parser(Composer, yaml.CBaseLoader):
     def __init__(self, text: str) -> None:
         yaml.CBaseLoader.__init__(self, text)
         Composer.__init__(self)
-        self._depth = 0
+        self._depth = self._nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -142,6 +121,9 @@ class _Parser(Composer, yaml.CBaseLoader):
             raise _refusal(f"tags such as {tag!r} are not allowed; write plain data", event)
         if self._depth > MAX_DEPTH:
             raise _refusal(f"nested deeper than {MAX_DEPTH} levels", event)
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _refusal(f"holds more than {MAX_NODES:,} keys and values", event)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

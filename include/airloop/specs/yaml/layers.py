@@ -11,6 +11,7 @@ from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
 from airloop.issues import WORDS, SpecIssue
 from airloop.specs.yaml.document import Document, read_document
+from airloop.textfile import is_there, is_written
 
 
 class Layers:
@@ -21,11 +22,11 @@ class Layers:
 
     @classmethod
     def read(cls, *paths: Path, strict: bool = True) -> Layers:
-        """Those of the files that exist.
+        """Those of the files that are there.
 
         :raises SpecError: if one of them is not valid YAML
         """
-        return cls([read_document(path, strict=strict) for path in paths if path.exists()])
+        return cls([read_document(path, strict=strict) for path in paths if is_there(path)])
 
     def data(self) -> dict[str, Any]:
         """All of them merged."""
@@ -54,8 +55,8 @@ def environment_file(config: Path, name: object, where: str) -> Path:
             "not a name of an environment", value=name, where=where, remedy=WORDS[NAME_PATTERN]
         )
     path = folder / f"{name}.yaml"
-    if not path.exists():
-        valid = sorted(other.stem for other in folder.glob("*.yaml"))
+    if not is_there(path):
+        valid = sorted(other.stem for other in folder.glob("*.yaml") if is_written(other))
         raise SpecError(
             "no such environment", value=name, where=where, remedy=f"add {path}", valid=valid
         )
