@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airloop.contracts import Contract
-from airloop.errors import AirloopError, SpecError, UnreachableError
+from airloop.errors import AirloopError, UnreachableError
 from airloop.execution.pods.kubeconfig import Access, access_of, cluster_extra, connection_variable
 from airloop.plugins.executor import executor_of
 from airloop.settings import Settings
@@ -66,11 +65,8 @@ class ClusterReport(Contract):
 
 def wants_a_cluster(catalog: Catalog) -> bool:
     """Whether any model's steps run as pods; a spec that is wrong is told elsewhere."""
-    for name in catalog.model_names():
-        with suppress(SpecError):
-            if executor_of(catalog.model(name).compute)[1].kind == "kubernetes":
-                return True
-    return False
+    specs = (entry.spec for entry in catalog.models())
+    return any(spec and executor_of(spec.compute)[1].kind == "kubernetes" for spec in specs)
 
 
 def report(settings: Settings, environ: Mapping[str, str] = os.environ) -> ClusterReport:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from airloop import ejection
+from airloop.check import broken
 from airloop.check.cluster import found_lines, kept
 from airloop.contracts import Contract
 from airloop.devstack.addresses import Addresses, known_addresses
@@ -43,7 +44,7 @@ class StackState(Contract):
     components: tuple[ComponentState, ...]
     #: The kinds of DAG whose file is the project's own (`airloop eject`).
     owned: tuple[str, ...] = ()
-    #: What asks for a person though every part runs: a model that is deployed without a spec.
+    #: What asks for a person though every part runs: a spec that is wrong, a model that is deployed without one.
     findings: tuple[str, ...] = ()
     #: The cluster that the steps' pods go to, as whom, with which rights.
     cluster: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ def status(layout: Layout) -> StackState:
         running=all(part.state == "running" for part in states),
         components=tuple(states),
         owned=tuple(ejection.owned(dags_folder())),
-        findings=_findings() if records else (),
+        findings=(*broken.sentences(load_catalog()), *(_findings() if records else ())),
         cluster=_cluster(layout) if records else (),
     )
 
@@ -91,7 +92,7 @@ def _findings() -> tuple[str, ...]:
     try:
         return orphans(load_catalog(), open_ledger(load_settings()))
     except AirloopError as error:
-        return (f"the ledger could not be asked for models without a spec: {error}",)
+        return (f"models without a spec could not be looked for: {error}",)
 
 
 def down(layout: Layout) -> tuple[int, int]:

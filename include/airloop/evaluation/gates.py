@@ -73,7 +73,7 @@ def _asked(name: str, gate: Ask, case: Case) -> Check:
     except TransientError:
         raise
     # A gate that fails has not seen the candidate to be good; whatever it was, it is said.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason[:500])
 

@@ -53,8 +53,8 @@ def _named(step: str, request: StepRequest, context: StepContext) -> str | None:
 def _imported(step: str, path: str) -> Body:
     try:
         run: Body = importlib.import_module(path).run
-    # A module of the project may raise whatever it likes.
-    except Exception as error:
+    # A module of the project may raise whatever it likes, and even exit.
+    except (Exception, SystemExit) as error:
         raise SpecError(
             f"the step of one's own cannot be loaded: {type(error).__name__}: {error}",
             value=path,

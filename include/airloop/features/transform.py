@@ -36,7 +36,7 @@ def transform(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> pd
         features = function(inputs)
     except AirloopError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(
             "the model's features() failed on these rows",
             value=f"{type(error).__name__}: {error}",
@@ -67,7 +67,7 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
             "the rows lack the target column", value=target, where=f"model {model.name}"
         )
     module = model_module(model)
-    raw = module.label(frame) if hasattr(module, "label") else frame[target]
+    raw = _labelled(module, frame) if hasattr(module, "label") else frame[target]
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
     known = truth.dropna()
     if model.task == "classification" and not known.isin((0.0, 1.0)).all():
@@ -77,6 +77,19 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
             where=f"label of model {model.name}",
         )
     return truth
+
+
+def _labelled(module: ModuleType, frame: pd.DataFrame) -> Any:
+    try:
+        return module.label(frame)
+    except AirloopError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(
+            "the model's label() failed on these rows",
+            value=f"{type(error).__name__}: {error}",
+            where=f"{module.__name__}.label",
+        ) from error
 
 
 @cache
@@ -91,7 +104,8 @@ def model_module(model: ModelSpec) -> ModuleType:
     """
     try:
         return _import(model.module)
-    except Exception as error:
+    # Whatever its author lets it do, sys.exit() included: the process serves or trains other models as well.
+    except (Exception, SystemExit) as error:
         raise SpecError(
             "the model's module cannot be imported",
             value=f"{model.module}: {type(error).__name__}: {error}",

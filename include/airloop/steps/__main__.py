@@ -79,6 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         store.write(answer, {"error": describe(lacking)})
         return Exit.PERMANENT
+    except SystemExit as error:
+        traceback.print_exc(file=sys.stdout)
+        left = SpecError(
+            "code of the project ended the step's process by itself",
+            value=f"sys.exit({error.code!r})",
+            where=f"step {arguments.step}",
+            remedy="let it raise an error instead; the step's log shows where",
+        )
+        store.write(answer, {"error": describe(left)})
+        return Exit.PERMANENT
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

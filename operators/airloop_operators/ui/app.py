@@ -12,12 +12,12 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airloop.errors import AirloopError
+from airloop.errors import AirloopError, SpecError
 from airloop.ledger import open_ledger
-from airloop.settings import load_settings
+from airloop.settings import load_settings, read_settings
 from airloop.specs import load_catalog
 from airloop_operators.ui import reports
-from airloop_operators.ui.overview import overview
+from airloop_operators.ui.overview import View, names_alone, overview
 
 _FOLDER = Path(__file__).parent
 #: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login:
@@ -51,12 +51,26 @@ def create_app() -> FastAPI:
 def page() -> HTMLResponse:
     """All models: who serves, how well, what was decided and why."""
     template = _environment().get_template("overview.html")
+    _, wrong = read_settings()
+    error = str(wrong[0]) if wrong else ""
+    try:
+        content = _content()
+    except AirloopError as failed:
+        return HTMLResponse(template.render(models=(), error=str(failed)), 503, PAGE_HEADERS)
+    return HTMLResponse(template.render(models=content, error=error), headers=PAGE_HEADERS)
+
+
+def _content() -> tuple[View, ...]:
+    """Where the settings cannot be read nobody knows where the ledger is, but the models are known.
+
+    :raises AirloopError: if the specs' folder cannot be listed, or the ledger does not answer
+    """
+    catalog = load_catalog()
     try:
         settings = load_settings()
-        content = overview(load_catalog(), open_ledger(settings), settings, datetime.now(UTC))
-    except AirloopError as error:
-        return HTMLResponse(template.render(models=(), error=str(error)), 503, PAGE_HEADERS)
-    return HTMLResponse(template.render(models=content, error=""), headers=PAGE_HEADERS)
+    except SpecError:
+        return names_alone(catalog)
+    return overview(catalog, open_ledger(settings), settings, datetime.now(UTC))
 
 
 def report(path: str) -> Response:

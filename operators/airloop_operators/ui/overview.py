@@ -1,4 +1,4 @@
-"""What the page says of each model, drawn from the ledger alone."""
+"""What the page says of each model, drawn from its spec and the ledger."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from airloop.check import broken
 from airloop.contracts import Decision, Deployment, Triage
 from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
+from airloop.specs.catalog import Entry
 from airloop.vocabulary import Topic
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
@@ -32,6 +34,7 @@ class Link:
 class ModelView:
     """One model's part of the page."""
 
+    name: str
     spec: ModelSpec
     champion: Deployment | None
     age: str
@@ -43,18 +46,60 @@ class ModelView:
     drift_words: str
     decisions: Sequence[Decision]
     links: Sequence[Link]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class BrokenView:
+    """The part of a model whose spec, dataset or module is wrong: what serves goes on, and what was decided stays."""
+
+    name: str
+    error: str
+    champion: Deployment | None = None
+    age: str = ""
+    decisions: Sequence[Decision] = ()
+
+
+View = ModelView | BrokenView
 
 
 def overview(
     catalog: Catalog, ledger: Ledger, settings: Settings, now: datetime
-) -> tuple[ModelView, ...]:
-    """Every model of the catalogue.
+) -> tuple[View, ...]:
+    """Every model of the catalogue; one that is broken says why.
 
-    :raises AirloopError: if a spec is wrong or the ledger does not answer
+    :raises AirloopError: if the folder of the specs cannot be listed, or the ledger does not answer
     """
     return tuple(
-        _model(catalog.model(name), ledger, settings, now) for name in catalog.model_names()
+        _broken(entry, ledger, now)
+        if entry.spec is None
+        else _model(entry.spec, ledger, settings, now)
+        for entry in broken.models(catalog)
     )
+
+
+def names_alone(catalog: Catalog) -> tuple[View, ...]:
+    """Every model of the catalogue where nothing else can be asked: the settings are wrong.
+
+    :raises AirloopError: if the folder of the specs cannot be listed
+    """
+    return tuple(BrokenView(entry.name, str(entry.error or "")) for entry in broken.models(catalog))
+
+
+def _broken(entry: Entry[ModelSpec], ledger: Ledger, now: datetime) -> BrokenView:
+    champion = ledger.current_deployment(entry.name)
+    return BrokenView(
+        name=entry.name,
+        error=str(entry.error),
+        champion=champion,
+        age=since(champion.at, now) if champion else "",
+        decisions=_told(entry.name, ledger),
+    )
+
+
+def _told(model: str, ledger: Ledger) -> Sequence[Decision]:
+    found = ledger.decisions(model, limit=DECISIONS * 4)
+    return [one for one in found if one.topic is not Topic.PERFORMANCE][:DECISIONS]
 
 
 def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -> ModelView:
@@ -65,12 +110,8 @@ def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -
         ledger.decisions(spec.name, Topic.RETRAINING, NIGHTS), "features_drifted"
     )
     promised = _number(measured[-1], "promised") if measured else None
-    told = [
-        decision
-        for decision in ledger.decisions(spec.name, limit=DECISIONS * 4)
-        if decision.topic is not Topic.PERFORMANCE
-    ]
     return ModelView(
+        name=spec.name,
         spec=spec,
         champion=champion,
         age=since(champion.at, now) if champion else "",
@@ -80,7 +121,7 @@ def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -
         performance=curve([_point(decision, metric) for decision in measured], promised),
         drift=bars([_bar(decision) for decision in nights]),
         drift_words=_words(nights),
-        decisions=told[:DECISIONS],
+        decisions=_told(spec.name, ledger),
         links=_links(spec, settings),
     )
 

@@ -18,6 +18,7 @@ from airloop.registry import tracking
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 from airloop.vocabulary import Action, DeploymentKind, Topic
+from tests.support.hostile_files import MODEL, plant_world
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +128,26 @@ def test_a_stack_that_does_not_run_is_stopped_not_crashed(
     assert "stopped" in capsys.readouterr().out
     assert main.run(["down"]) == 0
     assert "nothing was running" in capsys.readouterr().out
+
+
+def test_status_and_check_name_a_broken_model_and_status_shows_the_parts_all_the_same(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    plant_world(config)
+    monkeypatch.setenv("AIRLOOP_CONFIG", str(config))
+    load_catalog.cache_clear()
+    (config / MODEL).write_text("levle: 1\n")
+    assert main.run(["status"]) == 1
+    shown = capsys.readouterr()
+    assert "Airflow scheduler" in shown.out
+    assert shown.err.startswith("model victim: a required key is missing")
+    assert str(config / MODEL) in shown.err
+    assert shown.err.count("\n") == 1
+    assert main.run(["check"]) == 2
+    assert "config/models/victim.yaml" in capsys.readouterr().err
+    assert main.run(["decisions", "flight_delay"]) == 0
+    load_catalog.cache_clear()
 
 
 def test_every_commands_help_has_an_example() -> None:

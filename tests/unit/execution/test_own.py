@@ -55,6 +55,7 @@ def test_one_of_the_projects_own_is_called_instead(monkeypatch: Any, tmp_path: P
     [
         ("def run(request, context): return {'rows': 1}", "returns what the built-in one does"),
         ("raise RuntimeError('no')", "cannot be loaded: RuntimeError: no"),
+        ("import sys; sys.exit(3)", "cannot be loaded: SystemExit: 3"),
         ("", "cannot be loaded: AttributeError"),
     ],
 )

@@ -52,6 +52,7 @@ def module(monkeypatch: pytest.MonkeyPatch, **functions: object) -> str:
     ("features", "error", "what"),
     [
         (lambda frame: frame[["nothing"]], DataError, "KeyError"),
+        (lambda _: sys.exit(3), DataError, "SystemExit: 3"),
         (lambda frame: frame[["distance"]].head(1), SpecError, "rows it was given"),
         (lambda frame: frame["distance"], SpecError, "DataFrame"),
         (lambda frame: frame[["day"]], SpecError, "number or a string"),
@@ -69,6 +70,25 @@ def test_a_module_without_features_or_that_cannot_be_imported_is_named(monkeypat
         transform(model_spec(module=module(monkeypatch)), dataset_spec(), rows(2))
     with pytest.raises(SpecError, match="no_such_module"):
         transform(model_spec(module="no_such_module"), dataset_spec(), rows(2))
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys\nsys.exit(3)", "1 / 0", "def features(:", "import no_such"]
+)
+def test_a_module_that_cannot_be_imported_is_one_clear_error(monkeypatch, tmp_path, text):
+    (tmp_path / "planted_file.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "planted_file", raising=False)
+    with pytest.raises(
+        SpecError, match="the model's module cannot be imported; got ['\"]planted_file: "
+    ):
+        transform(model_spec(module="planted_file"), dataset_spec(), rows(2))
+
+
+def test_a_label_function_that_fails_is_one_clear_error(monkeypatch):
+    made = module(monkeypatch, features=None, label=lambda frame: frame["nothing"])
+    with pytest.raises(DataError, match=r"label\(\) failed on these rows"):
+        labels(model_spec(module=made), rows(2))
 
 
 def test_a_label_is_unknown_where_the_truth_is():

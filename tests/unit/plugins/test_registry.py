@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from airloop.check.specs import check
 from airloop.errors import SpecError
 from airloop.issues import mistakes
 from airloop.plugins import registry
 from airloop.plugins.gate import STANDING
 from airloop.plugins.registry import EXECUTORS, GATES, METRICS, SEAMS, SOURCES, TRAINERS
+from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
+from tests.support.hostile_files import DATASET, SHARING, plant_world
 from tests.support.plugins import install, on_path
 from tests.unit.data.specimens import spec as dataset_spec
 
@@ -149,6 +152,38 @@ def test_one_without_a_method_of_its_seam_says_which(tmp_path: Path, fresh: None
             registry.load(SOURCES, "tide")
         with pytest.raises(SpecError, match="it lacks functions, read, spec"):
             registry.load(SOURCES, "short")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import sys\nsys.exit(3)\n", "cannot be loaded: SystemExit: 3"),
+        (
+            TIDE.replace("harbour: str", "harbour: str\n    def model_post_init(self, _): 1 / 0"),
+            "could not check what is said of it: ZeroDivisionError",
+        ),
+    ],
+)
+def test_one_that_exits_or_raises_breaks_the_specs_that_name_it_alone(
+    tmp_path: Path, fresh: None, text: str, says: str
+) -> None:
+    entries = {"airloop.sources": {"tide": "airloop_tide:Tide"}}
+    install(tmp_path / "site", "airloop-tide", entries, {"airloop_tide": text})
+    config = tmp_path / "config"
+    plant_world(config)
+    spec = config / DATASET
+    named = "{kind: tide, harbour: Emden}"
+    lines = spec.read_text().splitlines(keepends=True)
+    spec.write_text(
+        "".join(f"source: {named}\n" if one.startswith("source:") else one for one in lines)
+    )
+    with on_path(tmp_path / "site"):
+        broken = {one.name: str(one.error) for one in Catalog(config).models() if one.error}
+        assert tuple(broken) == SHARING
+        (message,) = set(broken.values())
+        assert says in message
+        assert str(spec) in message
+        assert [one.file for one in check(Catalog(config))] == [str(spec)]
 
 
 def test_a_subclass_that_leaves_a_method_out_is_refused(tmp_path: Path, fresh: None) -> None:

@@ -23,7 +23,7 @@ def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
         frames = iter(function(partition))
     except AirloopError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _raised(error, where) from error
     while True:
         try:
@@ -32,7 +32,7 @@ def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
             return
         except AirloopError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _raised(error, where) from error
         if not isinstance(frame, pd.DataFrame):
             raise DataError(
@@ -46,7 +46,7 @@ def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
         yield frame
 
 
-def _raised(error: Exception, where: str) -> DataError:
+def _raised(error: BaseException, where: str) -> DataError:
     return DataError(
         f"the source's function raised {type(error).__name__}: {error}",
         where=where,
@@ -58,9 +58,9 @@ def _function(path: str) -> Callable[[str], Any]:
     module_name, _, name = path.partition(":")
     try:
         module = importlib.import_module(current(module_name))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpecError(
-            f"the source's module cannot be imported: {error}",
+            f"the source's module cannot be imported: {type(error).__name__}: {error}",
             value=module_name,
             where="source.function",
         ) from error

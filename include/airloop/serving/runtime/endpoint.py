@@ -110,7 +110,7 @@ class Endpoint:
             self.current = self.previous = None
         self.wanted, self.looked = deployment, True
 
-    def refuse(self, deployment: Deployment, error: Exception, now: float) -> None:
+    def refuse(self, deployment: Deployment, error: BaseException, now: float) -> None:
         """Keep the version that answers, and remember why another one does not."""
         self.retry = self.retry.after(error, now)
         self.error = f"version {deployment.version} refused: {error}"

@@ -142,7 +142,8 @@ class Endpoints:
             try:
                 loop = asyncio.get_running_loop()
                 version = await loop.run_in_executor(self._loaders, self._version, slot, wanted)
-            except Exception as error:  # a user's model may raise anything while warming
+            # A user's model may raise anything while warming, and even exit: the loop serves others, too.
+            except (Exception, SystemExit) as error:
                 slot.refuse(wanted, error, self._clock())
             else:
                 slot.swap(version)

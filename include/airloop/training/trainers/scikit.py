@@ -79,10 +79,13 @@ def build(job: FitJob) -> Any:
         # One seed for all of it, unless the user's code or parameters set their own.
         unset = [name for name in names if estimator.get_params()[name] is None]
         return estimator.set_params(**dict.fromkeys(unset, job.model.training.seed))
-    except (TypeError, ValueError, AttributeError) as error:
+    # What it imports there and is not installed, the step tells; all else is its author's.
+    except (AirloopError, ModuleNotFoundError):
+        raise
+    except (Exception, SystemExit) as error:
         raise _kind(job)(
             "the estimator cannot be built with these parameters",
-            value=f"{job.params}: {error}",
+            value=f"{job.params}: {type(error).__name__}: {error}",
             where=_where(job),
             remedy="correct training.params or the parameters of this run",
         ) from error
