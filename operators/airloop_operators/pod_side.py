@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk.exceptions import TaskDeferred
 
@@ -16,16 +16,13 @@ from airloop_operators.credentials import storage_credentials
 from airloop_operators.jobs import JobStepOperator
 from airloop_operators.pods import PodStepOperator
 from airloop_operators.runs import task_name
-from airloop_operators.side import Asked
-
-if TYPE_CHECKING:
-    from airloop_operators.base import StepOperator
+from airloop_operators.side import Asked, StepTask
 
 
 class PodSide:
     """Airflow's half of the executor ``kubernetes``: the task is deferred beside its pod, or its job of pods."""
 
-    def __init__(self, task: StepOperator) -> None:
+    def __init__(self, task: StepTask) -> None:
         self._task = task
         self._pod: PodStepOperator | None = None
 

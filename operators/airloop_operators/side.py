@@ -5,13 +5,27 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from datetime import timedelta
+from typing import Any, Protocol, cast
 
 from airloop.errors import SpecError
+from airloop.ledger import Ledger
+from airloop.settings import Settings
 from airloop.specs import ModelSpec
 
-if TYPE_CHECKING:
-    from airloop_operators.base import StepOperator
+
+class StepTask(Protocol):
+    """The task that a side works for, as far as it needs to know one: every operator of a step is such a task."""
+
+    #: As in every operator of Airflow.
+    task_id: str
+    execution_timeout: timedelta | None
+
+    def settings(self) -> Settings:
+        """The settings of this process."""
+
+    def ledger(self) -> Ledger:
+        """The ledger of this process's settings."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Side(Protocol):
     ``method_name="resume"``, whatever it must know again in ``kwargs={"fence": …}``. ``run`` is then called once more.
     """
 
-    def __init__(self, task: StepOperator) -> None:
+    def __init__(self, task: StepTask) -> None:
         """Do nothing yet."""
 
     def run(self, asked: Asked, ended: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -48,7 +62,7 @@ class Side(Protocol):
         """End the step, with everything it started."""
 
 
-def open_side(path: str, task: StepOperator) -> Side:
+def open_side(path: str, task: StepTask) -> Side:
     """The class that an executor names, made for a task.
 
     Imported here and nowhere else: who runs no pod needs no Kubernetes library.

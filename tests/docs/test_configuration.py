@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from airloop.data.sources.builtin import FileSpec, PythonSpec, SqlSpec
+from airloop.data.sources.specs import FileSpec, PythonSpec, SqlSpec
 from airloop.settings import ServingSettings, SettingsFields, StackSettings
 from airloop.specs import requests
 from airloop.specs.catalog import parse

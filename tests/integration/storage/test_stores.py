@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.sources.builtin import FileSpec
 from airloop.data.sources.files import read_files
+from airloop.data.sources.specs import FileSpec
 from airloop.errors import DataError, SupersededError, UnreachableError
 from airloop.exchange.blobs import BlobStore
 from airloop.exchange.store import StepStore

@@ -1,79 +1,15 @@
-"""The sources that are built in: what their YAML may say. How they are read stands in modules of their own."""
+"""The sources that are built in, as plug-ins. How they are read stands in modules of their own."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from airloop.fields import FunctionPath, Line, Text, VariableName, Whole
-from airloop.issues import KeyPath, SpecIssue
+from airloop.data.sources.specs import FileSpec, PythonSpec, SqlSpec
 from airloop.plugins.source import Source, SourceSpec
-from airloop.specs.sections.addresses import ConnectionId
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: The options of a file source, and what each must be.
-FILE_OPTIONS = {
-    "delimiter": "one character",
-    "null_values": "a list of texts",
-    "max_bytes": "a whole number above 0",
-}
-_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
-#: A bound parameter as SQLAlchemy sees it: not ``::date``.
-_PARAMETER: Final = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
-
-
-class FileSpec(SourceSpec):
-    """CSV or Parquet files, local or at any fsspec URL; ``{partition}`` stands for the key."""
-
-    kind: Literal["file"]
-    path: Line
-    format: Literal["csv", "parquet"]
-    options: dict[str, Any] = {}
-
-    @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
-        """Its placeholders and its options."""
-        return [*_placeholders(data.get("path")), *_file_options(data.get("options"))]
-
-
-class SqlSpec(SourceSpec):
-    """A query with the bound parameters ``:start`` and ``:end``, read in batches.
-
-    The database is an Airflow connection's, or the variable ``url_env`` holds its URL: never the URL itself.
-    """
-
-    kind: Literal["sql"]
-    query: Text
-    url_env: VariableName | None = None
-    connection: ConnectionId | None = None
-    batch_rows: Whole = Field(default=50_000, ge=1)
-
-    @property
-    def variable(self) -> str:
-        """The variable in which a step finds the database's URL."""
-        return self.url_env or f"AIRLOOP_CONNECTION_{_variable(str(self.connection))}"
-
-    @property
-    def connections(self) -> Mapping[str, str]:
-        """The Airflow connection, where one is named."""
-        return {} if self.connection is None else {self.variable: self.connection}
-
-    @classmethod
-    def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
-        """Its parameters, and one way to the database."""
-        return [*_parameters(data.get("query")), *_one_way(data)]
-
-
-class PythonSpec(SourceSpec):
-    """A user's function ``(partition: str) -> Iterator[pandas.DataFrame]``."""
-
-    kind: Literal["python"]
-    function: FunctionPath
 
 
 class FileSource(Source):
@@ -111,49 +47,3 @@ class PythonSource(Source):
         from airloop.data.sources.functions import read_function
 
         return read_function(spec, partition)
-
-
-def _placeholders(path: Any) -> Iterator[SpecIssue]:
-    for placeholder in _PLACEHOLDER.findall(path) if isinstance(path, str) else ():
-        if placeholder != "{partition}":
-            remedy = "the only placeholder is {partition}"
-            yield SpecIssue(("path",), "unknown placeholder", placeholder, remedy)
-
-
-def _file_options(options: Any) -> Iterator[SpecIssue]:
-    for name, value in options.items() if isinstance(options, dict) else ():
-        path: KeyPath = ("options", name)
-        if name not in FILE_OPTIONS:
-            yield SpecIssue(path, "no such option", name, "", tuple(FILE_OPTIONS))
-        elif not _fits(name, value):
-            yield SpecIssue(path, f"must be {FILE_OPTIONS[name]}", value)
-
-
-def _fits(option: str, value: Any) -> bool:
-    if option == "delimiter":
-        return isinstance(value, str) and len(value) == 1
-    if option == "null_values":
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _parameters(query: Any) -> Iterator[SpecIssue]:
-    if isinstance(query, str) and set(_PARAMETER.findall(query)) != {"start", "end"}:
-        what = "the query must use the parameters :start and :end and no others"
-        found = sorted(set(_PARAMETER.findall(query)))
-        remedy = "write: WHERE day >= :start AND day < :end"
-        yield SpecIssue(("query",), what, found, remedy)
-
-
-def _one_way(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
-    ways = [name for name in ("url_env", "connection") if data.get(name) is not None]
-    if not ways:
-        remedy = "name an Airflow connection, or by url_env the variable that holds the URL"
-        yield SpecIssue(("url_env",), "a required key is missing", None, remedy)
-    elif len(ways) == 2:
-        what = "names the database a second time: there is url_env, too"
-        yield SpecIssue(("connection",), what, data["connection"], "leave one of them out")
-
-
-def _variable(name: str) -> str:
-    return re.sub(r"\W", "_", name).upper()

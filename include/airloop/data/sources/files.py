@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import fsspec
 import pandas as pd
@@ -14,13 +14,11 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from airloop.data.sources.specs import FileSpec
 from airloop.errors import AirloopError, DataError, SpecError, UnreachableError
 from airloop.paths import root
 from airloop.settings import load_settings
 from airloop.storage.options import is_bucket
-
-if TYPE_CHECKING:
-    from airloop.data.sources.builtin import FileSpec
 
 #: What stands for a missing value in a CSV file, unless ``options.null_values`` says otherwise.
 NULL_VALUES: Final = ("", "NA", "NaN", "null", "NULL")

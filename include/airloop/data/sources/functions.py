@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from airloop.data.sources.specs import PythonSpec
 from airloop.errors import AirloopError, DataError, SpecError
 from airloop.renames import current
-
-if TYPE_CHECKING:
-    from airloop.data.sources.builtin import PythonSpec
 
 
 def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:

@@ -6,17 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from airloop.data.sources.specs import SqlSpec
 from airloop.errors import DataError, SpecError, UnreachableError
 from airloop.specs.sections.addresses import with_driver
-
-if TYPE_CHECKING:
-    from airloop.data.sources.builtin import SqlSpec
 
 
 def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
