@@ -18,8 +18,8 @@ from airloop.features.casting import conform
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
 from airloop.specs import load_catalog
+from airloop.training.fitted import fit
 from airloop.training.package import pack
-from airloop.training.trainer import fit
 
 MODEL = "flight_delay"
 

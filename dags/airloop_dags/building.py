@@ -13,7 +13,7 @@ from airflow.sdk import get_parsing_context
 from airloop import paths
 from airloop.ejection import KINDS, owned
 from airloop.errors import SpecError
-from airloop.plugins.executor import executor_of
+from airloop.execution.executor import executor_of
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, ModelSpec, load_catalog
 

@@ -11,9 +11,9 @@ from airflow.sdk import BaseOperator
 from airloop.errors import PermanentError, SpecError
 from airloop.exchange.keys import OF_TRAINING, Key
 from airloop.exchange.step import IN_OUR_ENVIRONMENT
+from airloop.execution.executor import executor_of
 from airloop.execution.runner import StepRunner
 from airloop.ledger import Ledger, open_ledger
-from airloop.plugins.executor import executor_of
 from airloop.settings import Settings, load_settings
 from airloop.specs import ModelSpec, load_catalog
 from airloop.specs.sections.resources import local_gpus, machine_rules

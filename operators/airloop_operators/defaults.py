@@ -15,7 +15,7 @@ from airflow.sdk import (
 )
 
 from airloop.contracts import Contract
-from airloop.plugins.executor import executor_of
+from airloop.execution.executor import executor_of
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.forms import form_fields
 from airloop.specs.model import Level

@@ -15,6 +15,20 @@ from tests.support.checkout import ROOT
 PUBLIC = {
     "airloop": ["__version__"],
     "airloop.ledger": ["Ledger", "open_ledger"],
+    "airloop.plugins": [
+        "Alert",
+        "AlertRoute",
+        "AlertSpec",
+        "ExecutorSpec",
+        "GateSpec",
+        "MeanMetric",
+        "Metric",
+        "NoOptions",
+        "Output",
+        "OutputKind",
+        "Source",
+        "SourceSpec",
+    ],
     "airloop.specs": ["Catalog", "DatasetSpec", "ModelSpec", "load_catalog"],
     "airloop_dags": ["KINDS", "build", "each"],
     "airloop_operators": [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airloop.contracts import Contract
 from airloop.errors import AirloopError, UnreachableError
+from airloop.execution.executor import executor_of
 from airloop.execution.pods.kubeconfig import Access, access_of, cluster_extra, connection_variable
-from airloop.plugins.executor import executor_of
 from airloop.settings import Settings
 from airloop.specs import Catalog
 

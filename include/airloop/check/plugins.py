@@ -9,8 +9,8 @@ from pathlib import Path
 
 from airloop.check.problems import Problem
 from airloop.errors import SpecError
+from airloop.execution.executor import executor_of
 from airloop.issues import KeyPath, spell
-from airloop.plugins.executor import executor_of
 from airloop.plugins.registry import GATES, METRICS, OWN, TRAINERS, Plugin, Seam, find
 from airloop.specs.model import ModelSpec, metric_places
 from airloop.specs.yaml.document import Document

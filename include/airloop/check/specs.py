@@ -26,8 +26,8 @@ from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import SpecError
+from airloop.execution.executor import executor_of
 from airloop.issues import SpecIssue
-from airloop.plugins.executor import executor_of
 from airloop.plugins.source import functions_of
 from airloop.plugins.trainer import needs_build
 from airloop.specs.catalog import Catalog, misnamed, parse

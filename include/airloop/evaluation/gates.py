@@ -13,9 +13,10 @@ from airloop.contracts import Check, GateReport, Outcome
 from airloop.errors import TransientError
 from airloop.evaluation.case import Case
 from airloop.evaluation.comparison import Comparison
+from airloop.evaluation.gate import Gate
 from airloop.evaluation.metrics import evaluate, expected_calibration_error
 from airloop.evaluation.sensitivity import wobble
-from airloop.plugins.gate import STANDING, Gate, GateSpec, gate_name
+from airloop.plugins.gate import STANDING, GateSpec, gate_name
 from airloop.plugins.registry import GATES, load, load_path
 from airloop.specs.model import ModelSpec
 

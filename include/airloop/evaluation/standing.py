@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airloop.contracts import Check
-from airloop.plugins.gate import Gate, GateSpec
+from airloop.evaluation.gate import Gate
+from airloop.plugins.gate import GateSpec
 
 if TYPE_CHECKING:
     from airloop.evaluation.case import Case

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airloop.execution.executor import Executor, StepJob
 from airloop.issues import SpecIssue
-from airloop.plugins.executor import Executor, StepJob
 from airloop.specs.sections.templates import FOLDER, template_names
 
 if TYPE_CHECKING:

@@ -6,17 +6,16 @@ modules: a child imports those afresh, so an edited model counts at once. Where 
 child process (``include/airloop/execution/process.py``): slower, the same otherwise.
 
 The conversation on the unix socket (mode 600): the host says ``+`` when it is ready; the caller sends four bytes of
-length with the log's file (SCM_RIGHTS), then JSON ``{"argv", "env", "cwd"}``; the host answers ``{"pid"}`` and, when
-the child has ended, ``{"exit"}``, a line each. A caller that hangs up takes its child along; so does a dying host.
+length with the log's file (SCM_RIGHTS), then JSON ``{"module", "argv", "env", "cwd"}``, of which the child becomes
+``python -m module argv``; the host answers ``{"pid"}`` and, when the child has ended, ``{"exit"}``, a line each. A caller that hangs up takes its child along; so does a dying host.
 
-This module imports nothing of Airloop at its top: what it loads is shared by all children.
+It imports nothing of Airloop's that a step runs: what it loads is shared by all children.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import importlib
 import json
 import os
@@ -25,40 +24,12 @@ import signal
 import socket
 import sys
 import traceback
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-#: Loaded before the first fork. What is missing from an image is left to the children.
-LIBRARIES = (
-    "pandas",
-    "pyarrow.dataset",
-    "deltalake",
-    "sklearn.ensemble",
-    "sklearn.pipeline",
-    "sklearn.compose",
-    "skops.io",
-    "skl2onnx",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "scipy.stats",
-    "psutil",
-    "sqlalchemy",
-    "great_expectations",
-    "mlflow",
-    "onnxruntime",
-    "evidently.presets",
-)
-#: Their telemetry stays off: it would also start threads, and a process with threads must not be forked.
-QUIET = {
-    "GX_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "1",
-    "MPLBACKEND": "Agg",
-    # Boosting's threads otherwise spin at their barriers: on busy cores a fit of 0.5 s was seen to take 25 s.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
+from airloop.execution.libraries import QUIET, preload
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -150,7 +121,7 @@ class Host:
             _die_with(host)
             self._forget()
             _settle(request, log)
-            code = importlib.import_module("airloop.steps.__main__").main(request["argv"])
+            code = importlib.import_module(f"{request['module']}.__main__").main(request["argv"])
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except BaseException:
@@ -167,18 +138,6 @@ class Host:
         for job in self._jobs.values():
             job.link.close()
             os.close(job.pidfd)
-
-
-def preload() -> None:
-    """Import what the steps need and make its memory shareable between forks."""
-    os.environ.update(QUIET)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in LIBRARIES:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # a collection in a child would otherwise touch, and so copy, every page
 
 
 def main() -> NoReturn:

@@ -23,6 +23,8 @@ from airloop.execution.interpreter import check_interpreter
 from airloop.paths import DIGEST, PROJECT, digest, home_folder, root
 from airloop.specs.sections.storage import SECRETS
 
+#: The package that is run with a step's arguments, by an interpreter as by the step host.
+STEPS = "airloop.steps"
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
 GRACE_SECONDS = 5.0
 #: How long to wait for a host that is still importing its libraries before doing without it, in seconds.
@@ -103,7 +105,12 @@ class Hosted:
     ) -> None:
         self._link = link
         self._lines = link.makefile("rb")
-        request = {"argv": list(argv), "env": environment(extra), "cwd": str(root())}
+        request = {
+            "module": STEPS,
+            "argv": list(argv),
+            "env": environment(extra),
+            "cwd": str(root()),
+        }
         body = json.dumps(request).encode()
         socket.send_fds(link, [len(body).to_bytes(4, "big")], [log])
         link.sendall(body)
@@ -172,7 +179,7 @@ def stop(process: Process) -> None:
 
 def command() -> list[str]:
     """The command that a plain child runs, to which the step's arguments are added."""
-    return [sys.executable, "-m", "airloop.steps"]
+    return [sys.executable, "-m", STEPS]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

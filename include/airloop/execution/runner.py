@@ -9,7 +9,7 @@ from typing import Any
 from airloop.contracts import Fence
 from airloop.exchange import wire
 from airloop.exchange.store import StepStore
-from airloop.plugins.executor import StepJob, executor_of
+from airloop.execution.executor import StepJob, executor_of
 from airloop.settings import Settings
 from airloop.specs.model import ModelSpec
 from airloop.storage.options import with_credentials

@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Sequence
 
 from airloop.execution import process
-from airloop.plugins.executor import StepJob
+from airloop.execution.executor import StepJob
 
 
 class Running:

@@ -1,19 +1,21 @@
-"""The seams: what a wheel from elsewhere may bring, each a Protocol with the class that checks its YAML."""
+"""The seams: what a wheel from elsewhere may bring, and the classes that check what YAML says of it.
+
+The Protocols of gates, trainers and executors lie with what they are given: :mod:`airloop.evaluation.gate`,
+:mod:`airloop.training.trainer` and :mod:`airloop.execution.executor`.
+"""
 
 from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
-from airloop.plugins.executor import Executor, ExecutorSpec, StepJob
-from airloop.plugins.gate import Gate, GateSpec
+from airloop.plugins.executor import ExecutorSpec
+from airloop.plugins.gate import GateSpec
 from airloop.plugins.metric import MeanMetric, Metric
 from airloop.plugins.source import Source, SourceSpec
-from airloop.plugins.trainer import NoOptions, Output, OutputKind, Trainer
+from airloop.plugins.trainer import NoOptions, Output, OutputKind
 
 __all__ = [
     "Alert",
     "AlertRoute",
     "AlertSpec",
-    "Executor",
     "ExecutorSpec",
-    "Gate",
     "GateSpec",
     "MeanMetric",
     "Metric",
@@ -22,6 +24,4 @@ __all__ = [
     "OutputKind",
     "Source",
     "SourceSpec",
-    "StepJob",
-    "Trainer",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, Generic, Protocol
 
 from airloop.contracts import NAME_PATTERN
 from airloop.errors import AirloopError, SpecError
@@ -33,15 +33,16 @@ class Seam:
     group: str
     #: What messages call one of its plug-ins.
     noun: str
-    #: The module and name of the Protocol that a plug-in keeps.
+    #: The module and name of the Protocol that a plug-in keeps. It lies with the types that it names, so most lie in
+    #: rooms above; like a plug-in it is found by its name.
     protocol: str
 
 
 SOURCES = Seam("airloop.sources", "source", "airloop.plugins.source:Source")
-GATES = Seam("airloop.gates", "gate", "airloop.plugins.gate:Gate")
+GATES = Seam("airloop.gates", "gate", "airloop.evaluation.gate:Gate")
 METRICS = Seam("airloop.metrics", "metric", "airloop.plugins.metric:Metric")
-TRAINERS = Seam("airloop.trainers", "trainer", "airloop.plugins.trainer:Trainer")
-EXECUTORS = Seam("airloop.executors", "executor", "airloop.plugins.executor:Executor")
+TRAINERS = Seam("airloop.trainers", "trainer", "airloop.training.trainer:Trainer")
+EXECUTORS = Seam("airloop.executors", "executor", "airloop.execution.executor:Executor")
 ALERTS = Seam("airloop.alerts", "alert route", "airloop.plugins.alert:AlertRoute")
 SEAMS = (SOURCES, GATES, METRICS, TRAINERS, EXECUTORS, ALERTS)
 
@@ -170,7 +171,8 @@ def _attribute(target: str) -> Any:
 def members_of(seam: Seam) -> set[str]:
     """What a plug-in of a seam must have."""
     protocol = _attribute(seam.protocol)
-    declared = {*protocol.__annotations__, *vars(protocol)}
+    kept = [one for one in protocol.__mro__ if one not in {Protocol, Generic, object}]
+    declared = {name for one in kept for name in (*one.__annotations__, *vars(one))}
     return {name for name in declared if not name.startswith("_")}
 
 

@@ -1,15 +1,13 @@
-"""The seam of trainers: who fits a model, and in which files it is kept."""
+"""The seam of trainers as a spec sees it: which there are, and what each can do."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
@@ -18,20 +16,6 @@ from airloop.errors import SpecError
 from airloop.issues import SpecIssue, mistakes, refuse
 from airloop.plugins.registry import TRAINERS, load, names
 from airloop.plugins.spec import is_frozen, name_mistakes
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pandas as pd
-
-    from airloop.registry.frozen import FrozenSpec
-    from airloop.training.trainer import FitJob
-
-    Scores = npt.NDArray[np.float64]
-    Scorer = Callable[[pd.DataFrame], Scores]
-
-#: The type of a graph's numeric inputs.
-Number = Literal["double", "float"]
 
 
 class OutputKind(StrEnum):
@@ -63,8 +47,8 @@ class NoOptions(Contract):
     """Of a trainer that has no parameters of its own: all of ``training.params`` go to the user's ``build``."""
 
 
-class Trainer(Protocol):
-    """One library. Its module is imported where specs are read: the library itself is imported in the methods."""
+class TrainerCapabilities(Protocol):
+    """What can be known of a trainer before it fits anything: all that a spec or an artifact is held against."""
 
     #: As a person knows it.
     library: ClassVar[str]
@@ -88,44 +72,8 @@ class Trainer(Protocol):
     #: What to do where a spec asks for processes and it has but one.
     alone: ClassVar[str] = "leave it out, or name a trainer that spreads a fit"
 
-    @abstractmethod
-    def fit(self, job: FitJob) -> Any:
-        """A fitted estimator of the library's own kind.
 
-        :raises SpecError: if the spec's parameters do not suit
-        :raises RequestError: if the run's do not
-        """
-
-    @abstractmethod
-    def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """Its answers: of one output an array with a row's answer for each row."""
-
-    @abstractmethod
-    def save(self, estimator: Any, folder: Path) -> None:
-        """Write the files."""
-
-    @abstractmethod
-    def open(self, folder: Path, frozen: FrozenSpec) -> Scorer:
-        """The answers of what ``save`` wrote, without running anything that is found in the files.
-
-        :raises ArtifactError: if a file is damaged, or holds what is not allowed
-        """
-
-    def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
-        """The same as an ONNX graph, which the service prefers, or an exception of any kind."""
-        raise NotImplementedError(f"{self.library} has no way to ONNX here")
-
-    def growth(self, job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
-        """The estimator as it grows: after which share of the whole fit, and what it is then.
-
-        A search ends a trial early by it; who cannot tell on the way yields once.
-
-        :param rungs: how often the search would like to look
-        """
-        yield 1.0, self.fit(job)
-
-
-def missing(trainer: Trainer) -> list[str]:
+def missing(trainer: TrainerCapabilities) -> list[str]:
     """The modules that it needs and that are not installed here."""
     return [name for name in trainer.requires if not _is_there(name)]
 
@@ -144,7 +92,7 @@ def trainer_mistakes(training: Any) -> Iterator[SpecIssue]:
     name = training.get("trainer", "sklearn")
     if not isinstance(name, str) or name_mistakes(TRAINERS, name):
         return
-    trainer: Trainer = load(TRAINERS, name)
+    trainer: TrainerCapabilities = load(TRAINERS, name)
     processes = training.get("processes", 1)
     if isinstance(processes, int) and processes > 1 and not trainer.processes:
         what = f"trainer {name} runs in one process"

@@ -21,8 +21,9 @@ from airloop.contracts import ArtifactRef
 from airloop.errors import AirloopError, ArtifactError, DataError, SpecError
 from airloop.features.transform import transform
 from airloop.plugins import registry as plugins
-from airloop.plugins.trainer import Output, OutputKind, Trainer, missing, outputs_of
+from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
 from airloop.registry import artifacts
+from airloop.registry.format import Format
 from airloop.registry.formats.graphs import check_graph
 from airloop.registry.formats.trees import check_bounds
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
@@ -126,7 +127,7 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
         return "onnx", refusing(onnx_scorer(folder / artifacts.ONNX, frozen))
     name = frozen.model.training.trainer
     try:
-        trainer: Trainer = plugins.load(plugins.TRAINERS, name)
+        trainer: Format = plugins.load(plugins.TRAINERS, name)
     except SpecError as error:
         raise ArtifactError(
             error.what, value=name, where=str(folder), remedy=error.remedy

@@ -17,7 +17,7 @@ from airloop.contracts import Fence
 from airloop.errors import AirloopError, DataError
 from airloop.exchange import wire
 from airloop.exchange.store import StepStore
-from airloop.plugins.executor import StepJob
+from airloop.execution.executor import StepJob
 from airloop.plugins.registry import EXECUTORS, Seam
 from airloop.testing.plugin import SpecContract
 

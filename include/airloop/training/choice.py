@@ -14,11 +14,11 @@ from airloop.data.snapshot import Split
 from airloop.errors import AirloopError, SpecError, TransientError
 from airloop.evaluation.metrics import higher_is_better
 from airloop.plugins.registry import TRAINERS, load
-from airloop.plugins.trainer import Trainer
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.tuning import AlgorithmSpec
-from airloop.training.trainer import Fitted, Place, fit
+from airloop.training.fitted import Fitted, fit
+from airloop.training.trainer import Place, Trainer
 from airloop.training.validation import inner, with_training
 
 log = logging.getLogger("airloop.training")

@@ -11,7 +11,7 @@ import pandas as pd
 from airloop.registry import artifacts
 from airloop.registry.frozen import Scorer, Scores
 from airloop.registry.segments import Routing, Table
-from airloop.training.trainer import Fitted
+from airloop.training.fitted import Fitted
 
 
 @dataclass(frozen=True)

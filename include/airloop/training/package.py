@@ -20,7 +20,7 @@ from airloop.specs.dataset import ColumnType, DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
 from airloop.training.conversion import Conversion, convert
-from airloop.training.trainer import Fitted
+from airloop.training.fitted import Fitted
 
 log = logging.getLogger("airloop.training")
 

@@ -13,14 +13,14 @@ from airloop.data.lake.lake import Lake
 from airloop.data.snapshot import Days, Split
 from airloop.registry import lineage, tracking
 from airloop.specs.model import ModelSpec
-from airloop.training import package, plots, trainer
+from airloop.training import package, plots
 from airloop.training.composite import Composite
 from airloop.training.conversion import Conversion
+from airloop.training.fitted import Fitted, fit
 from airloop.training.parameters import settle
 from airloop.training.publication import Training
 from airloop.training.run import TrainingRun
 from airloop.training.segments.collection import collect
-from airloop.training.trainer import Fitted
 from airloop.training.validation import with_training
 from airloop.vocabulary import Action, Topic
 
@@ -90,7 +90,7 @@ def make(run: TrainingRun, pinned: Pinned) -> Made:
     """Settle the parameters, or the algorithm; fit; collect the models of segments."""
     place = run.place(pinned.ref.digest)
     model, figures = settle(run, pinned.rows, place, pinned.days.all[-1])
-    fitted = trainer.fit(model, run.dataset, pinned.rows, run.params, place)
+    fitted = fit(model, run.dataset, pinned.rows, run.params, place)
     composite = None
     if run.segments is not None:
         composite = collect(model, run.dataset, pinned.rows, fitted, *run.segments)

@@ -1,30 +1,30 @@
-"""The seam between the loop and the libraries: whoever fits, the rest of the loop sees a :class:`Fitted`."""
+"""The seam of trainers: who fits a model, what it is given, and in which files the model is kept.
+
+Imported where specs are read: no library stands at its top.
+"""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-import pandas as pd
-
-from airloop.data.snapshot import Split
-from airloop.errors import DataError, SpecError
-from airloop.evaluation.metrics import evaluate
-from airloop.exchange.group import Group
-from airloop.features.transform import transform
+from airloop.errors import SpecError
 from airloop.plugins.registry import TRAINERS, load
-from airloop.plugins.trainer import Output, Trainer, missing, outputs_of
-from airloop.registry.frozen import Scorer, Scores
-from airloop.specs.dataset import DatasetSpec
+from airloop.plugins.trainer import Output, missing, outputs_of
+from airloop.registry.format import Format
 from airloop.specs.model import ModelSpec
 
-log = logging.getLogger("airloop.training")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from airloop.exchange.group import Group
+    from airloop.registry.frozen import FrozenSpec, Scorer
+
+#: The type of a graph's numeric inputs.
+Number = Literal["double", "float"]
 
 
 @dataclass(frozen=True)
@@ -61,24 +61,33 @@ class FitJob:
         return outputs_of(self.model.task)
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A fitted estimator with its answers on the holdout, which it has not seen."""
+class Trainer(Format, Protocol):
+    """One library. Its module is imported where specs are read: the library itself is imported in the methods."""
 
-    trainer: Trainer
-    estimator: Any
-    params: dict[str, Any]
-    #: The features of the holdout rows.
-    features: pd.DataFrame
-    truth: Scores
-    scores: Scores
-    metrics: dict[str, float]
-    training_rows: int
-    seconds: float
+    @abstractmethod
+    def fit(self, job: FitJob) -> Any:
+        """A fitted estimator of the library's own kind.
 
-    def scorer(self, task: str) -> Scorer:
-        """The estimator as a function from features to scores."""
-        return self.trainer.scorer(self.estimator, outputs_of(task))
+        :raises SpecError: if the spec's parameters do not suit
+        :raises RequestError: if the run's do not
+        """
+
+    @abstractmethod
+    def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
+        """Its answers: of one output an array with a row's answer for each row."""
+
+    def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
+        """The same as an ONNX graph, which the service prefers, or an exception of any kind."""
+        raise NotImplementedError(f"{self.library} has no way to ONNX here")
+
+    def growth(self, job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
+        """The estimator as it grows: after which share of the whole fit, and what it is then.
+
+        A search ends a trial early by it; who cannot tell on the way yields once.
+
+        :param rungs: how often the search would like to look
+        """
+        yield 1.0, self.fit(job)
 
 
 def open_trainer(name: str) -> Trainer:
@@ -96,71 +105,3 @@ def open_trainer(name: str) -> Trainer:
             remedy=f"{remedy}, or name an environment that has it",
         )
     return trainer
-
-
-def fit(
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    split: Split,
-    params: Mapping[str, Any] | None = None,
-    place: Place | None = None,
-) -> Fitted:
-    """Fit the model's estimator on the training days and score the holdout days.
-
-    :param params: parameters that override the spec's
-    :param place: where to keep checkpoints and scratch files; a temporary folder and no checkpoints without one
-    :raises DataError: if there are too few rows, or only one class
-    :raises RequestError: if an overriding parameter is not one of the estimator's
-    :raises SpecError: if ``build`` or the fit fails with the spec's own
-    """
-    rows, truth = split.training.frame, split.training.truth
-    _check(model, truth)
-    start = time.perf_counter()
-    trainer = open_trainer(model.training.trainer)
-    _check_outputs(model, trainer)
-    merged = {**model.training.params, **(params or {})}
-    features = transform(model, dataset, rows)
-    with TemporaryDirectory(prefix="airloop-fit-") as scratch:
-        where = place or Place(Path(scratch))
-        job = FitJob(model, features, truth, merged, bool(params), where)
-        estimator = trainer.fit(job)
-    held = transform(model, dataset, split.holdout.frame)
-    scores = trainer.scorer(estimator, job.outputs)(held)
-    known = np.asarray(split.holdout.truth, dtype=np.float64)
-    seconds = time.perf_counter() - start
-    log.info("fitted on %d rows in %.1f s, %d held out", len(rows), seconds, len(held))
-    return Fitted(
-        trainer=trainer,
-        estimator=estimator,
-        params=merged,
-        features=held,
-        truth=known,
-        scores=scores,
-        metrics=evaluate(model.task, known, scores, model.metrics),
-        training_rows=len(rows),
-        seconds=seconds,
-    )
-
-
-def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
-    for output in outputs_of(model.task):
-        if output.kind not in trainer.outputs:
-            raise SpecError(
-                f"the trainer {model.training.trainer} makes no {output.kind}",
-                value=model.task,
-                where=f"config/models/{model.name}.yaml, key task",
-                valid=sorted(trainer.outputs),
-            )
-
-
-def _check(model: ModelSpec, truth: pd.Series[float]) -> None:
-    if len(truth) < model.training.min_rows:
-        raise DataError(
-            f"training needs at least {model.training.min_rows} labelled rows",
-            value=len(truth),
-            where=f"config/models/{model.name}.yaml, key training.min_rows",
-        )
-    if model.task == "classification" and truth.nunique() < 2:
-        raise DataError(
-            "every training row has the same label", value=float(truth.iloc[0]), where=model.name
-        )

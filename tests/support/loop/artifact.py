@@ -10,8 +10,8 @@ import pandas as pd
 from airloop.contracts import ArtifactRef
 from airloop.data.snapshot import split
 from airloop.training.conversion import Conversion
+from airloop.training.fitted import Fitted, fit
 from airloop.training.package import pack
-from airloop.training.trainer import Fitted, fit
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 

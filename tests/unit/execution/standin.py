@@ -76,9 +76,9 @@ if __name__ == "__main__":
     module.__dict__.update(Request=Request, Result=Result, run=run)
     sys.modules["airloop.steps.ingest"] = module
     if sys.argv[1] == "--host":
-        from airloop.execution import host
+        from airloop.execution import host, libraries
 
-        host.LIBRARIES = ()
+        libraries.LIBRARIES = ()
         sys.argv = sys.argv[1:]
         host.main()
     if "--careless" in sys.argv:  # the protection taken away

@@ -23,7 +23,8 @@ from tests.support.plugins import install, on_path
 
 OWN = """
 from airloop.contracts import Check, Outcome
-from airloop.plugins import Gate, GateSpec, MeanMetric
+from airloop.evaluation.gate import Gate
+from airloop.plugins import GateSpec, MeanMetric
 
 
 class Missed(MeanMetric):

@@ -4,7 +4,7 @@ import pytest
 
 from airloop.data.snapshot import split
 from airloop.errors import DataError, RequestError, SpecError
-from airloop.training.trainer import fit
+from airloop.training.fitted import fit
 from tests.support.loop.specimens import HOLDOUT, dataset_spec, model_spec, rows
 
 

@@ -14,12 +14,12 @@ from kubernetes import config as kubeconfig
 
 from airloop.errors import SpecError
 from airloop.exchange.store import StepStore
+from airloop.execution.executor import StepJob
 from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.kubeconfig import cluster_extra, config_of, connection_variable
 from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, PodPlan, manifest
 from airloop.paths import config_folder
-from airloop.plugins.executor import StepJob
 from airloop.specs.sections.templates import CONTAINER
 from airloop.storage.options import with_credentials
 

@@ -27,12 +27,13 @@ from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
+from airloop.training.fitted import Fitted, fit
 from airloop.training.package import kinds
 from airloop.training.segments.checks import segments_of
 from airloop.training.segments.fitting import Rows, rows_of
 from airloop.training.segments.plan import Plan, Segment, divided
 from airloop.training.segments.results import Outcome, Results
-from airloop.training.trainer import Fitted, Place, fit
+from airloop.training.trainer import Place
 from airloop.training.validation import with_training
 
 log = logging.getLogger("airloop.segments")

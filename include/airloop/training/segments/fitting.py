@@ -20,11 +20,12 @@ from airloop.registry.segments import formats, segment_names
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.conversion import convert
+from airloop.training.fitted import Fitted, fit
 from airloop.training.package import kinds
 from airloop.training.segments.checks import segments_of
 from airloop.training.segments.plan import Plan, Segment, divided
 from airloop.training.segments.results import Outcome, Result
-from airloop.training.trainer import Fitted, Place, fit
+from airloop.training.trainer import Place
 from airloop.training.validation import with_training
 
 log = logging.getLogger("airloop.segments")

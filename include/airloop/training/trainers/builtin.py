@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airloop.contracts import Contract
-from airloop.plugins.trainer import Number, Output, Trainer
+from airloop.plugins.trainer import Output
 from airloop.specs.sections.fitting import FitOptions
+from airloop.training.trainer import Number, Trainer
 
 if TYPE_CHECKING:
     from airloop.registry.frozen import FrozenSpec, Scorer

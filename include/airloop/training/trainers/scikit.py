@@ -11,11 +11,10 @@ import numpy as np
 
 from airloop.errors import AirloopError, RequestError, SpecError
 from airloop.features.transform import model_function
-from airloop.plugins.trainer import Number
 from airloop.registry import artifacts, loader
 from airloop.registry.formats.skops import settle
 from airloop.registry.frozen import FrozenSpec
-from airloop.training.trainer import FitJob
+from airloop.training.trainer import FitJob, Number
 
 #: Standard operators that ONNX Runtime 1.31 knows, and the tree operators that skl2onnx writes.
 OPSET = {"": 21, "ai.onnx.ml": 3}

@@ -17,8 +17,9 @@ from airloop.errors import ArtifactError, SpecError
 from airloop.registry import artifacts, loader
 from airloop.registry.artifacts import write_manifest
 from airloop.registry.formats.torch import layers
+from airloop.training.fitted import fit
 from airloop.training.package import pack
-from airloop.training.trainer import fit, open_trainer
+from airloop.training.trainer import open_trainer
 from tests.support.checkout import ROOT
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, rows
 from tests.support.loop.torch import torch_spec

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from airloop.data.snapshot import split
 from airloop.errors import DataError, RequestError, SpecError
 from airloop.registry.formats.torch.network import TabularNetwork
-from airloop.training.trainer import fit
+from airloop.training.fitted import fit
 from airloop.training.trainers.torch import optimiser as module
 from airloop.training.trainers.torch.table import Share, StreamedRows, write_parquet
 from airloop.training.trainers.torch.task import source_of

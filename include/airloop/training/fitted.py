@@ -1,0 +1,114 @@
+"""A model fitted by whichever library: the rest of the loop sees a :class:`Fitted`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from airloop.data.snapshot import Split
+from airloop.errors import DataError, SpecError
+from airloop.evaluation.metrics import evaluate
+from airloop.features.transform import transform
+from airloop.plugins.trainer import outputs_of
+from airloop.registry.frozen import Scorer, Scores
+from airloop.specs.dataset import DatasetSpec
+from airloop.specs.model import ModelSpec
+from airloop.training.trainer import FitJob, Place, Trainer, open_trainer
+
+log = logging.getLogger("airloop.training")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator with its answers on the holdout, which it has not seen."""
+
+    trainer: Trainer
+    estimator: Any
+    params: dict[str, Any]
+    #: The features of the holdout rows.
+    features: pd.DataFrame
+    truth: Scores
+    scores: Scores
+    metrics: dict[str, float]
+    training_rows: int
+    seconds: float
+
+    def scorer(self, task: str) -> Scorer:
+        """The estimator as a function from features to scores."""
+        return self.trainer.scorer(self.estimator, outputs_of(task))
+
+
+def fit(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    split: Split,
+    params: Mapping[str, Any] | None = None,
+    place: Place | None = None,
+) -> Fitted:
+    """Fit the model's estimator on the training days and score the holdout days.
+
+    :param params: parameters that override the spec's
+    :param place: where to keep checkpoints and scratch files; a temporary folder and no checkpoints without one
+    :raises DataError: if there are too few rows, or only one class
+    :raises RequestError: if an overriding parameter is not one of the estimator's
+    :raises SpecError: if ``build`` or the fit fails with the spec's own
+    """
+    rows, truth = split.training.frame, split.training.truth
+    _check(model, truth)
+    start = time.perf_counter()
+    trainer = open_trainer(model.training.trainer)
+    _check_outputs(model, trainer)
+    merged = {**model.training.params, **(params or {})}
+    features = transform(model, dataset, rows)
+    with TemporaryDirectory(prefix="airloop-fit-") as scratch:
+        where = place or Place(Path(scratch))
+        job = FitJob(model, features, truth, merged, bool(params), where)
+        estimator = trainer.fit(job)
+    held = transform(model, dataset, split.holdout.frame)
+    scores = trainer.scorer(estimator, job.outputs)(held)
+    known = np.asarray(split.holdout.truth, dtype=np.float64)
+    seconds = time.perf_counter() - start
+    log.info("fitted on %d rows in %.1f s, %d held out", len(rows), seconds, len(held))
+    return Fitted(
+        trainer=trainer,
+        estimator=estimator,
+        params=merged,
+        features=held,
+        truth=known,
+        scores=scores,
+        metrics=evaluate(model.task, known, scores, model.metrics),
+        training_rows=len(rows),
+        seconds=seconds,
+    )
+
+
+def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
+    for output in outputs_of(model.task):
+        if output.kind not in trainer.outputs:
+            raise SpecError(
+                f"the trainer {model.training.trainer} makes no {output.kind}",
+                value=model.task,
+                where=f"config/models/{model.name}.yaml, key task",
+                valid=sorted(trainer.outputs),
+            )
+
+
+def _check(model: ModelSpec, truth: pd.Series[float]) -> None:
+    if len(truth) < model.training.min_rows:
+        raise DataError(
+            f"training needs at least {model.training.min_rows} labelled rows",
+            value=len(truth),
+            where=f"config/models/{model.name}.yaml, key training.min_rows",
+        )
+    if model.task == "classification" and truth.nunique() < 2:
+        raise DataError(
+            "every training row has the same label", value=float(truth.iloc[0]), where=model.name
+        )
