@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +43,15 @@ class Stack:
         )
 
     @contextmanager
-    def up(self) -> Iterator[None]:
-        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports."""
+    def up(self, before: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports.
+
+        :param before: what happens to this home before it is brought up
+        """
         with Path(tempfile.gettempdir(), f"airloop-stack-{os.getuid()}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            started = self.airloop("up")
+            before()
+            started = self.airloop("up", timeout=900)
             try:
                 assert started.returncode == 0, started.stderr
                 yield

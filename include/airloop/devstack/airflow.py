@@ -19,6 +19,8 @@ from airloop.settings import Settings
 FINAL = frozenset({"success", "failed"})
 _TIMEOUT = 30.0
 _POLL = 0.5
+#: Entries of one answer; Airflow gives no more than a hundred, whatever is asked for.
+_PAGE = 100
 #: Said twice, these do what they do once.
 _REPEATABLE = frozenset({"GET", "PATCH"})
 #: Seconds between attempts.
@@ -103,7 +105,16 @@ class Airflow:
 
     def dag_ids(self) -> tuple[str, ...]:
         """All DAGs that Airflow knows now."""
-        return tuple(dag["dag_id"] for dag in self.get("/dags", limit=500)["dags"])
+        return tuple(dag["dag_id"] for dag in self.entries("/dags", "dags"))
+
+    def entries(self, path: str, key: str) -> list[dict[str, Any]]:
+        """All entries of a list, however many pages Airflow makes of it."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, limit=_PAGE, offset=len(found))
+            found += page[key]
+            if len(found) >= page["total_entries"] or not page[key]:
+                return found
 
     def trigger(self, dag_id: str, conf: dict[str, Any], *, note: str = "") -> str:
         """Start a run, once however often Airflow has to be asked; returns its id."""
@@ -130,9 +141,7 @@ class Airflow:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of one run."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        found: list[dict[str, Any]] = self.get(path, limit=200)["task_instances"]
-        return found
+        return self.entries(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """A task's result."""
@@ -234,7 +243,6 @@ def _detail(answer: httpx.Response) -> str:
     except ValueError:
         detail = answer.text
     if isinstance(detail, list):
-        detail = "; ".join(
-            f"{'.'.join(map(str, d.get('loc', ())))}: {d.get('msg')}" for d in detail
-        )
+        said = (f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg')}" for one in detail)
+        detail = "; ".join(said)
     return str(detail)[:300] or answer.reason_phrase

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,9 @@ MARK = "AIRLOOP_STACK"
 
 #: The folder of the records of daemons that ended before another took their place.
 _ENDED = "ended"
+
+#: Runs a command, in the very same process, once a line came by its input.
+_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "airloop")
 
 #: What this process started itself: referenced, so that an ended daemon can be collected.
 _started: list[subprocess.Popen[bytes]] = []
@@ -43,11 +46,12 @@ class ProcessRecord(Contract):
 
     def write(self, folder: Path) -> None:
         """Keep it as ``<folder>/<name>.pid``; that of a daemon before it goes to ``ended``, for what it left behind."""
-        path = folder / f"{self.name}.pid"
+        path, fresh = (folder / f"{self.name}{suffix}" for suffix in (".pid", ".new"))
+        fresh.write_text(self.model_dump_json(), encoding="utf-8")
         if (before := read_records(folder).get(self.name)) is not None and before.pid != self.pid:
             (folder / _ENDED).mkdir(exist_ok=True)
             path.rename(folder / _ENDED / f"{self.name}-{before.pid}.pid")
-        path.write_text(self.model_dump_json(), encoding="utf-8")
+        fresh.replace(path)
 
     @property
     def alive(self) -> bool:
@@ -78,6 +82,8 @@ class _Stat:
     parent: int
     session: int
     ticks: int
+    #: Seconds of CPU, with those of its children that ended.
+    cpu: float = field(default=0.0, compare=False)
 
 
 def read_records(folder: Path) -> dict[str, ProcessRecord]:
@@ -105,30 +111,38 @@ def forget(folder: Path) -> None:
 
 
 def start(
-    name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
+    name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, folder: Path
 ) -> ProcessRecord:
-    """Start one daemon; its output is appended to ``log``."""
-    with log.open("ab") as output:
+    """Start one daemon, on record in ``folder`` before it does anything; its output is appended to ``log``.
+
+    It waits for its record, or ends with its starter: nobody who is killed in between leaves an unknown daemon.
+    """
+    closed, gate = os.pipe()
+    with log.open("ab") as output, os.fdopen(closed) as waiting, os.fdopen(gate, "wb", 0) as go:
         process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
+            [*_GATE, *command],
+            stdin=waiting,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
             cwd=cwd,
             start_new_session=True,
         )
-    _started.append(process)
-    seen = _stat(process.pid)
-    # It may have ended already: then the health wait says so, with its log.
-    return ProcessRecord(
-        name=name,
-        pid=process.pid,
-        started_ticks=seen.ticks if seen else 0,
-        started_at=time.time(),
-        command=tuple(command),
-        boot=_boot(),
-    )
+        _started.append(process)
+        seen = _stat(process.pid)
+        # It may have ended already: then the health wait says so, with its log.
+        record = ProcessRecord(
+            name=name,
+            pid=process.pid,
+            started_ticks=seen.ticks if seen else 0,
+            started_at=time.time(),
+            command=tuple(command),
+            boot=_boot(),
+        )
+        record.write(folder)
+        with contextlib.suppress(BrokenPipeError):
+            go.write(b"go\n")
+    return record
 
 
 def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 10.0) -> int:
@@ -170,11 +184,12 @@ def _stat(pid: int) -> _Stat | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold anything, so the fields are counted from its end.
+    # Counted from the end of the name in parentheses, which may hold anything.
     fields = text.rpartition(")")[2].split()
     if fields[0] in "ZX":
         return None
-    return _Stat(pid, parent=int(fields[1]), session=int(fields[3]), ticks=int(fields[19]))
+    cpu = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return _Stat(pid, int(fields[1]), session=int(fields[3]), ticks=int(fields[19]), cpu=cpu)
 
 
 def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[_Stat]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -19,6 +20,7 @@ from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
+from tests.support.killed_starts import becomes_well
 
 MODEL = "flight_delay"
 FIRST, LAST, BROKEN = "2013-01-01", "2013-01-08", "2013-01-09"
@@ -50,6 +52,19 @@ def test_everything_runs(stack: Any) -> None:
     assert set(parts) == {
         "mlflow", "serving", "airflow-api", "airflow-scheduler", "airflow-dag-processor",
         "airflow-execution", "airflow-triggerer", "step-host",
+    }  # fmt: skip
+
+
+def test_what_starts_that_were_killed_left_undone_is_done(stack: Any) -> None:
+    """Pools were never made after a first start that failed half-way: every heavy task waited for ever."""
+    becomes_well(stack)
+    needs = {
+        need["name"]: need for need in json.loads(stack.airloop("status", "--json").stdout)["needs"]
+    }
+    assert "airloop_heavy 2" in needs["pools"]["says"]
+    assert needs["DAGs"]["says"] == "all 9 are there"
+    assert set(needs) == {
+        "database", "ledger", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
     }  # fmt: skip
 
 
@@ -218,6 +233,16 @@ def test_a_night_is_looked_at(airflow: Airflow) -> None:
     run = airflow.trigger("monitor_flight_delay", {"partition": LAST})
     state = airflow.wait("monitor_flight_delay", run)
     assert state == "success", airflow.failure("monitor_flight_delay", run)
+
+
+def test_status_says_what_a_run_lacks_and_up_brings_it(stack: Any, airflow: Airflow) -> None:
+    airflow.call("DELETE", "/pools/airloop_heavy")
+    shown = stack.airloop("status")
+    assert shown.returncode == 1
+    assert "airloop_heavy missing: its tasks wait for ever; run `airloop up`" in shown.stdout
+    assert stack.airloop("up").returncode == 0
+    assert stack.airloop("status").returncode == 0
+    assert airflow.get("/pools/airloop_heavy")["slots"] == 2
 
 
 def test_a_crash_is_noticed_and_up_repairs_it(stack: Any) -> None:
