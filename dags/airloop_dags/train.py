@@ -26,6 +26,8 @@ from airloop_operators.approval import ApproveModelOperator
 from airloop_operators.defaults import (
     NO_BACKFILL,
     form,
+    lasting,
+    minutes_of,
     place,
     policy,
     retraining,
@@ -41,6 +43,10 @@ from airloop_operators.training import (
 )
 from airloop_operators.tuning import search
 
+#: A run that another one makes needless, or that brings a reason of its own, is claimed at once: it must not wait for
+#: that one's end. One at a time trains.
+MAX_RUNS = 8
+
 
 def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
     """The DAG of one model."""
@@ -52,7 +58,12 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         schedule=retraining(spec, dataset),
         start_date=start_of(dataset),
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=MAX_RUNS,
+        dagrun_timeout=lasting(
+            minutes=minutes_of(spec, "train", 120),
+            tasks=MAX_RUNS,
+            answers=int(spec.level is Level.MANUAL),
+        ),
         allowed_run_types=NO_BACKFILL,
         rerun_with_latest_version=False,
         is_paused_upon_creation=False,
@@ -81,6 +92,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             plan=divided[0].output["plan"] if divided else None,
             **taken,
             **place(spec, "train"),
+            max_active_tis_per_dag=1,
             doc_md="Snapshot the window, train, log to MLflow.",
         )
         if searched:

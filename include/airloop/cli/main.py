@@ -27,6 +27,7 @@ from airloop.cli.commands import (
     plugins,
     predictions,
     project,
+    reconcile,
     stack,
 )
 from airloop.compatibility import made_by, refuse_newer
@@ -88,7 +89,7 @@ app.command("predictions", epilog="Example: airloop predictions flight_delay --r
 )
 app.command("plugins", epilog="Example: airloop plugins")(plugins.plugins_command)
 app.command("reconcile", epilog="Example: airloop reconcile --grace-minutes 0")(
-    in_project(loop.reconcile_command)
+    in_project(reconcile.reconcile_command)
 )
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 

@@ -17,6 +17,8 @@ from airloop.settings import Settings
 
 #: States a DAG run does not leave by itself.
 FINAL = frozenset({"success", "failed"})
+#: Kinds of runs that somebody asked for.
+_ASKED_FOR = frozenset({"manual", "operator_triggered"})
 _TIMEOUT = 30.0
 _POLL = 0.5
 #: Entries of one answer; Airflow gives no more than a hundred, whatever is asked for.
@@ -128,6 +130,13 @@ class Airflow:
                 raise
         return run_id
 
+    def same_request(self, dag_id: str, conf: dict[str, Any]) -> str | None:
+        """The oldest run that was asked for the same and has not ended."""
+        found = self.runs(dag_id, state=["queued", "running"], order_by="run_after")
+        asked = _said(conf)
+        mine = (one for one in found if one["run_type"] in _ASKED_FOR)
+        return next((one["dag_run_id"] for one in mine if _said(one["conf"]) == asked), None)
+
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One run as Airflow describes it."""
         found: dict[str, Any] = self.get(f"/dags/{dag_id}/dagRuns/{run_id}")
@@ -230,6 +239,11 @@ def states(runs: Iterable[dict[str, Any]]) -> dict[str, int]:
     for run in runs:
         counts[run["state"]] = counts.get(run["state"], 0) + 1
     return counts
+
+
+def _said(conf: dict[str, Any] | None) -> dict[str, Any]:
+    """What a conf says: the trigger form sends the fields that were left empty too."""
+    return {key: value for key, value in (conf or {}).items() if value is not None}
 
 
 def _final(state: str, tell: Callable[[str], None]) -> str | None:

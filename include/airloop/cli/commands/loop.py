@@ -21,26 +21,6 @@ from airloop.vocabulary import DeploymentKind, Topic
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name of config/models.")]
 
 
-def reconcile_command(
-    grace_minutes: Annotated[
-        int,
-        typer.Option(min=0, max=1440, help="How long what runs alone is only named; 0 ends it."),
-    ] = 10,
-) -> int:
-    """Name the pods and Jobs that run without a living task; end those that did for longer than the grace."""
-    from airloop.devstack.airflow import Airflow
-
-    dag, task = "airloop_reconcile", "reconcile"
-    with Airflow.connect(load_settings()) as airflow, err.status("asking the cluster"):
-        run = airflow.trigger(dag, {"grace_minutes": grace_minutes}, note="airloop reconcile")
-        if airflow.wait(dag, run, patience=600) != "success":
-            raise PermanentError(airflow.failure(dag, run), where=f"{dag}, run {run}")
-        found = airflow.xcom(dag, run, task)
-    for line in found or ["every pod and Job has its task"]:
-        out.print(line, soft_wrap=True)
-    return 0
-
-
 def trigger_command(
     dag: Annotated[str, typer.Argument(metavar="DAG", help="For instance ingest_flights.")],
     conf: Annotated[
@@ -67,8 +47,12 @@ def trigger_command(
     parse_conf(CONFS[kind], fields)
     with Airflow.connect(load_settings()) as airflow:
         airflow.unpause(dag)
-        run = airflow.trigger(dag, fields, note="airloop trigger")
-        out.print(f"{dag}: run {run}", soft_wrap=True)
+        run = airflow.same_request(dag, fields) if kind == "train" else None
+        if run is None:
+            run = airflow.trigger(dag, fields, note="airloop trigger")
+            out.print(f"{dag}: run {run}", soft_wrap=True)
+        else:
+            out.print(f"{dag}: run {run} has this training, no other is started", soft_wrap=True)
         if not wait:
             return 0
         with err.status(f"{run}: queued") as line:
