@@ -25,6 +25,7 @@ from airloop.cli.commands import (
     ledger,
     loop,
     plugins,
+    predict,
     predictions,
     project,
     reconcile,
@@ -70,7 +71,7 @@ app.command(
 )(in_project(loop.trigger_command))
 app.command(
     "predict", epilog="Example: airloop predict flight_delay --partition 2013-03-01 --rows 2"
-)(in_project(loop.predict_command))
+)(in_project(predict.predict_command))
 app.command(
     "rollback", epilog='Example: airloop rollback flight_delay --reason "too many late calls"'
 )(in_project(loop.rollback_command))

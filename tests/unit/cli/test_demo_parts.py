@@ -22,7 +22,8 @@ from airloop.demo.upstream import lose_column, lose_weather, spoil_rows
 from airloop.devstack.layout import Layout
 from airloop.errors import RequestError
 from airloop.ledger import Ledger
-from airloop.settings import ServingSettings, Settings
+from airloop.settings import Settings
+from airloop.specs.sections.servers import ServingSettings
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from airloop.errors import RequestError, UnreachableError
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
-from airloop.settings import ServingSettings, Settings
+from airloop.settings import Settings
+from airloop.specs.sections.servers import ServingSettings
 
 TOKEN = "client-token"
 Handler = Callable[[httpx.Request], httpx.Response]
