@@ -41,16 +41,7 @@ def serve_version(
 
     :raises ArtifactError: if the slot refuses the version
     """
-    deployment = Deployment(
-        model=version.model,
-        sequence=1,
-        version=version.version,
-        previous=None,
-        artifact=version.artifact,
-        kind=DeploymentKind.SANDBOX,
-        reason="infrastructure check",
-        at=datetime.now(UTC),
-    )
+    deployment = _deployment(version)
     slots = Endpoints(
         home,
         models=lambda: [version.model],
@@ -72,6 +63,19 @@ def serve_version(
         finally:
             server.should_exit = True
             thread.join(START_SECONDS)
+
+
+def _deployment(version: ModelVersion) -> Deployment:
+    return Deployment(
+        model=version.model,
+        sequence=1,
+        version=version.version,
+        previous=None,
+        artifact=version.artifact,
+        kind=DeploymentKind.SANDBOX,
+        reason="infrastructure check",
+        at=datetime.now(UTC),
+    )
 
 
 def _wait(slots: Endpoints, model: str) -> None:
