@@ -41,7 +41,7 @@ from airloop_operators.training import (
     RegisterModelOperator,
     TrainModelOperator,
 )
-from airloop_operators.tuning import search
+from airloop_operators.tuning import search, taken
 
 #: A run that another one makes needless, or that brings a reason of its own, is claimed at once: it must not wait for
 #: that one's end. One at a time trains.
@@ -78,19 +78,15 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         )
         searched = search(spec, claim) if spec.tuning else None
         day = (searched[0] if searched else claim).output["until"]
-        taken = {
-            "trigger_id": claim.output["trigger_id"],
-            "parameters": claim.output["parameters"],
-            "study": searched[0].output["study"] if searched else None,
-        }
-        divided = train_segments(spec, until=day, **taken) if spec.segments else None
+        given = taken(claim, searched[0] if searched else None)
+        divided = train_segments(spec, until=day, **given) if spec.segments else None
         fit = TrainModelOperator(
             task_id="train",
             model=spec.name,
             until=divided[0].output["until"] if divided else day,
             reason=claim.output["reason"],
             plan=divided[0].output["plan"] if divided else None,
-            **taken,
+            **given,
             **place(spec, "train"),
             max_active_tis_per_dag=1,
             doc_md="Snapshot the window, train, log to MLflow.",
@@ -113,9 +109,8 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             doc_md="A version in the registry, alias challenger.",
         )
         if spec.level is Level.MANUAL:
-            approve = ApproveModelOperator(
-                task_id="approve_registration", model=spec.name, act="registration"
-            )
+            name, act = "approve_registration", "registration"
+            approve = ApproveModelOperator(task_id=name, model=spec.name, act=act)
             chain(evaluate, approve, register)
 
     train()

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airloop.devstack.airflow import wait_for
-from airloop.devstack.processes import processes, read_records
+from airloop.devstack.machine import processes
+from airloop.devstack.processes import read_records
 from tests.support.checkout import ROOT
 from tests.support.stack import AIRLOOP, Stack, small_config
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from airloop.devstack.processes import ProcessRecord, processes
+from airloop.devstack.machine import processes
+from airloop.devstack.processes import ProcessRecord
 
 #: A daemon that did nothing for so long is stuck.
 STILL_SECONDS = 120.0

@@ -55,9 +55,8 @@ def check(case: Case) -> Check:
     worst, figure = min(lost or known, key=lambda entry: entry[1].gain)
     reason = f"worst of {len(known)} slices against {against}: {worst} ({figure.gain:+.4f})"
     if not gates.slices:
-        reason += (
-            f"; the spec names none, so the inputs of few values were taken: {', '.join(columns)}"
-        )
+        taken = ", ".join(columns)
+        reason += f"; the spec names none, so the inputs of few values were taken: {taken}"
     if lost:
         names = ", ".join(name for name, _ in lost[:5])
         reason = f"{len(lost)} of {len(known)} slices lost against {against}: {names}; {reason}"

@@ -61,20 +61,15 @@ def choose(
     alone = Place(place.workdir, group=place.group)
     scores: dict[str, float | None] = {}
     failures: dict[str, str] = {}
-
-    def score_of(algorithm: AlgorithmSpec) -> float | None:
-        # The whole fit needs min_rows; these are fewer.
-        variant = with_training(with_algorithm(model, algorithm), min_rows=1)
-        fitted = fit(variant, dataset, judging, params, alone)
-        _check_storable(fitted, place)
-        score = fitted.metrics[model.gates.primary]
-        return score if math.isfinite(score) else None
-
     for algorithm in model.algorithms:
         failures[algorithm.name] = "the metric is not a number"
         scores[algorithm.name] = None
         try:
-            scores[algorithm.name] = score_of(algorithm)
+            # The whole fit needs min_rows; these are fewer.
+            variant = with_training(with_algorithm(model, algorithm), min_rows=1)
+            fitted = fit(variant, dataset, judging, params, alone)
+            _check_storable(fitted, place)
+            scores[algorithm.name] = _finite(fitted.metrics[model.gates.primary])
         except TransientError:
             raise
         except AirloopError as error:
@@ -89,6 +84,10 @@ def choose(
     choice = Choice(with_algorithm(model, winner), best, scores, failures)
     log.info("%s", choice.reason)
     return choice
+
+
+def _finite(score: float) -> float | None:
+    return score if math.isfinite(score) else None
 
 
 def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:

@@ -15,7 +15,7 @@ import pytest
 
 from airloop.data.lake.lake import Lake
 from airloop.demo.upstream import lose_column
-from airloop.devstack import airflow as client
+from airloop.devstack import airflow_session as client
 from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger

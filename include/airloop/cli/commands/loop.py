@@ -33,15 +33,7 @@ def trigger_command(
     """Start a run of a DAG, as its trigger form in Airflow does."""
     from airloop.devstack.airflow import Airflow
 
-    kind, _, name = dag.partition("_")
-    catalog = load_catalog()
-    names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
-    valid = [
-        *(f"ingest_{name}" for name in catalog.dataset_names()),
-        *(f"{one}_{name}" for one in CONFS if one != "ingest" for name in catalog.model_names()),
-    ]
-    if kind not in CONFS or name not in names:
-        raise RequestError("there is no such DAG", value=dag, valid=valid)
+    kind = _kind_of(dag)
     fields = _pairs(conf or [])
     parse_conf(CONFS[kind], fields)
     with Airflow.connect(load_settings()) as airflow:
@@ -64,6 +56,20 @@ def trigger_command(
             )
         out.print(f"{dag}: {state}")
     return 0
+
+
+def _kind_of(dag: str) -> str:
+    """The kind of one of the project's DAGs, ``train`` of ``train_flight_delay``."""
+    kind, _, name = dag.partition("_")
+    catalog = load_catalog()
+    names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
+    valid = [
+        *(f"ingest_{name}" for name in catalog.dataset_names()),
+        *(f"{one}_{name}" for one in CONFS if one != "ingest" for name in catalog.model_names()),
+    ]
+    if kind not in CONFS or name not in names:
+        raise RequestError("there is no such DAG", value=dag, valid=valid)
+    return kind
 
 
 def rollback_command(
