@@ -24,7 +24,7 @@ from pydantic_settings import (
 from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, SpecIssue, children, mistakes, refuse
+from airloop.issues import KeyPath, SpecIssue, children, issues_of, refuse
 from airloop.paths import config_folder, home_folder
 from airloop.plugins.alert import AlertField
 from airloop.specs.sections.addresses import (
@@ -171,25 +171,25 @@ def unknown_variables(environ: Mapping[str, str]) -> list[SpecError]:
     return found
 
 
-def setting_error(mistake: SpecIssue, layers: Layers, environ: Mapping[str, str]) -> SpecError:
-    """A mistake in the settings, with the variable or the file and line that made it."""
+def setting_error(issue: SpecIssue, layers: Layers, environ: Mapping[str, str]) -> SpecError:
+    """An issue in the settings, with the variable or the file and line that made it."""
     upper = {name.upper(): name for name in environ}
     variables = [
-        PREFIX + "__".join(map(str, mistake.path[:length])).upper()
-        for length in range(len(mistake.path), 0, -1)
+        PREFIX + "__".join(map(str, issue.path[:length])).upper()
+        for length in range(len(issue.path), 0, -1)
     ]
     variable = next((upper[name] for name in variables if name in upper), None)
-    value = mistake.value
-    if any(part in _SECRET for part in mistake.path):
+    value = issue.value
+    if any(part in _SECRET for part in issue.path):
         value = None
     elif isinstance(value, str):
         value = masked(value)
     return SpecError(
-        mistake.what,
+        issue.what,
         value=value,
-        where=f"the variable {variable}" if variable else layers.where(mistake),
-        remedy=mistake.remedy,
-        valid=mistake.valid,
+        where=f"the variable {variable}" if variable else layers.where(issue),
+        remedy=issue.remedy,
+        valid=issue.valid,
     )
 
 
@@ -203,8 +203,8 @@ def read_settings() -> tuple[Settings | None, list[SpecError]]:
         return None, [error]
     except ValidationError as error:
         layers = _layers()
-        found = mistakes(error, SettingsFields)
-        return None, [setting_error(mistake, layers, os.environ) for mistake in found]
+        found = issues_of(error, SettingsFields)
+        return None, [setting_error(issue, layers, os.environ) for issue in found]
     except SettingsError as error:
         wrong = SpecError(
             "the variable of a mapping must hold JSON",

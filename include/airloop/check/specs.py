@@ -141,7 +141,7 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     found += model_rules(data)
     found += machine_rules(data, local_gpus())
     if spec is not None:
-        found += executor_of(spec.compute)[0].mistakes(spec, folder)
+        found += executor_of(spec.compute)[0].issues(spec, folder)
     dataset = data.get("dataset")
     if isinstance(dataset, str) and dataset in datasets:
         found += pair_rules(data, datasets[dataset])
@@ -177,10 +177,10 @@ def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
     if training >= _WINDOWS * night:
         return []
     what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"
-    mistake = SpecIssue(
+    issue = SpecIssue(
         ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
     )
-    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
+    return [replace(one, severity="notice") for one in problems_of(document, [issue])]
 
 
 def _level_two(document: Document) -> Problem:

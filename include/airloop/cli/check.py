@@ -1,4 +1,4 @@
-"""`airloop check`: every mistake in the config folder, with its place and its remedy."""
+"""`airloop check`: every issue in the config folder, with its place and its remedy."""
 
 from __future__ import annotations
 

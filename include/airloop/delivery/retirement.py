@@ -76,5 +76,5 @@ def _tell(service: Service | None, settings: Settings, model: str) -> None:
             following.refresh(model)
     except (
         AirloopError
-    ) as error:  # down, or without a slot since the spec is gone: it follows by itself
+    ) as error:  # down, or without an endpoint since the spec is gone: it follows by itself
         log.warning("the retirement stands; the service follows when it looks: %s", error)

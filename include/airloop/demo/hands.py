@@ -32,7 +32,7 @@ def worse_model(stage: Stage) -> str:
     expect(gate.action is Action.REFUSED, "the gate refuses", value=gate.action)
     expect(gate.reason, "the gate says why")
     expect(set(stage.run_ids("deploy")) == deliveries, "nothing is delivered")
-    version = stage.service.slot(MODEL).version
+    version = stage.service.endpoint(MODEL).version
     expect(version == stage.champion_after, "the champion stays", value=version)
     return f"refused: {gate.reason}"
 

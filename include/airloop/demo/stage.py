@@ -127,7 +127,7 @@ class Stage:
         """Wait until the service says that it serves a version; returns the seconds waited."""
         began = time.monotonic()
         wait_for(
-            lambda: self.service.slot(MODEL).version == version or None,
+            lambda: self.service.endpoint(MODEL).version == version or None,
             f"the service did not take up version {version}",
             patience=patience,
             every=0.1,

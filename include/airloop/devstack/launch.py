@@ -46,11 +46,11 @@ class Launch:
         :param migrate: brings Airflow's database to this version, before anything opens it
         :param furnish: gives Airflow what its DAGs count on, as soon as it answers: the scheduler runs already
         """
-        (door,) = [part for part in parts if part.name == "airflow-api"]
+        (api,) = [part for part in parts if part.name == "airflow-api"]
         with ThreadPoolExecutor(max_workers=len(parts) + 2) as pool:
             jobs: list[Future[None]] = [pool.submit(self._migrate, migrate)]
             jobs += [pool.submit(self._bring_up, part) for part in parts]
-            jobs.append(pool.submit(self._furnish, door, furnish))
+            jobs.append(pool.submit(self._furnish, api, furnish))
             try:
                 errors = [job.exception() for job in jobs]
             except BaseException:  # a person does not want to wait any more
@@ -70,11 +70,11 @@ class Launch:
         finally:
             self._migrated.set()
 
-    def _furnish(self, door: Component, furnish: Callable[[], None]) -> None:
+    def _furnish(self, api: Component, furnish: Callable[[], None]) -> None:
         """Also where another part fails: what runs goes on, and must find its pools and connections."""
         self._migrated.wait()
-        while not door.healthy(0):
-            record = read_records(self._layout.run).get(door.name)
+        while not api.healthy(0):
+            record = read_records(self._layout.run).get(api.name)
             # Where it is not well and somebody failed, it is the one that failed, or it ends soon.
             if self._failed.is_set() and not (record and record.alive and self._gets_on(record)):
                 raise _GaveUpError

@@ -132,12 +132,12 @@ def _import_errors(settings: Settings) -> Finding:
 
 def _service(settings: Settings) -> Finding:
     with ServiceClient(settings) as service:
-        slots = service.slots()
-    lame = [one for one in slots if one.condition in {Condition.UNREACHABLE, Condition.REFUSED}]
+        endpoints = service.endpoints()
+    lame = [one for one in endpoints if one.condition in {Condition.UNREACHABLE, Condition.REFUSED}]
     if lame:
         return Outcome.BAD, f"{lame[0].model}: {lame[0].says or lame[0].error or lame[0].condition}"
-    serving = sum(one.condition is Condition.SERVING for one in slots)
-    return Outcome.OK, f"{serving} of {_count(len(slots), 'model')} serve"
+    serving = sum(one.condition is Condition.SERVING for one in endpoints)
+    return Outcome.OK, f"{serving} of {_count(len(endpoints), 'model')} serve"
 
 
 def _mlflow(settings: Settings) -> Finding:

@@ -25,7 +25,7 @@ from pydantic.config import JsonDict
 
 from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN, Contract
 from airloop.errors import RequestError
-from airloop.issues import mistakes
+from airloop.issues import issues_of
 
 #: The longest range one ingest run takes, in days: more is a backfill, which Airflow can pause and resume.
 MAX_RANGE_DAYS = 366
@@ -33,7 +33,7 @@ MAX_RANGE_DAYS = 366
 MAX_DEPTH = 8
 #: How long a text among the values of ``params`` may be.
 MAX_TEXT = 1_000
-#: What Airflow's own door can see of the same rules. A number beyond it reads as infinity, which Airflow takes, and
+#: What Airflow's own check can see of the same rules. A number beyond it reads as infinity, which Airflow takes, and
 #: hands on as null: another value, and a legal one.
 _DOOR: JsonDict = {
     "maximum": sys.float_info.max,
@@ -204,7 +204,7 @@ def parse_conf(model: type[ConfT], conf: Mapping[str, Any] | None) -> ConfT:
     try:
         return model.model_validate(dict(conf or {}))
     except ValidationError as error:
-        found = mistakes(error, model)
+        found = issues_of(error, model)
         first, others = found[0], len(found) - 1
         raise RequestError(
             first.what + (f" (the first of {others + 1} mistakes)" if others else ""),
