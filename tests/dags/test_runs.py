@@ -74,11 +74,54 @@ def test_a_refused_day_fails_at_once(run: Run) -> None:
     assert _xcom(done, "ingest") is None
 
 
-@pytest.mark.parametrize("conf", [{}, {"partiton": "2013-01-06"}, {"start": "2013-01-06"}])
-def test_a_run_that_names_no_day_is_refused(run: Run, ledger: Any, conf: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "conf", [{"partiton": "2013-01-06"}, {"start": "2013-01-06"}, {"partition": "2014-01-05"}]
+)
+def test_a_run_that_names_no_day_of_the_dataset_is_refused(
+    run: Run, ledger: Any, conf: dict[str, Any]
+) -> None:
     done = run("ingest_flights", conf)
     assert _states(done) == {"ingest": "failed"}
     assert ledger.begin_attempt("ingest:flights:2013-01-06").token == 1  # none had begun
+
+
+NOW_AS_THE_FORM_SENDS_IT = pendulum.now("UTC")
+
+
+@pytest.mark.parametrize("date", [NOW_AS_THE_FORM_SENDS_IT, None], ids=["form", "none"])
+def test_the_form_as_it_opens_ingests_the_datasets_newest_day(run: Run, date: Any) -> None:
+    """The dataset ended years ago: nothing is missing, and there is no alert."""
+    conf = {"partition": None, "start": None, "end": None}
+    done = run("ingest_flights", conf, logical_date=date)
+    assert _xcom(done, "ingest")["dataset"]["partitions"] == ["2013-12-31"]
+
+
+@pytest.mark.parametrize("kind", ["monitor", "score"])
+def test_the_form_as_it_opens_looks_at_the_newest_day_there_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from airloop.data.lake.lake import Lake
+
+    monkeypatch.setattr(Lake, "partitions", lambda *_: ("2013-03-07", "2013-03-08"))
+    form = {"partition": None}
+    done = run(f"{kind}_flight_delay", form, logical_date=NOW_AS_THE_FORM_SENDS_IT)
+    result = _xcom(done, kind)
+    day = result["report"]["partition"] if kind == "monitor" else result["table"]["partitions"][0]
+    assert day == "2013-03-08"
+
+
+def test_a_date_in_the_form_means_the_day_before(run: Run) -> None:
+    """As on the schedule: at that moment this is the last day that is over."""
+    done = run("ingest_flights", logical_date=pendulum.datetime(2013, 3, 9, 6, tz="UTC"))
+    assert _xcom(done, "ingest")["dataset"]["partitions"] == ["2013-03-08"]
+
+
+def test_the_form_as_it_opens_delivers_the_newest_candidate_once(run: Run, ledger: Any) -> None:
+    assert _states(run("deploy_flight_delay"))["verify"] == "failed"  # there is none
+    run("train_flight_delay", {"reason": None, "until": None, "params": None})
+    assert set(_states(run("deploy_flight_delay", {"version": None})).values()) == {"success"}
+    assert ledger.current_deployment("flight_delay").version == 1
+    assert _states(run("deploy_flight_delay"))["verify"] == "skipped"
 
 
 def test_training_claims_a_reason_and_registers(run: Run, ledger: Any) -> None:
@@ -198,10 +241,6 @@ def test_a_version_that_cannot_serve_is_not_promoted(run: Run, ledger: Any) -> N
     done = run("deploy_flight_delay", {"version": 13})
     assert _states(done) == {"verify": "failed", "promote": "upstream_failed"}
     assert ledger.current_deployment("flight_delay") is None
-
-
-def test_a_delivery_that_names_no_version_is_refused(run: Run) -> None:
-    assert _states(run("deploy_flight_delay"))["verify"] == "failed"
 
 
 def test_a_day_is_scored(run: Run) -> None:

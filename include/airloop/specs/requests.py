@@ -85,7 +85,7 @@ class IngestConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The one day to ingest, YYYY-MM-DD. Leave it empty for the run's own partition.",
+        description="The one day to ingest, YYYY-MM-DD. Empty: the run's own partition, or the dataset's newest day.",
         json_schema_extra={**_DATE, "section": "One day"},
     )
     start: PartitionDay | None = Field(
@@ -155,7 +155,7 @@ class DeployConf(Contract):
     version: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None,
         title="Version",
-        description="The registered version to deliver. Empty: the candidate that caused this run.",
+        description="The registered version to deliver. Empty: the candidate that caused this run, or the newest.",
     )
 
 
@@ -165,7 +165,7 @@ class MonitorConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The last day of the window to look at, YYYY-MM-DD. Empty: the run's own partition.",
+        description="The last day of the window to look at, YYYY-MM-DD. Empty: the run's own partition, or the newest day.",
         json_schema_extra=_DATE,
     )
 
@@ -176,7 +176,7 @@ class ScoreConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The day to score, YYYY-MM-DD. Empty: the partition that caused this run.",
+        description="The day to score, YYYY-MM-DD. Empty: the partition that caused this run, or the newest day.",
         json_schema_extra=_DATE,
     )
 

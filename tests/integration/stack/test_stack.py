@@ -7,8 +7,10 @@ import os
 import signal
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -229,10 +231,64 @@ def test_going_back_from_the_first_version_is_refused(stack: Any) -> None:
     assert done.stderr.strip().count("\n") == 0
 
 
-def test_a_night_is_looked_at(airflow: Airflow) -> None:
-    run = airflow.trigger("monitor_flight_delay", {"partition": LAST})
-    state = airflow.wait("monitor_flight_delay", run)
-    assert state == "success", airflow.failure("monitor_flight_delay", run)
+@pytest.mark.parametrize(
+    ("kind", "task", "state"),
+    [
+        ("monitor", "monitor", "success"),
+        ("score", "score", "success"),
+        ("deploy", "verify", "skipped"),
+    ],
+)
+def test_the_form_as_it_opens_does_the_sensible_thing(
+    airflow: Airflow, kind: str, task: str, state: str
+) -> None:
+    """What the interface posts when nothing is filled in: the present moment, and every field null."""
+    dag = f"{kind}_{MODEL}"
+    fields = airflow.get(f"/dags/{dag}/details")["params"]
+    body = {"logical_date": datetime.now(UTC).isoformat(), "conf": dict.fromkeys(fields)}
+    run = airflow.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"]
+    assert airflow.wait(dag, run) == "success", airflow.failure(dag, run)
+    assert {one["task_id"]: one["state"] for one in airflow.tasks(dag, run)}[task] == state
+    if kind == "monitor":
+        assert airflow.xcom(dag, run, task)["report"]["partition"] == LAST
+
+
+def test_of_equal_requests_to_train_one_trains_and_the_others_link_it(
+    stack: Any, airflow: Airflow
+) -> None:
+    dag, conf = f"train_{MODEL}", {"until": "2013-01-07"}
+    first, *others = [airflow.trigger(dag, conf) for _ in range(3)]
+    answer = stack.airloop("trigger", dag, "until=2013-01-07").stdout
+    assert f"run {first} has this training, no other is started" in answer
+    # Whichever claimed: the two others skip, long before its end, and link it.
+    ended = [run for run in [*others, first] if _claim(airflow, dag, run) == "skipped"]
+    (flies,) = {first, *others} - set(ended)
+    assert airflow.run(dag, flies)["state"] == "running"
+    for run in ended:
+        links = airflow.get(f"/dags/{dag}/dagRuns/{run}/taskInstances/claim/links")["extra_links"]
+        assert quote(flies, safe="") in links["Run that has it"]
+    # A person ends it by hand: its reason is in flight no more once somebody asks.
+    airflow.call("PATCH", f"/dags/{dag}/dagRuns/{flies}", json={"state": "success"})
+    looked = stack.airloop("reconcile", "--grace-minutes", "0")
+    assert "no reason to train waits" in looked.stdout, looked.stderr
+    shown = stack.airloop("decisions", MODEL, "--topic", "run")
+    assert "abandoned" in shown.stdout
+
+
+def _claim(airflow: Airflow, dag: str, run: str) -> str:
+    """How a run's claim ended."""
+    return wait_for(
+        lambda: next(
+            (
+                one["state"]
+                for one in airflow.tasks(dag, run)
+                if one["task_id"] == "claim" and one["state"] in {"success", "skipped", "failed"}
+            ),
+            None,
+        ),
+        f"run {run} did not claim",
+        patience=60,
+    )
 
 
 def test_status_says_what_a_run_lacks_and_up_brings_it(stack: Any, airflow: Airflow) -> None:
