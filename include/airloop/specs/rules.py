@@ -18,7 +18,12 @@ from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
-from airloop.specs.sections.days import window_and_holdout
+from airloop.specs.sections.days import (
+    DATASET_SCHEDULES,
+    MODEL_SCHEDULES,
+    cadence_rules,
+    window_and_holdout,
+)
 from airloop.specs.sections.expectations import (
     COLUMN_ARGUMENTS,
     COLUMN_LIST_ARGUMENTS,
@@ -42,6 +47,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
         *_twice(data, ("keys",)),
         *_partition_column(data, columns),
         *_source(data),
+        *cadence_rules(data, DATASET_SCHEDULES),
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
@@ -66,6 +72,7 @@ def model_rules(data: Data) -> list[SpecIssue]:
     if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
         what = f"must be smaller than training.window_days ({there[0]})"
         found.append(SpecIssue(("training", "holdout_days"), what, there[1]))
+    found += cadence_rules(data, MODEL_SCHEDULES)
     found += compute_rules(data)
     for issue in compute_issues(data.get("compute")):
         found.append(replace(issue, path=("compute", *issue.path)))
