@@ -109,7 +109,7 @@ def _dataset(document: Document) -> list[Problem]:
         if isinstance(function, str) and function.count(":") == 1:
             found += named_issues(("source", key), function)
     problems = problems_of(document, [*found, *dataset_rules(data)])
-    return problems + _skipped_days(document) if not problems else problems
+    return problems or _skipped_days(document)
 
 
 def _skipped_days(document: Document) -> list[Problem]:
