@@ -14,9 +14,9 @@ from typing import Any
 
 from airloop.check.problems import Problem
 from airloop.errors import AirloopError
+from airloop.execution.executor import executor_of
 from airloop.execution.interpreter import check_interpreter
 from airloop.paths import PROJECT, root
-from airloop.plugins.executor import executor_of
 from airloop.specs.catalog import Catalog
 from airloop.specs.model import ModelSpec
 from airloop.specs.yaml.document import read_document
