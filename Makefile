@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts clean
+.PHONY: help venv demo up down status test test-fast check format docs bench bench-short bench-docs dist bench-gpu mutants clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -31,7 +31,11 @@ down: .venv/.self ## stop what `up` or `demo` started
 status: .venv/.self ## say what runs, where
 	@$(BIN)/airloop status
 
-test: .venv/.torch ## run every test on two processes, with coverage
+# What only the benches compare with, in no image and no wheel.
+.venv/.bench: requirements-bench.lock .venv/.torch
+	@scripts/venv bench
+
+test: .venv/.bench ## run every test on two processes, with coverage
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-fast: .venv/.torch ## run the unit tests only
@@ -52,8 +56,14 @@ docs: .venv/.self ## build the documentation as a site in .airloop/site; a dead 
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open .airloop/site/index.html, or: $(BIN)/mkdocs serve"
 
-bench: .venv/.torch ## measure the figures of docs/benchmarks.md
-	@$(BIN)/python -m bench
+bench: .venv/.bench ## measure the rows of docs/benchmarks.md, or one: make bench ROW=serving
+	@$(BIN)/python -m bench $(ROW)
+
+bench-short: .venv/.bench ## the same in small sizes: does every row still work?
+	@$(BIN)/python -m bench --short --folder .airloop/bench-short $(ROW)
+
+bench-docs: .venv/.bench ## write what `make bench` measured into docs/benchmarks.md and docs/benchmarks.json
+	@$(BIN)/python -m bench --docs
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
@@ -62,9 +72,6 @@ dist: .venv/.self ## build into dist/: the wheel, the source distribution, and t
 
 mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and print which of it no test notices
 	@$(BIN)/python -m tests.mutants
-
-killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` makes a stack of each that trains (half an hour)
-	@$(BIN)/python -m tests.support.killed_starts
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

@@ -1,152 +1,75 @@
-"""The drift check of 1,000,000 rows × 20 columns, against Evidently's DataDriftPreset on the same frames.
+"""The drift check of 1,000,000 rows × 20 columns, against Evidently, and its counts against Polars and DuckDB.
 
-Each runs in a process of its own, so that its peak memory is its own. Airloop reads the two frames' files as
-training and the nightly step do, the reference whole and the current one batch by batch, and its seconds include the
-reading, the profile of the reference and the verdict. Evidently is given both frames in memory, as it must be, and
-its seconds are the comparison's alone; neither pays for imports. Then both judge 20 planted cases, ten of them
-shifted. ``python -m bench.drift`` prints the figures as JSON.
+Each tool runs in a process of its own, so that its peak memory is its own; imports and first calls are over. Airloop and
+Evidently both begin with the two files and end with a page: Airloop profiles the reference, counts the current rows batch
+by batch, judges, and draws the night's report; Evidently's preset compares the two frames and saves its page. Then both
+judge 20 planted cases, ten of them shifted. Polars and DuckDB count the current file into the profile's bins, which must
+give the very counts of the sketch.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tests.support.checkout import ROOT
+from bench.apart import call
+from bench.drift_cases import CATEGORIES, NUMBERS, PLANTED, cases, specs, world
+from bench.sides import timed
 
-ROWS = 1_000_000
-CASE_ROWS = 5_000
-NUMBERS = [f"x{index}" for index in range(16)]
-CATEGORIES = [f"c{index}" for index in range(4)]
+ROWS, SHORT_ROWS = 1_000_000, 20_000
 #: Rows sketched at a time: what the nightly step gets from the lake.
 BATCH = 131_072
-TIMEOUT_SECONDS = 1_800
+COUNTERS = ("airloop", "polars", "duckdb")
 
 Frame = pd.DataFrame
+Answer = dict[str, Any]
 
 
-def measure() -> dict[str, object]:
-    """Seconds, peak memory and verdicts of both, with their ratios and whether the targets are met."""
+def measure(short: bool = False) -> Answer:
+    """Costs and verdicts of both, the counts of three, with their ratios."""
+    rows, planted = (SHORT_ROWS, 2) if short else (ROWS, len(PLANTED))
     with tempfile.TemporaryDirectory(prefix="airloop-bench-") as scratch:
-        folder = Path(scratch)
         for name, seed in (("reference", 1), ("current", 2)):
-            world(seed, ROWS).to_parquet(folder / f"{name}.parquet")
-        ours, evidently = (_child(tool, folder) for tool in ("airloop", "evidently"))
-    faster = evidently["seconds"] / ours["seconds"]
-    memory = ours["peak_mb"] / evidently["peak_mb"]
-    same = sum(
-        mine == theirs for mine, theirs in zip(ours["verdicts"], evidently["verdicts"], strict=True)
-    )
+            world(seed, rows).to_parquet(Path(scratch) / f"{name}.parquet")
+        ours, evidently = (
+            call(f"bench.drift:{tool}_side", folder=scratch, planted=planted)
+            for tool in ("airloop", "evidently")
+        )
+        counted = {
+            tool: call("bench.drift:counted", tool=tool, folder=scratch) for tool in COUNTERS
+        }
+    same = sum(a == b for a, b in zip(ours["verdicts"], evidently["verdicts"], strict=True))
+    differing = [
+        tool for tool in COUNTERS if counted[tool]["counts"] != counted["airloop"]["counts"]
+    ]
+    if differing:
+        raise RuntimeError(f"{differing} counted something else")
+    best = min(counted[tool]["side"]["cpu"] for tool in ("polars", "duckdb"))
     right = {
         name: sum(
-            found == [planted] if planted else not found
-            for found, planted in zip(one["verdicts"], PLANTED, strict=True)
+            found == [was] if was else not found
+            for found, was in zip(one["verdicts"], PLANTED[:planted], strict=True)
         )
-        for name, one in (("airloop", ours), ("evidently", evidently))
+        for name, one in (("Airloop", ours), ("Evidently", evidently))
     }
     return {
-        "rows": ROWS,
-        "columns": len(NUMBERS) + len(CATEGORIES),
-        "airloop": {key: ours[key] for key in ("seconds", "peak_mb")},
-        "evidently": {key: evidently[key] for key in ("seconds", "peak_mb")},
-        "ratio": faster,
-        "memory_ratio": memory,
-        "same_verdict": same,
-        "right": right,
-        "cases": len(PLANTED),
-        "target": "30 times faster, a third of the memory, the same verdict on 20 of 20 cases",
-        "met": faster >= 30 and memory <= 1 / 3 and same == len(PLANTED),
-    }
-
-
-def world(seed: int, rows: int) -> Frame:
-    """Sixteen numbers of four shapes and four categories."""
-    random = np.random.default_rng(seed)
-    shapes = (random.normal, random.exponential, random.random, random.standard_gamma)
-    numbers = {
-        name: shapes[index % 4](2.0, size=rows) if index % 4 == 3 else shapes[index % 4](size=rows)
-        for index, name in enumerate(NUMBERS)
-    }
-    categories = {
-        name: random.choice([f"k{number}" for number in range(5 * (index + 1))], rows)
-        for index, name in enumerate(CATEGORIES)
-    }
-    return pd.DataFrame({**numbers, **categories})
-
-
-def _more_of_one(values: pd.Series) -> pd.Series:
-    random = np.random.default_rng(0)
-    return values.mask(random.random(len(values)) < 0.4, "k0")
-
-
-#: What is done to one column of a case: places, spreads and shapes of numbers, shares of categories.
-SHIFTS: tuple[tuple[str, Callable[[pd.Series], pd.Series]], ...] = (
-    ("x0", lambda values: values + 0.5),
-    ("x4", lambda values: values - 1.0),
-    ("x8", lambda values: values * 2.0),
-    ("x12", lambda values: values.abs()),
-    ("x1", lambda values: values * 1.6),
-    ("x5", lambda values: values + 0.5),
-    ("x2", lambda values: values**2),
-    ("x3", lambda values: values * 1.5),
-    ("c0", _more_of_one),
-    ("c1", _more_of_one),
-)
-PLANTED = [column for column, _ in SHIFTS] + [None] * 10
-
-
-def cases() -> list[tuple[Frame, Frame]]:
-    """Twenty pairs of frames: the first ten with one column shifted, the others with none."""
-    pairs = []
-    for index in range(len(PLANTED)):
-        before, now = world(100 + index, CASE_ROWS), world(200 + index, CASE_ROWS)
-        if index < len(SHIFTS):
-            column, shift = SHIFTS[index]
-            now[column] = shift(now[column])
-        pairs.append((before, now))
-    return pairs
-
-
-def airloop(before: Frame, now: Iterable[Frame]) -> set[str]:
-    """Profile the reference, sketch the current rows batch by batch, judge: as training and the step do."""
-    from airloop.contracts import Outcome
-    from airloop.monitoring import drift, reference
-    from airloop.monitoring.sketch import count
-    from airloop.specs.model import MonitoringSpec
-
-    model, dataset = _specs()
-    before["day"] = pd.Timestamp("2013-01-01")
-    profile = reference.build(model, dataset, before)
-    del before
-    window: dict[str, object] = {}
-    for batch in now:
-        for column in profile.columns:
-            name = column.bins.column
-            counted = count(column.bins, batch[name])
-            window[name] = window[name] + counted if name in window else counted
-    features = drift.judge(profile, window, 1, MonitoringSpec())
-    return {one.column for one in features if one.outcome is Outcome.BAD}
-
-
-def evidently(before: Frame, now: Frame) -> set[str]:
-    """The preset as its documentation shows it."""
-    from evidently import Report
-    from evidently.presets import DataDriftPreset
-
-    metrics = Report([DataDriftPreset()]).run(now, before).dict()["metrics"]
-    return {
-        metric["config"]["column"]
-        for metric in metrics
-        if "column" in metric["config"] and _drifted(metric)
+        "values": {
+            "ratio": evidently["side"]["cpu"] / ours["side"]["cpu"],
+            "memory": ours["side"]["peak_mb"] / evidently["side"]["peak_mb"],
+            "same": same / planted,
+            "counts": counted["airloop"]["side"]["cpu"] / best,
+        },
+        "sides": {
+            "airloop": ours["side"],
+            "Evidently": evidently["side"],
+            **{f"counts by {tool}": counted[tool]["side"] for tool in COUNTERS},
+        },
+        "notes": [f"right by {name} {count} of {planted}" for name, count in right.items()],
     }
 
 
@@ -157,76 +80,134 @@ def _drifted(metric: dict[str, dict[str, str | float]]) -> bool:
     return value >= threshold if is_distance else value < threshold
 
 
-def _specs() -> tuple[object, object]:
-    from airloop.specs import DatasetSpec, ModelSpec
+def airloop_side(folder: str, planted: int) -> Answer:
+    """Airloop's verdicts and cost; its profile stays in the folder for the counters."""
+    from airloop.monitoring import reference
 
-    columns = {
-        "day": {"type": "date"},
-        "y": {"type": "float", "known": "after"},
-        **{name: {"type": "float"} for name in NUMBERS},
-        **{name: {"type": "string"} for name in CATEGORIES},
+    verdicts = [sorted(_airloop(before, [now])) for before, now in cases()[:planted]]
+    before, now = Path(folder) / "reference.parquet", Path(folder) / "current.parquet"
+    sample = cases()[0][0]
+    _page(_profile(sample), sample, sample)  # warm, as the other side is
+
+    def night() -> reference.Reference:
+        profile = _profile(_whole(before))
+        _judged(profile, _batches(now))
+        _report(profile, before, now)
+        return profile
+
+    profile, side = timed(night)
+    reference.write(profile, Path(folder))
+    return {"side": side.shown(), "verdicts": verdicts}
+
+
+def evidently_side(folder: str, planted: int) -> Answer:
+    """Evidently's."""
+    verdicts = [sorted(_drifted_in(_preset(before, now))) for before, now in cases()[:planted]]
+    _preset(*cases()[0]).save_html(f"{folder}/evidently.html")  # warm
+
+    def night() -> None:
+        frames = [
+            pd.read_parquet(Path(folder) / f"{name}.parquet") for name in ("reference", "current")
+        ]
+        _preset(*frames).save_html(f"{folder}/evidently.html")
+
+    _, side = timed(night)
+    return {"side": side.shown(), "verdicts": verdicts}
+
+
+def counted(tool: str, folder: str) -> Answer:
+    """One counter's counts of the current file, and their cost."""
+    from airloop.monitoring import reference
+
+    profile = reference.read(Path(folder))
+    bins = {
+        one.bins.column: {"edges": list(one.bins.edges), "categories": list(one.bins.categories)}
+        for one in profile.columns
     }
-    about = {"description": "bench", "owner": "bench"}
-    dataset = DatasetSpec.model_validate(
-        {
-            **about,
-            "name": "bench",
-            "source": {"kind": "python", "function": "bench.drift:world"},
-            "partition_column": "day",
-            "start": "2013-01-01",
-            "keys": ["x0"],
-            "columns": columns,
-            "expectations": [
-                {"expect": "expect_table_row_count_to_be_between", "with": {"min_value": 1}}
-            ],
-        }
-    )
-    model = ModelSpec.model_validate(
-        {
-            **about,
-            "name": "bench",
-            "dataset": "bench",
-            "module": "bench.drift",
-            "task": "regression",
-            "target": {"column": "y"},
-            "inputs": [*NUMBERS, *CATEGORIES],
-            "gates": {"primary": "rmse", "absolute": {"rmse": {"max": 1}}},
-        }
-    )
-    return model, dataset
-
-
-def _child(tool: str, folder: Path) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "bench.drift", tool, str(folder)],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        timeout=TIMEOUT_SECONDS,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def _run(tool: str, folder: Path) -> dict[str, object]:
-    paths = folder / "reference.parquet", folder / "current.parquet"
-    # The cases come first, so that imports and first calls are not what is measured.
+    path = f"{folder}/current.parquet"
     if tool == "airloop":
-        verdicts = [sorted(airloop(before, [now])) for before, now in cases()]
-        started = time.perf_counter()
-        airloop(_whole(paths[0]), _batches(paths[1]))
+        work: Callable[[], dict[str, list[int]]] = lambda: {  # noqa: E731
+            name: counts.bins.tolist()
+            for name, counts in _sketched(profile, _batches(Path(path))).items()
+        }
     else:
-        verdicts = [sorted(evidently(before, now)) for before, now in cases()]
-        before, now = pd.read_parquet(paths[0]), pd.read_parquet(paths[1])
-        started = time.perf_counter()
-        evidently(before, now)
-    seconds = time.perf_counter() - started
-    return {"seconds": seconds, "peak_mb": _peak_mb(), "verdicts": verdicts}
+        import importlib
+
+        module = importlib.import_module(f"bench.rivals.by_{tool}")
+        work = lambda: module.counts(path, bins)  # noqa: E731
+    work()  # warm
+    counts, side = timed(work)
+    return {"counts": {name: counts[name] for name in bins}, "side": side.shown()}
 
 
-def _peak_mb() -> float:
-    """The process's own peak: getrusage's would begin with that of the parent, which made the frames."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line)) / 1024
+def _airloop(before: Frame, now: Iterable[Frame]) -> set[str]:
+    return _judged(_profile(before), now)
+
+
+def _profile(before: Frame) -> Any:
+    from airloop.monitoring import reference
+
+    before["day"] = pd.Timestamp("2013-01-01")
+    return reference.build(*specs(), before)
+
+
+def _sketched(profile: Any, now: Iterable[Frame]) -> dict[str, Any]:
+    """The current rows into the reference's bins, batch by batch, as the step does."""
+    from airloop.monitoring.sketch import count
+
+    window: dict[str, Any] = {}
+    for batch in now:
+        for column in profile.columns:
+            name = column.bins.column
+            counts = count(column.bins, batch[name])
+            window[name] = window[name] + counts if name in window else counts
+    return window
+
+
+def _judged(profile: Any, now: Iterable[Frame]) -> set[str]:
+    from airloop.contracts import Outcome
+    from airloop.monitoring import drift
+    from airloop.specs.model import MonitoringSpec
+
+    features = drift.judge(profile, _sketched(profile, now), 1, MonitoringSpec())
+    return {one.column for one in features if one.outcome is Outcome.BAD}
+
+
+def _report(profile: Any, before: Path, now: Path) -> str:
+    """The night's page, on the sample and the columns that the step takes."""
+    from airloop.monitoring import report
+    from airloop.specs.model import MonitoringSpec
+
+    names = (NUMBERS + CATEGORIES)[: report.COLUMNS]
+    samples = []
+    for path in (now, before):
+        frame = pd.read_parquet(path, columns=names)
+        size = min(len(frame), MonitoringSpec().report_rows)
+        samples.append(frame.sample(size, random_state=1).reset_index(drop=True))
+    return _page(profile, *samples)
+
+
+def _page(profile: Any, now: Frame, before: Frame) -> str:
+    from airloop.monitoring import report
+
+    names = (NUMBERS + CATEGORIES)[: report.COLUMNS]
+    return report.render(now[names], before[names], profile)
+
+
+def _preset(before: Frame, now: Frame) -> Any:
+    """The preset as its documentation shows it."""
+    from evidently import Report
+    from evidently.presets import DataDriftPreset
+
+    return Report([DataDriftPreset()]).run(now, before)
+
+
+def _drifted_in(snapshot: Any) -> set[str]:
+    return {
+        metric["config"]["column"]
+        for metric in snapshot.dict()["metrics"]
+        if "column" in metric["config"] and _drifted(metric)
+    }
 
 
 def _whole(path: Path) -> Frame:
@@ -239,7 +220,3 @@ def _whole(path: Path) -> Frame:
 def _batches(path: Path) -> Iterator[Frame]:
     for batch in pq.ParquetFile(path).iter_batches(BATCH):
         yield batch.to_pandas()
-
-
-if __name__ == "__main__":
-    print(json.dumps(_run(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 1 else measure()))

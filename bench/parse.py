@@ -1,19 +1,18 @@
-"""Parsing all DAG files, with one spec each, against an empty DAG file's parse: what the DAG processor pays.
+"""Parsing the DAG file of the example's project against an empty DAG file's parse: what the DAG processor pays.
 
 Each file is run in a process of its own that has Airflow's SDK imported, as the DAG processor's children have; the
-figure is the processor time of running the file. ``python -m bench.parse`` prints the figures as JSON.
+figure is the processor time of running the file.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from bench.sides import Side, middle
 from tests.support.checkout import ROOT
 
 ROUNDS = 5
@@ -30,27 +29,30 @@ _PARSE = """
 import runpy, sys, time
 import airflow.sdk
 from airflow.sdk import dag
-began = time.process_time()
+wall, cpu = time.perf_counter(), time.process_time()
 runpy.run_path(sys.argv[1])
-print(time.process_time() - began)
+print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, object]:
-    """Milliseconds of each DAG file and of an empty one, medians."""
+def measure(short: bool = False) -> dict[str, object]:
+    """CPU of the DAG file and of an empty one."""
+    rounds = 1 if short else ROUNDS
     with tempfile.TemporaryDirectory(prefix="airloop-bench-") as scratch:
         empty = Path(scratch) / "empty.py"
         empty.write_text(_EMPTY, encoding="utf-8")
-        files = [empty, *sorted((ROOT / "dags").glob("[a-z]*.py"))]
-        figures = {
-            file.stem: statistics.median(_parse(file, Path(scratch)) for _ in range(rounds))
-            for file in files
+        files = {"an empty file": empty, "loop.py": ROOT / "dags" / "loop.py"}
+        sides = {
+            name: middle([_parse(file, Path(scratch)) for _ in range(rounds)])
+            for name, file in files.items()
         }
-    nothing = figures.pop("empty")
-    return {"files_ms": figures, "all_ms": sum(figures.values()), "empty_ms": nothing}
+    return {
+        "values": {"ms": 1000 * sides["loop.py"].cpu},
+        "sides": {name: side.shown() for name, side in sides.items()},
+    }
 
 
-def _parse(file: Path, home: Path) -> float:
+def _parse(file: Path, home: Path) -> Side:
     env = {**os.environ, "AIRFLOW_HOME": str(home / "airflow"), "AIRLOOP_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-c", _PARSE, str(file)],
@@ -60,8 +62,5 @@ def _parse(file: Path, home: Path) -> float:
         text=True,
         check=True,
     )
-    return 1000 * float(done.stdout.splitlines()[-1])
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+    wall, cpu = map(float, done.stdout.splitlines()[-1].split())
+    return Side(wall, cpu)

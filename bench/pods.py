@@ -1,23 +1,19 @@
 """One step as a pod on the tests' Kubernetes API against the same step as a process: what the way there costs.
 
-The body is empty, so both are the start of Python, the step store and the way back. ``python -m bench.pods`` prints
-the figures as JSON.
+The body is empty, so both are the start of Python, the step store and the way back.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
-import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.sides import Side, middle, timed
 from tests.support.checkout import ROOT
 
 ROUNDS = 5
@@ -25,8 +21,10 @@ STANDINS = ROOT / "tests" / "dags" / "standins"
 REQUEST = {"model": "lateness", "partition": "2013-03-08"}
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, Any]:
+def measure(short: bool = False) -> dict[str, Any]:
     """Seconds from start to result of both, medians of alternating rounds."""
+    logging.disable(logging.CRITICAL)
+    rounds = 1 if short else ROUNDS
     with tempfile.TemporaryDirectory(prefix="airloop-bench-") as scratch:
         folder = Path(scratch)
         os.environ |= {
@@ -47,14 +45,15 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
 def _figures(
     pod: Callable[[int], None], process: Callable[[int], None], rounds: int
 ) -> dict[str, Any]:
-    seconds: dict[str, list[float]] = {"pod": [], "process": []}
+    sides: dict[str, list[Side]] = {"pod": [], "process": []}
     for number in range(rounds + 1):  # the first warms the imports of both up
         for name, run in (("pod", pod), ("process", process)):
-            began = time.monotonic()
-            run(number)
-            seconds[name].append(time.monotonic() - began)
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
-    return medians | {"more": medians["pod"] - medians["process"]}
+            sides[name].append(timed(partial(run, number))[1])
+    medians = {name: middle(them[1:]) for name, them in sides.items()}
+    return {
+        "values": {"more": medians["pod"].wall - medians["process"].wall},
+        "sides": {name: side.shown() for name, side in medians.items()},
+    }
 
 
 def _pod(cluster: Any, folder: Path) -> Callable[[int], None]:
@@ -95,10 +94,3 @@ def _process() -> Callable[[int], None]:
         assert runner.run("score", Fence(key="score", token=number + 1), REQUEST)["rows"] == 842
 
     return run
-
-
-if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    with contextlib.redirect_stdout(sys.stderr):  # the triggerer's part logs there
-        figures = measure()
-    sys.stdout.write(json.dumps(figures) + "\n")

@@ -1,84 +1,110 @@
-"""200 segments of small models: four packs of 50 against one process a segment, two processes at a time on both sides.
+"""100 segments of small models: four packs of 25 against a step a segment, two at a time on both sides.
 
-One segment's code raises and another one's kills its process: both must fail alone. Of the processes for one segment
-each 20 are measured and counted ten times. Both sides start plain processes, without a step host and without Airflow,
-whose own second a task would make the difference larger. The ratio is of CPU time, which a busy machine does not
-change much. ``python -m bench.segments`` prints the figures as JSON.
+One segment's code raises and another one's kills its process: both must fail alone. Of the steps for one segment some
+are measured and multiplied. Both sides are forked from one step host, with its libraries loaded, and run without Airflow,
+whose own second a task would make the difference larger. The ratio is of CPU time: the host's, with all that it forked.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.sources.conform import conform
 from airloop.execution.context import StepContext
+from airloop.execution.process import _connect
 from airloop.execution.runner import StepRunner
 from airloop.ledger import open_ledger
 from airloop.settings import Settings, load_settings
 from airloop.specs import load_catalog
 from airloop.steps import divide
+from bench.rivals.servers import used
+from bench.sides import Side, cpu_seconds
 from tests.support.loop.segments import segment_rows, segment_spec
 from tests.support.loop.specimens import dataset_spec
 
-SEGMENTS, PACK, SIDE_BY_SIDE, SAMPLE, TARGET = 200, 50, 2, 20, 5.0
+SEGMENTS, PACK, SIDE_BY_SIDE, SAMPLE = 100, 25, 2, 10
+SHORT_SEGMENTS, SHORT_PACK, SHORT_SAMPLE = 4, 4, 1
 #: Rows of a segment a day, over six days.
 ROWS = 50
 FAILING = ("raises", "kills")
 
 
-def measure() -> dict[str, Any]:
-    """Seconds and CPU seconds of both sides, and their ratio."""
+def measure(short: bool = False) -> dict[str, Any]:
+    """CPU of both sides, their ratio, and what failed."""
+    segments, pack, size = (
+        (SHORT_SEGMENTS, SHORT_PACK, SHORT_SAMPLE) if short else (SEGMENTS, PACK, SAMPLE)
+    )
     with tempfile.TemporaryDirectory(prefix="airloop-bench-") as home:
         os.environ |= {"AIRLOOP_HOME": home, "AIRLOOP_CONFIG": f"{home}/config"}
-        settings = _world(Path(home))
-        packed_plan = _plan(settings, Path(home), PACK)
-        packed = _timed(
-            lambda pack: _step(settings, "segments", packed_plan.plan, pack), packed_plan.packs
-        )
-        single_plan = _plan(settings, Path(home), 1)
-        # Good ones only: the planted two would cost the other side more.
-        sample = _good(settings, single_plan)[:SAMPLE]
-        single = _timed(
-            lambda pack: _step(settings, "segment_worker", single_plan.plan, pack), sample
-        )
-    results = packed.pop("results")
-    outcomes = {key: sum(done[key] for done in results) for key in ("trained", "failed")}
-    del single["results"]
-    single = {name: value * SEGMENTS / SAMPLE for name, value in single.items()}
-    ratio = single["cpu_seconds"] / packed["cpu_seconds"]
-    isolated = outcomes == {"trained": SEGMENTS - len(FAILING), "failed": len(FAILING)}
+        settings = _world(Path(home), segments)
+        with _host(Path(home)) as host:
+            packed_plan = _plan(settings, Path(home), pack)
+            results, packed = _timed(
+                host,
+                lambda number: _step(settings, "segments", packed_plan.plan, number),
+                packed_plan.packs,
+            )
+            single_plan = _plan(settings, Path(home), 1)
+            # Good ones only: the planted two would cost the other side more.
+            sample = _good(settings, single_plan)[:size]
+            _, measured = _timed(
+                host,
+                lambda number: _step(settings, "segment_worker", single_plan.plan, number),
+                sample,
+            )
+    many = segments / len(sample)
+    single = Side(measured.wall * many, measured.cpu * many)
+    trained, failed = (sum(done[key] for done in results) for key in ("trained", "failed"))
+    isolated = (trained, failed) == (segments - len(FAILING), len(FAILING))
     return {
-        "segments": SEGMENTS,
-        "pack": PACK,
-        "sample": SAMPLE,
-        "packed": packed | outcomes,
-        "single": single,
-        "ratio": ratio,
-        "isolated": isolated,
-        "met": ratio >= TARGET and isolated,
+        "values": {"ratio": single.cpu / packed.cpu, "isolated": float(isolated)},
+        "sides": {"packed": packed.shown(), "single": single.shown()},
+        "notes": [f"{trained} trained, {failed} failed", f"{len(sample)} single ones measured"],
     }
 
 
-def _world(home: Path) -> Settings:
-    """A lake with six days of deliveries by 200 couriers."""
+@contextmanager
+def _host(home: Path) -> Iterator[psutil.Process]:
+    """A step host of this home, with its libraries loaded."""
+    with (home / "host.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airloop.execution.host"], stdout=log, stderr=log
+        )
+        try:
+            deadline = time.monotonic() + 300
+            while (link := _connect()) is None:  # waits for the libraries
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise RuntimeError((home / "host.log").read_text(encoding="utf-8"))
+                time.sleep(0.1)
+            link.close()
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _world(home: Path, segments: int) -> Settings:
+    """A lake with six days of deliveries by so many couriers."""
     (home / "config" / "datasets").mkdir(parents=True)
     (home / "config" / "models").mkdir()
     dataset = dataset_spec()
     path = home / "config" / "datasets" / f"{dataset.name}.yaml"
     path.write_text(yaml.safe_dump(dataset.model_dump(mode="json", by_alias=True)))
-    names = [f"c{number:03}" for number in range(SEGMENTS - len(FAILING))]
+    names = [f"c{number:03}" for number in range(segments - len(FAILING))]
     frame = segment_rows(dict.fromkeys([*names, *FAILING], ROWS))
     settings, days = load_settings(), frame["day"].dt.strftime("%Y-%m-%d")
     lake, ledger = Lake(settings), open_ledger(settings)
@@ -120,23 +146,11 @@ def _step(settings: Settings, step: str, plan: str, pack: int) -> dict[str, Any]
     return StepRunner(settings, lambda line: None).run(step, fence, request)
 
 
-def _timed(work: Callable[[int], dict[str, Any]], packs: Sequence[int]) -> dict[str, Any]:
-    """Wall and CPU seconds of some processes, two at a time."""
-    began, used = time.monotonic(), _children()
+def _timed(
+    host: psutil.Process, work: Callable[[int], dict[str, Any]], packs: Sequence[int]
+) -> tuple[list[dict[str, Any]], Side]:
+    """Some steps, two at a time: their results, and what the host and its forks took."""
+    began, before = time.monotonic(), used(host) + cpu_seconds()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         results = list(pool.map(work, packs))
-    return {
-        "seconds": time.monotonic() - began,
-        "cpu_seconds": _children() - used,
-        "results": results,
-    }
-
-
-def _children() -> float:
-    """CPU seconds of all processes that this one waited for, and that those waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=1))
+    return results, Side(time.monotonic() - began, used(host) + cpu_seconds() - before)

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from airloop.devstack.airflow import Airflow
+from airloop.devstack.processes import MARK
 from airloop.settings import Settings, load_settings
 from tests.support.checkout import ROOT
 
@@ -30,6 +33,30 @@ def running_stack() -> Iterator[tuple[Settings, Airflow]]:
                 yield settings, airflow
         finally:
             airloop("down")
+
+
+def marked(home: Path) -> list[psutil.Process]:
+    """Every living process that carries the stack's mark."""
+    mark = (home / "secrets" / "stack_id").read_text(encoding="utf-8").strip()
+    found = []
+    for one in psutil.process_iter():
+        try:
+            if one.environ().get(MARK) == mark:
+                found.append(one)
+        except psutil.Error:
+            continue
+    return found
+
+
+def used(home: Path) -> float:
+    """CPU seconds of the whole stack, with the children that its processes waited for."""
+    total = 0.0
+    for one in marked(home):
+        try:
+            total += sum(one.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 def airloop(*arguments: str) -> None:

@@ -22,7 +22,6 @@ class Topic(StrEnum):
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
     ALERT = "alert"
-    RUN = "run"
 
 
 class Action(StrEnum):
@@ -52,9 +51,6 @@ class Action(StrEnum):
     TRAINED = "trained"
     MEASURED = "measured"
     ANNOUNCED = "announced"
-    # What became of a run that did not come to its end.
-    FAILED = "failed"
-    ABANDONED = "abandoned"
 
 
 class Cause(StrEnum):
@@ -72,8 +68,6 @@ class TriggerOutcome(StrEnum):
     REGISTERED = "registered"
     REJECTED = "rejected"
     FAILED = "failed"
-    #: Its run was ended by hand, deleted or cleaned away, and said nothing of it; or another took the run's name.
-    ABANDONED = "abandoned"
 
 
 class DeploymentKind(StrEnum):

@@ -7,26 +7,14 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airloop_operators.links import (
-    DataDocsLink,
-    DriftReportLink,
-    MlflowRunLink,
-    ServiceLink,
-    TrainingRunLink,
-)
+from airloop_operators.links import DataDocsLink, DriftReportLink, MlflowRunLink, ServiceLink
 
 
 class AirloopPlugin(AirflowPlugin):
     """The registration; the page itself lives in ``airloop_operators.ui``."""
 
     name = "airloop"
-    operator_extra_links = [
-        DataDocsLink(),
-        DriftReportLink(),
-        MlflowRunLink(),
-        ServiceLink(),
-        TrainingRunLink(),
-    ]
+    operator_extra_links = [DataDocsLink(), DriftReportLink(), MlflowRunLink(), ServiceLink()]
     external_views = [
         {
             "name": "Airloop",

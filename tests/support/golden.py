@@ -103,8 +103,7 @@ def servers() -> Iterator[None]:
     try:
         for part in parts:
             log = layout.logs / f"{part.name}.log"
-            told = {**env, **part.env}
-            record = start(part.name, part.command, env=told, cwd=ROOT, log=log, folder=layout.run)
+            record = start(part.name, part.command, env={**env, **part.env}, cwd=ROOT, log=log)
             records.append(record)
             until = time.monotonic() + PATIENCE
             while not part.healthy(record.started_at):

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,11 @@ class Stack:
         )
 
     @contextmanager
-    def up(self, before: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports.
-
-        :param before: what happens to this home before it is brought up
-        """
+    def up(self) -> Iterator[None]:
+        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports."""
         with Path(tempfile.gettempdir(), f"airloop-stack-{os.getuid()}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before()
-            started = self.airloop("up", timeout=900)
+            started = self.airloop("up")
             try:
                 assert started.returncode == 0, started.stderr
                 yield

@@ -55,24 +55,24 @@ def from_error(error: AirloopError, file: str) -> Problem:
 
 
 def problems_of(document: Document, found: Iterable[SpecIssue]) -> list[Problem]:
-    """A file's issues with their lines, one a key: the flaws of its YAML first."""
+    """A file's mistakes with their lines, one a key: the flaws of its YAML first."""
     by_key: dict[KeyPath, Problem] = {}
     flawed = [flaw.path for flaw, _ in document.flaws]
     placed = [
-        (issue, document.line(issue.path))
-        for issue in found
+        (mistake, document.line(mistake.path))
+        for mistake in found
         # What is said of a mapping that holds a flaw follows from the flaw.
-        if not any(path[: len(issue.path)] == issue.path for path in flawed)
+        if not any(path[: len(mistake.path)] == mistake.path for path in flawed)
     ]
-    for issue, line in [*document.flaws, *placed]:
+    for mistake, line in [*document.flaws, *placed]:
         problem = Problem(
-            issue.what,
+            mistake.what,
             str(document.path),
             line,
-            issue.key,
-            issue.value,
-            issue.remedy,
-            issue.valid,
+            mistake.key,
+            mistake.value,
+            mistake.remedy,
+            mistake.valid,
         )
-        by_key.setdefault(issue.path, problem)
+        by_key.setdefault(mistake.path, problem)
     return list(by_key.values())

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from airloop.devstack import private
-
 #: Airflow's one user.
 AIRFLOW_USER = "admin"
 
@@ -43,9 +41,22 @@ class Secrets:
 
 def ensure_secrets(folder: Path) -> tuple[Secrets, bool]:
     """Make what is missing; the second value says whether the first two were new (to be shown once)."""
-    made = [name for name, make in _MAKERS.items() if private.create(folder / name, make() + "\n")]
+    made = [name for name, make in _MAKERS.items() if _write_new(folder / name, make())]
     found = Secrets(folder)
-    private.write(
-        found.passwords_file, json.dumps({AIRFLOW_USER: found["airflow_password"]}) + "\n"
+    _write_new(
+        found.passwords_file, json.dumps({AIRFLOW_USER: found["airflow_password"]}), replace=True
     )
     return found, "airflow_password" in made or "service_token" in made
+
+
+def _write_new(path: Path, text: str, *, replace: bool = False) -> bool:
+    """Create with mode 600 from the first byte on; leaves an existing file alone unless ``replace``."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
+    try:
+        handle = os.open(path, flags, 0o600)
+    except FileExistsError:
+        path.chmod(0o600)
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    return True

@@ -14,8 +14,7 @@ import pandas as pd
 from airloop.contracts import Digest
 from airloop.data.snapshot import Split
 from airloop.monitoring import reference
-from airloop.registry import artifacts, lineage
-from airloop.registry.examples import write_examples
+from airloop.registry import artifacts, lineage, loader
 from airloop.registry.frozen import FrozenSpec
 from airloop.specs.dataset import ColumnType, DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -76,7 +75,7 @@ def pack(
     _write_reference(model, dataset, split, whole, folder)
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
-    write_examples(folder, examples, whole.scores[chosen])
+    loader.write_examples(folder, examples, whole.scores[chosen])
     _write_mlflow_files(model, dataset, folder)
     return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
 

@@ -66,6 +66,14 @@ def test_a_lock_holds_what_the_project_asks_for(name: str) -> None:
         assert requirement.specifier.contains(version), f"{text} is locked as {version}"
 
 
+def test_the_benches_have_hashes_and_the_versions_of_everybody_else() -> None:
+    locked = pins(ROOT / "requirements-bench.lock")
+    assert {Requirement(text).name for text in GROUPS["bench"]} <= set(locked)
+    assert {
+        name: MAIN[name] for name in locked if MAIN.get(name, locked[name]) != locked[name]
+    } == {}
+
+
 @pytest.mark.parametrize("name", ["airflow", "step", "serving", "torch", "demo"])
 def test_a_package_has_one_version_in_all_environments(name: str) -> None:
     differing = {

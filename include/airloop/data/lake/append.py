@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 
-from airloop.data.lake.delta import repeat
-from airloop.data.lake.tables import open_or_create
+from airloop.data.lake.delta import open_or_create, repeat
 
 
 def append_once(

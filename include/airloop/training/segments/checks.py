@@ -17,13 +17,13 @@ def check_spec(model: ModelSpec, dataset: DatasetSpec) -> None:
     """
     data = {"inputs": model.inputs, "segments": segments_of(model).column}
     columns = dataset.model_dump(mode="json")["columns"]
-    for issue in (*segment_rules(data), *segment_column_rules(data, columns)):
+    for mistake in (*segment_rules(data), *segment_column_rules(data, columns)):
         raise SpecError(
-            issue.what,
-            value=issue.value,
+            mistake.what,
+            value=mistake.value,
             where=f"config/models/{model.name}.yaml, key segments",
-            remedy=issue.remedy,
-            valid=issue.valid,
+            remedy=mistake.remedy,
+            valid=mistake.valid,
         )
 
 
