@@ -43,16 +43,31 @@ class Stack:
         )
 
     @contextmanager
-    def up(self) -> Iterator[None]:
-        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports."""
+    def up(self, script: str = "") -> Iterator[subprocess.CompletedProcess[str]]:
+        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports.
+
+        :param script: a page's commands that start it, in the folder beside the home; `airloop up` without them
+        """
         with Path(tempfile.gettempdir(), f"airloop-stack-{os.getuid()}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            started = self.airloop("up")
+            started = self.shell(script) if script else self.airloop("up", timeout=570)
             try:
                 assert started.returncode == 0, started.stderr
-                yield
+                yield started
             finally:
                 self.airloop("down")
+
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        """A page's commands, in a shell that ends at the first that fails."""
+        return subprocess.run(
+            ["sh", "-ec", script],
+            env=self.env,
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            timeout=570,
+            check=False,
+        )
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What `airloop status --json` says, by component."""
@@ -72,6 +87,21 @@ class Stack:
             except OSError:
                 continue
         return found
+
+
+def bare_environment(root: Path, config: Path, *programs: Path) -> dict[str, str]:
+    """Nothing of this machine's but its programs: no KUBECONFIG, no ~/.kube, no AWS_*.
+
+    :param programs: folders that are looked into first
+    """
+    folders = [*map(str, programs), str(Path(sys.executable).parent)]
+    return {
+        "PATH": os.pathsep.join([*folders, "/usr/local/bin", "/usr/bin", "/bin"]),
+        "HOME": str(root),
+        "AIRLOOP_PROJECT": str(ROOT),
+        "AIRLOOP_HOME": str(root / "home"),
+        "AIRLOOP_CONFIG": str(config),
+    }
 
 
 def small_config(folder: Path, **changes: dict[str, Any]) -> Path:

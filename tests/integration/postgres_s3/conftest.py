@@ -1,8 +1,12 @@
-"""The stack on a Postgres and an S3 server of the tests' own: `airloop up` with settings, nothing else."""
+"""The stack on a Postgres and an S3 server of the tests' own, started by docs/production.md word for word.
+
+Its yaml is the environment's file, its shell block is run from a bare environment; only addresses and keys are ours.
+"""
 
 from __future__ import annotations
 
-import os
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,16 +14,13 @@ import pytest
 
 from airloop.devstack.airflow import Airflow
 from airloop.settings import Settings, load_settings
-from tests.support.servers import PostgresServer, S3Server
-from tests.support.stack import Stack, small_config
+from tests.support.checkout import ROOT
+from tests.support.servers import HOST, PostgresServer, S3Server
+from tests.support.stack import Stack, bare_environment, small_config
 
-CONNECTION = "airloop_s3"
-DATABASES = {
-    "airflow": "AIRLOOP__STACK__AIRFLOW_DATABASE_URL",
-    "mlflow": "AIRLOOP__STACK__MLFLOW_DATABASE_URL",
-    "ledger": "AIRLOOP__LEDGER_URL",
-    "tuning": "AIRLOOP__TUNING_URL",
-}
+PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+SHELL = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
+DATABASES = ("airflow", "mlflow", "ledger", "tuning")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Place:
     stack: Stack
     postgres: PostgresServer
     s3: S3Server
-    prefix: str
 
 
 @pytest.fixture(scope="module")
@@ -37,26 +37,40 @@ def place(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server
 ) -> Iterator[Place]:
     """Up for this folder's tests; servers and state end with them."""
-    root, prefix = tmp_path_factory.mktemp("postgres-s3"), "loop"
+    root = tmp_path_factory.mktemp("postgres-s3")
     config = small_config(
         root / "config",
         training={"window_days": 12, "holdout_days": 3},
         monitoring={"window_days": 1},
     )
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
-    env = inherited | s3.environment | {
-        "AIRLOOP_HOME": str(root / "home"),
-        "AIRLOOP_CONFIG": str(config),
-        "AIRLOOP__LAKE_URI": s3.uri(f"{prefix}/lake"),
-        "AIRLOOP__STEP_STORE_URI": s3.uri(f"{prefix}/steps"),
-        "AIRLOOP__REPORTS_URI": s3.uri(f"{prefix}/reports"),
-        "AIRLOOP__STACK__MLFLOW_ARTIFACTS_URI": s3.uri(f"{prefix}/mlflow"),
-        "AIRLOOP__STORAGE_CONNECTION": CONNECTION,
-        **{variable: postgres.create(name) for name, variable in DATABASES.items()},
-    }  # fmt: skip
-    running = Place(Stack(root / "home", env), postgres, s3, prefix)
-    with running.stack.up():
+    file = config / "environments" / "production.yaml"
+    file.write_text(file.read_text().replace("https://s3.example", s3.endpoint))
+    for name in DATABASES:
+        postgres.create(name)
+    script = _ours(SHELL, postgres, s3)
+    bare = bare_environment(root, config)
+    running = Place(Stack(root / "home", bare | _exported(script, bare)), postgres, s3)
+    with Stack(root / "home", bare).up(script):
         yield running
+
+
+def _ours(script: str, postgres: PostgresServer, s3: S3Server) -> str:
+    """The page's block with these servers' addresses and keys."""
+    found = script.replace("…@db.example", f"{postgres.password}@{HOST}:{postgres.port}")
+    found = found.replace("AWS_ACCESS_KEY_ID='…'", f"AWS_ACCESS_KEY_ID='{s3.key}'")
+    found = found.replace("AWS_SECRET_ACCESS_KEY='…'", f"AWS_SECRET_ACCESS_KEY='{s3.secret}'")
+    assert "…" not in found
+    return found
+
+
+def _exported(script: str, bare: dict[str, str]) -> dict[str, str]:
+    """What the shell holds after the block: the page's other commands are typed into it."""
+    exports = "\n".join(line for line in script.splitlines() if line.startswith("export"))
+    shown = subprocess.run(
+        ["sh", "-ec", f"{exports}\nenv -0"], env=bare, capture_output=True, text=True, check=True
+    ).stdout
+    pairs = (line.partition("=") for line in shown.split("\0"))
+    return {name: value for name, _, value in pairs if name.startswith(("AIRLOOP_", "AWS_"))}
 
 
 @pytest.fixture
