@@ -19,6 +19,7 @@ from airloop.execution.pods.reconcile import (
     Task,
     fence_of,
     findings,
+    state_of,
     task_of,
 )
 from airloop.specs.sections.resources import KubernetesSettings
@@ -65,9 +66,7 @@ class PodReconciler:
         states = self._states(tasks) if tasks else {}
         results = {item["metadata"]["uid"]: self._left_result(item) for item in items}
         found = list(findings(items, states, results, datetime.now(UTC), grace))
-        for one in found:
-            self._act(one, items)
-        return found
+        return [one for one in found if self._act(one, items)]
 
     def _left_result(self, item: Data) -> bool:
         key, token = fence_of(item)
@@ -75,14 +74,18 @@ class PodReconciler:
         place = self._store.place(step, Fence(key=key, token=token))
         return self._store.read(f"{place}/result.json") is not None
 
-    def _act(self, finding: Finding, items: list[dict[str, Any]]) -> None:
+    def _act(self, finding: Finding, items: list[dict[str, Any]]) -> bool:
+        """Do what was found to be right; False where it no longer is, since the task came back to its pod."""
         api = self._api if finding.kind == "Job" else self._api.of_pods()
         if finding.act == "end":
+            if state_of(finding.task, self._states([finding.task])) != finding.state:
+                return False
             metadata = SimpleNamespace(name=finding.name, uid=finding.uid)
             api.remove(SimpleNamespace(metadata=metadata))
         elif finding.act == "note":
             (item,) = [one for one in items if one["metadata"]["uid"] == finding.uid]
             self._api.note(item.get("first_pod", finding.name), ALONE_SINCE, _now())
+        return True
 
 
 def _now() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,44 @@ def test_a_result_that_nobody_took_is_kept_and_the_cleared_task_takes_it(
     assert gone(cluster)
 
 
+def test_a_result_is_not_kept_for_a_task_that_is_gone_with_its_run(
+    task: PodTask, cluster: Cluster
+) -> None:
+    task.leave(RESULT)
+    cluster.finish(task.pod)
+    assert reconcile(task, "gone") == ["end"]
+    assert gone(cluster)
+
+
 def test_the_pods_of_another_installation_are_left(
     task: PodTask, cluster: Cluster, tmp_path: Path
 ) -> None:
     other = StepStore(str(tmp_path / "another" / "steps"))
     assert reconcile(task, "failed", store=other) == []
     assert task.pod in cluster.live()
+
+
+def test_a_task_that_came_back_between_the_look_and_the_end_keeps_its_pod(
+    task: PodTask, cluster: Cluster
+) -> None:
+    """It was cleared at that very moment, and goes on with the pod that it finds by its name."""
+    from airloop_operators.reconciler import open_reconciler
+
+    dag, run, name, index = task.identity
+    answers = iter(["failed", "running"])
+
+    def states(_: Any) -> Any:
+        return {(dag, run, name, int(index)): next(answers)}
+
+    assert open_reconciler(SETTINGS, task.store, states).reconcile(NOW) == []
+    assert task.pod in cluster.live()
+
+
+def test_two_reconcilers_at_once_end_a_pod_once(task: PodTask, cluster: Cluster) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        acts = list(pool.map(lambda _: reconcile(task, "failed"), range(2)))
+    assert ["end"] in acts
+    assert gone(cluster)
 
 
 def test_nothing_is_ended_where_airflow_does_not_say(task: PodTask, cluster: Cluster) -> None:

@@ -1,4 +1,7 @@
-"""docs/kubernetes.md: what can be checked of its commands without a cluster, its settings and its spec."""
+"""docs/kubernetes.md: what can be checked of its commands without a cluster, its settings and its spec.
+
+tests/integration/stack/test_kubernetes_page.py runs them.
+"""
 
 import json
 import re
@@ -14,21 +17,10 @@ from airloop.settings import SettingsFields
 from airloop.specs.model import ModelSpec
 from tests.support.checkout import ROOT
 from tests.support.gpu_failures import FAILURES, JOB_FORBIDDEN, REFUSALS
+from tests.support.kubernetes_page import BLOCKS, COMMANDS, PAGE, commands
 
-PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 CLUSTER = ROOT / "config" / "kubernetes"
 SPECS = [*(ROOT / "config").glob("*/flight_delay_torch.yaml")]
-
-
-def commands(page: str) -> list[str]:
-    """The commands of a page, each on one line."""
-    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
-    joined = re.sub(r"\\\n\s*", "", "".join(blocks))
-    return re.findall(r"(?m)^\$ (.*)$", joined)
-
-
-COMMANDS = commands(PAGE)
 
 
 def created_secrets() -> dict[tuple[str, str], set[str]]:

@@ -37,8 +37,11 @@ from tests.support.kube_objects import (
     owner,
 )
 from tests.support.kube_pod import Pod
+from tests.support.kube_store import Store
 
 TOKEN = "the-token-of-the-tests"
+#: Of a person's own kubeconfig, with which `kubectl` speaks and nothing of Airloop's ever may.
+ADMIN_TOKEN = "the-token-of-an-administrator"
 
 
 class Cluster(Disruptions):
@@ -56,12 +59,16 @@ class Cluster(Disruptions):
         #: Why Pod Security refuses every pod; empty where it admits them.
         self.forbids = ""
         self.requests: list[tuple[str, str]] = []
+        #: The same, and as whom.
+        self.asked: list[tuple[str, str, str]] = []
         #: Every pod that was ever created, as it was asked for.
         self.created: list[Json] = []
         #: Two pods of one task instance that lived at once.
         self.doubles: list[tuple[str, str]] = []
         self.stale = False
         self.jobs = Jobs(self)
+        #: What `kubectl` applied.
+        self.store = Store(TOKEN)
         self._old: list[Json] = []
         self._lock = threading.RLock()
         self._pods: dict[tuple[str, str], Pod] = {}
@@ -101,14 +108,14 @@ class Cluster(Disruptions):
         self.rights, self.forbids = True, ""
         self.node = Node(variables=self.node.variables, runs=self.node.runs)
 
-    def kubeconfig(self, path: Path) -> Path:
+    def kubeconfig(self, path: Path, token: str = TOKEN) -> Path:
         """Write the file that reaches this cluster."""
         content = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": self.url}}],
-            "users": [{"name": "test", "user": {"token": TOKEN}}],
+            "users": [{"name": "test", "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
         path.write_text(json.dumps(content))
@@ -159,9 +166,10 @@ class Cluster(Disruptions):
 
     # What the API does
 
-    def admits(self, authorization: str | None, connection: Any) -> bool:
-        """Whether it knows who asks."""
-        return authorization == f"Bearer {self.token}"
+    def who(self, authorization: str | None, connection: Any) -> str | None:
+        """Who asks; None for nobody that is known."""
+        known = {f"Bearer {self.token}": self.user, f"Bearer {ADMIN_TOKEN}": "kubernetes-admin"}
+        return known.get(authorization or "")
 
     def create(self, namespace: str, data: Json) -> tuple[int, Json]:
         """Admit a pod and give it to the node."""
@@ -245,10 +253,10 @@ class Cluster(Disruptions):
             items = [e for e in self._events if e["involvedObject"]["name"] == name]
         return {"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": items}
 
-    def review(self, kind: str) -> Json:
+    def review(self, kind: str, user: str) -> Json:
         """Who asks, or what he may do."""
         if kind == "selfsubjectreviews":
-            return {"kind": "SelfSubjectReview", "status": {"userInfo": {"username": self.user}}}
+            return {"kind": "SelfSubjectReview", "status": {"userInfo": {"username": user}}}
         rules = self.rules if self.rights else []
         status = {"resourceRules": rules, "nonResourceRules": [], "incomplete": False}
         return {"kind": "SelfSubjectRulesReview", "status": status}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.kube_objects import Json, failure, is_live, missing
+from tests.support.kube_store import read_body
 
 if TYPE_CHECKING:
     from tests.support.cluster import Cluster
@@ -30,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection to the API."""
 
     cluster: Cluster
+    user: str | None = None
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args: object) -> None:
@@ -37,17 +39,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         url = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
+        body = self.body()
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.cluster.requests.append((self.command, url.path))
         fault = self.cluster.fault(self.command)
         if fault is not None and fault.kind == "refused":
             self.drop()
             return
-        if not self.cluster.admits(self.headers.get("Authorization"), self.connection):
+        self.user = self.cluster.who(self.headers.get("Authorization"), self.connection)
+        if self.user is None:
             self.send(*failure(401, "Unauthorized", "Unauthorized"))
             return
+        self.cluster.asked.append((self.user, self.command, url.path))
         if not self.cluster.rights and not _REVIEWS.match(url.path):
             verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(self.command, "get")
             said = f'User "{self.cluster.user}" cannot {verb} resource "pods" in API group "" in the namespace "airloop"'
@@ -57,14 +60,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send(*failure(fault.code, "Planted", fault.message))
             return
         found = _PODS.match(url.path)
+        if found and query.get("watch") == "true":
+            self.hold()
+            return
         if found and found["log"]:
             self.stream(self.cluster.log_of(found["ns"], found["name"]), query)
             return
-        answered = self.act(url.path, body, query)
+        answered = self.cluster.store.answer(self.command, url.path, query, body)
+        answered = answered or self.act(url.path, body, query)
         if fault is not None and fault.kind == "lost":
             self.drop()
             return
         self.send(*answered)
+
+    def body(self) -> Json:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "protobuf" in self.headers.get("Content-Type", ""):
+            return read_body(raw)
+        return dict(json.loads(raw)) if raw else {}
 
     def act(self, path: str, body: Json, query: dict[str, str]) -> tuple[int, Json]:
         if found := _PODS.match(path):
@@ -84,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, self.cluster.jobs.list(query.get("labelSelector", ""))
             return self.cluster.jobs.act(found["kind"], self.command, key, body)
         if found := _REVIEWS.match(path):
-            return 201, self.cluster.review(found["kind"])
+            return 201, self.cluster.review(found["kind"], str(self.user))
         if _EVENTS.match(path):
             return 200, self.cluster.events(query.get("fieldSelector", ""))
         return failure(404, "NotFound", f"no such path {path}")
@@ -101,6 +114,16 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(2)
+
+    def hold(self) -> None:
+        """A watch in which nothing happens, ended by the server as every watch is."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.flush()
+        time.sleep(0.5)
+        self.close_connection = True
 
     def stream(self, pod: Pod | None, query: dict[str, str]) -> None:
         if pod is None:

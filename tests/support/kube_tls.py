@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from tests.support.cluster import Cluster, Node
+from tests.support.cluster import TOKEN, Cluster, Node
 
 DAY = timedelta(days=1)
 
@@ -80,15 +80,21 @@ class SecureCluster(Cluster):
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = self.url.replace("http://", "https://")
 
-    def admits(self, authorization: str | None, connection: Any) -> bool:
+    def who(self, authorization: str | None, connection: Any) -> str | None:
         """By certificate, or by token."""
-        return bool(connection.getpeercert()) or super().admits(authorization, connection)
+        shown = connection.getpeercert()
+        return shown["subject"][0][0][1] if shown else super().who(authorization, connection)
+
+    def kubeconfig(self, path: Path, token: str = TOKEN) -> Path:
+        """Write the file that reaches this cluster and trusts its authority."""
+        data = json.loads(super().kubeconfig(path, token).read_text())
+        data["clusters"][0]["cluster"]["certificate-authority-data"] = _data(self.authority.pem)
+        path.write_text(json.dumps(data))
+        return path
 
     def client_config(self, path: Path, certificate: tuple[str, str]) -> Path:
         """A kubeconfig whose user is known by a certificate."""
-        self.kubeconfig(path)
-        data = json.loads(path.read_text())
-        data["clusters"][0]["cluster"]["certificate-authority-data"] = _data(self.authority.pem)
+        data = json.loads(self.kubeconfig(path).read_text())
         shown, key = certificate
         user = {"client-certificate-data": _data(shown), "client-key-data": _data(key)}
         data["users"][0]["user"] = user

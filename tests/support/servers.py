@@ -43,7 +43,8 @@ def free_ports(count: int) -> list[int]:
 class PostgresServer:
     """Postgres by its own binaries, as an unprivileged user: it refuses to be root's."""
 
-    def __init__(self) -> None:
+    def __init__(self, superuser: str = "airloop") -> None:
+        self.superuser = superuser
         self.folder = Path(tempfile.mkdtemp(prefix="airloop-pg-"))
         self.user = "nobody" if os.geteuid() == 0 else getpass.getuser()
         if os.geteuid() == 0:
@@ -56,14 +57,14 @@ class PostgresServer:
         secret.write_text(self.password)
         secret.chmod(0o644)
         self._run(
-            "initdb", "-D", self._data, "-U", "airloop", "-A", "scram-sha-256", "-N",
+            "initdb", "-D", self._data, "-U", superuser, "-A", "scram-sha-256", "-N",
             f"--pwfile={secret}",
         )  # fmt: skip
 
     @property
     def url(self) -> str:
         """The server's address without a database's name."""
-        return f"postgresql://airloop:{self.password}@{HOST}:{self.port}"
+        return f"postgresql://{self.superuser}:{self.password}@{HOST}:{self.port}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""

@@ -148,7 +148,8 @@ def test_a_certificate_in_a_file_beside_the_kubeconfig_is_found(
     path.write_text(json.dumps(data))
     (tmp_path / "ada.crt").write_text(shown)
     (tmp_path / "ada.key").write_text(key)
-    assert len(report(SETTINGS, by_certificate(path)).lines()) == 1
+    told = f"{secure.url}, namespace airloop, as ada"
+    assert report(SETTINGS, by_certificate(path)).lines() == [told]
 
 
 def test_what_up_found_is_told_later_with_the_time_that_is_left_then(

@@ -75,6 +75,11 @@ def test_every_manifest_of_the_folder_is_applied() -> None:
     assert set(KUSTOMIZATION["resources"]) | apart == {path.name for path in FOLDER.glob("*.yaml")}
 
 
+def test_namespaces_come_first_for_tools_that_keep_the_files_order() -> None:
+    assert KUSTOMIZATION["resources"][0] == "namespaces.yaml"
+    assert [one["kind"] for one in ALL if one["kind"] == "Namespace"] == ["Namespace"] * 3
+
+
 def test_the_services_keep_the_policy() -> None:
     workloads = of_kind("Deployment", "StatefulSet")
     assert [one["metadata"]["name"] for one in workloads] == ["mlflow", "airloop-serving"]

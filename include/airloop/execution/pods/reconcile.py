@@ -19,7 +19,7 @@ ALONE_SINCE = "airloop/without-a-task-since"
 #: States of a task that comes back to its pod, or that has not decided yet.
 _LIVING = {
     "running", "deferred", "queued", "scheduled", "restarting", "up_for_retry", "up_for_reschedule",
-    "awaiting_input", "none", "None", None,
+    "awaiting_input", "none", "None",
 }  # fmt: skip
 
 Act = Literal["note", "wait", "end", "keep"]
@@ -67,6 +67,11 @@ def fence_of(item: Data) -> tuple[str, int]:
     return noted[FENCE_KEY], int(noted[FENCE_TOKEN])
 
 
+def state_of(task: Task, states: Mapping[Task, str | None]) -> str:
+    """How a task fares, in Airflow's word for it; ``gone`` where it is no more."""
+    return str(states[task]) if task in states else "gone"
+
+
 def alone_since(item: Data) -> datetime | None:
     """Since when it is known that nobody waits for it."""
     noted = (item.get("metadata") or {}).get("annotations") or {}
@@ -90,15 +95,16 @@ def findings(
         task, metadata = task_of(item), item["metadata"]
         if task is None or metadata.get("deletionTimestamp"):
             continue
-        state = states.get(task) if task in states else "gone"
+        state = state_of(task, states)
         if state in _LIVING:
             continue
         since = alone_since(item)
-        if results.get(metadata["uid"]) and state != "success":
+        # A task that is no more will never take a result.
+        if results.get(metadata["uid"]) and state not in {"success", "gone"}:
             act: Act = "keep"
         elif since is None:
             act = "note" if grace else "end"
         else:
             act = "end" if now - since >= grace else "wait"
         kind: Literal["pod", "Job"] = "Job" if "completions" in (item.get("spec") or {}) else "pod"
-        yield Finding(kind, metadata["name"], metadata["uid"], task, str(state), act)
+        yield Finding(kind, metadata["name"], metadata["uid"], task, state, act)
