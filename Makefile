@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench bench-short bench-docs dist bench-gpu mutants clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ dist: .venv/.self ## build into dist/: the wheel, the source distribution, and t
 
 mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and print which of it no test notices
 	@$(BIN)/python -m tests.mutants
+
+killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` makes a stack of each that trains (half an hour)
+	@$(BIN)/python -m tests.support.killed_starts
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

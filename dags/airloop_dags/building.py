@@ -19,6 +19,9 @@ from airloop.specs import DatasetSpec, ModelSpec, load_catalog
 
 __all__ = ["KINDS", "build", "each"]
 
+#: The DAGs of a project that belong to no spec.
+_ALWAYS = {"airloop_wake": "airloop_dags.wake"}
+
 
 def build() -> None:
     """Build the DAGs of every spec of the project that the calling DAG file belongs to.
@@ -37,7 +40,7 @@ def build() -> None:
             found = True
     if wanted is not None and found:
         return  # a task of a spec's DAG: reading all other specs is none of its work
-    for dag_id, path in _of_executors().items():
+    for dag_id, path in (_ALWAYS | _of_executors()).items():
         if wanted in (None, dag_id):
             import_module(path).build()
 

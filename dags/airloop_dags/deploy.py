@@ -20,7 +20,7 @@ from airloop.specs.model import Level
 from airloop.specs.requests import DeployConf
 from airloop_operators.approval import ApproveModelOperator
 from airloop_operators.assets import candidate_asset
-from airloop_operators.defaults import NO_BACKFILL, form, policy, start_of
+from airloop_operators.defaults import NO_BACKFILL, form, lasting, policy, start_of
 from airloop_operators.delivery import PromoteModelOperator, VerifyModelOperator
 
 
@@ -35,6 +35,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=lasting(minutes=30, tasks=2, answers=int(spec.level is Level.MANUAL)),
         allowed_run_types=NO_BACKFILL,
         is_paused_upon_creation=False,
         params=form(DeployConf),

@@ -17,7 +17,7 @@ from airflow.sdk import dag
 
 from airloop.specs import DatasetSpec
 from airloop.specs.requests import IngestConf
-from airloop_operators.defaults import each_partition, form, policy, start_of
+from airloop_operators.defaults import each_partition, form, lasting, policy, start_of
 from airloop_operators.ingestion import IngestDatasetOperator
 
 
@@ -33,6 +33,7 @@ def build(spec: DatasetSpec) -> None:
         catchup=False,
         max_active_runs=4,
         max_active_tasks=4,
+        dagrun_timeout=lasting(minutes=30),
         is_paused_upon_creation=False,
         params=form(IngestConf),
         default_args=policy(spec.owner, minutes=30),

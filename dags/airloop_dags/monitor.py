@@ -18,7 +18,15 @@ from airflow.sdk import dag
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.model import Level
 from airloop.specs.requests import MonitorConf
-from airloop_operators.defaults import each_interval, form, place, policy, start_of
+from airloop_operators.defaults import (
+    each_interval,
+    form,
+    lasting,
+    minutes_of,
+    place,
+    policy,
+    start_of,
+)
 from airloop_operators.monitoring import MonitorModelOperator
 
 
@@ -34,6 +42,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=lasting(minutes=minutes_of(spec, "monitor", 60)),
         is_paused_upon_creation=False,
         params=form(MonitorConf),
         default_args=policy(spec.owner, minutes=60) | place(spec, "monitor"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag
 
-from airloop_operators.defaults import policy
+from airloop_operators.defaults import lasting, policy
 from airloop_operators.reconciling import ReconcilePodsOperator
 
 #: Every ten minutes.
@@ -32,6 +32,7 @@ def build() -> None:
         start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=lasting(minutes=15),
         is_paused_upon_creation=False,
         params={
             "grace_minutes": Param(10, type="integer", minimum=0, maximum=1440, title="Grace"),

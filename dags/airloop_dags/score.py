@@ -13,7 +13,7 @@ from airflow.sdk import dag
 
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.requests import ScoreConf
-from airloop_operators.defaults import form, place, policy, scoring, start_of
+from airloop_operators.defaults import form, lasting, minutes_of, place, policy, scoring, start_of
 from airloop_operators.scoring import ScoreDatasetOperator
 
 
@@ -28,6 +28,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=lasting(minutes=minutes_of(spec, "score", 60)),
         is_paused_upon_creation=False,
         params=form(ScoreConf),
         default_args=policy(spec.owner, minutes=60) | place(spec, "score"),

@@ -26,6 +26,8 @@ from airloop_operators.approval import ApproveModelOperator
 from airloop_operators.defaults import (
     NO_BACKFILL,
     form,
+    lasting,
+    minutes_of,
     place,
     policy,
     retraining,
@@ -39,7 +41,11 @@ from airloop_operators.training import (
     RegisterModelOperator,
     TrainModelOperator,
 )
-from airloop_operators.tuning import search
+from airloop_operators.tuning import search, taken
+
+#: A run that another one makes needless, or that brings a reason of its own, is claimed at once: it must not wait for
+#: that one's end. One at a time trains.
+MAX_RUNS = 8
 
 
 def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
@@ -52,7 +58,12 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         schedule=retraining(spec, dataset),
         start_date=start_of(dataset),
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=MAX_RUNS,
+        dagrun_timeout=lasting(
+            minutes=minutes_of(spec, "train", 120),
+            tasks=MAX_RUNS,
+            answers=int(spec.level is Level.MANUAL),
+        ),
         allowed_run_types=NO_BACKFILL,
         rerun_with_latest_version=False,
         is_paused_upon_creation=False,
@@ -67,20 +78,17 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         )
         searched = search(spec, claim) if spec.tuning else None
         day = (searched[0] if searched else claim).output["until"]
-        taken = {
-            "trigger_id": claim.output["trigger_id"],
-            "parameters": claim.output["parameters"],
-            "study": searched[0].output["study"] if searched else None,
-        }
-        divided = train_segments(spec, until=day, **taken) if spec.segments else None
+        given = taken(claim, searched[0] if searched else None)
+        divided = train_segments(spec, until=day, **given) if spec.segments else None
         fit = TrainModelOperator(
             task_id="train",
             model=spec.name,
             until=divided[0].output["until"] if divided else day,
             reason=claim.output["reason"],
             plan=divided[0].output["plan"] if divided else None,
-            **taken,
+            **given,
             **place(spec, "train"),
+            max_active_tis_per_dag=1,
             doc_md="Snapshot the window, train, log to MLflow.",
         )
         if searched:
@@ -101,9 +109,8 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
             doc_md="A version in the registry, alias challenger.",
         )
         if spec.level is Level.MANUAL:
-            approve = ApproveModelOperator(
-                task_id="approve_registration", model=spec.name, act="registration"
-            )
+            name, act = "approve_registration", "registration"
+            approve = ApproveModelOperator(task_id=name, model=spec.name, act=act)
             chain(evaluate, approve, register)
 
     train()

@@ -36,6 +36,12 @@ class StartProgress:
         self._titles[name] = title
         self._tasks[name] = self._progress.add_task(title, total=1, note="")
 
+    def slow(self, name: str, note: str) -> None:
+        """A part takes its time."""
+        self._progress.update(self._tasks[name], note=note)
+        if not err.is_terminal:
+            err.print(f"{self._titles[name]}: {note}", markup=False, soft_wrap=True)
+
     def done(self, name: str, note: str) -> None:
         """A part is well."""
         self._progress.update(self._tasks[name], completed=1, note=note)

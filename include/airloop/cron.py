@@ -32,11 +32,33 @@ def check_cron(text: str) -> str:
             "a cron expression has five fields (minute hour day month weekday), separated by one "
             f"space each; this one has {len(fields)}"
         )
-    values = [_field(part, *spec) for part, spec in zip(fields, _FIELDS, strict=True)]
+    values = _values(text)
     days, months, weekdays = values[2], values[3], fields[4]
     if weekdays == "*" and all(min(days) > _LONGEST[month - 1] for month in months):
         raise ValueError("no month it names has such a day: it would never run")
     return text
+
+
+def times_a_day(text: str) -> int:
+    """How often an expression ticks on a day on which it ticks.
+
+    :raises ValueError: if it is none
+    """
+    minutes, hours, *_ = _values(check_cron(text))
+    return len(minutes) * len(hours)
+
+
+def is_daily(text: str) -> bool:
+    """Whether it ticks on each day.
+
+    :raises ValueError: if it is none
+    """
+    _, _, days, months, weekdays = _values(check_cron(text))
+    return len(days) == 31 and len(months) == 12 and {day % 7 for day in weekdays} == set(range(7))
+
+
+def _values(text: str) -> list[set[int]]:
+    return [_field(part, *spec) for part, spec in zip(text.split(" "), _FIELDS, strict=True)]
 
 
 def _field(text: str, name: str, low: int, high: int, names: dict[str, int]) -> set[int]:

@@ -44,7 +44,7 @@ class SpecIssuesError(ValueError):
 
     def __init__(self, found: Sequence[SpecIssue]) -> None:
         self.found = tuple(found)
-        super().__init__("; ".join(f"{mistake.key}: {mistake.what}" for mistake in found))
+        super().__init__("; ".join(f"{issue.key}: {issue.what}" for issue in found))
 
 
 def refuse(found: Sequence[SpecIssue]) -> None:
@@ -64,15 +64,15 @@ def spell(path: Iterable[str | int]) -> str:
     return text
 
 
-def mistakes(error: ValidationError, model: type[BaseModel]) -> list[SpecIssue]:
-    """Everything ``error`` holds, one mistake a key, in the order of the keys.
+def issues_of(error: ValidationError, model: type[BaseModel]) -> list[SpecIssue]:
+    """Everything ``error`` holds, one issue a key, in the order of the keys.
 
     :param model: the model that was validated; its schema tells which keys and values are valid
     """
     found: dict[KeyPath, SpecIssue] = {}
     for detail in error.errors(include_url=False):
-        for mistake in _mistakes(detail, _schema(model)):
-            found.setdefault(mistake.path, mistake)
+        for issue in _issues(detail, _schema(model)):
+            found.setdefault(issue.path, issue)
     return list(found.values())
 
 
@@ -88,10 +88,10 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=True)
 
 
-def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[SpecIssue]:
+def _issues(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[SpecIssue]:
     raised = detail.get("ctx", {}).get("error")
     if not isinstance(raised, SpecIssuesError):
-        return (_mistake(detail, root),)
+        return (_issue(detail, root),)
     _, prefix = _walk(root, detail["loc"])
     given = detail["input"] if prefix else None
     return (
@@ -100,7 +100,7 @@ def _mistakes(detail: ErrorDetails, root: dict[str, Any]) -> Iterable[SpecIssue]
     )
 
 
-def _mistake(detail: ErrorDetails, root: dict[str, Any]) -> SpecIssue:
+def _issue(detail: ErrorDetails, root: dict[str, Any]) -> SpecIssue:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         parent, path = _walk(root, detail["loc"][:-1])

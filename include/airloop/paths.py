@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ DIGEST = "AIRLOOP_PROJECT_DIGEST"
 MARKER = Path("config", "airloop.yaml")
 #: What a project's answers depend on.
 _CODE = ("config", "include")
+#: What they do not: what is applied to a cluster, and Airloop itself, where the project is a checkout of it.
+_APART = (Path("config", "kubernetes"), Path("include", "airloop"))
+#: A line of YAML that names an image. The image holds the project, so none can know in it what it will be called.
+_IMAGE = re.compile(rb"^[ \t]*(?:- )?[\"']?image[\"']?:.*$", re.MULTILINE)
 
 
 def enter() -> Path:
@@ -110,12 +115,12 @@ def digest(project: Path) -> str:
     """The sha256 of what a project's answers depend on: its ``config/`` and ``include/``, names and bytes.
 
     A file that cannot be read counts by its name: it is the concern of who needs it. What an editor leaves beside a
-    file counts for nothing.
+    file counts for nothing, nor does the name of an image.
     """
     total = hashlib.sha256()
     for path in _files(project):
         try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = hashlib.sha256(_lasting(path)).hexdigest()
         except FileNotFoundError:  # removed since the folder was listed
             continue
         except OSError:
@@ -125,10 +130,18 @@ def digest(project: Path) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
+def _lasting(path: Path) -> bytes:
+    content = path.read_bytes()
+    return _IMAGE.sub(b"", content) if path.suffix in {".yaml", ".yml"} else content
+
+
 def _files(project: Path) -> Iterator[Path]:
+    apart = [project / folder for folder in _APART]
     for name in _CODE:
         for path in sorted((project / name).rglob("*")):
-            if "__pycache__" not in path.parts and is_written(path) and _is_file(path):
+            if "__pycache__" in path.parts or any(path.is_relative_to(one) for one in apart):
+                continue
+            if is_written(path) and _is_file(path):
                 yield path
 
 

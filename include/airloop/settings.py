@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,12 +24,11 @@ from pydantic_settings import (
 from airloop.compatibility import PATTERN, refuse_newer
 from airloop.contracts import Name
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, SpecIssue, children, mistakes, refuse
+from airloop.issues import KeyPath, SpecIssue, children, issues_of, refuse
 from airloop.paths import config_folder, home_folder
 from airloop.plugins.alert import AlertField
 from airloop.specs.sections.addresses import (
     ConnectionId,
-    DatabaseUrl,
     LedgerUrl,
     ServerUrl,
     StoreUri,
@@ -38,6 +37,12 @@ from airloop.specs.sections.addresses import (
     shared,
 )
 from airloop.specs.sections.resources import KubernetesSettings
+from airloop.specs.sections.servers import (
+    DATABASE_KEYS,
+    Section,
+    ServingSettings,
+    StackSettings,
+)
 from airloop.specs.sections.storage import StorageOptions
 from airloop.specs.yaml.layers import Layers, environment_file
 
@@ -47,44 +52,6 @@ _SECRET = (
     *("airflow_database_url", "alert_webhook", "alerts", "ledger_url", "mlflow_database_url"),
     *("storage_options", "token", "tuning_url"),
 )
-#: Under ``stack``.
-DATABASE_KEYS = ("airflow_database_url", "mlflow_database_url")
-
-
-class Section(BaseModel):
-    """A part of the settings."""
-
-    # A password in a value must not stand in the traceback of a validation error.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, regex_engine="python-re"
-    )
-
-
-class ServingSettings(Section):
-    """The prediction service."""
-
-    url: ServerUrl = "http://127.0.0.1:3000"
-    token: SecretStr | None = None
-    token_file: Path | None = None
-    timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
-    #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
-    drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
-
-    def bearer(self) -> str:
-        """The token itself, from the environment or the file; empty where none is set."""
-        if self.token is not None:
-            return self.token.get_secret_value()
-        path = self.token_file or home_folder() / "secrets" / "service_token"
-        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
-
-
-class StackSettings(Section):
-    """Where the servers that `airloop up` starts keep their state; what is not set lies under the home folder."""
-
-    airflow_database_url: DatabaseUrl | None = Field(default=None, repr=False)
-    mlflow_database_url: DatabaseUrl | None = Field(default=None, repr=False)
-    #: MLflow's server alone reads and writes it; steps and service get a model's files from the server.
-    mlflow_artifacts_uri: StoreUri | None = None
 
 
 class SettingsFields(Section):
@@ -204,25 +171,25 @@ def unknown_variables(environ: Mapping[str, str]) -> list[SpecError]:
     return found
 
 
-def setting_error(mistake: SpecIssue, layers: Layers, environ: Mapping[str, str]) -> SpecError:
-    """A mistake in the settings, with the variable or the file and line that made it."""
+def setting_error(issue: SpecIssue, layers: Layers, environ: Mapping[str, str]) -> SpecError:
+    """An issue in the settings, with the variable or the file and line that made it."""
     upper = {name.upper(): name for name in environ}
     variables = [
-        PREFIX + "__".join(map(str, mistake.path[:length])).upper()
-        for length in range(len(mistake.path), 0, -1)
+        PREFIX + "__".join(map(str, issue.path[:length])).upper()
+        for length in range(len(issue.path), 0, -1)
     ]
     variable = next((upper[name] for name in variables if name in upper), None)
-    value = mistake.value
-    if any(part in _SECRET for part in mistake.path):
+    value = issue.value
+    if any(part in _SECRET for part in issue.path):
         value = None
     elif isinstance(value, str):
         value = masked(value)
     return SpecError(
-        mistake.what,
+        issue.what,
         value=value,
-        where=f"the variable {variable}" if variable else layers.where(mistake),
-        remedy=mistake.remedy,
-        valid=mistake.valid,
+        where=f"the variable {variable}" if variable else layers.where(issue),
+        remedy=issue.remedy,
+        valid=issue.valid,
     )
 
 
@@ -236,8 +203,8 @@ def read_settings() -> tuple[Settings | None, list[SpecError]]:
         return None, [error]
     except ValidationError as error:
         layers = _layers()
-        found = mistakes(error, SettingsFields)
-        return None, [setting_error(mistake, layers, os.environ) for mistake in found]
+        found = issues_of(error, SettingsFields)
+        return None, [setting_error(issue, layers, os.environ) for issue in found]
     except SettingsError as error:
         wrong = SpecError(
             "the variable of a mapping must hold JSON",

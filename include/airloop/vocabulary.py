@@ -22,6 +22,7 @@ class Topic(StrEnum):
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
     ALERT = "alert"
+    RUN = "run"
 
 
 class Action(StrEnum):
@@ -51,6 +52,9 @@ class Action(StrEnum):
     TRAINED = "trained"
     MEASURED = "measured"
     ANNOUNCED = "announced"
+    # What became of a run that did not come to its end.
+    FAILED = "failed"
+    ABANDONED = "abandoned"
 
 
 class Cause(StrEnum):
@@ -68,6 +72,8 @@ class TriggerOutcome(StrEnum):
     REGISTERED = "registered"
     REJECTED = "rejected"
     FAILED = "failed"
+    #: Its run was ended by hand, deleted or cleaned away, and said nothing of it; or another took the run's name.
+    ABANDONED = "abandoned"
 
 
 class DeploymentKind(StrEnum):

@@ -149,10 +149,10 @@ def _refuse_missing_gpu(model: ModelSpec) -> None:
 
     :raises SpecError: if this machine has too few
     """
-    for mistake in machine_rules(model.model_dump(mode="json"), local_gpus()):
+    for issue in machine_rules(model.model_dump(mode="json"), local_gpus()):
         raise SpecError(
-            mistake.what,
-            value=mistake.value,
-            where=f"config/models/{model.name}.yaml, key {mistake.key}",
-            remedy=mistake.remedy,
+            issue.what,
+            value=issue.value,
+            where=f"config/models/{model.name}.yaml, key {issue.key}",
+            remedy=issue.remedy,
         )

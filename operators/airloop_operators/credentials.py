@@ -47,6 +47,10 @@ def storage_credentials(settings: Settings) -> dict[str, str]:
         raise _refusal(name, str(error)) from error
     if keys is None:
         raise _refusal(name, "it yields no credentials")
+    return _variables(keys, region, endpoint)
+
+
+def _variables(keys: Any, region: str | None, endpoint: str | None) -> dict[str, str]:
     variables = {
         "AWS_ACCESS_KEY_ID": keys.access_key,
         "AWS_SECRET_ACCESS_KEY": keys.secret_key,

@@ -41,6 +41,25 @@ def policy(owner: str, *, minutes: int, pool: str | None = None) -> dict[str, An
     }
 
 
+def lasting(*, minutes: int, tasks: int = 1, answers: int = 0) -> timedelta:
+    """``dagrun_timeout``: how long a run may last, by which nothing that works is ended.
+
+    A run that can never begin (its date lies in the future) would otherwise keep its place for ever, and all later
+    ones out. A day more than the tasks may take: they wait for their pools.
+
+    :param minutes: that the longest of its tasks may take at each try
+    :param answers: how many answers of people it waits for, three days each
+    """
+    tries = 1 + int(RETRYING["retries"])
+    return timedelta(days=1 + 3 * answers, minutes=minutes * tries * tasks)
+
+
+def minutes_of(spec: ModelSpec, step: str, minutes: int) -> int:
+    """What a try of a step may take: what its pods may, or ``minutes``."""
+    limit: timedelta | None = place(spec, step).get("execution_timeout")
+    return minutes if limit is None else int(limit.total_seconds() // 60)
+
+
 def place(spec: ModelSpec, step: str) -> dict[str, Any]:
     """The pool and time limit of a heavy task, which follow from where its step runs.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
+
 from airloop.contracts import Check, ModelVersion
 from airloop.errors import GateError, RequestError
 from airloop.exchange import keys
@@ -20,20 +22,21 @@ class VerifyModelOperator(StepOperator):
 
     :param model: name of the model
     :param number: the version's number (templated). Without it the run says: ``conf`` with ``version``, else the asset
-        event that woke it
+        event that woke it, else the newest candidate, unless that serves already
     """
 
     template_fields: Sequence[str] = ("number",)
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(self, *, model: str, number: int | str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("inlets", [candidate_asset(model)])
         super().__init__(**kwargs)
         self.model = model
         self.number = number
 
     def work(self, context: Any) -> dict[str, Any]:
         """Verify; any check that is not ok fails the task."""
-        number = int(self.number) if self.number else _asked_version(context, self.model)
+        number = int(self.number) if self.number else self._asked(context)
         result = self.run_step(
             context,
             "verify",
@@ -46,6 +49,18 @@ class VerifyModelOperator(StepOperator):
         if failed := [f"{check.name}: {check.reason}" for check in checks if not check.ok]:
             raise GateError(f"{self.model} version {number} cannot serve: {'; '.join(failed)}")
         return result
+
+    def _asked(self, context: Any) -> int:
+        """The version that the run is about; by hand and without one, the newest candidate."""
+        if (number := _asked_version(context, self.model)) is not None:
+            return number
+        number = _newest_candidate(context, self.model)
+        serving = self.ledger().current_deployment(self.model)
+        if serving is not None and serving.version == number:
+            raise AirflowSkipException(
+                f"version {number}, the newest candidate of {self.model}, serves already"
+            )
+        return number
 
 
 class PromoteModelOperator(StepOperator):
@@ -85,10 +100,10 @@ class PromoteModelOperator(StepOperator):
         return result
 
 
-def _asked_version(context: Any, model: str) -> int:
-    """The version that the run's conf names, else the newest candidate event's.
+def _asked_version(context: Any, model: str) -> int | None:
+    """The version that the run's conf names, else the newest of the candidate events that woke it; None without both.
 
-    :raises RequestError: if neither names one
+    :raises RequestError: if an event names none
     """
     if (version := conf_of(context, DeployConf).version) is not None:
         return version
@@ -102,10 +117,24 @@ def _asked_version(context: Any, model: str) -> int:
             where=f"asset {candidate_asset(model).name}",
             remedy='an event\'s extra is {"version": N} with a whole number; trigger the DAG with it',
         )
-    if not numbers:
+    return max(numbers, default=None)
+
+
+def _newest_candidate(context: Any, model: str) -> int:
+    """The version of the newest candidate event there is.
+
+    :raises RequestError: if there is none
+    """
+    asset = candidate_asset(model)
+    try:
+        events = list(context["inlet_events"][asset].ascending(False).limit(1))
+    except (AirflowRuntimeError, KeyError):
+        events = []
+    number = events[0].extra.get("version") if events else None
+    if type(number) is not int:
         raise RequestError(
-            "the run names no version of the model to deliver",
+            "there is no candidate to deliver, and the run names no version",
             value=model,
-            remedy='trigger it with {"version": N}',
+            remedy=f'run train_{model} first, or trigger this DAG with {{"version": N}}',
         )
-    return max(numbers)
+    return number

@@ -41,6 +41,12 @@ class DriftReportLink(_Link):
     name = "Evidently report"
 
 
+class TrainingRunLink(_Link):
+    """The run that has the reason which this one would have trained for."""
+
+    name = "Run that has it"
+
+
 class ServiceLink(_Link):
     """The service's own page."""
 
@@ -59,3 +65,9 @@ def report_link(settings: Settings, uri: str | None) -> str:
 def mlflow_link(settings: Settings, run_id: str) -> str:
     """The page of a run on the MLflow server, found by its id whatever experiment it is in."""
     return f"{settings.mlflow_uri.rstrip('/')}/#/runs/{run_id}" if run_id else ""
+
+
+def run_link(run: str) -> str:
+    """Airflow's page of a run, from its name in the ledger."""
+    dag_id, _, run_id = run.partition("/")
+    return f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}"

@@ -7,14 +7,26 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airloop_operators.links import DataDocsLink, DriftReportLink, MlflowRunLink, ServiceLink
+from airloop_operators.links import (
+    DataDocsLink,
+    DriftReportLink,
+    MlflowRunLink,
+    ServiceLink,
+    TrainingRunLink,
+)
 
 
 class AirloopPlugin(AirflowPlugin):
     """The registration; the page itself lives in ``airloop_operators.ui``."""
 
     name = "airloop"
-    operator_extra_links = [DataDocsLink(), DriftReportLink(), MlflowRunLink(), ServiceLink()]
+    operator_extra_links = [
+        DataDocsLink(),
+        DriftReportLink(),
+        MlflowRunLink(),
+        ServiceLink(),
+        TrainingRunLink(),
+    ]
     external_views = [
         {
             "name": "Airloop",

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airloop.contracts import Fence
 from airloop.exchange.store import StepStore
 from airloop.execution.pods.manifest import PodPlan, installation_of
-from airloop.paths import config_folder
+from airloop.paths import config_folder, digest, root
 from airloop.storage.options import with_credentials
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.jobs import JobStepOperator
@@ -64,6 +64,7 @@ class PodSide:
             config_folder(),
             _identity(asked.context),
             installation_of(store.uri),
+            digest(root()),
         )
         return kind(
             task_id=task.task_id,

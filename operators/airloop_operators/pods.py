@@ -70,26 +70,7 @@ class PodStepOperator(WaitsForPod, TellsHowItEnded, KubernetesPodOperator):
         store: StepStore,
         **kwargs: Any,
     ) -> None:
-        resources = plan.model.resources
-        super().__init__(
-            kubernetes_conn_id=plan.settings.connection_id,
-            namespace=plan.settings.namespace,
-            base_container_name=CONTAINER,
-            active_deadline_seconds=resources.deadline_minutes * 60,
-            schedule_timeout_seconds=resources.pending_minutes * 60,
-            startup_timeout_seconds=resources.pending_minutes * 60,
-            startup_check_interval_seconds=plan.settings.poll_seconds,
-            poll_interval=plan.settings.poll_seconds,
-            logging_interval=15,
-            deferrable=True,
-            durable=True,
-            do_xcom_push=False,
-            on_finish_action="delete_pod",
-            on_kill_action="delete_pod",
-            log_pod_spec_on_failure=False,
-            log_events_on_startup=False,
-            **kwargs,
-        )
+        super().__init__(**_of_provider(plan), **kwargs)
         self.plan, self.key, self.request, self.owner = plan, key, dict(request), owner
         self.ledger, self.store = ledger, store
         self.fence: Fence | None = None
@@ -238,3 +219,26 @@ class PodStepOperator(WaitsForPod, TellsHowItEnded, KubernetesPodOperator):
             and self._fence_of(pod) == self.fence
             and pod.metadata.deletion_timestamp is None
         )
+
+
+def _of_provider(plan: PodPlan) -> dict[str, Any]:
+    """What the provider's own operator is given."""
+    resources = plan.model.resources
+    return {
+        "kubernetes_conn_id": plan.settings.connection_id,
+        "namespace": plan.settings.namespace,
+        "base_container_name": CONTAINER,
+        "active_deadline_seconds": resources.deadline_minutes * 60,
+        "schedule_timeout_seconds": resources.pending_minutes * 60,
+        "startup_timeout_seconds": resources.pending_minutes * 60,
+        "startup_check_interval_seconds": plan.settings.poll_seconds,
+        "poll_interval": plan.settings.poll_seconds,
+        "logging_interval": 15,
+        "deferrable": True,
+        "durable": True,
+        "do_xcom_push": False,
+        "on_finish_action": "delete_pod",
+        "on_kill_action": "delete_pod",
+        "log_pod_spec_on_failure": False,
+        "log_events_on_startup": False,
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -12,9 +14,14 @@ from airloop.ledger import open_ledger
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
+from airloop.specs.spans import check_day, newest_day
+from airloop.storage.options import with_credentials
 from airloop.vocabulary import TriggerOutcome
+from airloop_operators.credentials import storage_credentials
 
 ConfT = TypeVar("ConfT", bound=Contract)
+#: The types of runs that somebody asked for, in Airflow's own words.
+_BY_HAND = frozenset({"manual", "operator_triggered"})
 
 
 def conf_of(context: Any, model: type[ConfT]) -> ConfT:
@@ -55,18 +62,44 @@ def task_name(context: Any) -> str:
 def partitions_of(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
     """The days an ingest run is about: those of its ``conf``, else its own partition.
 
-    :raises RequestError: if neither names one
+    :raises RequestError: if a day is none of the dataset's
     :raises AirflowSkipException: if the schedule goes on after the dataset's end
     """
-    return conf_of(context, IngestConf).partitions() or (own_partition(context, dataset),)
+    days = conf_of(context, IngestConf).partitions() or (own_partition(context, dataset),)
+    for day in days:
+        check_day(dataset, day, datetime.now(UTC))
+    return days
 
 
-def own_partition(context: Any, dataset: DatasetSpec) -> str:
+def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str:
+    """The day a run over one model is about: that of its ``conf``, else its own partition.
+
+    :raises RequestError: if the day is none of the dataset's
+    :raises AirflowSkipException: if the schedule goes on after the dataset's end
+    """
+    dataset = load_catalog().pair(model)[1]
+    asked = conf_of(context, conf).partition
+    day = asked or own_partition(context, dataset, lambda: _newest_there(dataset))
+    check_day(dataset, day, datetime.now(UTC))
+    return day
+
+
+def own_partition(
+    context: Any, dataset: DatasetSpec, newest: Callable[[], str | None] = lambda: None
+) -> str:
     """The run's partition that its timetable names; a schedule that goes on after the dataset's end skips.
 
+    A run by hand without one is about the newest day: its form opens with the present moment for its date, which says
+    nothing of a dataset that ended years ago.
+
+    :param newest: the newest day that such a run can be about; without an answer it is the last one that is over
     :raises RequestError: if there is none
     :raises AirflowSkipException: if the dataset has ended before
     """
+    last = newest_day(dataset, datetime.now(UTC))
+    if run_type(context) in _BY_HAND:
+        day = _partition_by_hand(context)
+        return day if day is not None and day <= last else newest() or last
     day = _timetables_partition(context)
     if (
         run_type(context) == "scheduled"
@@ -74,6 +107,17 @@ def own_partition(context: Any, dataset: DatasetSpec) -> str:
         and day > dataset.end.isoformat()
     ):
         raise AirflowSkipException(f"{dataset.name} ended on {dataset.end}: there is no {day}")
+    return day
+
+
+def _partition_by_hand(context: Any) -> str | None:
+    """What the run's key or date say; a date alone means the day before, which is over then, as on a schedule."""
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if context["dag_run"].partition_key or (start is not None and end is not None and start < end):
+        return _timetables_partition(context)
+    if start is None:
+        return None
+    day: str = (start.astimezone(context["dag"].timezone) - timedelta(days=1)).strftime("%Y-%m-%d")
     return day
 
 
@@ -102,12 +146,11 @@ def _timetables_partition(context: Any) -> str:
     return day
 
 
-def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str:
-    """The day a run over one model is about: that of its ``conf``, else its own partition.
+def _newest_there(dataset: DatasetSpec) -> str | None:
+    """The newest day in the lake."""
+    from airloop.data.lake.lake import Lake
 
-    :raises RequestError: if neither names one
-    :raises AirflowSkipException: if the schedule goes on after the dataset's end
-    """
-    catalog = load_catalog()
-    asked = conf_of(context, conf).partition
-    return asked or own_partition(context, catalog.pair(model)[1])
+    settings = load_settings()
+    options = with_credentials(settings.storage_options, storage_credentials(settings))
+    lake = Lake(settings.model_copy(update={"storage_options": options}))
+    return max(lake.partitions(dataset.name), default=None)

@@ -7,25 +7,33 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airloop.contracts import Candidate, GateReport, Outcome
+from airloop.contracts import Candidate, GateReport, Outcome, Trigger
 from airloop.errors import GateError
 from airloop.exchange import keys
+from airloop.ledger import triggers
+from airloop.ledger.triggers import Claim
+from airloop.specs import load_catalog
+from airloop.specs.model import Level
 from airloop.specs.requests import TrainConf
 from airloop.vocabulary import Cause
 from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
-from airloop_operators.links import MlflowRunLink, mlflow_link
+from airloop_operators.claims import first_of_its_life, settle, was_cleared
+from airloop_operators.links import MlflowRunLink, TrainingRunLink, mlflow_link, run_link
 from airloop_operators.runs import conf_of, run_name, run_type
 
 
 class ClaimTriggerOperator(StepOperator):
-    """Take the oldest open reason to train, so that no other run does; skip the run where there is none.
+    """Take a reason to train, so that no other run does; skip the run where there is none, or another trains the same.
 
-    A run that a person or the schedule started brings its own reason. Returns ``trigger_id``, ``reason``, ``until``
-    and ``parameters``: what TrainModelOperator takes.
+    A run that a person or the schedule started brings its own reason, one that an asset woke takes the oldest that
+    waits. Of equal requests in flight the first trains; the others skip, and link its run. Returns ``trigger_id``,
+    ``reason``, ``until`` and ``parameters``: what TrainModelOperator takes.
 
     :param model: name of the model, as in config/models
     """
+
+    operator_extra_links = (TrainingRunLink(),)
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -35,22 +43,10 @@ class ClaimTriggerOperator(StepOperator):
         """Claim; the ledger says whether there is anything to claim."""
         conf = conf_of(context, TrainConf)
         ledger, run = self.ledger(), run_name(context)
-        trigger = ledger.claim_trigger(self.model, run)
-        if trigger is None:
-            cause = _cause(context)
-            if cause is None:
-                raise AirflowSkipException(
-                    f"no reason to train {self.model} is open: another run has it already"
-                )
-            ledger.emit_trigger(
-                model=self.model,
-                cause=cause,
-                dedup_key=f"{cause}:{run}",
-                reason=conf.reason or f"asked for by run {run}",
-            )
-            trigger = ledger.claim_trigger(self.model, run)
-        if trigger is None:
-            raise AirflowSkipException(f"another run took the reason to train {self.model}")
+        if first_of_its_life(context) or was_cleared(context):
+            with ledger.transaction() as connection:
+                triggers.let_go(connection, self.model, run, cleared=was_cleared(context))
+        trigger = self._claim(context, conf, settle(ledger, self.model))
         self.log.info("training because: %s", trigger.reason)
         return {
             "trigger_id": trigger.id,
@@ -58,6 +54,41 @@ class ClaimTriggerOperator(StepOperator):
             "until": conf.until,
             "parameters": conf.params,
         }
+
+    def _claim(self, context: Any, conf: TrainConf, flying: Sequence[Claim]) -> Trigger:
+        run, cause = run_name(context), _cause(context)
+        if cause is None or self._takes_what_waits(conf):
+            waited = self.ledger().claim_trigger(self.model, run)
+            if waited is not None:
+                return waited
+        if cause is None:
+            raise self._skip(f"no reason to train {self.model} is open", flying)
+        return self._own(run, cause, conf)
+
+    def _own(self, run: str, cause: Cause, conf: TrainConf) -> Trigger:
+        with self.ledger().transaction() as connection:
+            found = triggers.claim_own(
+                connection,
+                model=self.model,
+                run=run,
+                cause=cause,
+                request=conf.model_dump_json(),
+                reason=conf.reason or f"asked for by run {run}",
+            )
+        if isinstance(found, Claim):
+            raise self._skip("the same training is in flight", [found])
+        return found
+
+    def _takes_what_waits(self, conf: TrainConf) -> bool:
+        """At level 0 no asset wakes a run: a person's, who asks for nothing else, is the one that was waited for."""
+        nothing_else = conf == TrainConf()
+        return nothing_else and load_catalog().model(self.model).level is Level.MANUAL
+
+    def _skip(self, why: str, flying: Sequence[Claim]) -> AirflowSkipException:
+        if not flying:
+            return AirflowSkipException(f"{why}: another run has ended it already")
+        self.found_links[TrainingRunLink().name] = run_link(flying[0].run)
+        return AirflowSkipException(f"{why}: run {flying[0].run} has it")
 
 
 def _cause(context: Any) -> Cause | None:

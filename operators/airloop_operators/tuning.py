@@ -116,3 +116,12 @@ def search(spec: ModelSpec, claim: Any) -> tuple[OpenStudyOperator, Any]:
         doc_md="A share of the trials.",
     ).expand(worker=study.output)
     return study, trials
+
+
+def taken(claim: Any, study: OpenStudyOperator | None) -> dict[str, Any]:
+    """What a training takes of the reason that was claimed for it, and of the study before it."""
+    return {
+        "trigger_id": claim.output["trigger_id"],
+        "parameters": claim.output["parameters"],
+        "study": study.output["study"] if study is not None else None,
+    }

@@ -13,7 +13,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airloop.ledger import Ledger, open_ledger
 from airloop.settings import load_settings
+from airloop.specs import load_catalog
 from airloop.vocabulary import Cause, TriggerOutcome
+from airloop_operators import claims
 from airloop_operators.training import ClaimTriggerOperator
 
 MODEL = "flight_delay"
@@ -26,9 +28,25 @@ def ledger(home: Path) -> Ledger:
     return open_ledger(load_settings())
 
 
-def claim(kind: DagRunType, run: str = "1") -> dict[str, Any]:
-    dag_run = SimpleNamespace(dag_id=f"train_{MODEL}", run_id=run, run_type=kind, conf={})
-    return ClaimTriggerOperator(model=MODEL, task_id="claim").work({"dag_run": dag_run})
+def claim(
+    kind: DagRunType,
+    run: str = "1",
+    *,
+    attempt: int = 1,
+    cleared: int = 0,
+    task: ClaimTriggerOperator | None = None,
+    **conf: Any,
+) -> dict[str, Any]:
+    dag_run = SimpleNamespace(
+        dag_id=f"train_{MODEL}", run_id=run, run_type=kind, conf=conf, clear_number=cleared
+    )
+    context = {"dag_run": dag_run, "ti": SimpleNamespace(try_number=attempt)}
+    return (task or ClaimTriggerOperator(model=MODEL, task_id="claim")).work(context)
+
+
+def says(monkeypatch: pytest.MonkeyPatch, lives: bool | None) -> None:
+    """What Airflow says of every run; None where it does not answer."""
+    monkeypatch.setattr(claims, "run_lives", lambda *_: lives)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +78,71 @@ def test_of_two_wake_ups_for_one_reason_the_second_is_skipped(ledger: Ledger) ->
     ledger.finish_trigger(trigger.id, TriggerOutcome.REJECTED)
     with pytest.raises(AirflowSkipException):
         claim(DagRunType.ASSET_TRIGGERED, "3")
+
+
+def test_of_three_equal_runs_one_trains_and_the_others_link_it(ledger: Ledger) -> None:
+    claim(DagRunType.MANUAL, "1", until="2013-01-31")
+    for run in ("2", "3"):
+        task = ClaimTriggerOperator(model=MODEL, task_id="claim")
+        with pytest.raises(AirflowSkipException, match=f"run train_{MODEL}/1 has it"):
+            claim(DagRunType.MANUAL, run, task=task, until="2013-01-31")
+        assert task.found_links == {"Run that has it": f"/dags/train_{MODEL}/runs/1"}
+    assert len(ledger.claims(MODEL)) == 1
+    assert claim(DagRunType.MANUAL, "4", until="2013-02-28")["until"] == "2013-02-28"
+
+
+def test_a_person_and_the_drift_each_keep_their_reason(ledger: Ledger) -> None:
+    """As after a pause: the drift's event woke nobody, and a person trains meanwhile."""
+    ledger.emit_trigger(model=MODEL, cause=Cause.DRIFT, dedup_key="k", reason="drift")
+    assert claim(DagRunType.MANUAL, "1", reason="mine")["reason"] == "mine"
+    assert claim(DagRunType.ASSET_TRIGGERED, "2")["reason"] == "drift"
+
+
+def test_at_level_0_a_person_is_the_one_who_was_waited_for(ledger: Ledger, config: Path) -> None:
+    path = config / "models" / f"{MODEL}.yaml"
+    path.write_text(path.read_text().replace("level: 1", "level: 0"))
+    load_catalog.cache_clear()
+    ledger.emit_trigger(model=MODEL, cause=Cause.DRIFT, dedup_key="k", reason="drift")
+    assert claim(DagRunType.MANUAL, "1", reason="mine")["reason"] == "mine"
+    assert claim(DagRunType.MANUAL, "2")["reason"] == "drift"
+
+
+def test_what_a_dead_run_has_is_in_flight_no_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = claim(DagRunType.MANUAL, "1")
+    says(monkeypatch, False)
+    assert claim(DagRunType.MANUAL, "2")["trigger_id"] != dead["trigger_id"]
+    (decision,) = ledger.decisions(MODEL)
+    assert (decision.topic, decision.action) == ("run", "abandoned")
+    assert f"run train_{MODEL}/1 was ended, or is gone" in decision.reason
+
+
+@pytest.mark.parametrize("lives", [True, None])
+def test_what_lives_or_cannot_be_told_stays_in_flight(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, lives: bool | None
+) -> None:
+    claim(DagRunType.MANUAL, "1")
+    says(monkeypatch, lives)
+    with pytest.raises(AirflowSkipException, match="the same training is in flight"):
+        claim(DagRunType.MANUAL, "2")
+    assert ledger.decisions(MODEL) == []
+
+
+def test_a_run_id_used_again_trains_for_its_own_reason(ledger: Ledger) -> None:
+    old = claim(DagRunType.MANUAL, "1", reason="old")
+    again = claim(DagRunType.MANUAL, "1", attempt=2, reason="old")
+    assert again["trigger_id"] == old["trigger_id"]
+    ledger.finish_trigger(old["trigger_id"], TriggerOutcome.REGISTERED)
+    new = claim(DagRunType.MANUAL, "1", reason="new")
+    assert (new["reason"], new["trigger_id"] != old["trigger_id"]) == ("new", True)
+
+
+def test_a_cleared_run_goes_on_with_the_reason_that_failed(ledger: Ledger) -> None:
+    failed = claim(DagRunType.MANUAL, "1", reason="mine")
+    ledger.finish_trigger(failed["trigger_id"], TriggerOutcome.FAILED)
+    assert claim(DagRunType.MANUAL, "1", attempt=2, cleared=1, reason="mine") == failed
+    assert len(ledger.claims(MODEL)) == 1
 
 
 def test_the_sdks_kinds_do_not_print_as_their_values() -> None:

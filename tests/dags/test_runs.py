@@ -74,11 +74,54 @@ def test_a_refused_day_fails_at_once(run: Run) -> None:
     assert _xcom(done, "ingest") is None
 
 
-@pytest.mark.parametrize("conf", [{}, {"partiton": "2013-01-06"}, {"start": "2013-01-06"}])
-def test_a_run_that_names_no_day_is_refused(run: Run, ledger: Any, conf: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "conf", [{"partiton": "2013-01-06"}, {"start": "2013-01-06"}, {"partition": "2014-01-05"}]
+)
+def test_a_run_that_names_no_day_of_the_dataset_is_refused(
+    run: Run, ledger: Any, conf: dict[str, Any]
+) -> None:
     done = run("ingest_flights", conf)
     assert _states(done) == {"ingest": "failed"}
     assert ledger.begin_attempt("ingest:flights:2013-01-06").token == 1  # none had begun
+
+
+NOW_AS_THE_FORM_SENDS_IT = pendulum.now("UTC")
+
+
+@pytest.mark.parametrize("date", [NOW_AS_THE_FORM_SENDS_IT, None], ids=["form", "none"])
+def test_the_form_as_it_opens_ingests_the_datasets_newest_day(run: Run, date: Any) -> None:
+    """The dataset ended years ago: nothing is missing, and there is no alert."""
+    conf = {"partition": None, "start": None, "end": None}
+    done = run("ingest_flights", conf, logical_date=date)
+    assert _xcom(done, "ingest")["dataset"]["partitions"] == ["2013-12-31"]
+
+
+@pytest.mark.parametrize("kind", ["monitor", "score"])
+def test_the_form_as_it_opens_looks_at_the_newest_day_there_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from airloop.data.lake.lake import Lake
+
+    monkeypatch.setattr(Lake, "partitions", lambda *_: ("2013-03-07", "2013-03-08"))
+    form = {"partition": None}
+    done = run(f"{kind}_flight_delay", form, logical_date=NOW_AS_THE_FORM_SENDS_IT)
+    result = _xcom(done, kind)
+    day = result["report"]["partition"] if kind == "monitor" else result["table"]["partitions"][0]
+    assert day == "2013-03-08"
+
+
+def test_a_date_in_the_form_means_the_day_before(run: Run) -> None:
+    """As on the schedule: at that moment this is the last day that is over."""
+    done = run("ingest_flights", logical_date=pendulum.datetime(2013, 3, 9, 6, tz="UTC"))
+    assert _xcom(done, "ingest")["dataset"]["partitions"] == ["2013-03-08"]
+
+
+def test_the_form_as_it_opens_delivers_the_newest_candidate_once(run: Run, ledger: Any) -> None:
+    assert _states(run("deploy_flight_delay"))["verify"] == "failed"  # there is none
+    run("train_flight_delay", {"reason": None, "until": None, "params": None})
+    assert set(_states(run("deploy_flight_delay", {"version": None})).values()) == {"success"}
+    assert ledger.current_deployment("flight_delay").version == 1
+    assert _states(run("deploy_flight_delay"))["verify"] == "skipped"
 
 
 def test_training_claims_a_reason_and_registers(run: Run, ledger: Any) -> None:
@@ -103,18 +146,18 @@ def test_a_gates_no_is_red_final_and_on_record(run: Run, ledger: Any) -> None:
     )
 
 
-def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True) -> Any:
-    """The trigger of a run whose training is killed, once no retry is left."""
+def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True) -> list[str]:
+    """The run whose training is killed, once no retry is left, if its reason is in flight then."""
     dag = load_dags()["train_flight_delay"]
     dag.get_task("train").retries = 0
     if not callback:
         dag.on_failure_callback, dag.has_on_failure_callback = None, False
     done = dag.test(run_conf={"params": {"die": True}})
     assert _states(done)["train"] == "failed"
-    return ledger.claim_trigger("flight_delay", f"train_flight_delay/{done.run_id}")
+    return [claim.run for claim in ledger.claims("flight_delay")]
 
 
-def _held_back(ledger: Any) -> str:
+def _held_back(ledger: Any, night: str = "2013-07-01") -> str:
     """What the policy says of a night with drift."""
     from airloop.contracts import DriftReport, Triage
     from airloop.monitoring.decision import answer
@@ -122,7 +165,7 @@ def _held_back(ledger: Any) -> str:
 
     report = DriftReport(
         model="flight_delay",
-        partition="2013-07-01",
+        partition=night,
         reference_rows=9,
         current_rows=9,
         features=(),
@@ -136,15 +179,16 @@ def _held_back(ledger: Any) -> str:
 def test_a_training_killed_for_good_holds_back_no_later_one(
     run: Run, load_dags: LoadDags, ledger: Any
 ) -> None:
-    trigger = _killed_training(load_dags, ledger)
+    assert _killed_training(load_dags, ledger) == []
     assert ledger.finish_claimed("flight_delay", "another run", "failed") is None
-    assert trigger is not None
     assert _held_back(ledger) == "retrain"
 
 
 def test_control_without_the_callback_it_would(run: Run, load_dags: LoadDags, ledger: Any) -> None:
-    assert _killed_training(load_dags, ledger, callback=False) is not None
+    assert len(_killed_training(load_dags, ledger, callback=False)) == 1
     assert _held_back(ledger) == "wait"
+    run("monitor_flight_delay", {"partition": "2013-03-08"})  # asks Airflow what became of it
+    assert _held_back(ledger, "2013-07-02") == "retrain"
 
 
 def test_a_night_without_drift_wakes_nobody(run: Run, ledger: Any) -> None:
@@ -197,10 +241,6 @@ def test_a_version_that_cannot_serve_is_not_promoted(run: Run, ledger: Any) -> N
     done = run("deploy_flight_delay", {"version": 13})
     assert _states(done) == {"verify": "failed", "promote": "upstream_failed"}
     assert ledger.current_deployment("flight_delay") is None
-
-
-def test_a_delivery_that_names_no_version_is_refused(run: Run) -> None:
-    assert _states(run("deploy_flight_delay"))["verify"] == "failed"
 
 
 def test_a_day_is_scored(run: Run) -> None:

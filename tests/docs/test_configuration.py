@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from airloop.data.sources.specs import FileSpec, PythonSpec, SqlSpec
-from airloop.settings import ServingSettings, SettingsFields, StackSettings
+from airloop.settings import SettingsFields
 from airloop.specs import requests
 from airloop.specs.catalog import parse
 from airloop.specs.dataset import (
@@ -35,6 +35,7 @@ from airloop.specs.sections.resources import (
     Toleration,
 )
 from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.sections.servers import ServingSettings, StackSettings
 from airloop.specs.sections.storage import OPTIONS
 from airloop.specs.sections.tuning import AlgorithmSpec, TuningSpec
 from airloop.specs.yaml.document import read_document

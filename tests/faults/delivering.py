@@ -26,7 +26,7 @@ from airloop.errors import AirloopError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, attempts
 from airloop.registry import artifacts, models, tracking
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 
 MODEL = "doubler"
@@ -50,15 +50,15 @@ class FileService:
     folder: Path
     ledger: Ledger
 
-    def slots(self) -> tuple[SlotState, ...]:
+    def endpoints(self) -> tuple[EndpointState, ...]:
         path = self.folder / "service.json"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return (SlotState.model_validate_json(text) if text else SlotState(model=MODEL),)
+        return (EndpointState.model_validate_json(text) if text else EndpointState(model=MODEL),)
 
-    def refresh(self, model: str) -> SlotState:
+    def refresh(self, model: str) -> EndpointState:
         wanted = self.ledger.current_deployment(model)
         assert wanted is not None
-        state = SlotState(model=model, version=wanted.version, sequence=wanted.sequence)
+        state = EndpointState(model=model, version=wanted.version, sequence=wanted.sequence)
         new = self.folder / f"service-{os.getpid()}.json"
         new.write_text(state.model_dump_json(), encoding="utf-8")
         new.replace(self.folder / "service.json")
@@ -187,7 +187,7 @@ class PromoteScenario:
     def visible(self) -> tuple[int | None, ...]:
         """What the ledger, the service and the champion alias say. The followers never lead."""
         champion = models.aliases(MODEL, settings=self.settings()).get(models.CHAMPION)
-        served = FileService(self.folder, self.ledger()).slots()[0].version
+        served = FileService(self.folder, self.ledger()).endpoints()[0].version
         history = self.ledger().deployments(MODEL)
         allowed = {deployment.version for deployment in history}
         assert champion in allowed, f"champion {champion} was never deployed"

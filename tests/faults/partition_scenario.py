@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from airloop.contracts import Fence, Outcome, ValidationReport
-from airloop.data.lake import delta
+from airloop.data.lake import delta, tables
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import PartitionPublication
 from airloop.data.validation.quarantine import Validated, quarantined_rows, table_name
@@ -58,7 +58,7 @@ def _rows(numbers: range) -> pa.Table:
 
 
 def _commit_whatever_is_there(self: Lake, name: str, staged: delta.Staged, fence: Fence) -> int:
-    table = delta.open_table(self.table_uri(name), {})
+    table = tables.open_table(self.table_uri(name), {})
     assert table is not None
     return delta.commit(table, staged, fence, name)
 
@@ -115,14 +115,14 @@ class PartitionScenario:
 
     def commits(self) -> int:
         """How often the partition was replaced, by the table's own history."""
-        table = delta.open_table(self.lake().table_uri("rows"), {})
+        table = tables.open_table(self.lake().table_uri("rows"), {})
         if table is None:
             return 0
         return sum("airloop" in entry for entry in table.history())
 
     def quarantine_commits(self) -> int:
         """How often its quarantine was replaced."""
-        table = delta.open_table(self.lake().table_uri(table_name("rows")), {})
+        table = tables.open_table(self.lake().table_uri(table_name("rows")), {})
         if table is None:
             return 0
         return sum("airloop" in entry for entry in table.history())

@@ -109,7 +109,7 @@ def test_without_the_digests_it_would_have_been_loaded(packed, other, copy, tmp_
 
 
 def test_without_the_digests_a_flipped_threshold_would_have_been_loaded(packed, copy, monkeypatch):
-    monkeypatch.setattr(loader, "check_examples", lambda model, folder: None)
+    monkeypatch.setattr(loader, "check_examples", lambda predict, spec, folder: None)
     path = copy / artifacts.ONNX
     content = bytearray(path.read_bytes())
     dice, loaded = random.Random(3), 0

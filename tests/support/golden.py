@@ -103,7 +103,8 @@ def servers() -> Iterator[None]:
     try:
         for part in parts:
             log = layout.logs / f"{part.name}.log"
-            record = start(part.name, part.command, env={**env, **part.env}, cwd=ROOT, log=log)
+            told = {**env, **part.env}
+            record = start(part.name, part.command, env=told, cwd=ROOT, log=log, folder=layout.run)
             records.append(record)
             until = time.monotonic() + PATIENCE
             while not part.healthy(record.started_at):

@@ -142,7 +142,7 @@ class FakeLedger:
 
 
 def client(slots: Endpoints, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
-    """A client of the whole application, front door included, without a socket."""
+    """A client of the whole application, middleware included, without a socket."""
     transport = httpx.ASGITransport(Middleware(Application(slots), TOKEN), **options)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)

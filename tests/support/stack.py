@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +43,18 @@ class Stack:
         )
 
     @contextmanager
-    def up(self, script: str = "") -> Iterator[subprocess.CompletedProcess[str]]:
+    def up(
+        self, script: str = "", before: Callable[[], None] = lambda: None
+    ) -> Iterator[subprocess.CompletedProcess[str]]:
         """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports.
 
         :param script: a page's commands that start it, in the folder beside the home; `airloop up` without them
+        :param before: what happens to this home before it is brought up
         """
         with Path(tempfile.gettempdir(), f"airloop-stack-{os.getuid()}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            started = self.shell(script) if script else self.airloop("up", timeout=570)
+            before()
+            started = self.shell(script) if script else self.airloop("up", timeout=900)
             try:
                 assert started.returncode == 0, started.stderr
                 yield started

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airloop.cron import check_cron
+from airloop.cron import check_cron, is_daily, times_a_day
 
 FIELDS = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
 
@@ -20,6 +20,23 @@ def test_an_expression_that_the_scheduler_takes_is_taken(text):
 
     assert check_cron(text) == text
     assert croniter(text, datetime(2013, 1, 1)).get_next(datetime) > datetime(2013, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "times", "daily"),
+    [
+        ("0 6 * * *", 1, True),
+        ("0 * * * *", 24, True),
+        ("*/15 6,18 * * *", 8, True),
+        ("0 6 * * 1-5", 1, False),
+        ("0 6 * * 0-6", 1, True),
+        ("0 6 * * 1-7", 1, True),
+        ("0 6 1 * *", 1, False),
+        ("0 6 */1 1-12 *", 1, True),
+    ],
+)
+def test_how_often_it_ticks_on_a_day_and_whether_on_each(text, times, daily):
+    assert (times_a_day(text), is_daily(text)) == (times, daily)
 
 
 @pytest.mark.parametrize(

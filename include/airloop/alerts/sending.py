@@ -19,8 +19,6 @@ log = logging.getLogger("airloop.alert")
 def send(settings: Settings, ledger: Ledger, report: DriftReport, decision: Decision) -> str | None:
     """Announce a data incident. The ledger has it already, in the night's decision.
 
-    A night replayed is announced once more only by the routes that did not take it the first time.
-
     :returns: what became of it, of each route beside the log; None where there is none
     """
     alert = Alert(
@@ -31,6 +29,16 @@ def send(settings: Settings, ledger: Ledger, report: DriftReport, decision: Deci
         decision=decision.id,
         report=report.report_uri,
     )
+    return announce(settings, ledger, alert)
+
+
+def announce(settings: Settings, ledger: Ledger, alert: Alert) -> str | None:
+    """Announce by every route.
+
+    What is announced again reaches only the routes that did not take it the first time.
+
+    :returns: what became of it, of each route beside the log; None where there is none
+    """
     told = [_announce(spec, identity, ledger, alert) for identity, spec in _routes(settings)]
     said = [text for text in told if text]
     return "; ".join(said) or None

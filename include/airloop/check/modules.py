@@ -61,16 +61,16 @@ def function_issues(
         if definition is None and name in required and not source.open:
             what = f"the module has no function {name!r}"
             valid = tuple(known.name for known in source.definitions.values() if known.node)
-            mistake = SpecIssue(path, what, name, f"define it in {file}", valid)
-            found.append(mistake)
+            issue = SpecIssue(path, what, name, f"define it in {file}", valid)
+            found.append(issue)
         elif definition is not None and (fault := definition.fault(arguments)):
             where = f"{file}:{definition.line}"
             found.append(SpecIssue(path, f"the function {name!r} {fault} ({where})", module))
-    # One key holds them all, so they are told as one mistake.
+    # One key holds them all, so they are told as one issue.
     return _joined(found)
 
 
 def _joined(found: list[SpecIssue]) -> list[SpecIssue]:
     if len(found) < 2:
         return found
-    return [replace(found[0], what="; ".join(mistake.what for mistake in found))]
+    return [replace(found[0], what="; ".join(issue.what for issue in found))]

@@ -55,24 +55,24 @@ def from_error(error: AirloopError, file: str) -> Problem:
 
 
 def problems_of(document: Document, found: Iterable[SpecIssue]) -> list[Problem]:
-    """A file's mistakes with their lines, one a key: the flaws of its YAML first."""
+    """A file's issues with their lines, one a key: the flaws of its YAML first."""
     by_key: dict[KeyPath, Problem] = {}
     flawed = [flaw.path for flaw, _ in document.flaws]
     placed = [
-        (mistake, document.line(mistake.path))
-        for mistake in found
+        (issue, document.line(issue.path))
+        for issue in found
         # What is said of a mapping that holds a flaw follows from the flaw.
-        if not any(path[: len(mistake.path)] == mistake.path for path in flawed)
+        if not any(path[: len(issue.path)] == issue.path for path in flawed)
     ]
-    for mistake, line in [*document.flaws, *placed]:
+    for issue, line in [*document.flaws, *placed]:
         problem = Problem(
-            mistake.what,
+            issue.what,
             str(document.path),
             line,
-            mistake.key,
-            mistake.value,
-            mistake.remedy,
-            mistake.valid,
+            issue.key,
+            issue.value,
+            issue.remedy,
+            issue.valid,
         )
-        by_key.setdefault(mistake.path, problem)
+        by_key.setdefault(issue.path, problem)
     return list(by_key.values())

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.ejection import owned
 from airloop.errors import SpecError
-from airloop.issues import SpecIssue, mistakes
+from airloop.issues import SpecIssue, issues_of
 from airloop.paths import config_folder, dags_folder, known
 from airloop.settings import SettingsFields, read_settings, setting_error
 from airloop.specs.pools import FILE, pool_rules
@@ -89,8 +89,8 @@ def _layered(documents: list[Document]) -> list[Problem]:
     try:
         SettingsFields.model_validate(layers.data())
     except ValidationError as error:
-        for mistake in mistakes(error, SettingsFields):
-            problem = from_error(setting_error(mistake, layers, {}), "")
+        for issue in issues_of(error, SettingsFields):
+            problem = from_error(setting_error(issue, layers, {}), "")
             if (problem.file, problem.key) not in flawed:
                 found.append(problem)
     return found

@@ -25,6 +25,7 @@ from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
 from airloop.check.project import dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
+from airloop.cron import is_daily
 from airloop.errors import SpecError
 from airloop.execution.executor import executor_of
 from airloop.issues import SpecIssue
@@ -107,7 +108,18 @@ def _dataset(document: Document) -> list[Problem]:
         function = source.get(key)
         if isinstance(function, str) and function.count(":") == 1:
             found += named_issues(("source", key), function)
-    return problems_of(document, [*found, *dataset_rules(data)])
+    problems = problems_of(document, [*found, *dataset_rules(data)])
+    return problems or _skipped_days(document)
+
+
+def _skipped_days(document: Document) -> list[Problem]:
+    """A tick ingests the day of the tick before: the days between become no partitions, which may be meant so."""
+    schedule = document.data.get("schedule")
+    if schedule is None or is_daily(schedule):
+        return []
+    what = "does not tick on each day: the days between are not ingested"
+    mistake = SpecIssue(("schedule",), what, schedule, "ignore this where the source has none")
+    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
 
 
 def _templates(folder: Path) -> list[Problem]:
@@ -141,7 +153,7 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     found += model_rules(data)
     found += machine_rules(data, local_gpus())
     if spec is not None:
-        found += executor_of(spec.compute)[0].mistakes(spec, folder)
+        found += executor_of(spec.compute)[0].issues(spec, folder)
     dataset = data.get("dataset")
     if isinstance(dataset, str) and dataset in datasets:
         found += pair_rules(data, datasets[dataset])
@@ -177,10 +189,10 @@ def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
     if training >= _WINDOWS * night:
         return []
     what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"
-    mistake = SpecIssue(
+    issue = SpecIssue(
         ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
     )
-    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
+    return [replace(one, severity="notice") for one in problems_of(document, [issue])]
 
 
 def _level_two(document: Document) -> Problem:

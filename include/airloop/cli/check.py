@@ -1,4 +1,4 @@
-"""`airloop check`: every mistake in the config folder, with its place and its remedy."""
+"""`airloop check`: every issue in the config folder, with its place and its remedy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from airloop.check.cluster import found_lines
 from airloop.check.problems import Problem
 from airloop.check.specs import check
+from airloop.check.trying import tried
+from airloop.console import err
 from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog, load_catalog
 
@@ -25,11 +27,21 @@ def check_command(
             help="The folder to check; AIRLOOP_CONFIG or the checkout's config/ without it."
         ),
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read no source: try the models on made-up rows.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
-    """Check every spec and setting, and print all that is wrong with file, key, value and remedy."""
+    """Check every spec and setting, and print all that is wrong with file, key, value and remedy.
+
+    Where the files are right, it tries what it can without training: it reads the first rows of each source, makes the
+    features, builds each estimator and looks whether what it holds could be stored.
+    """
     catalog = load_catalog() if config is None else Catalog(config.absolute())
     problems = check(catalog)
+    if not any(problem.severity == "error" for problem in problems):
+        with err.status("trying the models"):
+            problems += tried(catalog, offline=offline)
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
         sys.stdout.write(json.dumps([_record(problem) for problem in problems], indent=2) + "\n")

@@ -25,8 +25,10 @@ from airloop.cli.commands import (
     ledger,
     loop,
     plugins,
+    predict,
     predictions,
     project,
+    reconcile,
     stack,
 )
 from airloop.compatibility import made_by, refuse_newer
@@ -69,7 +71,7 @@ app.command(
 )(in_project(loop.trigger_command))
 app.command(
     "predict", epilog="Example: airloop predict flight_delay --partition 2013-03-01 --rows 2"
-)(in_project(loop.predict_command))
+)(in_project(predict.predict_command))
 app.command(
     "rollback", epilog='Example: airloop rollback flight_delay --reason "too many late calls"'
 )(in_project(loop.rollback_command))
@@ -88,7 +90,7 @@ app.command("predictions", epilog="Example: airloop predictions flight_delay --r
 )
 app.command("plugins", epilog="Example: airloop plugins")(plugins.plugins_command)
 app.command("reconcile", epilog="Example: airloop reconcile --grace-minutes 0")(
-    in_project(loop.reconcile_command)
+    in_project(reconcile.reconcile_command)
 )
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
 

@@ -15,7 +15,7 @@ from airloop.delivery.deployment import DeploymentPublication, Service
 from airloop.delivery.following import confirms, follow, reached, refused
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 from airloop.vocabulary import Action, DeploymentKind, Topic
 
@@ -60,7 +60,7 @@ def promote(
 
 
 def _take_back(
-    ledger: Ledger, fence: Fence, deployment: Deployment, state: SlotState, service: Service
+    ledger: Ledger, fence: Fence, deployment: Deployment, state: EndpointState, service: Service
 ) -> None:
     """Answer a refusal: the deployment before it is the last one again.
 

@@ -11,7 +11,7 @@ from airloop.errors import ArtifactError, GateError, SupersededError
 from airloop.ledger import Ledger
 from airloop.registry import artifacts
 from airloop.registry.champion import check_compared
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 from airloop.vocabulary import DeploymentKind
 
@@ -19,10 +19,10 @@ from airloop.vocabulary import DeploymentKind
 class Service(Protocol):
     """What delivery needs of the prediction service; :class:`ServiceClient` is one."""
 
-    def slots(self) -> tuple[SlotState, ...]:
-        """What each slot serves."""
+    def endpoints(self) -> tuple[EndpointState, ...]:
+        """What each endpoint serves."""
 
-    def refresh(self, model: str) -> SlotState:
+    def refresh(self, model: str) -> EndpointState:
         """Follow the ledger now."""
 
 
@@ -66,7 +66,7 @@ class DeploymentPublication:
             # Asked when the row is staged: who deploys another version after that takes the fence away.
             check_compared(current, self.champion_version, f"version {self.version}", self.version)
         if self.service is not None:
-            self.service.slots()
+            self.service.endpoints()
         if self.held:
             self._digest = self.artifact.digest
             return

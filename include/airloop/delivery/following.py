@@ -12,7 +12,7 @@ from airloop.errors import ArtifactError, SupersededError, UnreachableError
 from airloop.ledger import Ledger
 from airloop.registry import models
 from airloop.serving.client import ServiceClient
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 from airloop.vocabulary import Action, DeploymentKind, Topic
 
@@ -29,7 +29,7 @@ def reached(service: Service | None, settings: Settings) -> Iterator[Service]:
         yield client
 
 
-def confirms(state: SlotState, deployment: Deployment) -> bool:
+def confirms(state: EndpointState, deployment: Deployment) -> bool:
     """Whether the service answers with this deployment.
 
     :raises SupersededError: if it follows a later one
@@ -39,7 +39,7 @@ def confirms(state: SlotState, deployment: Deployment) -> bool:
     return (state.sequence, state.version) == (deployment.sequence, deployment.version)
 
 
-def refused(deployment: Deployment, state: SlotState) -> ArtifactError:
+def refused(deployment: Deployment, state: EndpointState) -> ArtifactError:
     """The error for a service that does not answer with a deployment."""
     return ArtifactError(
         f"the service does not serve version {deployment.version}",

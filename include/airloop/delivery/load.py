@@ -15,6 +15,8 @@ class LoadResult:
     """What a load found: the latency of every answer of status 200, in seconds, and what else came back."""
 
     seconds: float = 0.0
+    #: CPU that this process used meanwhile; a service under trial is a part of it.
+    cpu: float = 0.0
     latencies: list[float] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
 
@@ -27,6 +29,11 @@ class LoadResult:
     def rate(self) -> float:
         """Answers of status 200 per second."""
         return len(self.latencies) / self.seconds if self.seconds else 0.0
+
+    @property
+    def stretch(self) -> float:
+        """How much longer it took than it computed: 1 on an idle machine, more where others compute too."""
+        return max(1.0, self.seconds / self.cpu) if self.cpu else 1.0
 
     def percentile(self, percent: float) -> float:
         """A latency percentile in milliseconds, by nearest rank; 0 where nothing was answered."""
@@ -44,18 +51,20 @@ async def load(
     requests: int | None = None,
     seconds: float = 60.0,
     headers: Mapping[str, str] | None = None,
+    method: str = "POST",
 ) -> LoadResult:
-    """POST the bodies in turn from ``clients`` connections, until ``requests`` are done or time is up."""
+    """Send the bodies in turn from ``clients`` connections, until ``requests`` are done or time is up."""
     parts = urlsplit(url)
     lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     path = parts.path or "/"
     prepared = [
-        f"POST {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n{lines}content-type: application/json\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n{lines}content-type: application/json\r\n"
         f"content-length: {len(body)}\r\n\r\n".encode()
         + body
         for body in bodies
     ]
-    result, numbers, start = LoadResult(), count(), time.perf_counter()
+    result, numbers = LoadResult(), count()
+    start, computed = time.perf_counter(), time.process_time()
     deadline = start + seconds
 
     def next_request() -> Iterator[bytes]:
@@ -67,6 +76,7 @@ async def load(
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     await asyncio.gather(*(_client(host, port, next_request(), result) for _ in range(clients)))
     result.seconds = time.perf_counter() - start
+    result.cpu = time.process_time() - computed
     return result
 
 

@@ -33,14 +33,7 @@ def retire(
     :raises RequestError: if no version of such a model ever served
     :raises UnreachableError: if MLflow does not answer; the retirement stands then
     """
-    history = ledger.deployments(model, limit=1)
-    if not history:
-        raise RequestError(
-            "no version of this model ever served",
-            value=model,
-            valid=sorted(ledger.last_deployments()),
-        )
-    last = history[0]
+    last = _last(ledger, model)
     if last.kind is not DeploymentKind.RETIRE:
         last = ledger.record_deployment(
             ledger.begin_attempt(str(Promote(model)), actor),
@@ -66,11 +59,22 @@ def retire(
     return last
 
 
+def _last(ledger: Ledger, model: str) -> Deployment:
+    history = ledger.deployments(model, limit=1)
+    if not history:
+        raise RequestError(
+            "no version of this model ever served",
+            value=model,
+            valid=sorted(ledger.last_deployments()),
+        )
+    return history[0]
+
+
 def _tell(service: Service | None, settings: Settings, model: str) -> None:
     try:
         with reached(service, settings) as following:
             following.refresh(model)
     except (
         AirloopError
-    ) as error:  # down, or without a slot since the spec is gone: it follows by itself
+    ) as error:  # down, or without an endpoint since the spec is gone: it follows by itself
         log.warning("the retirement stands; the service follows when it looks: %s", error)

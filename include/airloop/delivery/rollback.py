@@ -66,7 +66,7 @@ def rollback(
 def _holds(service: Service, target: Deployment) -> bool:
     """Whether the service has a version in memory: going back to it then needs no file and no MLflow."""
     try:
-        states = service.slots()
+        states = service.endpoints()
     except AirloopError:
         return False  # it is down, or another one: the files then have to be there
     digests = {digest for state in states for digest in (state.digest, state.warm_digest)}

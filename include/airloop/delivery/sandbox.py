@@ -1,4 +1,4 @@
-"""A trial of one version: the service's own application, on a free port, with a slot that holds only it."""
+"""A trial of one version: the service's own application, on a free port, with an endpoint that holds only it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.vocabulary import DeploymentKind
 
-START_SECONDS = 20.0
+#: Ends what hangs; no verdict depends on it, since a busy machine may take long.
+START_SECONDS = 300.0
 _POLL_SECONDS = 0.01
 
 
@@ -38,19 +39,10 @@ def serve_version(
 
     Nothing of the real service is touched: the predictions are logged under ``home``.
 
-    :raises ArtifactError: if the slot refuses the version
+    :raises ArtifactError: if the endpoint refuses the version
     """
-    deployment = Deployment(
-        model=version.model,
-        sequence=1,
-        version=version.version,
-        previous=None,
-        artifact=version.artifact,
-        kind=DeploymentKind.SANDBOX,
-        reason="infrastructure check",
-        at=datetime.now(UTC),
-    )
-    slots = Endpoints(
+    deployment = _deployment(version)
+    endpoints = Endpoints(
         home,
         models=lambda: [version.model],
         deployed=lambda: {version.model: deployment},
@@ -60,12 +52,12 @@ def serve_version(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(Middleware(Application(slots), token), log_config=None)
+        config = uvicorn.Config(Middleware(Application(endpoints), token), log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            _wait(slots, version.model)
+            _wait(endpoints, version.model)
             serving = settings.serving.model_copy(update={"url": url, "token": SecretStr(token)})
             yield settings.model_copy(update={"serving": serving})
         finally:
@@ -73,13 +65,26 @@ def serve_version(
             thread.join(START_SECONDS)
 
 
-def _wait(slots: Endpoints, model: str) -> None:
+def _deployment(version: ModelVersion) -> Deployment:
+    return Deployment(
+        model=version.model,
+        sequence=1,
+        version=version.version,
+        previous=None,
+        artifact=version.artifact,
+        kind=DeploymentKind.SANDBOX,
+        reason="infrastructure check",
+        at=datetime.now(UTC),
+    )
+
+
+def _wait(endpoints: Endpoints, model: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        slot = slots.get(model)
-        if slot is not None and slot.current is not None:
+        endpoint = endpoints.get(model)
+        if endpoint is not None and endpoint.current is not None:
             return
-        if slot is not None and slot.error is not None:
-            raise ArtifactError("the service refuses this version", value=slot.error)
+        if endpoint is not None and endpoint.error is not None:
+            raise ArtifactError("the service refuses this version", value=endpoint.error)
         time.sleep(_POLL_SECONDS)
     raise UnreachableError(f"the service did not start within {START_SECONDS:g} s")

@@ -19,7 +19,8 @@ from airloop.settings import Settings
 #: Rows of one request: what a gate's screen asks for at once.
 ROWS_A_REQUEST = 8
 _CLIENTS = 4
-_TIMEOUT = 10.0
+#: Far beyond the service's own limits, which count: a busy machine is no failed request.
+_TIMEOUT = 60.0
 
 
 @dataclass

@@ -6,89 +6,27 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
-from airloop.devstack.secrets import AIRFLOW_USER
-from airloop.errors import PermanentError, RequestError, UnreachableError
-from airloop.settings import Settings
+from airloop.devstack.airflow_session import AirflowSession
+from airloop.errors import RequestError, UnreachableError
 
 #: States a DAG run does not leave by itself.
 FINAL = frozenset({"success", "failed"})
-_TIMEOUT = 30.0
+#: Kinds of runs that somebody asked for.
+_ASKED_FOR = frozenset({"manual", "operator_triggered"})
+#: Seconds between two looks.
 _POLL = 0.5
-#: Said twice, these do what they do once.
-_REPEATABLE = frozenset({"GET", "PATCH"})
-#: Seconds between attempts.
-_PAUSES = (0.5, 1.0, 2.0, 4.0)
+#: Entries of one answer; Airflow gives no more than a hundred, whatever is asked for.
+_PAGE = 100
 
 T = TypeVar("T")
 
 
-class Airflow:
-    """A signed-in client of one Airflow.
-
-    :param url: the API server's address
-    :param password: of the user ``admin``
-    """
-
-    def __init__(self, url: str, password: str) -> None:
-        self.url, self._password = url.rstrip("/"), password
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False)
-
-    @classmethod
-    def connect(cls, settings: Settings) -> Self:
-        """The Airflow of these settings, with the password that `airloop up` made.
-
-        :raises UnreachableError: if there is no password: nothing was ever started here
-        """
-        path: Path = settings.home / "secrets" / "airflow_password"
-        if not path.exists():
-            raise UnreachableError(
-                "Airflow was never started here",
-                where=str(settings.home),
-                remedy="run `airloop up`",
-            )
-        return cls(settings.airflow_url, path.read_text(encoding="utf-8").strip())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def get(self, path: str, **params: Any) -> Any:
-        """GET below ``/api/v2``."""
-        return self.call("GET", path, params=params)
-
-    def call(self, method: str, path: str, *, repeat: bool = False, **arguments: Any) -> Any:
-        """Any call below ``/api/v2``; the JSON of its answer.
-
-        Where Airflow itself fails (a locked SQLite file, a restart) a call that may be repeated is repeated.
-
-        :param repeat: it may be repeated, though its method does not say so
-        :raises RequestError: for what Airflow refuses, with its own words
-        :raises UnreachableError: if it does not answer, or keeps failing
-        """
-        where = f"{method} {self.url}/api/v2{path}"
-        for pause in _PAUSES if repeat or method in _REPEATABLE else ():
-            answer = self._signed(method, path, **arguments)
-            if not answer.is_server_error:
-                break
-            time.sleep(pause)
-        else:
-            answer = self._signed(method, path, **arguments)
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        if answer.is_server_error:
-            raise UnreachableError(
-                f"Airflow failed: {_detail(answer)}", value=answer.status_code, where=where
-            )
-        raise RequestError(
-            f"Airflow refused: {_detail(answer)}", value=answer.status_code, where=where
-        )
+class Airflow(AirflowSession):
+    """What the command line and the demo ask of one Airflow."""
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG's runs start.
@@ -103,7 +41,16 @@ class Airflow:
 
     def dag_ids(self) -> tuple[str, ...]:
         """All DAGs that Airflow knows now."""
-        return tuple(dag["dag_id"] for dag in self.get("/dags", limit=500)["dags"])
+        return tuple(dag["dag_id"] for dag in self.entries("/dags", "dags"))
+
+    def entries(self, path: str, key: str) -> list[dict[str, Any]]:
+        """All entries of a list, however many pages Airflow makes of it."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, limit=_PAGE, offset=len(found))
+            found += page[key]
+            if len(found) >= page["total_entries"] or not page[key]:
+                return found
 
     def trigger(self, dag_id: str, conf: dict[str, Any], *, note: str = "") -> str:
         """Start a run, once however often Airflow has to be asked; returns its id."""
@@ -116,6 +63,13 @@ class Airflow:
             if error.value != httpx.codes.CONFLICT:
                 raise
         return run_id
+
+    def same_request(self, dag_id: str, conf: dict[str, Any]) -> str | None:
+        """The oldest run that was asked for the same and has not ended."""
+        found = self.runs(dag_id, state=["queued", "running"], order_by="run_after")
+        asked = _said(conf)
+        mine = (one for one in found if one["run_type"] in _ASKED_FOR)
+        return next((one["dag_run_id"] for one in mine if _said(one["conf"]) == asked), None)
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One run as Airflow describes it."""
@@ -130,9 +84,7 @@ class Airflow:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of one run."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        found: list[dict[str, Any]] = self.get(path, limit=200)["task_instances"]
-        return found
+        return self.entries(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """A task's result."""
@@ -171,34 +123,6 @@ class Airflow:
                 return f"{first['task_id']}: {line['error_detail'][0]['exc_value']}"
         return f"{first['task_id']}: see its log"
 
-    def _signed(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        answer = self._send(method, f"/api/v2{path}", **arguments)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
-            self._sign_in()
-            answer = self._send(method, f"/api/v2{path}", **arguments)
-        return answer
-
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            raise UnreachableError(
-                f"Airflow does not answer: {error}",
-                where=self.url,
-                remedy="ask `airloop status`, start it with `airloop up`",
-            ) from error
-
-    def _sign_in(self) -> None:
-        body = {"username": AIRFLOW_USER, "password": self._password}
-        answer = self._send("POST", "/auth/token", json=body)
-        if not answer.is_success:
-            raise PermanentError(
-                f"Airflow did not let the user {AIRFLOW_USER} in: {_detail(answer)}",
-                where=self.url,
-                remedy="is this another Airflow than the one `airloop up` started?",
-            )
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
 
 def wait_for(
     ask: Callable[[], T | None], else_say: str, *, patience: float, every: float = _POLL
@@ -223,18 +147,11 @@ def states(runs: Iterable[dict[str, Any]]) -> dict[str, int]:
     return counts
 
 
+def _said(conf: dict[str, Any] | None) -> dict[str, Any]:
+    """What a conf says: the trigger form sends the fields that were left empty too."""
+    return {key: value for key, value in (conf or {}).items() if value is not None}
+
+
 def _final(state: str, tell: Callable[[str], None]) -> str | None:
     tell(state)
     return state if state in FINAL else None
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        detail = answer.json().get("detail", answer.text)
-    except ValueError:
-        detail = answer.text
-    if isinstance(detail, list):
-        detail = "; ".join(
-            f"{'.'.join(map(str, d.get('loc', ())))}: {d.get('msg')}" for d in detail
-        )
-    return str(detail)[:300] or answer.reason_phrase

@@ -7,9 +7,10 @@ win, belong to another installation and are not handed on.
 from __future__ import annotations
 
 import configparser
+import io
 import json
-import os
 
+from airloop.devstack import private
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.layout import Layout
 from airloop.devstack.secrets import AIRFLOW_USER, Secrets
@@ -31,7 +32,7 @@ FIXED: dict[str, dict[str, str]] = {
     "api": {"host": "127.0.0.1", "workers": "1", "expose_config": "False"},
     # SQLite is one writer: a request may wait for another's commit.
     "workers": {"execution_api_timeout": "30.0"},
-    "scheduler": {"scheduler_idle_sleep_time": "0.2", "enable_health_check": "False"},
+    "scheduler": {"scheduler_idle_sleep_time": "1.0", "enable_health_check": "False"},
     "dag_processor": {
         # Changes are seen within seconds without burning a core on parsing the same five files.
         "refresh_interval": "10",
@@ -84,10 +85,9 @@ def write(layout: Layout, settings: dict[str, dict[str, str]]) -> None:
     for section, values in settings.items():
         # Airflow interpolates, so a percent sign is doubled.
         parser[section] = {key: value.replace("%", "%%") for key, value in values.items()}
-    path = layout.airflow / "airflow.cfg"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        parser.write(file)
+    text = io.StringIO()
+    parser.write(text)
+    private.write(layout.airflow / "airflow.cfg", text.getvalue())
 
 
 def _bundle() -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -47,69 +47,12 @@ class Component:
 
 def components(layout: Layout, addresses: Addresses) -> list[Component]:
     """All parts, those that take longest to start first."""
-    binaries = Path(sys.executable).parent
-    airflow = str(binaries / "airflow")
-    base = addresses.url("airflow")
     settings = load_settings()
-    serving, serving_env = _serving_command(addresses.serving)
-    # Where a connection holds the bucket's keys, Airflow's processes have no others.
-    hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
     # Connections are Airflow's: they hold the keys of clusters and buckets.
     connections = tuple(name for name in os.environ if name.startswith(CONNECTION))
-
-    def part(name: str, title: str, *command: str, job: str) -> Component:
-        return Component(
-            name, title, command, lambda since: _beats(base, job, since), "", True, without=hidden
-        )
-
     return [
-        Component(
-            "mlflow",
-            "MLflow",
-            _mlflow_command(layout, addresses.mlflow, settings),
-            lambda _: _answers(f"{addresses.url('mlflow')}/health"),
-            addresses.url("mlflow"),
-            env=_mlflow_environment(layout, settings),
-            without=connections,
-        ),
-        Component(
-            "serving",
-            "prediction service",
-            serving,
-            lambda _: _answers(f"{addresses.url('serving')}/healthz"),
-            addresses.url("serving"),
-            env=serving_env,
-            without=connections,
-        ),
-        Component(
-            "airflow-api",
-            "Airflow API server",
-            _api_server(airflow, "core", addresses.airflow),
-            lambda _: _health(base, "metadatabase").get("status") == "healthy",
-            base,
-            needs_database=True,
-            without=hidden,
-        ),
-        Component(
-            "airflow-execution",
-            "Airflow execution API",
-            _api_server(airflow, "execution", addresses.execution),
-            lambda _: _answers(f"{addresses.url('execution')}/execution/health"),
-            needs_database=True,
-            without=hidden,
-        ),
-        part(
-            "airflow-scheduler", "Airflow scheduler",
-            airflow, "scheduler", "--skip-serve-logs", job="scheduler",
-        ),
-        part(
-            "airflow-dag-processor", "Airflow DAG processor",
-            airflow, "dag-processor", job="dag_processor",
-        ),
-        part(
-            "airflow-triggerer", "Airflow triggerer",
-            airflow, "triggerer", "--skip-serve-logs", job="triggerer",
-        ),
+        *_services(layout, addresses, settings, connections),
+        *_airflow(addresses, settings),
         Component(
             "step-host",
             "step host",
@@ -117,7 +60,70 @@ def components(layout: Layout, addresses: Addresses) -> list[Component]:
             lambda _: _listens(layout.run / "steps.sock"),
             without=connections,
         ),
-    ]  # fmt: skip
+    ]
+
+
+def _services(
+    layout: Layout, addresses: Addresses, settings: Settings, without: tuple[str, ...]
+) -> Iterator[Component]:
+    """What runs beside Airflow: MLflow and the prediction service."""
+    serving, serving_env = _serving_command(addresses.serving)
+    yield Component(
+        "mlflow",
+        "MLflow",
+        _mlflow_command(layout, addresses.mlflow, settings),
+        lambda _: _answers(f"{addresses.url('mlflow')}/health"),
+        addresses.url("mlflow"),
+        env=_mlflow_environment(layout, settings),
+        without=without,
+    )
+    yield Component(
+        "serving",
+        "prediction service",
+        serving,
+        lambda _: _answers(f"{addresses.url('serving')}/healthz"),
+        addresses.url("serving"),
+        env=serving_env,
+        without=without,
+    )
+
+
+def _airflow(addresses: Addresses, settings: Settings) -> Iterator[Component]:
+    """Airflow's own processes."""
+    command = str(Path(sys.executable).parent / "airflow")
+    base = addresses.url("airflow")
+    # Where a connection holds the bucket's keys, Airflow's processes have no others.
+    hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
+
+    def part(name: str, title: str, *arguments: str, job: str) -> Component:
+        def beats(since: float) -> bool:
+            return _beats(base, job, since)
+
+        return Component(name, title, (command, *arguments), beats, "", True, without=hidden)
+
+    yield Component(
+        "airflow-api",
+        "Airflow API server",
+        _api_server(command, "core", addresses.airflow),
+        lambda _: _health(base, "metadatabase").get("status") == "healthy",
+        base,
+        needs_database=True,
+        without=hidden,
+    )
+    yield Component(
+        "airflow-execution",
+        "Airflow execution API",
+        _api_server(command, "execution", addresses.execution),
+        lambda _: _answers(f"{addresses.url('execution')}/execution/health"),
+        needs_database=True,
+        without=hidden,
+    )
+    skip = "--skip-serve-logs"
+    yield part("airflow-scheduler", "Airflow scheduler", "scheduler", skip, job="scheduler")
+    yield part(
+        "airflow-dag-processor", "Airflow DAG processor", "dag-processor", job="dag_processor"
+    )
+    yield part("airflow-triggerer", "Airflow triggerer", "triggerer", skip, job="triggerer")
 
 
 def _api_server(airflow: str, app: str, port: int) -> tuple[str, ...]:

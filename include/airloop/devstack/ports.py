@@ -6,7 +6,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from airloop.devstack.processes import processes
+from airloop.devstack.machine import processes
 
 HOST = "127.0.0.1"
 

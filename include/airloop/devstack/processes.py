@@ -13,17 +13,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from airloop.contracts import Contract
+from airloop.devstack.machine import Seen, boot, look, processes
 
 #: Carries the stack's id in the environment of each of its processes.
 MARK = "AIRLOOP_STACK"
 
 #: The folder of the records of daemons that ended before another took their place.
 _ENDED = "ended"
+
+#: Runs a command, in the very same process, once a line came by its input.
+_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "airloop")
 
 #: What this process started itself: referenced, so that an ended daemon can be collected.
 _started: list[subprocess.Popen[bytes]] = []
@@ -43,41 +45,34 @@ class ProcessRecord(Contract):
 
     def write(self, folder: Path) -> None:
         """Keep it as ``<folder>/<name>.pid``; that of a daemon before it goes to ``ended``, for what it left behind."""
-        path = folder / f"{self.name}.pid"
+        path, fresh = (folder / f"{self.name}{suffix}" for suffix in (".pid", ".new"))
+        fresh.write_text(self.model_dump_json(), encoding="utf-8")
         if (before := read_records(folder).get(self.name)) is not None and before.pid != self.pid:
             (folder / _ENDED).mkdir(exist_ok=True)
             path.rename(folder / _ENDED / f"{self.name}-{before.pid}.pid")
-        path.write_text(self.model_dump_json(), encoding="utf-8")
+        fresh.replace(path)
 
     @property
     def alive(self) -> bool:
         """Whether that very process still runs."""
-        seen = _stat(self.pid)
+        seen = look(self.pid)
         return seen is not None and seen.ticks == self.started_ticks
 
-    def left(self, seen: _Stat) -> bool:
+    def left(self, seen: Seen) -> bool:
         """Whether a process is what this daemon left behind when it was killed.
 
         Its own session is the only trace: a program that sets its title, as Airflow's workers do, overwrites its
         environment. The kernel gives a session's number to nobody while one of its processes lives; one that was free
         in between belongs to other programs.
         """
-        if self.boot != _boot() or seen.session != self.pid or seen.ticks < self.started_ticks:
+        if self.boot != boot() or seen.session != self.pid or seen.ticks < self.started_ticks:
             return False
-        if _stat(self.pid) is not None:
+        if look(self.pid) is not None:
             return False
         try:
             return Path(f"/proc/{seen.pid}/exe").samefile(sys.executable)
         except OSError:
             return False
-
-
-@dataclass(frozen=True)
-class _Stat:
-    pid: int
-    parent: int
-    session: int
-    ticks: int
 
 
 def read_records(folder: Path) -> dict[str, ProcessRecord]:
@@ -105,30 +100,38 @@ def forget(folder: Path) -> None:
 
 
 def start(
-    name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path
+    name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, folder: Path
 ) -> ProcessRecord:
-    """Start one daemon; its output is appended to ``log``."""
-    with log.open("ab") as output:
+    """Start one daemon, on record in ``folder`` before it does anything; its output is appended to ``log``.
+
+    It waits for its record, or ends with its starter: nobody who is killed in between leaves an unknown daemon.
+    """
+    closed, gate = os.pipe()
+    with log.open("ab") as output, os.fdopen(closed) as waiting, os.fdopen(gate, "wb", 0) as go:
         process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
+            [*_GATE, *command],
+            stdin=waiting,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
             cwd=cwd,
             start_new_session=True,
         )
-    _started.append(process)
-    seen = _stat(process.pid)
-    # It may have ended already: then the health wait says so, with its log.
-    return ProcessRecord(
-        name=name,
-        pid=process.pid,
-        started_ticks=seen.ticks if seen else 0,
-        started_at=time.time(),
-        command=tuple(command),
-        boot=_boot(),
-    )
+        _started.append(process)
+        seen = look(process.pid)
+        # It may have ended already: then the health wait says so, with its log.
+        record = ProcessRecord(
+            name=name,
+            pid=process.pid,
+            started_ticks=seen.ticks if seen else 0,
+            started_at=time.time(),
+            command=tuple(command),
+            boot=boot(),
+        )
+        record.write(folder)
+        with contextlib.suppress(BrokenPipeError):
+            go.write(b"go\n")
+    return record
 
 
 def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 10.0) -> int:
@@ -156,28 +159,7 @@ def stop(records: Iterable[ProcessRecord], stack_id: str, *, patience: float = 1
     return len(killed)
 
 
-def processes() -> dict[int, _Stat]:
-    """All processes of this machine that are not zombies."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (seen := _stat(int(entry.name))) is not None:
-            found[seen.pid] = seen
-    return found
-
-
-def _stat(pid: int) -> _Stat | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The name in parentheses may hold anything, so the fields are counted from its end.
-    fields = text.rpartition(")")[2].split()
-    if fields[0] in "ZX":
-        return None
-    return _Stat(pid, parent=int(fields[1]), session=int(fields[3]), ticks=int(fields[19]))
-
-
-def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[_Stat]:
+def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[Seen]:
     """The daemons, their sessions, their descendants, and every process that carries the mark."""
     everyone, records = processes(), list(records)
     roots = {record.pid for record in records if record.alive}
@@ -196,7 +178,7 @@ def _family(records: Iterable[ProcessRecord], stack_id: str) -> set[_Stat]:
     return {everyone[pid] for pid in family} | _marked(stack_id)
 
 
-def _marked(stack_id: str) -> set[_Stat]:
+def _marked(stack_id: str) -> set[Seen]:
     needle = f"{MARK}={stack_id}".encode()
     found = set()
     for pid, seen in processes().items():
@@ -211,20 +193,15 @@ def _marked(stack_id: str) -> set[_Stat]:
     return found
 
 
-@cache
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _living(targets: Iterable[_Stat]) -> set[_Stat]:
+def _living(targets: Iterable[Seen]) -> set[Seen]:
     return {
         target
         for target in targets
-        if (seen := _stat(target.pid)) is not None and seen.ticks == target.ticks
+        if (seen := look(target.pid)) is not None and seen.ticks == target.ticks
     }
 
 
-def _signal(targets: Iterable[_Stat], number: signal.Signals) -> None:
+def _signal(targets: Iterable[Seen], number: signal.Signals) -> None:
     for target in _living(targets):
         with contextlib.suppress(ProcessLookupError):
             os.kill(target.pid, number)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from airloop.devstack import private
+
 #: Airflow's one user.
 AIRFLOW_USER = "admin"
 
@@ -41,22 +43,9 @@ class Secrets:
 
 def ensure_secrets(folder: Path) -> tuple[Secrets, bool]:
     """Make what is missing; the second value says whether the first two were new (to be shown once)."""
-    made = [name for name, make in _MAKERS.items() if _write_new(folder / name, make())]
+    made = [name for name, make in _MAKERS.items() if private.create(folder / name, make() + "\n")]
     found = Secrets(folder)
-    _write_new(
-        found.passwords_file, json.dumps({AIRFLOW_USER: found["airflow_password"]}), replace=True
+    private.write(
+        found.passwords_file, json.dumps({AIRFLOW_USER: found["airflow_password"]}) + "\n"
     )
     return found, "airflow_password" in made or "service_token" in made
-
-
-def _write_new(path: Path, text: str, *, replace: bool = False) -> bool:
-    """Create with mode 600 from the first byte on; leaves an existing file alone unless ``replace``."""
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
-    try:
-        handle = os.open(path, flags, 0o600)
-    except FileExistsError:
-        path.chmod(0o600)
-        return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    return True

@@ -10,10 +10,11 @@ from typing import Literal
 from airloop import ejection
 from airloop.check import broken
 from airloop.check.cluster import found_lines, kept
-from airloop.contracts import Contract
+from airloop.contracts import Contract, Outcome
 from airloop.devstack.addresses import Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
+from airloop.devstack.needs import Need, needs
 from airloop.devstack.processes import ProcessRecord, forget, read_ended, read_records, stop
 from airloop.errors import AirloopError
 from airloop.execution.pods.kubeconfig import connection_variable
@@ -48,12 +49,15 @@ class StackState(Contract):
     findings: tuple[str, ...] = ()
     #: The cluster that the steps' pods go to, as whom, with which rights.
     cluster: tuple[str, ...] = ()
+    #: What a run needs, asked while the stack runs.
+    needs: tuple[Need, ...] = ()
 
     @property
     def well(self) -> bool:
-        """All of it runs, or none of it does: nothing asks for a person."""
+        """All of it runs and a run has what it needs, or none of it does: nothing asks for a person."""
         states = {part.state for part in self.components}
-        return not self.findings and (states <= {"running"} or states <= {"stopped"})
+        there = all(need.outcome is Outcome.OK for need in self.needs)
+        return not self.findings and there and (states <= {"running"} or states <= {"stopped"})
 
 
 def status(layout: Layout) -> StackState:
@@ -73,6 +77,7 @@ def status(layout: Layout) -> StackState:
         owned=tuple(ejection.owned(dags_folder())),
         findings=(*broken.sentences(load_catalog()), *(_findings() if records else ())),
         cluster=_cluster(layout) if records else (),
+        needs=needs(layout, load_settings(), load_catalog()) if records else (),
     )
 
 

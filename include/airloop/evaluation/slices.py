@@ -36,31 +36,27 @@ def check(case: Case) -> Check:
         return Check(name="slices", outcome=Outcome.OK, reason="the spec says that there are none")
     columns = gates.slices or proposed(case)
     if not columns:
-        reason = (
+        return _unknown(
             f"no slices are named, and no input has {FEW} values or less: name columns in "
             "gates.slices, or write `slices: none`"
         )
-        return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
     against = "the champion" if case.champion else "the trivial baseline"
     other = case.incumbent_scores if case.champion else case.baseline
     judged = case.unseen if case.champion else np.ones(len(case.truth), dtype=bool)
     slices = cut(case, judged, columns)
     if not slices:
-        reason = f"no slice has {gates.min_slice_rows} rows"
-        return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
+        return _unknown(f"no slice has {gates.min_slice_rows} rows")
     shared = 1 - (1 - gates.confidence) / len(slices)
     results = [(one.name, case.compare(other, one.rows, shared)) for one in slices]
     known = [(name, result) for name, result in results if result.known]
     if not known:
-        reason = "the primary metric is defined on no slice"
-        return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
+        return _unknown("the primary metric is defined on no slice")
     lost = [(name, result) for name, result in known if _lost(result, gates.slice_margin)]
     worst, figure = min(lost or known, key=lambda entry: entry[1].gain)
     reason = f"worst of {len(known)} slices against {against}: {worst} ({figure.gain:+.4f})"
     if not gates.slices:
-        reason += (
-            f"; the spec names none, so the inputs of few values were taken: {', '.join(columns)}"
-        )
+        taken = ", ".join(columns)
+        reason += f"; the spec names none, so the inputs of few values were taken: {taken}"
     if lost:
         names = ", ".join(name for name, _ in lost[:5])
         reason = f"{len(lost)} of {len(known)} slices lost against {against}: {names}; {reason}"
@@ -70,6 +66,10 @@ def check(case: Case) -> Check:
         reason=reason,
         figures={"worst": worst, "slices": len(known), **figure.figures()},
     )
+
+
+def _unknown(reason: str) -> Check:
+    return Check(name="slices", outcome=Outcome.UNKNOWN, reason=reason)
 
 
 def proposed(case: Case) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Executor(ExecutorCapabilities, Protocol):
         :raises AirloopError: if it is known why it ended otherwise, such as by a limit of memory
         """
 
-    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
+    def issues(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
         """What `airloop check` should say of a model that names this executor."""
         return ()
 

@@ -76,7 +76,7 @@ class KubernetesExecutor(Executor):
         code: int | None = handle.close()
         return code
 
-    def mistakes(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
+    def issues(self, model: ModelSpec, config: Path) -> Sequence[SpecIssue]:
         """Its template must be there."""
         name, valid = model.resources.template_name, template_names(config)
         if name in valid:

@@ -16,6 +16,7 @@ from airloop.errors import RequestError, SupersededError
 from airloop.ledger import attempts, decisions, deployments, schema, triggers, usage
 from airloop.ledger.database import Database
 from airloop.ledger.naming import names
+from airloop.ledger.triggers import Claim
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
 
 Figures = Mapping[str, float | int | str | None]
@@ -135,8 +136,13 @@ class Ledger:
         with self._database.writing() as connection:
             return triggers.finish_claimed(connection, model, run, outcome)
 
-    def open_triggers(self, model: str) -> list[Trigger]:
-        """The triggers that wait for a run, oldest first."""
+    def claims(self, model: str | None = None) -> list[Claim]:
+        """The triggers in flight and their runs, oldest first, of one model or all."""
+        with self._database.reading() as connection:
+            return triggers.in_flight(connection, model)
+
+    def open_triggers(self, model: str | None = None) -> list[Trigger]:
+        """The triggers that wait for a run, oldest first, of one model or all."""
         with self._database.reading() as connection:
             return triggers.unclaimed(connection, model)
 

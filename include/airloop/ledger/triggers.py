@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,19 @@ from airloop.ledger.tables import triggers
 from airloop.vocabulary import Cause, TriggerOutcome
 
 _FIELDS = [triggers.c[name] for name in Trigger.model_fields]
-_UNDECIDED = triggers.c.outcome.is_(None) | (triggers.c.outcome == TriggerOutcome.FAILED)
+#: A run that ended so may be cleared, and then end otherwise.
+_REPAIRABLE = triggers.c.outcome.in_((TriggerOutcome.FAILED, TriggerOutcome.ABANDONED))
+_UNDECIDED = triggers.c.outcome.is_(None) | _REPAIRABLE
 _OPEN = triggers.c.claimed_by.is_(None) & triggers.c.outcome.is_(None)
+_FLYING = triggers.c.claimed_by.is_not(None) & triggers.c.outcome.is_(None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trigger and the run that has it."""
+
+    trigger: Trigger
+    run: str
 
 
 def emit(
@@ -55,15 +67,44 @@ def claim(connection: Connection, model: str, run: str) -> Trigger | None:
     """The trigger this run has, or else the oldest that nobody has. None if there is none."""
     # Attempts of one run may claim at once, and must not each take another trigger.
     attempts.alone(connection, f"claim:{model}")
-    if mine := _first(connection, (triggers.c.model == model) & (triggers.c.claimed_by == run)):
+    if mine := _of_run(connection, model, run):
         return mine
-    query = select(triggers.c.id).where(triggers.c.model == model, _OPEN)
-    query = query.order_by(triggers.c.number).limit(1)
-    found = connection.execute(query).scalar()
-    if found is None:
-        return None
-    connection.execute(update(triggers).where(triggers.c.id == found).values(claimed_by=run))
-    return _first(connection, triggers.c.id == found)
+    waiting = unclaimed(connection, model)
+    return _give(connection, waiting[0], run) if waiting else None
+
+
+def claim_own(
+    connection: Connection, *, model: str, run: str, cause: Cause, request: str, reason: str
+) -> Trigger | Claim:
+    """A reason of the run's own, written and claimed at once; or who has the same request already.
+
+    Never the reason of somebody else: that waits for a run which nobody asked for.
+
+    :param request: what is asked for; of equal ones in flight only the first trains
+    """
+    attempts.alone(connection, f"claim:{model}")
+    if mine := _of_run(connection, model, run):
+        return mine
+    asked = f"{cause}:{_short(request)}:"
+    for other in in_flight(connection, model):
+        if cause is Cause.ON_DEMAND and other.trigger.dedup_key.startswith(asked):
+            return other
+    number = len(_all(connection, triggers.c.dedup_key.startswith(asked + _short(run))))
+    key = f"{asked}{_short(run)}:{number}"
+    trigger, _ = emit(connection, model=model, cause=cause, dedup_key=key, reason=reason)
+    return _give(connection, trigger, run)
+
+
+def let_go(connection: Connection, model: str, run: str, *, cleared: bool) -> None:
+    """What a run is about to claim is not what it, or an earlier run of its name, has ended already.
+
+    :param cleared: this very run was there before, and what it left undone is taken up again; otherwise an earlier run
+        had its name, and whatever that one claimed is none of this one's
+    """
+    attempts.alone(connection, f"claim:{model}")
+    mine = (triggers.c.model == model) & (triggers.c.claimed_by == run)
+    which, outcome = (_REPAIRABLE, None) if cleared else (_FLYING, TriggerOutcome.ABANDONED)
+    connection.execute(update(triggers).where(mine & which).values(outcome=outcome))
 
 
 def finish(connection: Connection, trigger_id: str, outcome: TriggerOutcome) -> bool:
@@ -89,17 +130,17 @@ def finish_claimed(
     return trigger
 
 
-def unclaimed(connection: Connection, model: str) -> list[Trigger]:
-    """The triggers that wait for a run, oldest first."""
-    return _all(connection, (triggers.c.model == model) & _OPEN)
+def unclaimed(connection: Connection, model: str | None = None) -> list[Trigger]:
+    """The triggers that wait for a run, oldest first, of one model or all."""
+    return _all(connection, _OPEN if model is None else (triggers.c.model == model) & _OPEN)
 
 
-def unfinished(connection: Connection, model: str, since: datetime) -> list[Trigger]:
-    """The triggers emitted since then that nobody has finished: waiting, or in training."""
-    return _all(
-        connection,
-        (triggers.c.model == model) & triggers.c.outcome.is_(None) & (triggers.c.at >= since),
-    )
+def in_flight(connection: Connection, model: str | None = None) -> list[Claim]:
+    """The triggers that a run has and has not ended, oldest first, of one model or all."""
+    wanted = _FLYING if model is None else (triggers.c.model == model) & _FLYING
+    query = select(*_FIELDS, triggers.c.claimed_by).where(wanted).order_by(triggers.c.number)
+    found = [dict(row._mapping) for row in connection.execute(query)]
+    return [Claim(run=str(row.pop("claimed_by")), trigger=Trigger(**row)) for row in found]
 
 
 def recent(connection: Connection, model: str, since: datetime) -> list[Trigger]:
@@ -110,9 +151,36 @@ def recent(connection: Connection, model: str, since: datetime) -> list[Trigger]
 def between(
     connection: Connection, model: str, first: str, last: str, causes: tuple[Cause, ...]
 ) -> list[Trigger]:
-    """The triggers about partitions from ``first`` to ``last`` inclusive, with these causes."""
+    """The triggers about partitions from ``first`` to ``last`` inclusive, with these causes.
+
+    Those that were abandoned have trained nothing and are left out.
+    """
     inside = triggers.c.partition.between(first, last) & triggers.c.cause.in_(causes)
-    return _all(connection, (triggers.c.model == model) & inside)
+    there = triggers.c.outcome.is_distinct_from(TriggerOutcome.ABANDONED)
+    return _all(connection, (triggers.c.model == model) & inside & there)
+
+
+def _of_run(connection: Connection, model: str, run: str) -> Trigger | None:
+    """What a run has claimed and not ended."""
+    return _first(
+        connection, (triggers.c.model == model) & (triggers.c.claimed_by == run) & _FLYING
+    )
+
+
+def _give(connection: Connection, trigger: Trigger, run: str) -> Trigger:
+    """Let a run have a trigger; of one that it had and has ended, the row keeps the name with a number behind."""
+    named = (triggers.c.model == trigger.model) & (triggers.c.claimed_by == run)
+    number = connection.execute(select(triggers.c.number).where(named)).scalar()
+    if number is not None:
+        earlier = f"{run[:280]}#{number}"
+        connection.execute(update(triggers).where(named).values(claimed_by=earlier))
+    mine = triggers.c.id == trigger.id
+    connection.execute(update(triggers).where(mine).values(claimed_by=run))
+    return trigger
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _first(connection: Connection, condition: Any) -> Trigger | None:

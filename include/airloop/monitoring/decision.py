@@ -5,7 +5,7 @@ Every answer is recorded, "no" too.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -16,18 +16,24 @@ from airloop.policy.retraining import History
 from airloop.specs.model import RetrainingSpec
 from airloop.vocabulary import Action, Cause, Topic
 
-#: A training unfinished for longer, by the wall clock, has died without a word and blocks no more.
-LOST_AFTER = timedelta(days=2)
-
 
 def answer(
-    ledger: Ledger, spec: RetrainingSpec, report: DriftReport, *, now: datetime
+    ledger: Ledger,
+    spec: RetrainingSpec,
+    report: DriftReport,
+    *,
+    now: datetime,
+    newest: str | None = None,
 ) -> tuple[Decision, Trigger | None]:
     """Answer a night, record the answer, and emit the trigger with it.
 
     A night asked about again, with the same verdict, gets the answer it got, and the same trigger.
 
+    A training in flight is one that a run has claimed: what became of that run, whoever asks for the answer has asked
+    Airflow before (:mod:`airloop_operators.claims`).
+
     :param now: the wall clock
+    :param newest: the newest day in the lake
     """
     identity = _identity(report)
     with ledger.transaction() as connection:
@@ -35,7 +41,7 @@ def answer(
         attempts.alone(connection, f"retraining:{report.model}")
         if earlier := decisions.by_id(connection, identity):
             return earlier, _trigger_of(connection, earlier, report)
-        found = retraining.decide(spec, _history(connection, spec, report, now), report)
+        found = retraining.decide(spec, _history(connection, spec, report, newest), report)
         trigger = None
         if found.action is Action.RETRAIN:
             trigger, _ = triggers.emit(
@@ -70,13 +76,18 @@ def _identity(report: DriftReport) -> str:
 
 
 def _history(
-    connection: Connection, spec: RetrainingSpec, report: DriftReport, now: datetime
+    connection: Connection, spec: RetrainingSpec, report: DriftReport, newest: str | None
 ) -> History:
     first, last = retraining.span(spec, report.partition)
     near = triggers.between(connection, report.model, first, last, retraining.AUTOMATIC)
-    flying = triggers.unfinished(connection, report.model, since=now - LOST_AFTER)
-    trained = triggers.by_key(connection, report.model, dedup_key(report)) is not None
-    return History(trained=trained, in_flight=tuple(flying), automatic=tuple(near))
+    flying = triggers.in_flight(connection, report.model)
+    return History(
+        trained=triggers.by_key(connection, report.model, dedup_key(report)) is not None,
+        in_flight=tuple(claim.trigger for claim in flying),
+        waiting=tuple(triggers.unclaimed(connection, report.model)),
+        automatic=tuple(near),
+        newest=newest,
+    )
 
 
 def _trigger_of(connection: Connection, decision: Decision, report: DriftReport) -> Trigger | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +37,15 @@ def publish(
 ) -> DriftReport:
     """Keep the page and the figures; the report comes back with its link, or with why there is no page.
 
-    The verdict is taken already: whatever goes wrong here is said, and changes nothing else.
+    The verdict is taken already: whatever goes wrong here is said, and changes nothing else. A night with nothing to show
+    has its one reason, and no page.
     """
     folder = f"{model.name}/{report.partition}"
     try:
-        columns = _columns(reference, report)
-        html = render(*_samples(lake, model, dataset, reference, report, columns), reference)
-        link = _keep(settings, f"{folder}/{PAGE}", html)
-        report = report.model_copy(update={"report_uri": link})
+        samples = _samples(lake, model, dataset, reference, report)
+        if samples is not None:
+            link = _keep(settings, f"{folder}/{PAGE}", render(*samples, reference))
+            report = report.model_copy(update={"report_uri": link})
     except Exception as error:  # a third-party library on live data: it raises whatever it likes
         log.warning("the Evidently report of %s could not be made", report.partition, exc_info=True)
         why = f"{type(error).__name__}: {error}".splitlines()[0][:160]
@@ -92,17 +92,15 @@ def _samples(
     dataset: DatasetSpec,
     reference: Reference,
     report: DriftReport,
-    columns: Sequence[str],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """At most ``report_rows`` rows of the window, and as many from days all over the reference.
-
-    :raises ValueError: if there is nothing to show
-    """
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """At most ``report_rows`` rows of the window, and as many from days all over the reference; None without any."""
+    columns = _columns(reference, report)
     there = set(lake.partitions(dataset.name))
     now = there & set(days_before(report.partition, model.monitoring.window_days))
     old = [day for day in reference.days if day in there]
     if not columns or not now or not old:
-        raise ValueError("no column was judged, or the lake no longer has the days")
+        log.info("%s: no page, as there is no judged column or no day to show", report.partition)
+        return None
     spread = np.unique(np.linspace(0, len(old) - 1, REFERENCE_DAYS).astype(int))
     samples = []
     for days in (sorted(now), [old[index] for index in spread]):

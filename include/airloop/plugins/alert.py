@@ -15,13 +15,14 @@ from airloop.plugins.spec import PluginSpec, picked
 class Alert(Contract):
     """What is announced."""
 
+    #: The model; the dataset, where a partition was refused.
     model: Name
     partition: PartitionKey
     triage: str
     reason: str
     #: The id of the decision in the ledger.
     decision: str
-    #: Where the night's report lies.
+    #: Where the night's report lies, or the partition's Data Docs.
     report: str | None
 
 

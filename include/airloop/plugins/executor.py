@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SerializeAsAny, Validation
 from airloop.errors import SpecError
 from airloop.issues import SpecIssue, refuse
 from airloop.plugins.registry import EXECUTORS, load
-from airloop.plugins.spec import PluginSpec, is_frozen, name_mistakes, picked
+from airloop.plugins.spec import PluginSpec, is_frozen, name_issues, picked
 from airloop.plugins.spec import rules as rules_of
 
 
@@ -45,14 +45,14 @@ def executor_named(compute: Any) -> ExecutorCapabilities | None:
     return found
 
 
-def compute_mistakes(compute: Any) -> Iterator[SpecIssue]:
+def compute_issues(compute: Any) -> Iterator[SpecIssue]:
     """What is wrong between an executor's own keys."""
     yield from rules_of(EXECUTORS, compute)
 
 
 def _known(compute: str | ExecutorSpec, info: ValidationInfo) -> str | ExecutorSpec:
     if isinstance(compute, str) and not is_frozen(info):
-        refuse(name_mistakes(EXECUTORS, compute))
+        refuse(name_issues(EXECUTORS, compute))
     return compute
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ValidationInfo
 from airloop.fields import FUNCTION_PATTERN
 from airloop.issues import refuse
 from airloop.plugins.registry import METRICS, OWN, installed, load, load_path, names
-from airloop.plugins.spec import is_frozen, name_mistakes
+from airloop.plugins.spec import is_frozen, name_issues
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ def tasks_of(name: str) -> tuple[Task, ...] | None:
 
 def _known(name: str, info: ValidationInfo) -> str:
     if not (is_frozen(info) or re.match(FUNCTION_PATTERN, name)):
-        refuse(name_mistakes(METRICS, name))
+        refuse(name_issues(METRICS, name))
     return name
 
 

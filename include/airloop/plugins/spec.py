@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationError, ValidationInfo, model_validato
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
-from airloop.issues import SpecIssue, mistakes, refuse
+from airloop.issues import SpecIssue, issues_of, refuse
 from airloop.plugins.registry import AGAIN, Seam, load, names
 
 #: The context in which the frozen spec of an artifact is read: what it names need not be installed here.
@@ -62,12 +62,12 @@ def picked(seam: Seam, base: type[PluginSpec]) -> Callable[[Any, ValidationInfo]
         except SpecError:
             if is_frozen(info):
                 return absent.model_validate(dict(value))
-            refuse(kind_mistakes(seam, value))
+            refuse(kind_issues(seam, value))
             raise
         try:
             return spec.model_validate(dict(value), context=info.context)
         except ValidationError as error:
-            refuse(mistakes(error, spec))
+            refuse(issues_of(error, spec))
             raise
 
     return pick
@@ -85,15 +85,15 @@ def spec_class(seam: Seam, value: Mapping[str, Any]) -> type[PluginSpec]:
     return spec
 
 
-def kind_mistakes(seam: Seam, value: Mapping[str, Any]) -> list[SpecIssue]:
+def kind_issues(seam: Seam, value: Mapping[str, Any]) -> list[SpecIssue]:
     """What is wrong with ``kind`` itself."""
     kind = value.get("kind")
     if kind is None:
         return [SpecIssue(("kind",), "a required key is missing", None, "", names(seam))]
-    return name_mistakes(seam, kind, ("kind",))
+    return name_issues(seam, kind, ("kind",))
 
 
-def name_mistakes(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[SpecIssue]:
+def name_issues(seam: Seam, name: Any, path: tuple[str | int, ...] = ()) -> list[SpecIssue]:
     """What is wrong with a plug-in's name: nobody brings it, two do, or it cannot be loaded."""
     if not isinstance(name, str) or name not in names(seam):
         remedy = "" if names(seam) else AGAIN

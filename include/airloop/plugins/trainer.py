@@ -13,9 +13,9 @@ from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
-from airloop.issues import SpecIssue, mistakes, refuse
+from airloop.issues import SpecIssue, issues_of, refuse
 from airloop.plugins.registry import TRAINERS, load, names
-from airloop.plugins.spec import is_frozen, name_mistakes
+from airloop.plugins.spec import is_frozen, name_issues
 
 
 class OutputKind(StrEnum):
@@ -85,12 +85,12 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def trainer_mistakes(training: Any) -> Iterator[SpecIssue]:
+def trainer_issues(training: Any) -> Iterator[SpecIssue]:
     """What is wrong in ``training:`` that depends on the trainer; no word where there is no such trainer."""
     if not isinstance(training, Mapping):
         return
     name = training.get("trainer", "sklearn")
-    if not isinstance(name, str) or name_mistakes(TRAINERS, name):
+    if not isinstance(name, str) or name_issues(TRAINERS, name):
         return
     trainer: TrainerCapabilities = load(TRAINERS, name)
     processes = training.get("processes", 1)
@@ -100,10 +100,10 @@ def trainer_mistakes(training: Any) -> Iterator[SpecIssue]:
     if training.get("checkpoint") is not None and not trainer.checkpoints:
         what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
         yield SpecIssue(("training", "checkpoint"), what, training["checkpoint"], remedy)
-    yield from options_mistakes(trainer.options, training.get("params"))
+    yield from options_issues(trainer.options, training.get("params"))
 
 
-def options_mistakes(options: type[Contract], params: Any) -> Iterator[SpecIssue]:
+def options_issues(options: type[Contract], params: Any) -> Iterator[SpecIssue]:
     """What is wrong with a trainer's own keys among ``training.params``."""
     if not isinstance(params, Mapping):
         return
@@ -111,13 +111,13 @@ def options_mistakes(options: type[Contract], params: Any) -> Iterator[SpecIssue
     try:
         options.model_validate(own)
     except ValidationError as error:
-        for mistake in mistakes(error, options):
-            yield replace(mistake, path=("training", "params", *mistake.path))
+        for issue in issues_of(error, options):
+            yield replace(issue, path=("training", "params", *issue.path))
 
 
 def _known(name: str, info: ValidationInfo) -> str:
     if not is_frozen(info):
-        refuse(name_mistakes(TRAINERS, name))
+        refuse(name_issues(TRAINERS, name))
     return name
 
 
@@ -127,7 +127,7 @@ TrainerName = Annotated[str, AfterValidator(_known)]
 
 def needs_build(trainers: Iterable[str]) -> bool:
     """Whether one of these asks the model's module for ``build``; so does one that is not known."""
-    return any(name_mistakes(TRAINERS, name) or load(TRAINERS, name).builds for name in trainers)
+    return any(name_issues(TRAINERS, name) or load(TRAINERS, name).builds for name in trainers)
 
 
 @cache

@@ -16,6 +16,8 @@ from airloop.vocabulary import Action, Cause
 
 #: What cooldown and budget count: the trainings the loop started by itself.
 AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE)
+#: A night so far behind the newest day says nothing of the data that a training would learn from.
+OLD = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class History:
     trained: bool = False
     #: Begun and not finished, the oldest first.
     in_flight: tuple[Trigger, ...] = ()
+    #: Told, and not begun by any run, the oldest first.
+    waiting: tuple[Trigger, ...] = ()
+    #: The newest day there is: what a training would learn from.
+    newest: str | None = None
     #: Started by the loop for nights near this one, the oldest first; :func:`span` says how near.
     automatic: tuple[Trigger, ...] = ()
 
@@ -61,11 +67,16 @@ def span(spec: RetrainingSpec, partition: str) -> tuple[str, str]:
 def _held_back(spec: RetrainingSpec, history: History, report: DriftReport) -> str | None:
     """Why a night with drift does not train all the same."""
     night = date.fromisoformat(report.partition)
+    if history.newest is not None and (date.fromisoformat(history.newest) - night) >= OLD:
+        return f"the night is old: a training learns from the data up to {history.newest}"
     if history.trained:
         return f"{report.partition} has had its training"
     if history.in_flight:
         flying = history.in_flight[0]
         return f"a training is in flight (trigger {flying.id}, {flying.cause})"
+    if history.waiting:
+        first = history.waiting[0]
+        return f"a reason to train waits for its run already (trigger {first.id}, {first.cause})"
     if spec.cooldown_days:
         # A training too near to this night, before it or (when nights come out of order) after it.
         for near in _between(history.automatic, *_cooldown(spec, night)):

@@ -6,7 +6,6 @@ the artifact.
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from dataclasses import dataclass
@@ -18,18 +17,18 @@ import pandas as pd
 from pydantic import ValidationError
 
 from airloop.contracts import ArtifactRef
-from airloop.errors import AirloopError, ArtifactError, DataError, SpecError
+from airloop.errors import AirloopError, ArtifactError, SpecError
 from airloop.features.transform import transform
 from airloop.plugins import registry as plugins
 from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
 from airloop.registry import artifacts
+from airloop.registry.examples import check_examples
 from airloop.registry.format import Format
 from airloop.registry.formats.graphs import check_graph
 from airloop.registry.formats.trees import check_bounds
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.refusal import refusing
 from airloop.registry.segments import Routing, open_routing
-from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.settings import Settings
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -114,7 +113,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         scorer=scorer,
         routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
     )
-    check_examples(model, folder)
+    check_examples(model.predict, model.spec, folder)
     return model
 
 
@@ -227,47 +226,6 @@ def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
         return np.asarray(estimator.predict(rows), dtype=np.float64)
 
     return score
-
-
-def write_examples(folder: Path, frame: pd.DataFrame, scores: Scores) -> None:
-    """Keep a few rows with their answers: what :func:`check_examples` asks at every load."""
-    columns = {name: [_plain(value) for value in frame[name]] for name in frame.columns}
-    text = json.dumps(
-        {"inputs": columns, "scores": [float(score) for score in scores]}, allow_nan=False
-    )
-    (folder / artifacts.EXAMPLES).write_text(text, encoding="utf-8")
-
-
-def check_examples(model: LoadedModel, folder: Path) -> None:
-    """Ask the model the rows of ``examples.json``: digests cannot see that code or a library changed.
-
-    :raises ArtifactError: if an answer differs from the one at training
-    """
-    path = folder / artifacts.EXAMPLES
-    try:
-        examples = json.loads(path.read_bytes())
-        frame, expected = pd.DataFrame(examples["inputs"]), np.array(examples["scores"])
-        answers = model.predict(frame)
-    except (OSError, ValueError, KeyError, DataError) as error:
-        raise ArtifactError(
-            "the model's examples cannot be asked", value=str(error), where=str(path)
-        ) from error
-    worst = beyond(answers, expected, RUNTIMES, floor=floor_of(model.spec.task))
-    if not len(expected) or worst > 1:
-        raise ArtifactError(
-            "the model no longer answers as it did at training: its code or a library changed",
-            value=float(np.abs(answers - expected).max()) if len(expected) else "no examples",
-            where=f"{model.spec.module}.features, {path}",
-            remedy="restore the code this model was trained with, or train again",
-        )
-
-
-def _plain(value: Any) -> Any:
-    if value is None or pd.isna(value):
-        return None
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, str | int | float | bool) else value.isoformat()
 
 
 _ONNX_TYPES: dict[str, Any] = {

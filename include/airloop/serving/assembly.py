@@ -24,7 +24,7 @@ log = logging.getLogger("airloop.serving")
 EXAMPLE_ROWS = 1_000
 
 
-def build_slots(settings: Settings, catalog: Catalog) -> Endpoints:
+def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
     """Endpoints that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
     opened: list[Ledger] = []
 

@@ -13,9 +13,9 @@ from airloop.serving.requests import plain
 from airloop.serving.responses import (
     LOG_HEADER,
     REQUEST_ID_HEADER,
+    EndpointsResponse,
+    EndpointState,
     PredictionResponse,
-    SlotsResponse,
-    SlotState,
 )
 from airloop.settings import Settings
 
@@ -66,18 +66,18 @@ class ServiceClient:
         logged = LOG_HEADER not in response.headers
         return PredictionResponse.model_validate(response.json() | {"logged": logged})
 
-    def slots(self) -> tuple[SlotState, ...]:
-        """What each slot serves."""
-        return SlotsResponse.model_validate(self._send("GET", "/slots").json()).slots
+    def endpoints(self) -> tuple[EndpointState, ...]:
+        """What each endpoint serves."""
+        return EndpointsResponse.model_validate(self._send("GET", "/slots").json()).slots
 
-    def slot(self, model: str) -> SlotState:
-        """What one model's slot serves."""
-        return _of(self.slots(), model)
+    def endpoint(self, model: str) -> EndpointState:
+        """What one model's endpoint serves."""
+        return _of(self.endpoints(), model)
 
-    def refresh(self, model: str) -> SlotState:
+    def refresh(self, model: str) -> EndpointState:
         """Let the service follow the ledger now; returns when it has, or has refused to."""
         response = self._send("POST", "/slots/refresh", params={"model": model})
-        return _of(SlotsResponse.model_validate(response.json()).slots, model)
+        return _of(EndpointsResponse.model_validate(response.json()).slots, model)
 
     def ready(self) -> bool:
         """Whether the service answers at all and serves some model."""
@@ -115,10 +115,12 @@ def _refusal(response: httpx.Response, where: str) -> AirloopError:
     return RequestError(f"{response.status_code}: {what}", where=where)
 
 
-def _of(slots: Sequence[SlotState], model: str) -> SlotState:
-    for slot in slots:
-        if slot.model == model:
-            return slot
+def _of(endpoints: Sequence[EndpointState], model: str) -> EndpointState:
+    for endpoint in endpoints:
+        if endpoint.model == model:
+            return endpoint
     raise RequestError(
-        "the service has no such model", value=model, valid=[slot.model for slot in slots]
+        "the service has no such model",
+        value=model,
+        valid=[endpoint.model for endpoint in endpoints],
     )

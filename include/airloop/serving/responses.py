@@ -53,7 +53,7 @@ class Readiness(Contract):
 
 
 class Condition(StrEnum):
-    """What a slot is doing."""
+    """What an endpoint is doing."""
 
     #: The ledger has not been asked yet.
     STARTING = "starting"
@@ -70,8 +70,8 @@ class Condition(StrEnum):
     SERVING = "serving"
 
 
-class SlotState(Contract):
-    """One model's slot: what it serves, what the ledger wants, and why the two differ.
+class EndpointState(Contract):
+    """One model's endpoint: what it serves, what the ledger wants, and why the two differ.
 
     ``says`` is the condition as a sentence. ``warm_digest`` is the artifact that is still in memory beside the one
     that serves. ``log_failures`` counts rows answered but not logged since the process started.
@@ -95,7 +95,7 @@ class SlotState(Contract):
     log_error: str | None = None
 
 
-class SlotsResponse(Contract):
-    """All slots of one service process."""
+class EndpointsResponse(Contract):
+    """All endpoints of one service process."""
 
-    slots: tuple[SlotState, ...]
+    slots: tuple[EndpointState, ...]

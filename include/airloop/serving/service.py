@@ -1,7 +1,8 @@
 """The BentoML service: one process, one worker, all models of the catalog.
 
 Started by :func:`airloop.serving.command.service_command`, as
-``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker and owns the socket; every request is answered by the mounted application, behind the front door.
+``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker and owns the socket; every request is answered by the mounted
+application, behind the middleware.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airloop.paths import put_on_path
-from airloop.serving.assembly import build_slots
+from airloop.serving.assembly import build_endpoints
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
@@ -26,7 +27,7 @@ logging.getLogger("airloop").setLevel(logging.INFO)
 # Uvicorn's own access log costs a third of the throughput, and request ids stand in the answers.
 logging.getLogger("uvicorn.access").disabled = True
 
-#: What differs from BentoML's defaults: whatever costs throughput or opens a door is off.
+#: What differs from BentoML's defaults: whatever costs throughput or lets somebody in is off.
 OPTIONS: dict[str, Any] = {
     "workers": 1,
     "metrics": {"enabled": False},
@@ -44,18 +45,18 @@ sys.setswitchinterval(0.0005)
 name_supervisor()
 _settings = load_settings()
 drain = Drain(_settings.serving.drain_seconds)
-application = Application(build_slots(_settings, load_catalog()), drain)
+application = Application(build_endpoints(_settings, load_catalog()), drain)
 
 
 class Entrance:
-    """BentoML's middleware slot: requests go to the front door and never on to BentoML's own routes."""
+    """What BentoML takes for a middleware: requests go to ours and never on to BentoML's own routes."""
 
-    def __init__(self, app: ASGIApp, door: Middleware) -> None:
-        self._bentoml, self._door = app, door
+    def __init__(self, app: ASGIApp, ours: Middleware) -> None:
+        self._bentoml, self._ours = app, ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass requests to the door, BentoML's lifespan to BentoML."""
-        await (self._door if scope["type"] == "http" else self._bentoml)(scope, receive, send)
+        """Pass requests to our middleware, BentoML's lifespan to BentoML."""
+        await (self._ours if scope["type"] == "http" else self._bentoml)(scope, receive, send)
 
 
 @bentoml.service(name="airloop", **OPTIONS)
@@ -65,5 +66,5 @@ class Predictions:
 
 
 service: Any = Predictions
-_door = Middleware(application, _settings.serving.bearer(), drain)
-service.add_asgi_middleware(Entrance, door=_door)
+_middleware = Middleware(application, _settings.serving.bearer(), drain)
+service.add_asgi_middleware(Entrance, ours=_middleware)

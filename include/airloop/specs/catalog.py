@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from airloop.contracts import NAME_PATTERN, Contract
 from airloop.errors import AirloopError, RequestError, SpecError
-from airloop.issues import WORDS, SpecIssue, mistakes
+from airloop.issues import WORDS, SpecIssue, issues_of
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.yaml.document import Document, read_document
@@ -144,7 +144,7 @@ def parse(document: Document, model: type[T]) -> tuple[T | None, list[SpecIssue]
     try:
         spec = model.model_validate(data)
     except ValidationError as error:
-        return None, found + mistakes(error, model)
+        return None, found + issues_of(error, model)
     except AirloopError as error:
         return None, [*found, SpecIssue((), error.what, error.value, error.remedy, error.valid)]
     # The class of a plug-in checks what the spec says of it, and raises whatever its author chose.

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from airloop.contracts import NAME_PATTERN, Contract
 from airloop.errors import SpecError
 from airloop.fields import Text, Whole
-from airloop.issues import WORDS, SpecIssue, mistakes
+from airloop.issues import WORDS, SpecIssue, issues_of
 from airloop.specs.sections.resources import GPU_POOL, HEAVY_POOL
 from airloop.specs.yaml.document import read_document
 
@@ -55,7 +55,7 @@ def pool_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
         try:
             Pool.model_validate(pool)
         except ValidationError as error:
-            yield from (replace(one, path=(name, *one.path)) for one in mistakes(error, Pool))
+            yield from (replace(one, path=(name, *one.path)) for one in issues_of(error, Pool))
     for name in POOLS:
         if name not in data:
             what, remedy = "a pool that the DAGs need is missing", f"add {name}"

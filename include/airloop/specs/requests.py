@@ -25,7 +25,7 @@ from pydantic.config import JsonDict
 
 from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN, Contract
 from airloop.errors import RequestError
-from airloop.issues import mistakes
+from airloop.issues import issues_of
 
 #: The longest range one ingest run takes, in days: more is a backfill, which Airflow can pause and resume.
 MAX_RANGE_DAYS = 366
@@ -33,7 +33,7 @@ MAX_RANGE_DAYS = 366
 MAX_DEPTH = 8
 #: How long a text among the values of ``params`` may be.
 MAX_TEXT = 1_000
-#: What Airflow's own door can see of the same rules. A number beyond it reads as infinity, which Airflow takes, and
+#: What Airflow's own check can see of the same rules. A number beyond it reads as infinity, which Airflow takes, and
 #: hands on as null: another value, and a legal one.
 _DOOR: JsonDict = {
     "maximum": sys.float_info.max,
@@ -85,7 +85,7 @@ class IngestConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The one day to ingest, YYYY-MM-DD. Leave it empty for the run's own partition.",
+        description="The one day to ingest, YYYY-MM-DD. Empty: the run's own partition, or the dataset's newest day.",
         json_schema_extra={**_DATE, "section": "One day"},
     )
     start: PartitionDay | None = Field(
@@ -155,7 +155,7 @@ class DeployConf(Contract):
     version: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None,
         title="Version",
-        description="The registered version to deliver. Empty: the candidate that caused this run.",
+        description="The registered version to deliver. Empty: the candidate that caused this run, or the newest.",
     )
 
 
@@ -165,7 +165,7 @@ class MonitorConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The last day of the window to look at, YYYY-MM-DD. Empty: the run's own partition.",
+        description="The last day of the window to look at, YYYY-MM-DD. Empty: the run's own partition, or the newest day.",
         json_schema_extra=_DATE,
     )
 
@@ -176,7 +176,7 @@ class ScoreConf(Contract):
     partition: PartitionDay | None = Field(
         default=None,
         title="Day",
-        description="The day to score, YYYY-MM-DD. Empty: the partition that caused this run.",
+        description="The day to score, YYYY-MM-DD. Empty: the partition that caused this run, or the newest day.",
         json_schema_extra=_DATE,
     )
 
@@ -204,7 +204,7 @@ def parse_conf(model: type[ConfT], conf: Mapping[str, Any] | None) -> ConfT:
     try:
         return model.model_validate(dict(conf or {}))
     except ValidationError as error:
-        found = mistakes(error, model)
+        found = issues_of(error, model)
         first, others = found[0], len(found) - 1
         raise RequestError(
             first.what + (f" (the first of {others + 1} mistakes)" if others else ""),

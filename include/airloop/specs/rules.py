@@ -12,13 +12,18 @@ from typing import Any
 
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
-from airloop.plugins.executor import compute_mistakes
+from airloop.plugins.executor import compute_issues
 from airloop.plugins.gate import STANDING
 from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
-from airloop.plugins.trainer import trainer_mistakes
-from airloop.specs.sections.days import window_and_holdout
+from airloop.plugins.trainer import trainer_issues
+from airloop.specs.sections.days import (
+    DATASET_SCHEDULES,
+    MODEL_SCHEDULES,
+    cadence_rules,
+    window_and_holdout,
+)
 from airloop.specs.sections.expectations import (
     COLUMN_ARGUMENTS,
     COLUMN_LIST_ARGUMENTS,
@@ -42,6 +47,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
         *_twice(data, ("keys",)),
         *_partition_column(data, columns),
         *_source(data),
+        *cadence_rules(data, DATASET_SCHEDULES),
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
@@ -66,12 +72,13 @@ def model_rules(data: Data) -> list[SpecIssue]:
     if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
         what = f"must be smaller than training.window_days ({there[0]})"
         found.append(SpecIssue(("training", "holdout_days"), what, there[1]))
+    found += cadence_rules(data, MODEL_SCHEDULES)
     found += compute_rules(data)
-    for mistake in compute_mistakes(data.get("compute")):
-        found.append(replace(mistake, path=("compute", *mistake.path)))
+    for issue in compute_issues(data.get("compute")):
+        found.append(replace(issue, path=("compute", *issue.path)))
     found += tuning_rules(data)
     found += segment_rules(data)
-    return [*found, *trainer_mistakes(data.get("training")), *_metrics(data), *_own_gates(data)]
+    return [*found, *trainer_issues(data.get("training")), *_metrics(data), *_own_gates(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
@@ -117,8 +124,8 @@ def _partition_column(data: Data, columns: Data) -> Iterator[SpecIssue]:
 
 
 def _source(data: Data) -> Iterator[SpecIssue]:
-    for mistake in rules(SOURCES, data.get("source")):
-        yield replace(mistake, path=("source", *mistake.path))
+    for issue in rules(SOURCES, data.get("source")):
+        yield replace(issue, path=("source", *issue.path))
 
 
 def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[SpecIssue]:
@@ -178,8 +185,8 @@ def _own_gates(data: Data) -> Iterator[SpecIssue]:
     seen = set(STANDING)
     for index, own in enumerate(_list(_get(data, "gates", "own"))):
         path: KeyPath = ("gates", "own", index)
-        for mistake in rules(GATES, own):
-            yield replace(mistake, path=(*path, *mistake.path))
+        for issue in rules(GATES, own):
+            yield replace(issue, path=(*path, *issue.path))
         name = own.rpartition(":")[2] if isinstance(own, str) else _get(own, "kind")
         if isinstance(name, str) and name in seen:
             what = "is one of the gates that every candidate passes" if name in STANDING else ""

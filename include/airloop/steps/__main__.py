@@ -47,6 +47,94 @@ def main(argv: Sequence[str] | None = None) -> int:
         watch_caller(arguments.lifeline)
     if os.getpid() == 1:
         obey_sigterm()
+    _log_to_stdout()
+    ranks = Ranks.of()
+    helper = ranks if ranks is not None and ranks.index else None
+    answer = helper.error_uri(arguments.result) if helper else arguments.result
+    try:
+        begin_in_project()
+        store = _store()
+    except AirloopError as error:
+        log.error("the step cannot begin: %s", error)
+        _note(answer, error)
+        return Exit.PERMANENT
+    try:
+        result = _run(arguments.step, store.read(arguments.request), helper)
+    except (Exception, SystemExit) as error:
+        told = _as_told(error, arguments.step)
+        if told is not error:
+            traceback.print_exc(file=sys.stdout)
+        if told is None:
+            return 1
+        store.write(answer, {"error": describe(told)})
+        return exit_of(told)
+    if helper is None:
+        store.write(answer, {"result": result})
+    return Exit.OK
+
+
+def _as_told(error: BaseException, step: str) -> AirloopError | None:
+    """What is told of whatever ended a step; None for a crash, which its log alone explains."""
+    if isinstance(error, AirloopError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return SpecError(
+            "the environment lacks a library that this step needs",
+            value=error.name,
+            where=sys.executable,
+            remedy="install requirements.lock there",
+        )
+    if isinstance(error, SystemExit):
+        return SpecError(
+            "code of the project ended the step's process by itself",
+            value=f"sys.exit({error.code!r})",
+            where=f"step {step}",
+            remedy="let it raise an error instead; the step's log shows where",
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return StorageFullError("no space left on the device", where=str(error.filename or ""))
+    return None
+
+
+def begin_in_project() -> None:
+    """Take the project that this step was told of, and let its modules be imported.
+
+    :raises SpecError: if it was told of none, or the project is not the one that the caller read, or there is none
+    """
+    project = paths.root()
+    told = os.environ.get(paths.DIGEST)
+    if told is not None and not paths.is_project(project):
+        raise SpecError(
+            "there is no project here to hold against the one that the step was begun with",
+            value="no config/airloop.yaml",
+            where=str(project),
+            remedy=f"build the image from the project, by the Dockerfile that `airloop new` writes ({told} is expected)",
+        )
+    if told is not None and told != (found := paths.digest(project)):
+        raise SpecError(
+            "the project here is not the one that the step was begun with",
+            value=found,
+            where=str(project),
+            remedy="rebuild the image that the step runs in, or deploy the same config/ and include/ everywhere "
+            f"({told} is expected)",
+        )
+    paths.put_on_path()
+
+
+def _store() -> StepStore:
+    settings = load_settings()
+    return StepStore(settings.step_store_uri, settings.storage_options)
+
+
+def _note(answer: str, error: AirloopError) -> None:
+    """Leave it where the step's answer is awaited, if that can be reached: a pod's log may be lost."""
+    try:
+        _store().write(answer, {"error": describe(error)})
+    except AirloopError as other:
+        log.info("this is in the log alone: %s", other)
+
+
+def _log_to_stdout() -> None:
     logging.getLogger("airloop").setLevel(logging.INFO)
     logging.basicConfig(
         stream=sys.stdout,
@@ -54,68 +142,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(levelname)s %(name)s: %(message)s",
         force=True,  # in a fork of the step host a library may have been first
     )
-    try:
-        begin_in_project()
-        settings = load_settings()
-    except AirloopError as error:  # there is no store yet that a note could be left in
-        log.error("the step cannot begin: %s", error)
-        return Exit.PERMANENT
-    store = StepStore(settings.step_store_uri, settings.storage_options)
-    ranks = Ranks.of()
-    helper = ranks if ranks is not None and ranks.index else None
-    answer = helper.error_uri(arguments.result) if helper else arguments.result
-    try:
-        result = _run(arguments.step, store.read(arguments.request), helper)
-    except AirloopError as error:
-        store.write(answer, {"error": describe(error)})
-        return exit_of(error)
-    except ModuleNotFoundError as error:
-        traceback.print_exc(file=sys.stdout)
-        lacking = SpecError(
-            "the environment lacks a library that this step needs",
-            value=error.name,
-            where=sys.executable,
-            remedy="install requirements.lock there",
-        )
-        store.write(answer, {"error": describe(lacking)})
-        return Exit.PERMANENT
-    except SystemExit as error:
-        traceback.print_exc(file=sys.stdout)
-        left = SpecError(
-            "code of the project ended the step's process by itself",
-            value=f"sys.exit({error.code!r})",
-            where=f"step {arguments.step}",
-            remedy="let it raise an error instead; the step's log shows where",
-        )
-        store.write(answer, {"error": describe(left)})
-        return Exit.PERMANENT
-    except Exception as error:
-        traceback.print_exc(file=sys.stdout)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            full = StorageFullError("no space left on the device", where=str(error.filename or ""))
-            store.write(answer, {"error": describe(full)})
-            return Exit.TRANSIENT
-        return 1
-    if helper is None:
-        store.write(answer, {"result": result})
-    return Exit.OK
-
-
-def begin_in_project() -> None:
-    """Take the project that this step was told of, and let its modules be imported.
-
-    :raises SpecError: if it was told of none, or the project is not the one that the caller read
-    """
-    project = paths.root()
-    told = os.environ.get(paths.DIGEST)
-    if told is not None and told != (found := paths.digest(project)):
-        raise SpecError(
-            "the project here is not the one that the step was begun with",
-            value=found,
-            where=str(project),
-            remedy=f"deploy the same config/ and include/ everywhere ({told} is expected)",
-        )
-    paths.put_on_path()
 
 
 def watch_caller(lifeline: int) -> None:

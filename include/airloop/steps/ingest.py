@@ -7,6 +7,7 @@ from functools import partial
 
 from pydantic import model_validator
 
+from airloop.alerts import sending
 from airloop.contracts import (
     Contract,
     DatasetRef,
@@ -28,6 +29,7 @@ from airloop.exchange.keys import Ingest
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.ledger.commit import commit
+from airloop.plugins.alert import Alert
 from airloop.specs.dataset import DatasetSpec
 from airloop.vocabulary import Action, Topic
 
@@ -134,7 +136,7 @@ def _refusal(spec: DatasetSpec, report: ValidationReport) -> DataError:
 def _record_refusal(
     context: StepContext, spec: DatasetSpec, key: str, fence: Fence, error: DataError
 ) -> None:
-    context.ledger.record_decision(
+    decision = context.ledger.record_decision(
         entity=spec.name,
         topic=Topic.VALIDATION,
         action=Action.REFUSED,
@@ -142,6 +144,15 @@ def _record_refusal(
         figures={"partition": key, "where": error.where},
         id=f"{fence.key}:{fence.token}:refuse",
     )
+    alert = Alert(
+        model=spec.name,
+        partition=key,
+        triage="partition refused",
+        reason=error.what,
+        decision=decision.id,
+        report=error.where if "://" in error.where else None,
+    )
+    sending.announce(context.settings, context.ledger, alert)
 
 
 def _record_quarantine(

@@ -96,12 +96,14 @@ def run(request: Request, context: StepContext) -> Result:
     found = report.publish(context.settings, lake, model, dataset, profile, found)
     context.ledger.check_fence(request.fence)
     _record_by_day(context, model, deployment, measured)
-    return _decide(context, model, found)
+    return _decide(context, model, found, max(lake.partitions(dataset.name), default=None))
 
 
-def _decide(context: StepContext, model: ModelSpec, found: DriftReport) -> Result:
+def _decide(
+    context: StepContext, model: ModelSpec, found: DriftReport, newest: str | None
+) -> Result:
     now = datetime.now(UTC)
-    decision, trigger = answer(context.ledger, model.retraining, found, now=now)
+    decision, trigger = answer(context.ledger, model.retraining, found, now=now, newest=newest)
     log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
     told = None
     if found.triage is Triage.INCIDENT:

@@ -45,19 +45,18 @@ def case_of(
         model=spec.name,
         run_id="run1",
         artifact=ArtifactRef(uri="runs:/run1/model", digest=_DIGEST),
-        dataset=DatasetRef(
-            name=dataset.name,
-            uri="/lake/toy",
-            version=1,
-            partitions=DAYS,
-            rows=len(parts.everything),
-            digest=_DIGEST,
-        ),
+        dataset=_reference(dataset.name, len(parts.everything)),
         holdout=HOLDOUT,
         metrics=evaluate(spec.task, truth, answers, spec.metrics) if len(truth) else {},
     )
     rival = None if champion is None else Champion(3, lambda: loaded(champion))
     return Case(spec, dataset, candidate, parts, lambda: loaded(answers), rival)
+
+
+def _reference(name: str, rows: int) -> DatasetRef:
+    return DatasetRef(
+        name=name, uri="/lake/toy", version=1, partitions=DAYS, rows=rows, digest=_DIGEST
+    )
 
 
 def truth_of(frame: pd.DataFrame | None = None) -> Any:

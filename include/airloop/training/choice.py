@@ -62,29 +62,32 @@ def choose(
     scores: dict[str, float | None] = {}
     failures: dict[str, str] = {}
     for algorithm in model.algorithms:
+        failures[algorithm.name] = "the metric is not a number"
+        scores[algorithm.name] = None
         try:
             # The whole fit needs min_rows; these are fewer.
             variant = with_training(with_algorithm(model, algorithm), min_rows=1)
             fitted = fit(variant, dataset, judging, params, alone)
             _check_storable(fitted, place)
-            score = fitted.metrics[model.gates.primary]
-            failures[algorithm.name] = "the metric is not a number"
-            scores[algorithm.name] = score if math.isfinite(score) else None
+            scores[algorithm.name] = _finite(fitted.metrics[model.gates.primary])
         except TransientError:
             raise
         except AirloopError as error:
-            scores[algorithm.name], failures[algorithm.name] = None, str(error)
+            failures[algorithm.name] = str(error)
             log.warning("algorithm %s is out: %s", algorithm.name, error)
         # A user's build() and a library may raise anything: that is this algorithm's failure alone.
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            scores[algorithm.name], failures[algorithm.name] = None, reason
+            failures[algorithm.name] = f"{type(error).__name__}: {error}"
             log.warning("algorithm %s is out", algorithm.name, exc_info=True)
     best = _best(model, scores, failures)
     winner = next(algorithm for algorithm in model.algorithms if algorithm.name == best)
     choice = Choice(with_algorithm(model, winner), best, scores, failures)
     log.info("%s", choice.reason)
     return choice
+
+
+def _finite(score: float) -> float | None:
+    return score if math.isfinite(score) else None
 
 
 def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:

@@ -61,22 +61,22 @@ def fit(
     :raises RequestError: if an overriding parameter is not one of the estimator's
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
-    rows, truth = split.training.frame, split.training.truth
+    truth = split.training.truth
     _check(model, truth)
     start = time.perf_counter()
     trainer = open_trainer(model.training.trainer)
     _check_outputs(model, trainer)
     merged = {**model.training.params, **(params or {})}
-    features = transform(model, dataset, rows)
+    features = transform(model, dataset, split.training.frame)
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
         where = place or Place(Path(scratch))
         job = FitJob(model, features, truth, merged, bool(params), where)
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)
     scores = trainer.scorer(estimator, job.outputs)(held)
-    known = np.asarray(split.holdout.truth, dtype=np.float64)
+    known = np.asarray(split.holdout.truth, np.float64)
     seconds = time.perf_counter() - start
-    log.info("fitted on %d rows in %.1f s, %d held out", len(rows), seconds, len(held))
+    log.info("fitted on %d rows in %.1f s, %d held out", len(truth), seconds, len(held))
     return Fitted(
         trainer=trainer,
         estimator=estimator,
@@ -85,7 +85,7 @@ def fit(
         truth=known,
         scores=scores,
         metrics=evaluate(model.task, known, scores, model.metrics),
-        training_rows=len(rows),
+        training_rows=len(truth),
         seconds=seconds,
     )
 

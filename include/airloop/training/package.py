@@ -14,7 +14,8 @@ import pandas as pd
 from airloop.contracts import Digest
 from airloop.data.snapshot import Split
 from airloop.monitoring import reference
-from airloop.registry import artifacts, lineage, loader
+from airloop.registry import artifacts, lineage
+from airloop.registry.examples import write_examples
 from airloop.registry.frozen import FrozenSpec
 from airloop.specs.dataset import ColumnType, DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -75,7 +76,7 @@ def pack(
     _write_reference(model, dataset, split, whole, folder)
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
-    loader.write_examples(folder, examples, whole.scores[chosen])
+    write_examples(folder, examples, whole.scores[chosen])
     _write_mlflow_files(model, dataset, folder)
     return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
 

@@ -72,6 +72,14 @@ class Trainer(Format, Protocol):
         :raises RequestError: if the run's do not
         """
 
+    def rehearse(self, job: FitJob) -> None:
+        """What can be told in seconds and without a training, for `airloop check`; unless said otherwise, nothing.
+
+        :param job: a few rows with labels that were made up, or none where the source could not be asked
+        :raises SpecError: if a training would be refused
+        :raises DataError: if these rows did not do to tell
+        """
+
     @abstractmethod
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
         """Its answers: of one output an array with a row's answer for each row."""

@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from airloop.contracts import Contract
 from airloop.errors import AirloopError, RequestError
 from airloop.specs.catalog import load_catalog
-from airloop.specs.requests import CONFS, parse_conf
+from airloop.specs.requests import CONFS, IngestConf, parse_conf
+from airloop.specs.spans import check_day
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,13 +109,32 @@ def _refusal(dag: str | None, body: bytes) -> str:
         named = str(asked.get("dag_id")) if dag is None else dag
         if dag is None and not _is_ours(named):
             return ""
-        parse_conf(CONFS[named.partition("_")[0]], asked.get("conf" if dag else "dag_run_conf"))
+        kind, _, name = named.partition("_")
+        conf = parse_conf(CONFS[kind], asked.get("conf" if dag else "dag_run_conf"))
         _check_dates(asked)
+        _check_days(kind, name, conf)
     except RequestError as error:
         return str(error)
-    except ValueError:
-        return ""  # no JSON: Airflow says the rest
+    except (AirloopError, ValueError):
+        return ""  # a spec that is wrong, or no JSON: the task, or Airflow, says the rest
     return ""
+
+
+def _check_days(kind: str, name: str, conf: Contract) -> None:
+    """Refuse days that the dataset cannot have.
+
+    :raises RequestError: naming the first of them
+    """
+    if isinstance(conf, IngestConf):
+        days = conf.partitions()
+    else:
+        day = getattr(conf, "partition", None)
+        days = () if day is None else (day,)
+    if days:
+        catalog = load_catalog()
+        dataset = catalog.dataset(name) if kind == "ingest" else catalog.pair(name)[1]
+        for day in (days[0], days[-1]):
+            check_day(dataset, day, datetime.now(UTC))
 
 
 def _check_dates(asked: Mapping[str, Any]) -> None:

@@ -52,7 +52,7 @@ def delivered(airflow: Airflow, ledger: Ledger, version: int) -> None:
 def serves(settings: Settings, version: int) -> None:
     with ServiceClient(settings) as service:
         wait_for(
-            lambda: service.slot(MODEL).version == version or None,
+            lambda: service.endpoint(MODEL).version == version or None,
             f"version {version} does not serve",
             patience=120,
         )

@@ -26,7 +26,7 @@ from airloop.errors import ArtifactError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
 from airloop.registry import artifacts, loader, models
-from airloop.serving.assembly import build_slots
+from airloop.serving.assembly import build_endpoints
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
 from airloop.serving.log.compaction import compact
@@ -153,7 +153,7 @@ def test_the_infrastructure_check_of_a_good_version_is_ok(world: World, tmp_path
     checks = verify(world.v2, world.settings, tmp_path)
     assert [check.name for check in checks] == ["loads", "parity", "refuses bad input", "load"]
     assert all(check.ok for check in checks), checks
-    assert world.client.slot(MODEL).version == 1, "the running service was not touched"
+    assert world.client.endpoint(MODEL).version == 1, "the running service was not touched"
 
 
 def test_promotion_and_rollback_under_live_traffic_fail_no_request(world: World):
@@ -171,11 +171,11 @@ def test_promotion_and_rollback_under_live_traffic_fail_no_request(world: World)
     for caller in callers:
         caller.start()
     world.promote(world.v2)
-    assert world.client.slot(MODEL).version == 2
+    assert world.client.endpoint(MODEL).version == 2
     start = time.monotonic()
     rollback(world.ledger, world.settings, MODEL, "it is worse")
     seconds = time.monotonic() - start
-    assert world.client.slot(MODEL).version == 1
+    assert world.client.endpoint(MODEL).version == 1
     stop.set()
     for caller in callers:
         caller.join()
@@ -248,7 +248,7 @@ def test_control_without_the_verification_a_swapped_artifact_is_served(
     monkeypatch.setattr(artifacts, "verify", lambda *_: None)
 
     async def served() -> int | None:
-        slots = build_slots(world.settings, load_catalog())
+        slots = build_endpoints(world.settings, load_catalog())
         await slots.refresh()
         (state,) = (slot for slot in slots.states() if slot.model == MODEL)
         await slots.close()

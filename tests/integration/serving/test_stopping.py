@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airloop.devstack.processes import processes
+from airloop.devstack.machine import processes
 from airloop.serving.command import service_command
 from airloop.settings import Settings
 from tests.support.checkout import ROOT

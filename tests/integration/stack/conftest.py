@@ -12,6 +12,7 @@ import pytest
 
 from airloop.devstack.airflow import Airflow
 from airloop.settings import Settings, load_settings
+from tests.support.killed_starts import kill_start, moments
 from tests.support.stack import Stack, small_config
 
 
@@ -27,7 +28,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "AIRLOOP_CONFIG": str(small_config(root / "config")),
     }
     running = Stack(home, env)
-    with running.up():
+
+    def killed() -> None:
+        """The first starts of this home are killed: all that follows runs on what `up` made of that."""
+        for kill in moments(seed=8, number=2, longest=10.0):
+            kill_start(running, kill)
+
+    with running.up(before=killed):
         yield running
 
 

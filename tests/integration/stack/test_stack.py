@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from airloop.data.lake.lake import Lake
 from airloop.demo.upstream import lose_column
-from airloop.devstack import airflow as client
+from airloop.devstack import airflow_session as client
 from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
+from tests.support.killed_starts import becomes_well
 
 MODEL = "flight_delay"
 FIRST, LAST, BROKEN = "2013-01-01", "2013-01-08", "2013-01-09"
@@ -50,6 +54,19 @@ def test_everything_runs(stack: Any) -> None:
     assert set(parts) == {
         "mlflow", "serving", "airflow-api", "airflow-scheduler", "airflow-dag-processor",
         "airflow-execution", "airflow-triggerer", "step-host",
+    }  # fmt: skip
+
+
+def test_what_starts_that_were_killed_left_undone_is_done(stack: Any) -> None:
+    """Pools were never made after a first start that failed half-way: every heavy task waited for ever."""
+    becomes_well(stack)
+    needs = {
+        need["name"]: need for need in json.loads(stack.airloop("status", "--json").stdout)["needs"]
+    }
+    assert "airloop_heavy 2" in needs["pools"]["says"]
+    assert needs["DAGs"]["says"] == "all 9 are there"
+    assert set(needs) == {
+        "database", "ledger", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
     }  # fmt: skip
 
 
@@ -96,11 +113,11 @@ def test_mlflow_answers_only_to_its_own_name(settings: Settings) -> None:
     assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
 
 
-def test_airflow_knows_the_nine_dags_and_the_pool(airflow: Airflow) -> None:
-    wait_for(lambda: len(airflow.dag_ids()) == 9 or None, "nine DAGs", patience=60)
+def test_airflow_knows_the_ten_dags_and_the_pool(airflow: Airflow) -> None:
+    wait_for(lambda: len(airflow.dag_ids()) == 10 or None, "ten DAGs", patience=60)
     kinds, models = ("train", "deploy", "monitor", "score"), (MODEL, f"{MODEL}_torch")
     of_models = {f"{kind}_{model}" for kind in kinds for model in models}
-    assert set(airflow.dag_ids()) == {"ingest_flights"} | of_models
+    assert set(airflow.dag_ids()) == {"ingest_flights", "airloop_wake"} | of_models
     assert airflow.get("/importErrors")["total_entries"] == 0
     assert airflow.get("/pools/airloop_heavy")["slots"] == 2
 
@@ -214,10 +231,74 @@ def test_going_back_from_the_first_version_is_refused(stack: Any) -> None:
     assert done.stderr.strip().count("\n") == 0
 
 
-def test_a_night_is_looked_at(airflow: Airflow) -> None:
-    run = airflow.trigger("monitor_flight_delay", {"partition": LAST})
-    state = airflow.wait("monitor_flight_delay", run)
-    assert state == "success", airflow.failure("monitor_flight_delay", run)
+@pytest.mark.parametrize(
+    ("kind", "task", "state"),
+    [
+        ("monitor", "monitor", "success"),
+        ("score", "score", "success"),
+        ("deploy", "verify", "skipped"),
+    ],
+)
+def test_the_form_as_it_opens_does_the_sensible_thing(
+    airflow: Airflow, kind: str, task: str, state: str
+) -> None:
+    """What the interface posts when nothing is filled in: the present moment, and every field null."""
+    dag = f"{kind}_{MODEL}"
+    fields = airflow.get(f"/dags/{dag}/details")["params"]
+    body = {"logical_date": datetime.now(UTC).isoformat(), "conf": dict.fromkeys(fields)}
+    run = airflow.call("POST", f"/dags/{dag}/dagRuns", json=body)["dag_run_id"]
+    assert airflow.wait(dag, run) == "success", airflow.failure(dag, run)
+    assert {one["task_id"]: one["state"] for one in airflow.tasks(dag, run)}[task] == state
+    if kind == "monitor":
+        assert airflow.xcom(dag, run, task)["report"]["partition"] == LAST
+
+
+def test_of_equal_requests_to_train_one_trains_and_the_others_link_it(
+    stack: Any, airflow: Airflow
+) -> None:
+    dag, conf = f"train_{MODEL}", {"until": "2013-01-07"}
+    first, *others = [airflow.trigger(dag, conf) for _ in range(3)]
+    answer = stack.airloop("trigger", dag, "until=2013-01-07").stdout
+    assert f"run {first} has this training, no other is started" in answer
+    # Whichever claimed: the two others skip, long before its end, and link it.
+    ended = [run for run in [*others, first] if _claim(airflow, dag, run) == "skipped"]
+    (flies,) = {first, *others} - set(ended)
+    assert airflow.run(dag, flies)["state"] == "running"
+    for run in ended:
+        links = airflow.get(f"/dags/{dag}/dagRuns/{run}/taskInstances/claim/links")["extra_links"]
+        assert quote(flies, safe="") in links["Run that has it"]
+    # A person ends it by hand: its reason is in flight no more once somebody asks.
+    airflow.call("PATCH", f"/dags/{dag}/dagRuns/{flies}", json={"state": "success"})
+    looked = stack.airloop("reconcile", "--grace-minutes", "0")
+    assert "no reason to train waits" in looked.stdout, looked.stderr
+    shown = stack.airloop("decisions", MODEL, "--topic", "run")
+    assert "abandoned" in shown.stdout
+
+
+def _claim(airflow: Airflow, dag: str, run: str) -> str:
+    """How a run's claim ended."""
+    return wait_for(
+        lambda: next(
+            (
+                one["state"]
+                for one in airflow.tasks(dag, run)
+                if one["task_id"] == "claim" and one["state"] in {"success", "skipped", "failed"}
+            ),
+            None,
+        ),
+        f"run {run} did not claim",
+        patience=60,
+    )
+
+
+def test_status_says_what_a_run_lacks_and_up_brings_it(stack: Any, airflow: Airflow) -> None:
+    airflow.call("DELETE", "/pools/airloop_heavy")
+    shown = stack.airloop("status")
+    assert shown.returncode == 1
+    assert "airloop_heavy missing: its tasks wait for ever; run `airloop up`" in shown.stdout
+    assert stack.airloop("up").returncode == 0
+    assert stack.airloop("status").returncode == 0
+    assert airflow.get("/pools/airloop_heavy")["slots"] == 2
 
 
 def test_a_crash_is_noticed_and_up_repairs_it(stack: Any) -> None:

@@ -14,7 +14,8 @@ from airloop.devstack.components import _answers, _mlflow_command, _mlflow_envir
 from airloop.devstack.layout import Layout
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.registry import tracking
-from airloop.settings import Settings, StackSettings
+from airloop.settings import Settings
+from airloop.specs.sections.servers import StackSettings
 from tests.support.servers import S3Server, free_ports
 
 

@@ -17,7 +17,7 @@ from airloop.ledger import open_ledger
 from airloop.ledger.database import Database
 from airloop.ledger.migration import migrate
 from airloop.ledger.schema import Age, state
-from airloop.serving.assembly import build_slots
+from airloop.serving.assembly import build_endpoints
 from airloop.settings import Settings, load_settings
 from airloop.specs import load_catalog
 from tests.support.checkout import ROOT
@@ -54,7 +54,7 @@ def age(settings: Settings) -> Age:
 
 def test_the_service_says_so_and_follows_as_soon_as_it_is_migrated(settings: Settings) -> None:
     async def follow() -> None:
-        slots = build_slots(settings, load_catalog())
+        slots = build_endpoints(settings, load_catalog())
         await slots.refresh()
         assert COMMAND in str(slots.error)
         migrate(settings)

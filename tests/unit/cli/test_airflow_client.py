@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airloop.devstack import airflow as module
+from airloop.devstack import airflow_session as module
 from airloop.devstack.airflow import Airflow, wait_for
 from airloop.errors import PermanentError, RequestError, UnreachableError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import http.server
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from airloop.demo.fresh import make_room
+from airloop.demo.hands import stretch
 from airloop.demo.report import DemoReport, StepReport
 from airloop.demo.stage import ChapterError, expect
 from airloop.demo.traffic import BackgroundLoad, Tally, batches, send
@@ -20,7 +22,8 @@ from airloop.demo.upstream import lose_column, lose_weather, spoil_rows
 from airloop.devstack.layout import Layout
 from airloop.errors import RequestError
 from airloop.ledger import Ledger
-from airloop.settings import ServingSettings, Settings
+from airloop.settings import Settings
+from airloop.specs.sections.servers import ServingSettings
 
 
 @pytest.fixture
@@ -168,6 +171,13 @@ def test_an_expectation_says_what_was_expected() -> None:
     expect(1, "it holds")
     with pytest.raises(ChapterError, match="expected that the night is quiet; got 'drift'"):
         expect(0, "the night is quiet", value="drift")
+
+
+def test_a_busy_machine_stretches_what_a_command_takes_and_an_idle_command_too() -> None:
+    computes = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    waits = "import time; time.sleep(1)"
+    assert stretch(sys.executable, "-c", computes) < stretch(sys.executable, "-c", waits)
+    assert stretch(sys.executable, "-c", "") >= 1
 
 
 def test_work_that_no_demo_made_is_not_touched(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from airloop.devstack.airflow_config import database_url
 from airloop.devstack.components import _mlflow_command, _mlflow_environment, components
 from airloop.devstack.layout import Layout
 from airloop.errors import SpecError, UnreachableError
-from airloop.settings import Settings, StackSettings, load_settings
+from airloop.settings import Settings, load_settings
+from airloop.specs.sections.servers import StackSettings
 from airloop.storage.files import Files
 from airloop.storage.folder import Folder
 

@@ -23,9 +23,8 @@ def daemon(tmp_path: Path, code: str = SLEEP, name: str = "part") -> ProcessReco
     kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
     env = {**kept, MARK: STACK}
     log = tmp_path / "log"
-    record = start(name, [sys.executable, "-c", code], env=env, cwd=tmp_path, log=log)
-    record.write(tmp_path)
-    return record
+    command = [sys.executable, "-c", code]
+    return start(name, command, env=env, cwd=tmp_path, log=log, folder=tmp_path)
 
 
 def alive(pid: int) -> bool:

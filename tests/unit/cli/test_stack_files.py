@@ -23,7 +23,6 @@ from airloop.devstack.environment import (
 )
 from airloop.devstack.layout import Layout
 from airloop.devstack.secrets import ensure_secrets
-from airloop.devstack.start import last_line
 from airloop.errors import StorageFullError
 from airloop.settings import load_settings
 from airloop.specs.sections.storage import OPTIONS, SECRETS
@@ -180,13 +179,6 @@ def test_addresses_are_known_from_the_last_start(layout: Layout) -> None:
     options = airflow_config.options(layout, secrets, ADDRESSES, "sqlite:////a.db")
     airflow_config.write(layout, options)
     assert known_addresses(layout) == Addresses(1, ADDRESSES.execution, 2, 3)
-
-
-def test_the_last_word_of_a_log_is_a_sentence(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("Traceback ...\nValueError: the port is taken\n\n----\n")
-    assert last_line(log) == "ValueError: the port is taken"
-    assert last_line(tmp_path / "none") == "it left no word"
 
 
 def test_a_home_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:

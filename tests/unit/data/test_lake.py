@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airloop.contracts import Fence
-from airloop.data.lake import delta
+from airloop.data.lake import delta, tables
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError, StorageFullError, SupersededError, UnreachableError
@@ -81,7 +81,7 @@ def test_an_attempt_that_opened_the_table_before_a_newer_one_committed_is_supers
     put(lake, "2013-01-02", rows("2013-01-02", [0]))
     old = Fence(key="ingest:t:2013-01-01", token=1)
     uri = lake.table_uri("t")
-    opened = delta.open_table(uri, {})
+    opened = tables.open_table(uri, {})
     assert opened is not None
     staged = lake.stage_partition(
         "t", "2013-01-01", rows("2013-01-01", [5]), partition_column="day", fence=old
@@ -96,7 +96,7 @@ def test_a_newer_attempt_that_meets_an_older_ones_commit_goes_on(lake: Lake) -> 
     put(lake, "2013-01-02", rows("2013-01-02", [0]))
     new = Fence(key="ingest:t:2013-01-01", token=2)
     uri = lake.table_uri("t")
-    opened = delta.open_table(uri, {})
+    opened = tables.open_table(uri, {})
     assert opened is not None
     staged = lake.stage_partition(
         "t", "2013-01-01", rows("2013-01-01", [5]), partition_column="day", fence=new
@@ -109,7 +109,7 @@ def test_a_newer_attempt_that_meets_an_older_ones_commit_goes_on(lake: Lake) -> 
 def test_two_days_do_not_disturb_each_other(lake: Lake) -> None:
     put(lake, "2013-01-03", rows("2013-01-03", [0]))
     uri = lake.table_uri("t")
-    opened = delta.open_table(uri, {})
+    opened = tables.open_table(uri, {})
     assert opened is not None
     fence = Fence(key="ingest:t:2013-01-01", token=1)
     staged = lake.stage_partition(

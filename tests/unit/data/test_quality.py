@@ -228,7 +228,7 @@ def test_data_docs_are_kept_for_each_attempt(tmp_path: Path) -> None:
             spec(),
             DAY,
             frame(),
-            lambda result, n=attempt: write_page(settings, "orders", DAY, n, result),
+            lambda result, _, n=attempt: write_page(settings, "orders", DAY, n, result),
         )
         assert (
             found.report.docs_uri
@@ -247,7 +247,7 @@ def test_a_large_partition_is_judged_in_batches_with_the_same_result(
     monkeypatch.setattr(quality, "LARGE_ROWS", 1)
     settings = Settings(reports_uri=str(tmp_path))
     large = validate(
-        spec(), DAY, spoiled, lambda results: write_page(settings, "orders", DAY, 1, results)
+        spec(), DAY, spoiled, lambda results, _: write_page(settings, "orders", DAY, 1, results)
     )
     assert [(one.name, one.outcome) for one in large.report.checks] == [
         (one.name, one.outcome) for one in small.report.checks

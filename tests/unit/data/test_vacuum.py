@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 from airloop.contracts import Fence
-from airloop.data.lake import delta, vacuum
+from airloop.data.lake import delta, tables, vacuum
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.vacuum import Swept, sweep
@@ -198,7 +198,7 @@ def test_a_pinned_version_outlives_the_thirty_days_of_deltas_log(lake: Lake) -> 
 def test_control_with_deltas_defaults_it_does_not(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta, "_KEEP_HISTORY", {})
+    monkeypatch.setattr(tables, "_KEEP_HISTORY", {})
     put(lake, [1], token=1)
     pinned = lake.snapshot("t", [DAY])
     commit_beyond_a_checkpoint(lake)

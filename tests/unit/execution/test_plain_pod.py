@@ -14,6 +14,8 @@ import pytest
 
 from airloop import paths
 from airloop.errors import SpecError
+from airloop.exchange import wire
+from airloop.exchange.store import StepStore
 from airloop.execution.executors import KubernetesExecutor
 from airloop.testing import ExecutorContract
 from tests.support.checkout import ROOT
@@ -50,6 +52,25 @@ class TestPlainPod(ExecutorContract):
             monkeypatch.setenv("KUBECONFIG", str(_unreachable(tmp_path / "ambient")))
             yield cluster
             assert cluster.live() == []
+
+    def test_an_image_with_another_state_of_the_project_is_refused(
+        self, plugin: Any, job: Any, project: Path, cluster: Cluster, tmp_path: Path
+    ) -> None:
+        image = tmp_path / "image"
+        shutil.copytree(project, image, ignore=shutil.ignore_patterns(".airloop"))
+        (image / "include" / "left.py").write_text("FROM = 'an older commit'\n")
+        cluster.node.variables[paths.PROJECT] = str(image)
+        asked = job("2024-03-01")
+        handle = plugin.start(asked)
+        while not plugin.poll(handle, 1.0):
+            pass
+        code = plugin.result(handle)
+        note = StepStore(asked.settings.step_store_uri, {}).read(asked.result_uri)
+        with pytest.raises(SpecError, match="rebuild the image") as caught:
+            wire.conclude("score", note, code)
+        told = str(caught.value)
+        assert paths.digest(project) in told
+        assert paths.digest(image) in told
 
     def test_a_step_of_no_model_has_no_pod(self, plugin: Any, job: Any) -> None:
         from dataclasses import replace

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from airloop.contracts import ArtifactRef
+from airloop.contracts import ArtifactRef, Trigger
 from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, attempts, open_ledger
 from airloop.ledger import decisions as rows
+from airloop.ledger import triggers as claims
 from airloop.ledger.tables import decisions, deployments, triggers
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
@@ -90,14 +91,74 @@ def test_a_run_that_claims_again_gets_its_own_trigger(ledger: Ledger) -> None:
         claimed = ledger.claim_trigger("m", "run 1")
         assert claimed is not None
         assert claimed.id == first
-    ledger.finish_trigger(first, TriggerOutcome.REGISTERED)
-    again = ledger.claim_trigger("m", "run 1")
-    assert again is not None
-    assert again.id == first
     other = ledger.claim_trigger("m", "run 2")
     assert other is not None
     assert other.id == second
     assert ledger.claim_trigger("m", "run 3") is None
+
+
+def test_what_a_run_has_ended_is_not_claimed_by_its_name_again(ledger: Ledger) -> None:
+    """A run id used again is another run: not the old reason, and so not the old candidate."""
+    first, second = emit(ledger, "a"), emit(ledger, "b")
+    ledger.claim_trigger("m", "run 1")
+    ledger.finish_trigger(first, TriggerOutcome.REGISTERED)
+    again = ledger.claim_trigger("m", "run 1")
+    assert again is not None
+    assert again.id == second
+    assert [(one.run, one.trigger.id) for one in ledger.claims("m")] == [("run 1", second)]
+
+
+def own(ledger: Ledger, run: str, request: str = "{}", reason: str = "mine") -> Any:
+    with ledger.transaction() as connection:
+        return claims.claim_own(
+            connection, model="m", run=run, cause=Cause.ON_DEMAND, request=request, reason=reason
+        )
+
+
+def test_of_equal_requests_in_flight_the_first_trains(ledger: Ledger) -> None:
+    first = own(ledger, "run 1")
+    for run in ("run 2", "run 3"):
+        assert own(ledger, run) == claims.Claim(first, "run 1")
+    assert own(ledger, "run 4", request="another") != first
+    assert own(ledger, "run 1") == first  # tried again
+    ledger.finish_trigger(first.id, TriggerOutcome.REGISTERED)
+    assert isinstance(own(ledger, "run 5"), Trigger)
+
+
+def test_equal_requests_at_once_are_one_training(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: own(ledger, f"run {number}"), range(8)))
+    assert sum(isinstance(one, Trigger) for one in found) == 1
+
+
+def test_a_persons_run_leaves_the_drifts_reason_to_its_own_run(ledger: Ledger) -> None:
+    waiting = emit(ledger, "night")
+    assert own(ledger, "run 1").reason == "mine"
+    assert [one.id for one in ledger.open_triggers("m")] == [waiting]
+
+
+@pytest.mark.parametrize("outcome", [TriggerOutcome.FAILED, TriggerOutcome.ABANDONED])
+def test_a_cleared_run_takes_up_what_it_left_undone(
+    ledger: Ledger, outcome: TriggerOutcome
+) -> None:
+    first = own(ledger, "run 1")
+    ledger.finish_trigger(first.id, outcome)
+    with ledger.transaction() as connection:
+        claims.let_go(connection, "m", "run 1", cleared=True)
+    assert own(ledger, "run 1") == first
+    assert [one.trigger for one in ledger.claims("m")] == [first]
+
+
+@pytest.mark.parametrize("outcome", [None, *TriggerOutcome])
+def test_a_run_id_used_again_is_another_run(ledger: Ledger, outcome: TriggerOutcome | None) -> None:
+    first = own(ledger, "run 1", reason="the old one")
+    if outcome is not None:
+        ledger.finish_trigger(first.id, outcome)
+    with ledger.transaction() as connection:
+        claims.let_go(connection, "m", "run 1", cleared=False)
+    second = own(ledger, "run 1", reason="the new one")
+    assert (second.reason, second.id != first.id) == ("the new one", True)
+    assert [one.trigger for one in ledger.claims("m")] == [second]
 
 
 def test_a_finished_trigger_is_never_claimed(ledger: Ledger) -> None:

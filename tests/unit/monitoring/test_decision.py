@@ -174,13 +174,66 @@ def test_one_training_at_a_time(ledger: Ledger, night: Night) -> None:
     assert answer(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
 
 
-def test_a_training_that_died_without_a_word_does_not_block_for_ever(
+def test_a_training_in_flight_holds_back_however_long_it_takes(
     ledger: Ledger, night: Night
 ) -> None:
+    """Whether its run still lives is asked of Airflow, not guessed from the clock."""
     answer(ledger, FREE, night("2013-07-14"), now=NOW)
-    ledger.claim_trigger(MODEL, "run that dies")
-    later = NOW + recorder.LOST_AFTER + timedelta(minutes=1)
-    assert answer(ledger, FREE, night("2013-07-15"), now=later)[0].action == Action.RETRAIN
+    ledger.claim_trigger(MODEL, "train/run")
+    later, none = answer(ledger, FREE, night("2013-07-15"), now=NOW + timedelta(days=3))
+    assert (later.action, none) == (Action.WAIT, None)
+    with ledger.transaction() as connection:
+        triggers.let_go(connection, MODEL, "train/run", cleared=False)
+    assert answer(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
+
+
+def test_a_reason_that_nobody_claimed_waits_and_is_not_in_flight(
+    ledger: Ledger, night: Night
+) -> None:
+    _, waiting = answer(ledger, FREE, night("2013-07-14"), now=NOW)
+    assert waiting is not None
+    decision, none = answer(ledger, FREE, night("2013-07-15"), now=NOW)
+    assert (decision.action, none) == (Action.WAIT, None)
+    assert f"waits for its run already (trigger {waiting.id}" in decision.reason
+    assert "in flight" not in decision.reason
+
+
+def test_an_abandoned_training_spends_neither_cooldown_nor_budget(
+    ledger: Ledger, night: Night
+) -> None:
+    spec = RetrainingSpec(cooldown_days=7, monthly_budget=1)
+    answer(ledger, spec, night("2013-07-14"), now=NOW)
+    finish(ledger, TriggerOutcome.ABANDONED)
+    assert answer(ledger, spec, night("2013-07-15"), now=NOW)[0].action == Action.RETRAIN
+
+
+def test_two_months_of_old_nights_train_nothing(ledger: Ledger, night: Night) -> None:
+    nights = [(date(2013, 5, 1) + timedelta(days=n)).isoformat() for n in range(61)]
+    told = [answer(ledger, WEEKLY, night(one), now=NOW, newest="2013-12-31")[0] for one in nights]
+    assert {one.action for one in told} == {Action.WAIT}
+    assert "the night is old" in told[0].reason
+    assert ledger.open_triggers(MODEL) == []
+
+
+def test_control_without_the_newest_day_they_train_eight_times(
+    ledger: Ledger, night: Night
+) -> None:
+    for number in range(61):
+        one = (date(2013, 5, 1) + timedelta(days=number)).isoformat()
+        answer(ledger, WEEKLY, night(one), now=NOW)
+        finish(ledger)
+    assert len(trained(ledger)) == 8
+
+
+@pytest.mark.parametrize(
+    ("newest", "action"),
+    [("2013-07-20", Action.RETRAIN), ("2013-07-21", Action.WAIT), ("2013-07-10", Action.RETRAIN)],
+)
+def test_a_night_of_this_week_is_not_old(
+    ledger: Ledger, night: Night, newest: str, action: Action
+) -> None:
+    decision, _ = answer(ledger, WEEKLY, night("2013-07-14"), now=NOW, newest=newest)
+    assert decision.action == action
 
 
 @pytest.mark.parametrize(
@@ -337,10 +390,7 @@ class Loop(RuleBasedStateMachine):
         assert (trigger is not None) == (decision.action == Action.RETRAIN)
         if trigger is not None and trigger.id not in self.emitted:
             assert triage is Triage.DRIFT
-            alive = {
-                t for t in self.unfinished if self.emitted[t] >= self.now - recorder.LOST_AFTER
-            }
-            assert not alive, "two trainings in flight"
+            assert not self.unfinished, "two trainings in flight"
             self.emitted[trigger.id] = self.now
             self.unfinished.add(trigger.id)
 

@@ -48,6 +48,8 @@ def ask(
         ("ingest_flights", {"partition": "2013-02-30"}, "no such day"),
         ("deploy_flight_delay", {"version": "three"}, "version"),
         ("ingest_flights", ["partition"], "mapping"),
+        ("ingest_flights", {"start": "2013-12-30", "end": "2014-01-02"}, "ended on 2013-12-31"),
+        ("monitor_flight_delay", {"partition": "2099-01-01"}, "ended on 2013-12-31"),
     ],
 )
 def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says: str) -> None:

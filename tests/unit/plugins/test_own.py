@@ -102,11 +102,11 @@ def test_a_gate_that_is_not_there_is_no_gate_that_was_passed() -> None:
     ],
 )
 def test_a_wrong_entry_is_told_by_its_place(own: list[Any], said: str) -> None:
-    from airloop.issues import mistakes
+    from airloop.issues import issues_of
 
     with pytest.raises(ValidationError) as caught:
         toy_model(gates={"own": own})
-    assert said in {f"{one.key}: {one.what}" for one in mistakes(caught.value, ModelSpec)}
+    assert said in {f"{one.key}: {one.what}" for one in issues_of(caught.value, ModelSpec)}
 
 
 def test_a_metric_of_ones_own_decides_and_is_recorded() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from airloop.check.specs import check
 from airloop.errors import SpecError
-from airloop.issues import mistakes
+from airloop.issues import issues_of
 from airloop.plugins import registry
 from airloop.plugins.gate import STANDING
 from airloop.plugins.registry import EXECUTORS, GATES, METRICS, SEAMS, SOURCES, TRAINERS
@@ -103,7 +103,7 @@ def test_a_foreign_source_is_read_by_its_kind(tide: Path) -> None:
 def test_its_own_class_checks_its_yaml(tide: Path) -> None:
     with pytest.raises(ValidationError) as caught:
         dataset_spec(source={"kind": "tide", "harbor": "Husum"})
-    said = {one.key: (one.what, one.valid) for one in mistakes(caught.value, DatasetSpec)}
+    said = {one.key: (one.what, one.valid) for one in issues_of(caught.value, DatasetSpec)}
     assert said == {
         "source.harbour": ("a required key is missing", ()),
         "source.harbor": ("unknown key", ("kind", "harbour")),
@@ -113,7 +113,7 @@ def test_its_own_class_checks_its_yaml(tide: Path) -> None:
 def test_an_unknown_kind_names_those_that_there_are(tide: Path) -> None:
     with pytest.raises(ValidationError) as caught:
         dataset_spec(source={"kind": "tied", "harbour": "Husum"})
-    (one,) = mistakes(caught.value, DatasetSpec)
+    (one,) = issues_of(caught.value, DatasetSpec)
     assert (one.key, one.what) == ("source.kind", "not one of the values it may have")
     assert one.valid == ("file", "python", "sql", "tide")
 
@@ -132,7 +132,7 @@ def test_one_that_cannot_be_imported_names_its_distribution_and_harms_only_who_n
         assert dataset_spec(source={"kind": "python", "function": "a.b:c"}).source.kind == "python"
         with pytest.raises(ValidationError) as caught:
             dataset_spec(source={"kind": "tide"})
-        (one,) = mistakes(caught.value, DatasetSpec)
+        (one,) = issues_of(caught.value, DatasetSpec)
         assert one.what == (
             "the source tide of airloop-tide 2.3 cannot be loaded: RuntimeError: the tide is out"
         )
@@ -235,7 +235,7 @@ def test_an_airloop_without_its_entry_points_says_what_to_do(monkeypatch: Any) -
     monkeypatch.setattr(registry, "installed", lambda: ())
     with pytest.raises(ValidationError) as caught:
         dataset_spec()
-    (one,) = mistakes(caught.value, DatasetSpec)
+    (one,) = issues_of(caught.value, DatasetSpec)
     assert one.remedy == "install Airloop again: its own entry points are not there"
 
 

@@ -6,6 +6,7 @@ import copy
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_every_pod_of_every_spec_keeps_the_policy() -> None:
     pods = list(every_pod())
     assert len(pods) >= 4
     assert [faults(pod) for pod in pods] == [[]] * len(pods)
+
+
+def test_a_pod_is_told_of_the_project_that_its_step_was_begun_with() -> None:
+    plan = PodPlan("train", model_spec(compute="kubernetes"), SETTINGS, CONFIG, ("x",))
+    told = replace(plan, project="sha256:" + "1" * 64)
+    variables = [
+        {item["name"]: item.get("value") for item in pod["spec"]["containers"][0]["env"]}
+        for pod in (manifest(one, FENCE, "0" * 64, ["train"]) for one in (plan, told))
+    ]
+    assert [found.get("AIRLOOP_PROJECT_DIGEST") for found in variables] == [None, told.project]
 
 
 # A training over several pods

@@ -25,7 +25,7 @@ from airloop.ledger import Ledger, open_ledger
 from airloop.ledger.commit import Stage
 from airloop.ledger.faults import PlantedFaultError
 from airloop.registry import models
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Topic
 
@@ -42,13 +42,13 @@ class FakeService:
         #: What it still holds in memory beside the version that serves.
         self.warm: ArtifactRef | None = None
 
-    def slots(self) -> tuple[SlotState, ...]:
+    def endpoints(self) -> tuple[EndpointState, ...]:
         if self.down:
             raise UnreachableError("the prediction service does not answer")
         return (self._state(None),)
 
-    def refresh(self, model: str) -> SlotState:
-        self.slots()
+    def refresh(self, model: str) -> EndpointState:
+        self.endpoints()
         self.before_refresh()
         wanted = self.ledger.current_deployment(model)
         error = None
@@ -58,9 +58,9 @@ class FakeService:
             self.serving = wanted
         return self._state(error)
 
-    def _state(self, error: str | None) -> SlotState:
+    def _state(self, error: str | None) -> EndpointState:
         now = self.serving
-        return SlotState(
+        return EndpointState(
             model=MODEL,
             version=now.version if now else None,
             sequence=now.sequence if now else None,

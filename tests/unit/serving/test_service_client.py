@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from airloop.errors import RequestError, UnreachableError
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
-from airloop.settings import ServingSettings, Settings
+from airloop.settings import Settings
+from airloop.specs.sections.servers import ServingSettings
 
 TOKEN = "client-token"
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -73,7 +74,7 @@ def test_a_service_that_is_not_there_is_named_with_the_remedy(
     client = connect(handler)
     assert client.ready() is False
     with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:1/slots.*airloop up"):
-        client.slots()
+        client.endpoints()
 
 
 @pytest.mark.parametrize(
@@ -93,12 +94,12 @@ def test_an_answer_that_is_not_the_services_is_a_clear_error(
     connect: Callable[[Handler], ServiceClient],
 ):
     with pytest.raises(RequestError, match="answered 404"):
-        connect(lambda _: httpx.Response(404, text="<html>")).slots()
+        connect(lambda _: httpx.Response(404, text="<html>")).endpoints()
 
 
 def test_a_model_the_service_does_not_know_is_named(connect: Callable[[Handler], ServiceClient]):
     client = connect(answer(200, {"slots": [{"model": "flight_delay"}]}))
-    assert client.slot("flight_delay").version is None
+    assert client.endpoint("flight_delay").version is None
     with pytest.raises(RequestError, match="did you mean 'flight_delay'"):
         client.refresh("flight_dely")
 

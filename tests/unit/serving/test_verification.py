@@ -161,12 +161,11 @@ def put_under(result: LoadResult) -> Callable[..., LoadResult]:
     return lambda *_: result
 
 
-SLOW = LoadResult(1.0, [0.01] * 30 + [2.5] * 10)
+SLOW = LoadResult(1.0, 1.0, [0.01] * 30 + [2.25] * 10)
 LOADS = {
-    "all answered in time": (LoadResult(1.0, [0.01] * 40), Outcome.OK),
-    "one of them failed": (LoadResult(1.0, [0.01] * 39, {"503": 1}), Outcome.BAD),
-    "one of them was cut": (LoadResult(1.0, [0.01] * 39, {"OSError": 1}), Outcome.BAD),
-    "the slowest took seconds": (SLOW, Outcome.BAD),
+    "all answered in time": (LoadResult(1.0, 1.0, [0.01] * 40), Outcome.OK),
+    "one of them failed": (LoadResult(1.0, 1.0, [0.01] * 39, {"503": 1}), Outcome.BAD),
+    "one of them was cut": (LoadResult(1.0, 1.0, [0.01] * 39, {"OSError": 1}), Outcome.BAD),
     "none was answered": (LoadResult(1.0), Outcome.BAD),
 }
 
@@ -183,10 +182,45 @@ def test_a_load_is_judged_by_its_failures_and_its_slowest(
     assert f"{len(result.latencies)} of 40 answered" in check.reason
 
 
+IDLE = LoadResult(1.0, 0.9, [0.002] * 40)
+BUSY = LoadResult(4.0, 0.8, [0.3] * 40)
+MOMENTS = {
+    "on an idle machine it is the model": (IDLE, Outcome.BAD, "2023 ms are the model's own"),
+    "on a busy one it is the machine": (BUSY, Outcome.OK, "5.0 times what is computed"),
+    "on one that gives nothing": (LoadResult(30, 0.8, [0.3] * 40), Outcome.UNKNOWN, "too busy"),
+    "on one that answers nothing": (
+        LoadResult(1, 0.9, [], {"OSError": 40}),
+        Outcome.UNKNOWN,
+        "busy",
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_comes_late_is_judged_by_what_the_machine_can_do_at_that_moment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
+):
+    reference, outcome, said = MOMENTS[moment]
+    monkeypatch.setattr(verification, "_load", put_under(SLOW))
+    monkeypatch.setattr(verification, "_reference", lambda *_: reference)
+    check = verification.small_load(settings, "doubler", [{"x": 1.0}])
+    assert check.outcome is outcome, check.reason
+    assert said in check.reason
+
+
+def test_the_reference_is_answered_by_the_server_and_by_no_model(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(verification, "LOAD_P99_MS", 0.0)
+    check = run(settings, monkeypatch, Loaded(), rows())["load"]
+    assert check.outcome is not Outcome.UNKNOWN, check.reason
+    assert "without a model p99" in check.reason
+
+
 def test_what_came_late_in_a_busy_moment_is_asked_once_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    results = iter([SLOW, LoadResult(1.0, [0.01] * 40)])
+    results = iter([SLOW, LoadResult(1.0, 1.0, [0.01] * 40)])
     monkeypatch.setattr(verification, "_load", lambda *_: next(results))
     assert verification.small_load(settings, "doubler", [{"x": 1.0}]).ok
 

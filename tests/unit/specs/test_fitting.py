@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from airloop.plugins.trainer import trainer_mistakes
+from airloop.plugins.trainer import trainer_issues
 from airloop.specs.model import TrainingSpec
 from airloop.specs.sections.fitting import FitOptions, divide
 
 
 def told(training):
     return {
-        mistake.key: f"{mistake.what}; {mistake.remedy}" for mistake in trainer_mistakes(training)
+        mistake.key: f"{mistake.what}; {mistake.remedy}" for mistake in trainer_issues(training)
     }
 
 

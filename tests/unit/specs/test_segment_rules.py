@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from airloop.check.specs import check
-from airloop.issues import mistakes
+from airloop.issues import issues_of
 from airloop.specs.catalog import Catalog
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.segments import SegmentsSpec
@@ -23,7 +23,7 @@ def told(**changes):
     try:
         model_spec(**changes)
     except ValidationError as error:
-        return {mistake.key: mistake for mistake in mistakes(error, ModelSpec)}
+        return {mistake.key: mistake for mistake in issues_of(error, ModelSpec)}
     return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from airloop.issues import mistakes
+from airloop.issues import issues_of
 from airloop.specs.model import ModelSpec
 from tests.support.loop.specimens import model_spec
 
@@ -16,7 +16,7 @@ def told(**changes):
     try:
         model_spec(**changes)
     except ValidationError as error:
-        return {mistake.key: mistake for mistake in mistakes(error, ModelSpec)}
+        return {mistake.key: mistake for mistake in issues_of(error, ModelSpec)}
     return {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -102,6 +103,33 @@ def test_a_refused_partition_leaves_what_was_there_and_is_on_record(
     [decision] = context.ledger.decisions("orders", Topic.VALIDATION)
     assert decision.action is Action.REFUSED
     assert decision.figures["partition"] == DAYS[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda rows: rows.drop(columns="price"), "column price missing"),
+        (lambda rows: rows.assign(price="<b>dear</b>"), "column price is wrongly typed"),
+        (lambda rows: rows.head(0), "the batch is empty"),
+    ],
+    ids=["column", "type", "rows"],
+)
+def test_a_partition_refused_for_its_shape_has_a_page_that_says_why_and_an_alert(
+    context: StepContext,
+    shop: Shop,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[pd.DataFrame], pd.DataFrame],
+    says: str,
+) -> None:
+    shop.days[DAYS[0]] = spoil(shop.days[DAYS[0]])
+    with pytest.raises(DataError) as error:
+        ingest(context)
+    page = Path(error.value.where.removeprefix("file://")).read_text(encoding="utf-8")
+    assert says in page
+    assert "<b>" not in page
+    (alert,) = [one.getMessage() for one in caplog.records if one.name == "airloop.alert"]
+    assert alert.startswith(f"partition refused in {DAYS[0]} of orders: ")
+    assert says in alert
 
 
 def test_without_validation_the_spoiled_partition_would_go_in(

@@ -293,6 +293,12 @@ def test_a_report_that_cannot_be_made_costs_no_verdict(
     assert "could not be made: ZeroDivisionError: inside the library" in result.report.reason
 
 
+def test_a_night_with_nothing_to_show_has_its_one_reason(world: World) -> None:
+    result = world.monitor("2013-09-09")
+    assert result.report.report_uri is None
+    assert "Evidently" not in result.report.reason
+
+
 def test_a_superseded_attempt_decides_nothing(world: World) -> None:
     world.nights(QUIET, warmer=40.0)
     stale = world.ledger.begin_attempt("monitor:guess:2013-02-12")

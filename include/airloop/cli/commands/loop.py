@@ -1,9 +1,8 @@
-"""`airloop trigger`, `predict`, `rollback`, `retire`, `decisions`: the loop by hand."""
+"""`airloop trigger`, `reconcile`, `rollback`, `retire`, `decisions`: the loop by hand."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,33 +11,13 @@ from rich.table import Table
 from airloop.cli.known import check_model, check_name
 from airloop.console import err, out
 from airloop.contracts import Deployment
-from airloop.errors import AirloopError, PermanentError, RequestError, SpecError
+from airloop.errors import AirloopError, PermanentError, RequestError
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 from airloop.specs.requests import CONFS, parse_conf
 from airloop.vocabulary import DeploymentKind, Topic
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name of config/models.")]
-
-
-def reconcile_command(
-    grace_minutes: Annotated[
-        int,
-        typer.Option(min=0, max=1440, help="How long what runs alone is only named; 0 ends it."),
-    ] = 10,
-) -> int:
-    """Name the pods and Jobs that run without a living task; end those that did for longer than the grace."""
-    from airloop.devstack.airflow import Airflow
-
-    dag, task = "airloop_reconcile", "reconcile"
-    with Airflow.connect(load_settings()) as airflow, err.status("asking the cluster"):
-        run = airflow.trigger(dag, {"grace_minutes": grace_minutes}, note="airloop reconcile")
-        if airflow.wait(dag, run, patience=600) != "success":
-            raise PermanentError(airflow.failure(dag, run), where=f"{dag}, run {run}")
-        found = airflow.xcom(dag, run, task)
-    for line in found or ["every pod and Job has its task"]:
-        out.print(line, soft_wrap=True)
-    return 0
 
 
 def trigger_command(
@@ -54,21 +33,17 @@ def trigger_command(
     """Start a run of a DAG, as its trigger form in Airflow does."""
     from airloop.devstack.airflow import Airflow
 
-    kind, _, name = dag.partition("_")
-    catalog = load_catalog()
-    names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
-    valid = [
-        *(f"ingest_{name}" for name in catalog.dataset_names()),
-        *(f"{one}_{name}" for one in CONFS if one != "ingest" for name in catalog.model_names()),
-    ]
-    if kind not in CONFS or name not in names:
-        raise RequestError("there is no such DAG", value=dag, valid=valid)
+    kind = _kind_of(dag)
     fields = _pairs(conf or [])
     parse_conf(CONFS[kind], fields)
     with Airflow.connect(load_settings()) as airflow:
         airflow.unpause(dag)
-        run = airflow.trigger(dag, fields, note="airloop trigger")
-        out.print(f"{dag}: run {run}", soft_wrap=True)
+        run = airflow.same_request(dag, fields) if kind == "train" else None
+        if run is None:
+            run = airflow.trigger(dag, fields, note="airloop trigger")
+            out.print(f"{dag}: run {run}", soft_wrap=True)
+        else:
+            out.print(f"{dag}: run {run} has this training, no other is started", soft_wrap=True)
         if not wait:
             return 0
         with err.status(f"{run}: queued") as line:
@@ -83,38 +58,18 @@ def trigger_command(
     return 0
 
 
-def predict_command(
-    model: ModelName,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", help="One row as a JSON object; may be repeated.")
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="A JSON list of rows, or one row a line.")
-    ] = None,
-    partition: Annotated[
-        str | None,
-        typer.Option("--partition", help="Ask for rows of this day of the lake instead."),
-    ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=1, max=1000, help="... and for how many.")] = 1,
-) -> None:
-    """Ask the running service; prints its answer as JSON."""
-    from airloop.data.lake.asking import request_rows
-    from airloop.data.lake.lake import Lake
-    from airloop.serving.client import ServiceClient
-
+def _kind_of(dag: str) -> str:
+    """The kind of one of the project's DAGs, ``train`` of ``train_flight_delay``."""
+    kind, _, name = dag.partition("_")
     catalog = load_catalog()
-    spec = catalog.model(model)
-    given = [_row(text) for text in row or []] + (_rows(file) if file else [])
-    if partition is not None:
-        lake = Lake(load_settings())
-        given += request_rows(lake, spec, catalog.dataset_of(spec), partition, rows)
-    if not given:
-        raise RequestError(
-            "no row was given",
-            remedy="say --row '{...}', --file rows.json or --partition 2013-03-01",
-        )
-    answer = ServiceClient(load_settings()).predict(model, given)
-    out.print_json(answer.model_dump_json())
+    names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
+    valid = [
+        *(f"ingest_{name}" for name in catalog.dataset_names()),
+        *(f"{one}_{name}" for one in CONFS if one != "ingest" for name in catalog.model_names()),
+    ]
+    if kind not in CONFS or name not in names:
+        raise RequestError("there is no such DAG", value=dag, valid=valid)
+    return kind
 
 
 def rollback_command(
@@ -235,26 +190,3 @@ def _json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _row(text: str) -> dict[str, Any]:
-    try:
-        row = json.loads(text)
-    except ValueError as error:
-        raise RequestError(f"the row is not JSON: {error}", value=text) from error
-    if not isinstance(row, dict):
-        raise RequestError("a row is a JSON object", value=text)
-    return row
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"the file cannot be read: {error}", where=str(file)) from error
-    if text.lstrip().startswith("["):
-        try:
-            return [_row(json.dumps(one)) for one in json.loads(text)]
-        except ValueError as error:
-            raise RequestError(f"the file is not JSON: {error}", where=str(file)) from error
-    return [_row(line) for line in text.splitlines() if line.strip()]

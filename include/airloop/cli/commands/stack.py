@@ -14,6 +14,8 @@ from airloop.devstack.secrets import AIRFLOW_USER
 if TYPE_CHECKING:
     from airloop.devstack.start import Started
 
+_COLOURS = {"ok": "green", "bad": "red", "could not tell": "yellow"}
+
 
 def up_command() -> None:
     """Start Airflow, MLflow and the prediction service on 127.0.0.1; what runs already stays."""
@@ -38,7 +40,7 @@ def down_command() -> None:
 def status_command(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
 ) -> int:
-    """Say what runs and where. Exit code 1 if a part crashed or is not well."""
+    """Say what runs and where, and whether a run has what it needs. Exit code 1 if anything is not well."""
     from airloop.devstack.state import status
 
     state = status(current_layout())
@@ -57,6 +59,9 @@ def status_command(
     if state.owned:
         files = ", ".join(f"dags/{kind}.py" for kind in state.owned)
         out.print(f"the project's own DAG files: {files}", soft_wrap=True)
+    for need in state.needs:
+        out.print(f"[{_COLOURS[need.outcome]}]{need.name}[/]: ", end="")
+        out.print(need.says, markup=False, soft_wrap=True)
     for line in state.cluster:
         out.print(f"cluster: {line}", soft_wrap=True)
     for part in state.components:

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 
-from airloop.data.lake.delta import open_or_create, repeat
+from airloop.data.lake.delta import repeat
+from airloop.data.lake.tables import open_or_create
 
 
 def append_once(

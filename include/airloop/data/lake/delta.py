@@ -1,4 +1,4 @@
-"""Delta Lake, one table at a time: opening, listing, staging and committing one partition's file.
+"""One partition's file in a Delta table: staged beside the table, then committed.
 
 A partition is one Parquet file, ``<column>=<key>/<sha256 of its rows>-<attempt>.parquet``. Its name carries
 the digest, so that a table's log alone says which rows it holds, at every version, without a second
@@ -8,42 +8,25 @@ book-keeping that could disagree. A staged file is nothing to any reader until t
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
-from airloop.data.schema import stored_schema
-from airloop.errors import DataError, SupersededError, TransientError
+from airloop.data.lake.tables import filesystem_of, partition_column
+from airloop.errors import SupersededError, TransientError
 
-_FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
-#: By default Delta drops log entries after 30 days, and with them the versions that models were trained at.
-_KEEP_HISTORY: Final = {"delta.enableExpiredLogCleanup": "false"}
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a table as its log lists it."""
-
-    path: str
-    partition: str
-    rows: int
-    #: Of its rows; None for a file not written by :func:`stage`, such as one that was appended.
-    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -55,68 +38,6 @@ class Staged:
     rows: int
     size: int
     digest: str
-
-
-def open_table(
-    uri: str, options: dict[str, str] | None, version: int | None = None
-) -> DeltaTable | None:
-    """The table, at a version if one is named; None where there is none.
-
-    :raises UnreachableError: if the store does not answer
-    """
-    with storage_errors(uri):
-        try:
-            return DeltaTable(uri, version=version, storage_options=options)
-        except TableNotFoundError:
-            return None
-
-
-def open_or_create(
-    uri: str, options: dict[str, str] | None, schema: pa.Schema, partition_column: str
-) -> DeltaTable:
-    """The table, created empty if there is none, with columns added that it does not have yet.
-
-    :raises DataError: if a column has another type than the table's
-    :raises UnreachableError: if the store does not answer
-    """
-    table = open_table(uri, options)
-    stored = stored_schema(schema, partition_column)
-    with storage_errors(uri):
-        if table is None:
-            try:
-                return DeltaTable.create(
-                    uri,
-                    stored,
-                    mode="ignore",
-                    partition_by=[partition_column],
-                    configuration=_KEEP_HISTORY,
-                    storage_options=options,
-                )
-            except CommitFailedError:  # another process created it in this moment
-                table = DeltaTable(uri, storage_options=options)
-        _add_columns(table, stored, uri)
-    return table
-
-
-def partition_column(table: DeltaTable) -> str:
-    """The one column a table of the lake is partitioned by."""
-    return table.metadata().partition_columns[0]
-
-
-def files(table: DeltaTable, uri: str) -> list[File]:
-    """The files of the version at which the table was opened."""
-    column = f"partition.{partition_column(table)}"
-    with storage_errors(uri):
-        actions = pa.table(table.get_add_actions(flatten=True))
-    if not actions.num_rows:
-        return []
-    wanted = zip(
-        actions["path"].to_pylist(),
-        actions[column].to_pylist(),
-        actions["num_records"].to_pylist(),
-        strict=True,
-    )
-    return [File(path, str(key), rows or 0, _digest_in(path)) for path, key, rows in wanted]
 
 
 def stage(
@@ -160,20 +81,9 @@ def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
     :raises TransientError: if others kept changing the table
     """
     column = partition_column(table)
-    action = AddAction(
-        staged.path,
-        staged.size,
-        {column: staged.partition},
-        int(time.time() * 1000),
-        True,
-        json.dumps({"numRecords": staged.rows}),
-    )
+    told = {"partition": staged.partition, "digest": staged.digest, "rows": staged.rows}
     properties = CommitProperties(
-        custom_metadata={
-            "airloop": json.dumps(
-                {"partition": staged.partition, "digest": staged.digest, "rows": staged.rows}
-            )
-        },
+        custom_metadata={"airloop": json.dumps(told)},
         app_transactions=[Transaction(fence.key, fence.token)],
     )
 
@@ -183,7 +93,7 @@ def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
 
     def write() -> None:
         table.create_write_transaction(
-            [action],
+            [_added(staged, column)],
             "overwrite",
             table.schema(),
             [column],
@@ -193,6 +103,14 @@ def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
 
     repeat(table, uri, wanted, write)
     return table.version()
+
+
+def _added(staged: Staged, column: str) -> AddAction:
+    """A staged file as the log lists it."""
+    now = int(time.time() * 1000)
+    partition = {column: staged.partition}
+    counted = json.dumps({"numRecords": staged.rows})
+    return AddAction(staged.path, staged.size, partition, now, True, counted)
 
 
 def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:
@@ -252,37 +170,3 @@ def check_not_superseded(table: DeltaTable, fence: Fence, where: str) -> None:
         raise SupersededError(
             f"superseded by attempt {newest}", value=fence.token, where=f"{where}, key {fence.key}"
         )
-
-
-def filesystem_of(table: DeltaTable) -> pafs.FileSystem:
-    """The table's folder as a filesystem, with the storage options the table was opened with."""
-    return pafs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
-
-
-def _add_columns(table: DeltaTable, stored: pa.Schema, uri: str) -> None:
-    have = {field.name: field for field in pa.schema(table.schema())}
-    for field in stored:
-        known = have.get(field.name)
-        if known is not None and not _same_type(known.type, field.type):
-            raise DataError(
-                f"the column {field.name!r} is {known.type} in the lake",
-                value=str(field.type),
-                where=uri,
-                remedy="give the column another name, or the dataset",
-            )
-    new = [field for field in stored if field.name not in have]
-    if new:
-        from deltalake import Schema
-
-        table.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
-
-
-def _same_type(first: pa.DataType, second: pa.DataType) -> bool:
-    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    both_text = any(is_(first) for is_ in text) and any(is_(second) for is_ in text)
-    return both_text or first.equals(second)
-
-
-def _digest_in(path: str) -> str | None:
-    match = _FILE.search(path)
-    return f"sha256:{match['hex']}" if match else None

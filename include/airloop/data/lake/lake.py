@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from airloop.contracts import NAME_PATTERN, PARTITION_PATTERN, DatasetRef, Fence
-from airloop.data.lake import delta
+from airloop.data.lake import delta, tables
 from airloop.data.lake.append import append_once
-from airloop.data.lake.digest import dataset_digest, rows_digest
+from airloop.data.lake.digest import dataset_digest
+from airloop.data.lake.pinned import PinnedRows, by_partition, partition_digest, pinned_rows
 from airloop.data.lake.storage import storage_errors
-from airloop.data.schema import to_pandas, with_dates
+from airloop.data.lake.tables import File
+from airloop.data.schema import to_pandas
 from airloop.errors import DataError
 from airloop.settings import Settings
 from airloop.storage.options import delta_options
@@ -55,7 +56,11 @@ class Lake:
         """The digest of a partition's rows as they are now; None where it is not there."""
         table = self._open(name)
         mine = [file for file in self._files(name, table) if file.partition == partition]
-        return self._digest(name, table, mine) if table is not None and mine else None
+        return (
+            partition_digest(table, mine, self.table_uri(name))
+            if table is not None and mine
+            else None
+        )
 
     def snapshot(self, name: str, partitions: Sequence[str]) -> DatasetRef:
         """Pin partitions: the table's version now, their rows, and the digest over their digests.
@@ -64,7 +69,7 @@ class Lake:
         """
         wanted = tuple(sorted(set(partitions)))
         table = self._open(name)
-        by_key = _by_partition(self._files(name, table))
+        by_key = by_partition(self._files(name, table))
         missing = [key for key in wanted if key not in by_key]
         if missing or table is None or not wanted:
             raise DataError(
@@ -73,7 +78,9 @@ class Lake:
                 where=self.table_uri(name),
                 remedy="ingest them first",
             )
-        digests = [(key, self._digest(name, table, by_key[key])) for key in wanted]
+        digests = [
+            (key, partition_digest(table, by_key[key], self.table_uri(name))) for key in wanted
+        ]
         return DatasetRef(
             name=name,
             uri=self.table_uri(name),
@@ -93,7 +100,7 @@ class Lake:
     def read_table(self, ref: DatasetRef, columns: Sequence[str] | None = None) -> pa.Table:
         """:meth:`read` as an Arrow table."""
         batches = list(self.batches(ref, columns))
-        return pa.Table.from_batches(batches) if batches else self._empty(ref, columns)
+        return pa.Table.from_batches(batches) if batches else self._pinned(ref).empty(columns)
 
     def batches(
         self,
@@ -105,34 +112,23 @@ class Lake:
 
         :raises DataError: if the lake no longer holds them, or has no such column
         """
-        dataset, column = self._pinned(ref)
-        names = _checked(columns, dataset.schema.names, ref)
+        pinned = self._pinned(ref)
+        names = pinned.checked(columns)
         with storage_errors(ref.uri):
-            waiting: list[pa.RecordBatch] = []
-            rows = 0
-            for batch in dataset.to_batches(columns=names, batch_size=batch_rows):
-                if rows + batch.num_rows > batch_rows:
-                    yield from _joined(waiting, column)
-                    waiting, rows = [], 0
-                waiting.append(batch)
-                rows += batch.num_rows
-            yield from _joined(waiting, column)
+            yield from pinned.batches(names, batch_rows)
 
     def schema(self, ref: DatasetRef) -> pa.Schema:
         """The columns of what :meth:`batches` yields."""
-        return self._empty(ref, None).schema
+        return self._pinned(ref).empty(None).schema
 
     def verify(self, ref: DatasetRef) -> None:
         """Compute a reference's digest again from the rows themselves.
 
         :raises DataError: if the bytes are not the ones that were recorded
         """
-        dataset, column = self._pinned(ref)
-        digests = []
+        pinned = self._pinned(ref)
         with storage_errors(ref.uri):
-            for key in ref.partitions:
-                rows = dataset.to_table(filter=ds.field(column) == key)
-                digests.append((key, rows_digest(rows, without=[column])))
+            digests = pinned.digests()
         if dataset_digest(digests) != ref.digest:
             raise DataError("the rows are not the ones that were recorded", where=ref.uri)
 
@@ -148,7 +144,7 @@ class Lake:
         if not re.match(PARTITION_PATTERN, partition):
             raise DataError("not a partition key", value=partition, remedy="use YYYY-MM-DD")
         uri = self.table_uri(name)
-        opened = delta.open_or_create(uri, self.options, table.schema, partition_column)
+        opened = tables.open_or_create(uri, self.options, table.schema, partition_column)
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
         return delta.stage(opened, partition, table, partition_column, fence, uri)
 
@@ -222,7 +218,7 @@ class Lake:
         )
 
     def _open(self, name: str) -> DeltaTable | None:
-        return delta.open_table(self.table_uri(name), self.options)
+        return tables.open_table(self.table_uri(name), self.options)
 
     def _there(self, name: str) -> DeltaTable:
         table = self._open(name)
@@ -230,61 +226,8 @@ class Lake:
             raise DataError("there is no such table", value=name, where=self.uri)
         return table
 
-    def _files(self, name: str, table: DeltaTable | None) -> list[delta.File]:
-        return delta.files(table, self.table_uri(name)) if table is not None else []
+    def _files(self, name: str, table: DeltaTable | None) -> list[File]:
+        return tables.files(table, self.table_uri(name)) if table is not None else []
 
-    def _digest(self, name: str, table: DeltaTable, files: list[delta.File]) -> str:
-        """A partition's digest: from its file's name, or from its rows where they were appended."""
-        if len(files) == 1 and files[0].digest is not None:
-            return files[0].digest
-        column = delta.partition_column(table)
-        with storage_errors(self.table_uri(name)):
-            rows = table.to_pyarrow_dataset().to_table(
-                filter=ds.field(column) == files[0].partition
-            )
-        return rows_digest(rows, without=[column])
-
-    def _pinned(self, ref: DatasetRef) -> tuple[ds.Dataset, str]:
-        """A reference's rows as an Arrow dataset, once the log confirms that they are the recorded ones."""
-        table = delta.open_table(ref.uri, self.options, ref.version)
-        by_key = _by_partition(delta.files(table, ref.uri)) if table is not None else {}
-        if table is None or any(key not in by_key for key in ref.partitions):
-            raise DataError(
-                "the lake no longer holds this version", value=ref.version, where=ref.uri
-            )
-        digests = [(key, self._digest(ref.name, table, by_key[key])) for key in ref.partitions]
-        if dataset_digest(digests) != ref.digest:
-            raise DataError("the rows are not the ones that were recorded", where=ref.uri)
-        column = delta.partition_column(table)
-        whole = table.to_pyarrow_dataset()
-        wanted = ds.field(column).isin(list(ref.partitions))
-        # The log lists the newest file first; readers get the days in their order.
-        fragments = sorted(whole.get_fragments(filter=wanted), key=lambda one: str(one.path))
-        pinned = ds.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
-        return pinned, column
-
-    def _empty(self, ref: DatasetRef, columns: Sequence[str] | None) -> pa.Table:
-        dataset, column = self._pinned(ref)
-        names = _checked(columns, dataset.schema.names, ref)
-        return with_dates(dataset.schema.empty_table().select(names), column)
-
-
-def _checked(columns: Sequence[str] | None, have: list[str], ref: DatasetRef) -> list[str]:
-    for name in columns or ():
-        if name not in have:
-            raise DataError("no such column", value=name, where=ref.uri, valid=have)
-    return list(columns) if columns is not None else have
-
-
-def _by_partition(files: list[delta.File]) -> dict[str, list[delta.File]]:
-    result: dict[str, list[delta.File]] = {}
-    for file in files:
-        result.setdefault(file.partition, []).append(file)
-    return result
-
-
-def _joined(waiting: list[pa.RecordBatch], column: str) -> Iterator[pa.RecordBatch]:
-    """The waiting batches as one."""
-    if sum(batch.num_rows for batch in waiting):
-        table = with_dates(pa.Table.from_batches(waiting), column)
-        yield from table.combine_chunks().to_batches()
+    def _pinned(self, ref: DatasetRef) -> PinnedRows:
+        return pinned_rows(ref, self.options)

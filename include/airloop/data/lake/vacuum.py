@@ -19,7 +19,7 @@ from typing import Final
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
-from airloop.data.lake import delta
+from airloop.data.lake import tables
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.storage import storage_errors
 
@@ -49,11 +49,11 @@ def sweep(lake: Lake, name: str, key: Callable[[str], str], before: datetime) ->
     :raises UnreachableError: if the store does not answer
     """
     uri = lake.table_uri(name)
-    table = delta.open_table(uri, lake.options)
+    table = tables.open_table(uri, lake.options)
     if table is None:
         return Swept()
     with storage_errors(uri):
-        filesystem = delta.filesystem_of(table)
+        filesystem = tables.filesystem_of(table)
         found = dict(_superseded(table, filesystem, key, before))
         # The log is read after the table: what it does not name by now, it never will.
         named = _ever_named(filesystem) if found else set()

@@ -5,35 +5,63 @@ GX's own site builder renders every result it ever kept again; a night needs the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from html import escape
 
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
-from airloop.contracts import Outcome
+from airloop.contracts import Check, Outcome
 from airloop.data.validation.suite import Evaluated
 from airloop.settings import Settings
 from airloop.storage.files import Files
 
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }}
+td, th {{ padding: .3rem 1rem .3rem 0; text-align: left; vertical-align: top }}</style></head>
+<body><h1>{title}</h1><p>The partition has not the shape that its spec names, so no expectation was asked.</p>
+<table><thead><tr><th>check</th><th>outcome</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table></body></html>
+"""
+
 
 def write_page(
-    settings: Settings, dataset: str, partition: str, attempt: int, evaluated: Iterable[Evaluated]
+    settings: Settings,
+    dataset: str,
+    partition: str,
+    attempt: int,
+    evaluated: Sequence[Evaluated],
+    checks: Sequence[Check] = (),
 ) -> str:
     """Render what the expectations said and keep it; each attempt has its own page.
+
+    :param checks: shown where no expectation was asked: the partition has not the shape that they ask for
 
     :returns: a link a browser can open: ``file://`` or the store's URL
     :raises UnreachableError: if the reports cannot be written
     :raises SpecError: if the store refuses
     :raises StorageFullError: if there is no space left
     """
-    result = _as_one(f"{dataset} {partition}", list(evaluated))
-    page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+    if evaluated:
+        result = _as_one(f"{dataset} {partition}", list(evaluated))
+        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+    else:
+        page = _of_checks(f"{dataset} {partition}", checks)
     reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
     name = f"data_docs/{dataset}/{partition}/attempt-{attempt}.html"
     reports.write(name, page.encode())
     url = reports.place(name)
     return url if "://" in url else f"file://{url}"
+
+
+def _of_checks(title: str, checks: Sequence[Check]) -> str:
+    """A page of its own: a name comes from the data, so it is escaped."""
+    rows = "".join(
+        f"<tr><td>{escape(one.name)}</td><td>{escape(one.outcome)}</td><td>{escape(one.reason)}</td></tr>"
+        for one in checks
+    )
+    return _PAGE.format(title=escape(title), rows=rows)
 
 
 def _as_one(name: str, evaluated: list[Evaluated]) -> ExpectationSuiteValidationResult:

@@ -28,8 +28,8 @@ REASONS = "_reasons"
 #: From this many rows on, the suite is evaluated over batches, and only failing rows are looked up.
 LARGE_ROWS = 100_000
 
-#: Keeps what the expectations said as a page and returns its link.
-KeepDocs = Callable[[list[Evaluated]], str]
+#: Keeps what the expectations and the checks said as a page and returns its link.
+KeepDocs = Callable[[list[Evaluated], list[Check]], str]
 
 
 def validate(
@@ -37,19 +37,20 @@ def validate(
 ) -> Validated:
     """Check one partition's raw frame against its spec.
 
-    :param keep_docs: called with what each expectation said; its return value becomes the report's ``docs_uri``
+    :param keep_docs: called with what each expectation said, and each check; its return value becomes the report's ``docs_uri``
     :raises SpecError: if an expectation is not one that GX knows
     """
     table, wrong = conform(spec, frame)
     checks = structure.shape_checks(spec, partition, list(frame.columns), len(frame), wrong)
     if checks:
-        return Validated(_report(spec, partition, checks, len(frame)))
+        docs_uri = keep_docs([], checks) if keep_docs is not None else None
+        return Validated(_report(spec, partition, checks, len(frame), docs_uri=docs_uri))
     checks = structure.content_checks(spec, partition, table)
     evaluated = _evaluated(spec, table)
     checks += [_checked(one) for one in evaluated]
     reasons = _reasons(evaluated)
     checks.append(_quarantine_check(spec, len(reasons), table.num_rows))
-    docs_uri = keep_docs(evaluated) if keep_docs is not None else None
+    docs_uri = keep_docs(evaluated, checks) if keep_docs is not None else None
     report = _report(spec, partition, checks, table.num_rows, len(reasons), docs_uri)
     if report.outcome is not Outcome.OK:
         return Validated(report)

@@ -14,6 +14,7 @@ from typing import Any
 from airloop.contracts import Fence
 from airloop.errors import SpecError
 from airloop.exchange.step import IN_OUR_ENVIRONMENT
+from airloop.paths import DIGEST
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.resources import KubernetesSettings, ResourcesSpec
 from airloop.specs.sections.templates import CONTAINER, read_template
@@ -40,6 +41,7 @@ class PodPlan:
 
     :param identity: what tells this task instance from all others: dag, run, task, map index
     :param installation: whose it is, from ``installation_of``
+    :param project: the digest of the project it is begun with, which the step holds against that of its image
     """
 
     step: str
@@ -48,6 +50,7 @@ class PodPlan:
     config: Path
     identity: tuple[str, ...]
     installation: str = "none"
+    project: str | None = None
 
     @property
     def name(self) -> str:
@@ -126,7 +129,7 @@ def manifest(plan: PodPlan, fence: Fence, digest: str, arguments: Sequence[str])
         "args": list(arguments),
         "resources": _resources(resources),
     }
-    _environment(container, settings)
+    _environment(container, settings, plan.project)
     _placement(spec, container, resources)
     _disk(spec, resources)
     return pod
@@ -152,11 +155,15 @@ def _disk(spec: dict[str, Any], resources: ResourcesSpec) -> None:
             empty.setdefault("sizeLimit", resources.scratch)
 
 
-def _environment(container: dict[str, Any], settings: KubernetesSettings) -> None:
-    """Plain variables by value, secrets by reference."""
+def _environment(
+    container: dict[str, Any], settings: KubernetesSettings, project: str | None
+) -> None:
+    """Plain variables by value, secrets by reference, and the project's digest."""
     variables = {item["name"]: item for item in container.get("env", ())}
     for name, value in settings.variables.items():
         variables[name] = {"name": name, "value": value}
+    if project is not None:
+        variables[DIGEST] = {"name": DIGEST, "value": project}
     container["env"] = list(variables.values())
     if settings.secret:
         sources = container.setdefault("envFrom", [])

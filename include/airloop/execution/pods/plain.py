@@ -19,7 +19,7 @@ from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.kubeconfig import cluster_extra, config_of, connection_variable
 from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, PodPlan, manifest
-from airloop.paths import config_folder
+from airloop.paths import config_folder, digest, root
 from airloop.specs.sections.templates import CONTAINER
 from airloop.storage.options import with_credentials
 
@@ -48,7 +48,14 @@ class PlainPod:
         self._client = _client(self._connection)
         where = f"connection {self._connection}, namespace {settings.namespace}"
         self._api = PodApi(lambda: self._client, settings.namespace, where, self._renew)
-        plan = PodPlan(job.step, job.model, settings, config_folder(), (job.fence.key,))
+        plan = PodPlan(
+            job.step,
+            job.model,
+            settings,
+            config_folder(),
+            (job.fence.key,),
+            project=digest(root()),
+        )
         data = manifest(plan, job.fence, "", job.arguments)
         self._name = plan.name
         self._until = time.monotonic() + job.model.resources.pending_minutes * 60

@@ -1,4 +1,4 @@
-"""The service's HTTP application: predictions, probes, slots and the docs page."""
+"""The service's HTTP application: predictions, probes, endpoints and the docs page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
 from airloop.serving.http.predictions import Predictions
-from airloop.serving.responses import SlotsResponse
+from airloop.serving.responses import EndpointsResponse
 from airloop.serving.runtime.endpoints import Endpoints
 
 log = logging.getLogger("airloop.serving")
@@ -27,15 +27,15 @@ PREDICT, MODELS = "/predict", "/models/"
 
 
 class Application:
-    """The whole service over these slots, as one ASGI application: predictions, and the pages around them.
+    """The whole service over these endpoints, as one ASGI application: predictions, and the pages around them.
 
     :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
     """
 
-    def __init__(self, slots: Endpoints, drain: Drain | None = None) -> None:
-        #: What BentoML mounts: it runs the lifespan, in which the slots follow the ledger.
-        self.pages = _pages(slots, drain)
-        self._predictions = Predictions(slots)
+    def __init__(self, endpoints: Endpoints, drain: Drain | None = None) -> None:
+        #: What BentoML mounts: it runs the lifespan, in which the endpoints follow the ledger.
+        self.pages = _pages(endpoints, drain)
+        self._predictions = Predictions(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer predictions directly, since FastAPI's machinery would cost more than the model."""
@@ -50,25 +50,27 @@ class Application:
         await self._predictions.answer(name, scope, receive, send)
 
 
-def _pages(slots: Endpoints, drain: Drain | None) -> FastAPI:
+def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Not awaited: a registry that hangs must not keep the probes from answering.
-        following = asyncio.create_task(slots.follow())
+        following = asyncio.create_task(endpoints.follow())
         if drain is not None:
             drain.guard()
         yield
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        await slots.close()
+        await endpoints.close()
 
     app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan)
-    routes = _Routes(slots, drain)
+    routes = _Routes(endpoints, drain)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
-    app.add_api_route("/slots", routes.slots, methods=["GET"], summary="What each slot serves")
+    app.add_api_route(
+        "/slots", routes.endpoints, methods=["GET"], summary="What each endpoint serves"
+    )
     app.add_api_route(
         "/slots/refresh", routes.refresh, methods=["POST"], summary="Follow the ledger now"
     )
@@ -79,15 +81,15 @@ def _pages(slots: Endpoints, drain: Drain | None) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _starlette_error)
     app.add_exception_handler(Exception, _any_error)
     plain = app.openapi
-    app.openapi = lambda: openapi(plain(), slots.all())  # type: ignore[method-assign]
+    app.openapi = lambda: openapi(plain(), endpoints.all())  # type: ignore[method-assign]
     return app
 
 
 class _Routes:
     """The handlers of the pages."""
 
-    def __init__(self, slots: Endpoints, drain: Drain | None) -> None:
-        self._slots, self._drain = slots, drain
+    def __init__(self, endpoints: Endpoints, drain: Drain | None) -> None:
+        self._endpoints, self._drain = endpoints, drain
 
     async def healthz(self) -> dict[str, str]:
         """The process runs."""
@@ -95,24 +97,24 @@ class _Routes:
 
     async def readyz(self) -> JSONResponse:
         """200 as soon as a model answers and until the service is told to stop, else 503 with the reason."""
-        slots = self._slots.all()
+        endpoints = self._endpoints.all()
         if self._drain is not None and self._drain.begun:
             return _not_ready("the service is stopping")
-        if any(slot.current for slot in slots):
+        if any(endpoint.current for endpoint in endpoints):
             return JSONResponse({"ready": True})
-        reasons = [f"{slot.model}: {slot.condition()[1]}" for slot in slots]
-        return _not_ready("; ".join(reasons) or self._slots.why_none())
+        reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]
+        return _not_ready("; ".join(reasons) or self._endpoints.why_none())
 
-    async def slots(self) -> SlotsResponse:
-        """What each slot serves, what the ledger wants, and why they differ."""
-        return SlotsResponse(slots=self._slots.states())
+    async def endpoints(self) -> EndpointsResponse:
+        """What each endpoint serves, what the ledger wants, and why they differ."""
+        return EndpointsResponse(slots=self._endpoints.states())
 
-    async def refresh(self, model: str | None = None) -> SlotsResponse:
-        """Follow the ledger now, for one model or all, and show the slots as they are then."""
-        await self._slots.refresh(model)
-        if self._slots.error:
-            raise HTTPException(503, self._slots.error)
-        return SlotsResponse(slots=self._slots.states())
+    async def refresh(self, model: str | None = None) -> EndpointsResponse:
+        """Follow the ledger now, for one model or all, and show the endpoints as they are then."""
+        await self._endpoints.refresh(model)
+        if self._endpoints.error:
+            raise HTTPException(503, self._endpoints.error)
+        return EndpointsResponse(slots=self._endpoints.states())
 
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""

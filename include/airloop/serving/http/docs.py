@@ -53,16 +53,18 @@ def docs_page() -> HTMLResponse:
     )
 
 
-def openapi(plain: dict[str, Any], slots: Sequence[Endpoint]) -> dict[str, Any]:
+def openapi(plain: dict[str, Any], endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """FastAPI's document plus a typed operation for every model that answers."""
     paths: dict[str, Any] = {}
     schemas = dict(plain.get("components", {}).get("schemas", {}))
     for contract in (PredictionBody, ErrorBody, Readiness):
         _add(schemas, contract)
     known = {path: _page(path, methods) for path, methods in plain["paths"].items()}
-    for slot in slots:
-        if slot.current is not None:
-            paths[f"/models/{slot.model}/predict"] = {"post": _operation(slot.current, schemas)}
+    for endpoint in endpoints:
+        if endpoint.current is not None:
+            paths[f"/models/{endpoint.model}/predict"] = {
+                "post": _operation(endpoint.current, schemas)
+            }
     return {
         **plain,
         "paths": {**paths, **known},

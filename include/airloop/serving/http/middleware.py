@@ -1,4 +1,4 @@
-"""The service's front door: request ids, tokens, body limits, and one shape for every error.
+"""The service's middleware: request ids, tokens, body limits, and one shape for every error.
 
 It stands before BentoML's own router, so that none of BentoML's routes (/metrics, /schema.json, /docs.json, /)
 is ever reached from outside.

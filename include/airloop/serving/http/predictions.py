@@ -27,20 +27,20 @@ ANSWER_SECONDS = 10.0
 class Predictions:
     """Reads, checks, predicts, logs, and only then acknowledges."""
 
-    def __init__(self, slots: Endpoints) -> None:
-        self._slots = slots
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
 
     async def answer(self, model: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request over ASGI.
 
         :param model: None where the path names none: then there must be only one
-        :raises HttpError: what is not a prediction; the front door makes it an answer
+        :raises HttpError: what is not a prediction; the middleware makes it an answer
         """
-        slot = self._slot(model)
+        endpoint = self._endpoint(model)
         request_id: str = scope["airloop.request_id"]
-        answer = await self._ask(slot, request_id, Request(scope, receive))
+        answer = await self._ask(endpoint, request_id, Request(scope, receive))
         content = {
-            "model": slot.model,
+            "model": endpoint.model,
             "version": answer.version,
             "request_id": request_id,
             "predictions": answer.predictions,
@@ -49,20 +49,20 @@ class Predictions:
         response = Response(orjson.dumps(content), 200, headers, "application/json")
         await response(scope, receive, send)
 
-    async def _ask(self, slot: Endpoint, request_id: str, request: Request) -> Answer:
+    async def _ask(self, endpoint: Endpoint, request_id: str, request: Request) -> Answer:
         """Admit a request, and turn whatever goes wrong into what its caller may know."""
-        version = slot.current
+        version = endpoint.current
         if version is None:
-            raise overloaded(f"{slot.model}: {slot.condition()[1]}")
+            raise overloaded(f"{endpoint.model}: {endpoint.condition()[1]}")
         limits = version.model.spec.serving
-        if slot.inflight >= limits.max_concurrency:
+        if endpoint.inflight >= limits.max_concurrency:
             raise overloaded(f"more than {limits.max_concurrency} requests at once")
-        slot.inflight += 1
+        endpoint.inflight += 1
         try:
             body = await read_body(request, limits.max_body_bytes)
             question = Question(version, version.schema.parse(body), request_id)
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await slot.ask(question)
+                return await endpoint.ask(question)
         except InvalidRequestError as error:
             raise HttpError(422, str(error), details=error.details) from None
         except DataError as error:
@@ -75,26 +75,28 @@ class Predictions:
             raise
         except Exception as error:
             # The type only: an exception's text often quotes the value it stumbled over.
-            log.error("%s failed on request %s: %s", slot.model, request_id, type(error).__name__)
+            log.error(
+                "%s failed on request %s: %s", endpoint.model, request_id, type(error).__name__
+            )
             raise HttpError(500, "the model failed on these rows") from None
         finally:
-            slot.inflight -= 1
+            endpoint.inflight -= 1
 
-    def _slot(self, model: str | None) -> Endpoint:
-        slots = self._slots.all()
+    def _endpoint(self, model: str | None) -> Endpoint:
+        endpoints = self._endpoints.all()
         if model is not None:
-            slot = self._slots.get(model)
-            if slot is None:
-                if not self._slots.named:
-                    raise overloaded(self._slots.why_none())
-                raise HttpError(404, f"no such model; there is {_names(slots)}")
-            return slot
-        if not slots:
-            raise overloaded(self._slots.why_none())
-        if len(slots) > 1:
-            raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(slots)}")
-        return slots[0]
+            endpoint = self._endpoints.get(model)
+            if endpoint is None:
+                if not self._endpoints.named:
+                    raise overloaded(self._endpoints.why_none())
+                raise HttpError(404, f"no such model; there is {_names(endpoints)}")
+            return endpoint
+        if not endpoints:
+            raise overloaded(self._endpoints.why_none())
+        if len(endpoints) > 1:
+            raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(endpoints)}")
+        return endpoints[0]
 
 
-def _names(slots: list[Endpoint]) -> str:
-    return ", ".join(slot.model for slot in slots) or "none"
+def _names(endpoints: list[Endpoint]) -> str:
+    return ", ".join(endpoint.model for endpoint in endpoints) or "none"

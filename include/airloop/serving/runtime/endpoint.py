@@ -1,4 +1,4 @@
-"""One model's slot: the version that answers, its micro-batches and its prediction log."""
+"""One model's endpoint: the version that answers, its micro-batches and its prediction log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airloop.contracts import Deployment
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
-from airloop.serving.responses import Condition, SlotState
+from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.batcher import MicroBatcher
 from airloop.serving.runtime.refusal import explained
 from airloop.serving.runtime.retry import Retry
@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request on its way through a slot, bound to the version whose schema it passed."""
+    """One request on its way through an endpoint, bound to the version whose schema it passed."""
 
     version: Version
     rows: Sequence[Row]
@@ -117,7 +117,7 @@ class Endpoint:
         log.error("%s: %s", self.model, self.error)
 
     def condition(self) -> tuple[Condition, str]:
-        """What the slot is doing, and that as a sentence."""
+        """What the endpoint is doing, and that as a sentence."""
         if self.current is not None:
             serving = f"version {self.current.number} answers"
             return Condition.SERVING, "; ".join(filter(None, (serving, self.trouble, self.error)))
@@ -133,11 +133,11 @@ class Endpoint:
             return Condition.STARTING, "starting: the ledger has not answered yet"
         return Condition.EMPTY, "nothing is deployed yet"
 
-    def state(self) -> SlotState:
-        """The slot, as GET /slots shows it."""
+    def state(self) -> EndpointState:
+        """The endpoint, as GET /slots shows it."""
         now, wanted = self.current, self.wanted
         condition, says = self.condition()
-        return SlotState(
+        return EndpointState(
             model=self.model,
             condition=condition,
             says=says,

@@ -1,4 +1,4 @@
-"""All slots of the service, and how they follow the ledger."""
+"""All endpoints of the service, and how they follow the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.requests import Row
-from airloop.serving.responses import SlotState
+from airloop.serving.responses import EndpointState
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Model, Version, prepare
 from airloop.vocabulary import DeploymentKind
@@ -23,14 +23,14 @@ log = logging.getLogger("airloop.serving")
 
 #: How often the ledger is asked, should nobody have called for a refresh.
 POLL_SECONDS = 10.0
-#: How long a slot whose spec is gone still answers what it had begun.
+#: How long an endpoint whose spec is gone still answers what it had begun.
 CLOSE_SECONDS = 15.0
 #: Versions loaded side by side.
 LOADS = 8
 
 
 class Endpoints:
-    """The slots by model. Loading happens in threads beside the event loop, all models side by side.
+    """The endpoints by model. Loading happens in threads beside the event loop, all models side by side.
 
     :param deployed: the ledger's current deployments by model: one query for all of them
     :param load: loads and verifies an artifact
@@ -49,118 +49,120 @@ class Endpoints:
     ) -> None:
         self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
-        self._slots: dict[str, Endpoint] = {}
+        self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         # Of their own: a store that hangs must not take the threads in which the ledger is asked.
         self._loaders = ThreadPoolExecutor(max_workers=LOADS, thread_name_prefix="load")
         #: Whether the names of the models have been read once: until then none is unknown.
         self.named = False
-        #: Why the slots cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
+        #: Why the endpoints cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
         self.error: str | None = None
         self._since = datetime.now(UTC)
 
     def get(self, model: str) -> Endpoint | None:
-        """A model's slot, if the catalog has the model."""
-        return self._slots.get(model)
+        """A model's endpoint, if the catalog has the model."""
+        return self._endpoints.get(model)
 
     def all(self) -> list[Endpoint]:
-        """All slots, by name."""
-        return [self._slots[name] for name in sorted(self._slots)]
+        """All endpoints, by name."""
+        return [self._endpoints[name] for name in sorted(self._endpoints)]
 
     def why_none(self) -> str:
-        """Why there is no slot."""
+        """Why there is no endpoint."""
         return self.error or ("the catalog has no model" if self.named else "starting")
 
-    def states(self) -> tuple[SlotState, ...]:
-        """All slots, as GET /slots shows them."""
-        return tuple(slot.state() for slot in self.all())
+    def states(self) -> tuple[EndpointState, ...]:
+        """All endpoints, as GET /slots shows them."""
+        return tuple(endpoint.state() for endpoint in self.all())
 
     async def close(self) -> None:
-        """Stop all slots."""
+        """Stop all endpoints."""
         for task in self._tasks:
             task.cancel()
-        for slot in self._slots.values():
-            await slot.close()
+        for endpoint in self._endpoints.values():
+            await endpoint.close()
         self._loaders.shutdown(wait=False, cancel_futures=True)
 
     async def follow(self) -> None:
         """Poll the ledger until cancelled. A version that takes long to load keeps no other model waiting."""
         while True:
             await self._look()
-            for slot in self.all():
-                if not self._lock(slot).locked():
-                    self._start(self._catch_up(slot, asked=False))
+            for endpoint in self.all():
+                if not self._lock(endpoint).locked():
+                    self._start(self._catch_up(endpoint, asked=False))
             await asyncio.sleep(POLL_SECONDS)
 
     async def refresh(self, model: str | None = None, *, asked: bool = True) -> None:
-        """Let every slot follow the ledger, or one. Never raises: what went wrong stands in the slots' states.
+        """Let every endpoint follow the ledger, or one. Never raises: what went wrong stands in the endpoints' states.
 
         :param asked: by a person or a step, so that a version refused before is tried again
         """
         await self._look()
-        slots = [slot for slot in self.all() if model in (None, slot.model)]
-        await asyncio.gather(*(self._catch_up(slot, asked=asked) for slot in slots))
+        endpoints = [endpoint for endpoint in self.all() if model in (None, endpoint.model)]
+        await asyncio.gather(*(self._catch_up(endpoint, asked=asked) for endpoint in endpoints))
 
     async def _look(self) -> None:
         """Learn which models there are and what the ledger wants of each."""
         try:
             self._keep(await asyncio.to_thread(lambda: frozenset(self._models())))
             wanted = await asyncio.to_thread(self._deployed)
-        except Exception as error:  # the ledger or the catalog: every slot answers with what it has
+        except (
+            Exception
+        ) as error:  # the ledger or the catalog: every endpoint answers with what it has
             if self.error is None:
                 log.exception("the ledger cannot be followed")
                 self._since = datetime.now(UTC)
             self.error = f"not followed since {self._since:%Y-%m-%d %H:%M:%S} UTC: {error}"
         else:
             self.error = None
-            for slot in self._slots.values():
-                slot.want(wanted.get(slot.model))
-        for slot in self._slots.values():
-            slot.trouble = self.error
+            for endpoint in self._endpoints.values():
+                endpoint.want(wanted.get(endpoint.model))
+        for endpoint in self._endpoints.values():
+            endpoint.trouble = self.error
 
     def _keep(self, names: frozenset[str]) -> None:
         self.named = True
-        for name in self._slots.keys() - names:
-            log.info("%s: its spec is gone, and so is its slot", name)
-            self._start(self._slots.pop(name).close(CLOSE_SECONDS))
-        for name in names - self._slots.keys():
-            self._slots[name] = Endpoint(name, log_folder(self._home, name))
+        for name in self._endpoints.keys() - names:
+            log.info("%s: its spec is gone, and so is its endpoint", name)
+            self._start(self._endpoints.pop(name).close(CLOSE_SECONDS))
+        for name in names - self._endpoints.keys():
+            self._endpoints[name] = Endpoint(name, log_folder(self._home, name))
 
-    async def _catch_up(self, slot: Endpoint, *, asked: bool) -> None:
-        async with self._lock(slot):
-            wanted = slot.wanted
+    async def _catch_up(self, endpoint: Endpoint, *, asked: bool) -> None:
+        async with self._lock(endpoint):
+            wanted = endpoint.wanted
             if (
                 wanted is None
                 or wanted.kind is DeploymentKind.RETIRE
-                or (slot.current and slot.current.deployment == wanted)
+                or (endpoint.current and endpoint.current.deployment == wanted)
             ):
                 return
-            if slot.error is not None and not asked and self._clock() < slot.retry.at:
+            if endpoint.error is not None and not asked and self._clock() < endpoint.retry.at:
                 return
-            slot.loading = wanted
+            endpoint.loading = wanted
             try:
                 loop = asyncio.get_running_loop()
-                version = await loop.run_in_executor(self._loaders, self._version, slot, wanted)
+                version = await loop.run_in_executor(self._loaders, self._version, endpoint, wanted)
             # A user's model may raise anything while warming, and even exit: the loop serves others, too.
             except (Exception, SystemExit) as error:
-                slot.refuse(wanted, error, self._clock())
+                endpoint.refuse(wanted, error, self._clock())
             else:
-                slot.swap(version)
+                endpoint.swap(version)
             finally:
-                slot.loading = None
+                endpoint.loading = None
 
-    def _version(self, slot: Endpoint, wanted: Deployment) -> Version:
+    def _version(self, endpoint: Endpoint, wanted: Deployment) -> Version:
         """The wanted version, in memory: one of the two at hand where its bytes are the same, else loaded."""
         since = datetime.now(UTC)
-        for held in (slot.current, slot.previous):
+        for held in (endpoint.current, endpoint.previous):
             if held is not None and held.deployment.artifact == wanted.artifact:
                 return Version(wanted, held.model, held.schema, since, held.example)
         model = self._load(wanted.artifact)
-        return prepare(wanted, model, since, self._example(model), slot.recent)
+        return prepare(wanted, model, since, self._example(model), endpoint.recent)
 
-    def _lock(self, slot: Endpoint) -> asyncio.Lock:
-        return self._locks.setdefault(slot.model, asyncio.Lock())
+    def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
+        return self._locks.setdefault(endpoint.model, asyncio.Lock())
 
     def _start(self, act: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(act)

@@ -1,12 +1,22 @@
-"""The days of a training's window, and those of them that the gates keep: their defaults, and what follows from both."""
+"""Days: of a training's window, those of them that the gates keep, and how often something may run on one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from airloop.cron import times_a_day
+from airloop.issues import KeyPath, SpecIssue
 
 WINDOW_DAYS = 60
 HOLDOUT_DAYS = 14
+#: Where a spec says when something runs. A run is about one partition, which is a day, or trains on the newest.
+DATASET_SCHEDULES: tuple[KeyPath, ...] = (("schedule",),)
+MODEL_SCHEDULES: tuple[KeyPath, ...] = (
+    ("training", "schedule"),
+    ("monitoring", "schedule"),
+    ("scoring", "when"),
+)
 
 
 def window_and_holdout(model: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -22,3 +32,18 @@ def training_days(model: Mapping[str, Any]) -> int | None:
     """How many days are left to train on; None where that cannot be said."""
     there = window_and_holdout(model)
     return there[0] - there[1] if there is not None else None
+
+
+def cadence_rules(data: Mapping[str, Any], places: tuple[KeyPath, ...]) -> Iterator[SpecIssue]:
+    """Expressions that tick more than once a day: the further ticks would be about a partition that was dealt with."""
+    for path in places:
+        value: Any = data
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        try:
+            times = times_a_day(value) if isinstance(value, str) and value != "dataset" else 0
+        except ValueError:  # no cron expression, which its field says
+            continue
+        if times > 1:
+            what = f"ticks {times} times a day, but a partition is a day"
+            yield SpecIssue(path, what, value, "let it tick once a day, for instance 0 6 * * *")

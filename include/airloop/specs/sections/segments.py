@@ -14,7 +14,7 @@ from airloop.specs.sections.days import training_days
 
 #: The types of a column whose values can name a segment.
 SEGMENT_TYPES = ("string", "integer", "boolean")
-#: Where a mistake about the column stands, in the short form too.
+#: Where an issue about the column stands, in the short form too.
 COLUMN = ("segments", "column")
 
 

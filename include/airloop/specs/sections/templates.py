@@ -39,12 +39,12 @@ def read_template(config: Path, name: str) -> dict[str, Any]:
             valid=template_names(config),
         )
     document = read_document(path, strict=True)
-    for mistake in template_rules(document.data):
+    for issue in template_rules(document.data):
         raise SpecError(
-            mistake.what,
-            value=mistake.value,
-            where=document.where(mistake),
-            remedy=mistake.remedy,
+            issue.what,
+            value=issue.value,
+            where=document.where(issue),
+            remedy=issue.remedy,
         )
     return document.data
 

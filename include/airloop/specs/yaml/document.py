@@ -2,7 +2,7 @@
 
 PyYAML reads YAML 1.1, in which ``no`` is false, ``on`` is true, 06:30 is 390 and 1e999 is a text.
 Here only ``true`` and ``false`` are booleans, and a day such as 2013-01-05 stays a text that the
-specs read as a date. Aliases (the billion-laughs door) and tags (``!!python/object``) are refused.
+specs read as a date. Aliases (the way of the billion laughs) and tags (``!!python/object``) are refused.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Document:
                 return line
         return None
 
-    def where(self, mistake: SpecIssue, line: int | None = None) -> str:
-        """File, line and key of a mistake, for a person."""
-        line = line or self.line(mistake.path)
+    def where(self, issue: SpecIssue, line: int | None = None) -> str:
+        """File, line and key of an issue, for a person."""
+        line = line or self.line(issue.path)
         at = f", line {line}" if line else ""
-        return f"{self.path}{at}" + (f", key {mistake.key}" if mistake.path else "")
+        return f"{self.path}{at}" + (f", key {issue.key}" if issue.path else "")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

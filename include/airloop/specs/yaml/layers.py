@@ -35,12 +35,12 @@ class Layers:
             merged = _merge(merged, document.data)
         return merged
 
-    def where(self, mistake: SpecIssue) -> str:
-        """File, line and key of a mistake: in the nearest file that holds the key."""
+    def where(self, issue: SpecIssue) -> str:
+        """File, line and key of an issue: in the nearest file that holds the key."""
         for document in reversed(self.documents):
-            if mistake.path in document.lines:
-                return document.where(mistake)
-        return f"{self.documents[0].path}, key {mistake.key}" if self.documents else mistake.key
+            if issue.path in document.lines:
+                return document.where(issue)
+        return f"{self.documents[0].path}, key {issue.key}" if self.documents else issue.key
 
 
 def environment_file(config: Path, name: object, where: str) -> Path:

@@ -17,13 +17,13 @@ def check_spec(model: ModelSpec, dataset: DatasetSpec) -> None:
     """
     data = {"inputs": model.inputs, "segments": segments_of(model).column}
     columns = dataset.model_dump(mode="json")["columns"]
-    for mistake in (*segment_rules(data), *segment_column_rules(data, columns)):
+    for issue in (*segment_rules(data), *segment_column_rules(data, columns)):
         raise SpecError(
-            mistake.what,
-            value=mistake.value,
+            issue.what,
+            value=issue.value,
             where=f"config/models/{model.name}.yaml, key segments",
-            remedy=mistake.remedy,
-            valid=mistake.valid,
+            remedy=issue.remedy,
+            valid=issue.valid,
         )
 
 

@@ -73,13 +73,17 @@ def collect(
             except AirloopError as error:
                 entry = _entry(segment, "failed", str(error))
         entries.append(entry)
-    table = Table(
+    table = _table(model, entries)
+    log.info("%s", table.reason)
+    return _composite(model, dataset, rows, fitted, table, files, scorers)
+
+
+def _table(model: ModelSpec, entries: list[Entry]) -> Table:
+    return Table(
         column=segments_of(model).column,
         metric=model.gates.primary,
         segments=tuple(sorted(entries, key=lambda entry: entry.segment)),
     )
-    log.info("%s", table.reason)
-    return _composite(model, dataset, rows, fitted, table, files, scorers)
 
 
 def _composite(

@@ -95,15 +95,7 @@ def make(
     spec = segments_of(model)
     check_named(dataset, spec.column, rows.everything)
     judging = judging_days(model, dataset, rows)
-    later = in_days(dataset, rows.training.frame, judging)
-    names = segment_names(dataset, spec.column, rows.training.frame)
-    counts = {
-        "training": pd.Series(names).value_counts(),
-        "judging": pd.Series(names[later]).value_counts(),
-        "holdout": pd.Series(
-            segment_names(dataset, spec.column, rows.holdout.frame)
-        ).value_counts(),
-    }
+    counts = _counts(dataset, spec.column, rows, judging)
     trained, left_out = [], []
     for name, count in sorted(counts["training"].items(), key=lambda one: (-one[1], str(one[0]))):
         reason = _too_small(
@@ -124,6 +116,20 @@ def make(
         segments=_packed(trained, spec.pack),
         left_out=tuple(left_out),
     )
+
+
+def _counts(
+    dataset: DatasetSpec, column: str, rows: Split, judging: Sequence[str]
+) -> dict[str, pd.Series[int]]:
+    """How many rows each segment has, by part."""
+    later = in_days(dataset, rows.training.frame, judging)
+    names = segment_names(dataset, column, rows.training.frame)
+    held = segment_names(dataset, column, rows.holdout.frame)
+    return {
+        "training": pd.Series(names).value_counts(),
+        "judging": pd.Series(names[later]).value_counts(),
+        "holdout": pd.Series(held).value_counts(),
+    }
 
 
 def identity(key: str, model: ModelSpec, dataset: DatasetSpec, ref: DatasetRef, params: Any) -> str:

@@ -33,6 +33,12 @@ class SklearnTrainer(Trainer):
 
         return scikit.fit(job)
 
+    def rehearse(self, job: FitJob) -> None:
+        """Build it, fit it on a few rows, and look at the types that it then holds."""
+        from airloop.training.trainers import scikit
+
+        scikit.rehearse(job)
+
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
         """P(positive), or the value."""
         from airloop.registry.loader import estimator_scorer
@@ -81,6 +87,12 @@ class TorchTrainer(Trainer):
         from airloop.training.trainers.torch import trainer
 
         return trainer.fit(job)
+
+    def rehearse(self, job: FitJob) -> None:
+        """Build the network."""
+        from airloop.training.trainers.torch import trainer
+
+        trainer.rehearse(job)
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
         """P(positive), or the value: the network knows which."""

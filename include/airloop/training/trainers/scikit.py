@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from airloop.errors import AirloopError, RequestError, SpecError
+from airloop.errors import AirloopError, DataError, RequestError, SpecError
 from airloop.features.transform import model_function
 from airloop.registry import artifacts, loader
 from airloop.registry.formats.skops import settle
@@ -64,6 +65,27 @@ def save(estimator: Any, folder: Path) -> None:
             where="the model's build()",
             remedy="use estimators of scikit-learn, without functions of your own",
         )
+
+
+def rehearse(job: FitJob) -> None:
+    """Build the estimator, and look at what it holds once it is fitted on a few rows: a forest's trees are not there before.
+
+    :raises SpecError: if ``build`` fails, or a type would be refused
+    :raises DataError: if it could not be fitted on these rows
+    """
+    estimator = build(job)
+    if len(job.features):
+        try:
+            estimator = fit_estimator(job, estimator)
+        # Of a few rows with made-up labels: no proof that the training would fail, too.
+        except (Exception, SystemExit) as error:
+            raise DataError(
+                f"it could not be fitted on the source's first {len(job.features)} rows",
+                value=f"{type(error).__name__}: {error}",
+                where=_where(job),
+            ) from error
+    with TemporaryDirectory() as scratch:
+        save(estimator, Path(scratch))
 
 
 def build(job: FitJob) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from airloop.contracts import Decision
 from airloop.errors import SpecError
@@ -33,13 +34,7 @@ def conclude(
     trials = study.get_trials(deepcopy=False)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
     if not counts[TrialState.COMPLETE]:
-        failures = [
-            str(trial.user_attrs["failure"]) for trial in trials if "failure" in trial.user_attrs
-        ]
-        raise SpecError(
-            f"none of {len(trials)} trials came to its end: {failures[0] if failures else 'killed'}",
-            where=f"config/models/{model.name}.yaml, key tuning.space",
-        )
+        raise _none_ended(model, trials)
     best, name = study.best_trial, metric_of(model)
     decision = ledger.record_decision(
         entity=model.name,
@@ -60,6 +55,14 @@ def conclude(
     )
     _close(settings, str(study.user_attrs[RUN]), decision)
     return decision
+
+
+def _none_ended(model: ModelSpec, trials: Sequence[FrozenTrial]) -> SpecError:
+    failures = [trial.user_attrs["failure"] for trial in trials if "failure" in trial.user_attrs]
+    return SpecError(
+        f"none of {len(trials)} trials came to its end: {failures[0] if failures else 'killed'}",
+        where=f"config/models/{model.name}.yaml, key tuning.space",
+    )
 
 
 def _close(settings: Settings, run_id: str, decision: Decision) -> None:

@@ -65,18 +65,26 @@ def work(
     def run(trial: optuna.Trial) -> float:
         still_wanted()
         trial.set_user_attr(WORKER, worker)
-        try:
-            return objective(trial)
-        except (optuna.TrialPruned, SupersededError, TransientError):
-            raise
-        # A user's build() and a library may raise anything: that is this trial's failure alone.
-        except Exception as error:
-            trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
-            log.warning("trial %d failed", trial.number, exc_info=True)
-            raise TrialFailedError from error
+        return _tried(objective, trial)
 
     study.optimize(run, n_trials=share - done, catch=(TrialFailedError,), callbacks=[journal.write])
     return share - done
+
+
+def _tried(objective: Objective, trial: optuna.Trial) -> float:
+    """The trial's score.
+
+    :raises TrialFailedError: if the trial failed, and nothing else did
+    """
+    try:
+        return objective(trial)
+    except (optuna.TrialPruned, SupersededError, TransientError):
+        raise
+    # A user's build() and a library may raise anything: that is this trial's failure alone.
+    except Exception as error:
+        trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
+        log.warning("trial %d failed", trial.number, exc_info=True)
+        raise TrialFailedError from error
 
 
 def _settle(study: optuna.Study, worker: int) -> int:

@@ -149,7 +149,7 @@ def write_error(error: AirloopError, folder: Path) -> None:
 
 
 def _command(processes: int, folder: Path, ranks: Ranks | None = None) -> list[str]:
-    launch = [sys.executable, "-m", "airloop.training.trainers.torch.launch"]
+    launch = [sys.executable, "-m", "airloop.lifeline", "torch.distributed.run"]
     where = ["--standalone", "--local-addr=127.0.0.1"]
     if ranks is not None:
         where = [f"--nnodes={ranks.count}", f"--node-rank={ranks.index}"]

@@ -8,6 +8,8 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from pydantic import ValidationError
 
 from airloop.errors import AirloopError, DataError, RequestError, SpecError
@@ -46,20 +48,8 @@ def fit(job: FitJob) -> TorchEstimator:
             "too few rows to tell when to stop", value=len(target), where=job.model.name
         )
     earlier, later = job.features.iloc[:-held], job.features.iloc[-held:]
-    columns = measure(earlier, target[:-held], job.model.task, options.min_category_rows)
-    task = Task(
-        model=job.model,
-        columns=columns,
-        options=options,
-        params=params,
-        seed=job.model.training.seed,
-        checkpoint=job.model.training.checkpoint or CheckpointSpec(),
-        data_digest=job.place.data_digest,
-    )
-    try:
-        network = tasks.build(task)
-    except SpecError as error:
-        raise _told(error, job) from error
+    task, network = _built(job, earlier, target[:-held], options, params)
+    columns = task.columns
     rows = tabulate(network, *columns.encode(earlier), target[:-held])
     validation = tabulate(network, *columns.encode(later), target[-held:])
     outcome = _run(task, network, rows, validation, job.place)
@@ -70,6 +60,38 @@ def fit(job: FitJob) -> TorchEstimator:
         outcome.rows_per_second,
     )
     return TorchEstimator(network, options.embedding, params)
+
+
+def rehearse(job: FitJob) -> None:
+    """Build the network for a few rows.
+
+    :raises SpecError: if a parameter is wrong, or ``build`` fails
+    """
+    options, params = _parameters(job)
+    if len(job.features):
+        _built(job, job.features, np.asarray(job.truth, dtype=np.float64), options, params)
+
+
+def _built(
+    job: FitJob,
+    rows: pd.DataFrame,
+    target: npt.NDArray[np.float64],
+    options: FitOptions,
+    params: dict[str, Any],
+) -> tuple[Task, TabularNetwork]:
+    task = Task(
+        model=job.model,
+        columns=measure(rows, target, job.model.task, options.min_category_rows),
+        options=options,
+        params=params,
+        seed=job.model.training.seed,
+        checkpoint=job.model.training.checkpoint or CheckpointSpec(),
+        data_digest=job.place.data_digest,
+    )
+    try:
+        return task, tasks.build(task)
+    except SpecError as error:
+        raise _told(error, job) from error
 
 
 def _parameters(job: FitJob) -> tuple[FitOptions, dict[str, Any]]:

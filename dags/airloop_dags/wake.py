@@ -1,0 +1,48 @@
+"""### Reasons to train that nobody claimed.
+
+**Started by** its schedule (every quarter of an hour), by `airloop reconcile`, or the trigger form.
+
+**Does**: asks Airflow what became of the runs that claimed a reason to train, and lets go what a run that was ended by
+hand, deleted or cleaned away has left; wakes the training of every reason that waits for longer than `grace_minutes`:
+its event was lost, or the training DAG was paused when it came. **Out**: the models' retrain assets.
+
+**When it fails**: the task's last line says what did not answer; the next run looks again.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import Param, dag
+
+from airloop_operators.defaults import lasting, policy
+from airloop_operators.waking import WakeTrainingsOperator
+
+#: Every quarter of an hour.
+SCHEDULE = "*/15 * * * *"
+
+
+def build() -> None:
+    """The one DAG."""
+
+    @dag(
+        dag_id="airloop_wake",
+        description="Wakes the trainings whose reasons nobody claimed.",
+        doc_md=__doc__,
+        schedule=SCHEDULE,
+        start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=lasting(minutes=5),
+        is_paused_upon_creation=False,
+        params={
+            "grace_minutes": Param(5, type="integer", minimum=0, maximum=1440, title="Grace"),
+        },
+        default_args=policy("airloop", minutes=5),
+        tags=["airloop", "train"],
+    )
+    def wake() -> None:
+        WakeTrainingsOperator(
+            task_id="wake", doc_md="Let go what ended runs have left; wake what waits."
+        )
+
+    wake()

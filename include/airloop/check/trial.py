@@ -1,0 +1,199 @@
+"""What can be tried of datasets and models without training them: `airloop check` runs this as a process of its own.
+
+It is strangers' code, which may do anything: so each unit is announced before it is tried, and whoever reads along
+knows whose fault an end is. ``python -m airloop.check.trial dataset:flights model:flight_delay`` writes JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TextIO
+
+from airloop.errors import AirloopError, DataError, SpecError, TransientError
+from airloop.paths import put_on_path
+from airloop.specs.catalog import Catalog, load_catalog
+from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.model import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: How many of a source's rows are looked at.
+ROWS = 200
+Finding = dict[str, Any]
+_SPECIMENS: dict[ColumnType, Any] = {
+    ColumnType.STRING: "a",
+    ColumnType.INTEGER: 1,
+    ColumnType.FLOAT: 1.0,
+    ColumnType.BOOLEAN: True,
+    ColumnType.TIMESTAMP: "2024-03-01T06:00:00Z",
+    ColumnType.DATE: "2024-03-01",
+}
+
+
+def main(units: Sequence[str]) -> None:
+    """Try each unit, in their order."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what strangers print is no line of ours
+    warnings.simplefilter("ignore")
+    put_on_path()
+    rows: dict[str, pd.DataFrame] = {}
+    for unit in units:
+        _tell(channel, {"unit": unit})
+        kind, _, name = unit.partition(":")
+        found = (
+            _of_dataset(name, load_catalog(), rows) if kind == "dataset" else _of_model(name, rows)
+        )
+        _tell(channel, {"unit": unit, "found": list(found)})
+
+
+def _of_dataset(name: str, catalog: Catalog, rows: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Read the first rows of its first day."""
+    spec = catalog.dataset(name)
+    day = spec.start.isoformat()
+    if lacking := sorted(set(spec.source.connections) - set(os.environ)):
+        yield _notice(
+            "source", f"not tried: Airflow keeps its connection, and {lacking[0]} is not set"
+        )
+        return
+    try:
+        frame = _first_rows(spec, day)
+    except (DataError, TransientError) as error:
+        yield _notice("source", f"its first day could not be read: {error}")
+    except SpecError as error:
+        yield _found("source", error)
+    except (Exception, SystemExit) as error:
+        yield _notice("source", f"its first day could not be read: {type(error).__name__}: {error}")
+    else:
+        if frame is None:
+            yield _notice("source", f"its first day, {day}, has no rows")
+            return
+        wrong = list(_misfits(spec, frame))
+        yield from wrong
+        if not wrong:
+            from airloop.data.schema import to_pandas
+            from airloop.data.sources.conform import conform
+
+            rows[name] = to_pandas(conform(spec, frame)[0])
+
+
+def _first_rows(spec: DatasetSpec, day: str) -> pd.DataFrame | None:
+    from airloop.data.sources.reading import read_partition
+
+    for frame in read_partition(spec, day):
+        if len(frame):
+            return frame.head(ROWS).reset_index(drop=True)
+    return None
+
+
+def _misfits(spec: DatasetSpec, frame: pd.DataFrame) -> Iterator[Finding]:
+    from airloop.data.sources.conform import conform
+
+    for column in spec.columns:
+        if column not in frame.columns:
+            what = "the source's first rows lack the column"
+            yield _found("columns", SpecError(what, value=column, valid=map(str, frame.columns)))
+    for wrong in conform(spec, frame)[1]:
+        what = f"in the source's first rows {wrong.column} is no {wrong.wanted.value}"
+        yield _found("columns", SpecError(what, value=wrong.value))
+
+
+def _of_model(name: str, rows: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Import its module, make features, and rehearse each of its trainings."""
+    model, dataset = load_catalog().pair(name)
+    try:
+        features = _features(model, dataset, rows.get(dataset.name))
+    except (AirloopError, SystemExit) as error:
+        yield _found("module", error)
+        return
+    for key, variant in _variants(model):
+        yield from _rehearsed(key, variant, features)
+
+
+def _features(
+    model: ModelSpec, dataset: DatasetSpec, rows: pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """None where there are no rows of the source, and the module wants better ones than those made up here."""
+    import pandas as pd
+
+    from airloop.features.transform import model_function, transform
+
+    model_function(model, "features")
+    if rows is not None:
+        return transform(model, dataset, rows)
+    made = {
+        name: [_SPECIMENS[column.type]] * ROWS
+        for name, column in dataset.columns.items()
+        if name in model.inputs
+    }
+    try:
+        return transform(model, dataset, pd.DataFrame(made))
+    except AirloopError:
+        return None
+
+
+def _variants(model: ModelSpec) -> Iterator[tuple[str, ModelSpec]]:
+    if not model.algorithms:
+        yield "training", model
+        return
+    from airloop.training.choice import with_algorithm
+
+    for index, algorithm in enumerate(model.algorithms):
+        yield f"algorithms[{index}]", with_algorithm(model, algorithm)
+
+
+def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Iterator[Finding]:
+    import numpy as np
+    import pandas as pd
+
+    from airloop.plugins.registry import TRAINERS, load
+    from airloop.plugins.trainer import missing
+    from airloop.training.trainer import FitJob, Place, Trainer
+
+    trainer: Trainer = load(TRAINERS, model.training.trainer)
+    if lacking := missing(trainer):
+        yield _notice(
+            key, f"not tried: {trainer.library} needs {lacking[0]}, which is not installed here"
+        )
+        return
+    rows = pd.DataFrame() if features is None else features
+    truth = pd.Series(np.arange(len(rows)) % 2, index=rows.index, dtype="float64")
+    with TemporaryDirectory(prefix="airloop-trial-") as scratch:
+        job = FitJob(model, rows, truth, dict(model.training.params), False, Place(Path(scratch)))
+        try:
+            trainer.rehearse(job)
+        except DataError as error:
+            yield _notice(key, f"could not be tried: {error}")
+        except AirloopError as error:
+            yield _found(key, error)
+        except (Exception, SystemExit) as error:
+            yield _notice(key, f"could not be tried: {type(error).__name__}: {error}")
+
+
+def _found(key: str, error: BaseException) -> Finding:
+    if not isinstance(error, AirloopError):
+        error = SpecError(f"its code failed: {type(error).__name__}: {error}")
+    value = error.value if error.value is None or isinstance(error.value, str) else str(error.value)
+    where = error.where if error.where and not error.where.startswith("config/") else ""
+    what = f"{error.what} ({where})" if where else error.what
+    found = {"key": key, "what": what, "value": value, "remedy": error.remedy}
+    return found | {"valid": error.valid, "severity": "error"}
+
+
+def _notice(key: str, what: str) -> Finding:
+    return {"key": key, "what": what, "severity": "notice"}
+
+
+def _tell(channel: TextIO, line: dict[str, Any]) -> None:
+    channel.write(json.dumps(line) + "\n")
+    channel.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

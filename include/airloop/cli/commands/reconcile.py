@@ -1,0 +1,49 @@
+"""`airloop reconcile`: what was left behind by runs that are no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airloop.console import err, out
+from airloop.errors import PermanentError
+from airloop.settings import load_settings
+
+if TYPE_CHECKING:
+    from airloop.devstack.airflow import Airflow
+
+#: The DAG, its one task, and what is said where it found nothing. The second is there where a model runs as pods.
+_DAGS = (
+    ("airloop_wake", "wake", "no reason to train waits"),
+    ("airloop_reconcile", "reconcile", "every pod and Job has its task"),
+)
+
+
+def reconcile_command(
+    grace_minutes: Annotated[
+        int,
+        typer.Option(min=0, max=1440, help="How long what is found is only named; 0 acts at once."),
+    ] = 10,
+) -> int:
+    """Wake the trainings whose reasons nobody claimed, and let go what ended runs have left.
+
+    Also ends the pods and Jobs that run without a living task. What is younger than the grace is left alone.
+    """
+    from airloop.devstack.airflow import Airflow
+
+    with Airflow.connect(load_settings()) as airflow:
+        there = airflow.dag_ids()
+        for dag, task, nothing in _DAGS:
+            if dag in there or dag == _DAGS[0][0]:
+                for line in _look(airflow, dag, task, grace_minutes) or [nothing]:
+                    out.print(line, soft_wrap=True)
+    return 0
+
+
+def _look(airflow: Airflow, dag: str, task: str, grace_minutes: int) -> Any:
+    with err.status(f"{dag} looks"):
+        run = airflow.trigger(dag, {"grace_minutes": grace_minutes}, note="airloop reconcile")
+        if airflow.wait(dag, run, patience=600) != "success":
+            raise PermanentError(airflow.failure(dag, run), where=f"{dag}, run {run}")
+        return airflow.xcom(dag, run, task)

@@ -1,0 +1,39 @@
+"""Files that only the owner may read, there whole or not at all: a start may be killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write(path: Path, text: str) -> None:
+    """Put a file there, over an older one, which whoever reads it now goes on reading."""
+    with _staged(path, text) as staged:
+        staged.replace(path)
+
+
+def create(path: Path, text: str) -> bool:
+    """Put a file there unless there is one that says something; whether it was put."""
+    if path.exists() and path.stat().st_size:
+        path.chmod(0o600)
+        return False
+    write(path, text)
+    return True
+
+
+@contextmanager
+def _staged(path: Path, text: str) -> Iterator[Path]:
+    """The finished file beside its place, with mode 600 from the first byte on."""
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield staged
+    finally:
+        staged.unlink(missing_ok=True)
