@@ -45,7 +45,7 @@ def test_it_signs_in_once_when_asked_to() -> None:
         if request.url.path == "/auth/token":
             return httpx.Response(201, json={"access_token": "t"})
         known = request.headers.get("authorization") == "Bearer t"
-        return httpx.Response(200 if known else 401, json={"dags": []})
+        return httpx.Response(200 if known else 401, json={"dags": [], "total_entries": 0})
 
     airflow = client(answer)
     assert airflow.dag_ids() == ()
@@ -60,7 +60,7 @@ def test_a_wrong_password_names_the_remedy() -> None:
 
 
 def test_a_failing_airflow_is_asked_again() -> None:
-    airflow, seen = scripted(500, 503, 200, body={"dags": [{"dag_id": "a"}]})
+    airflow, seen = scripted(500, 503, 200, body={"dags": [{"dag_id": "a"}], "total_entries": 1})
     assert airflow.dag_ids() == ("a",)
     assert len(seen) == 3
 
@@ -114,7 +114,7 @@ def test_the_error_that_ended_a_run_is_its_last() -> None:
         if "logs" in request.url.path:
             return httpx.Response(200, json={"content": log})
         task = {"task_id": "ingest", "state": "failed", "try_number": 1}
-        return httpx.Response(200, json={"task_instances": [task]})
+        return httpx.Response(200, json={"task_instances": [task], "total_entries": 1})
 
     shown = client(answer).failure("ingest_flights", "run")
     assert shown == "ingest: column distance missing"
