@@ -118,8 +118,8 @@ def _skipped_days(document: Document) -> list[Problem]:
     if schedule is None or is_daily(schedule):
         return []
     what = "does not tick on each day: the days between are not ingested"
-    mistake = SpecIssue(("schedule",), what, schedule, "ignore this where the source has none")
-    return [replace(one, severity="notice") for one in problems_of(document, [mistake])]
+    issue = SpecIssue(("schedule",), what, schedule, "ignore this where the source has none")
+    return [replace(one, severity="notice") for one in problems_of(document, [issue])]
 
 
 def _templates(folder: Path) -> list[Problem]:

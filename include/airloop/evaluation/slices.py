@@ -34,8 +34,7 @@ def check(case: Case) -> Check:
     gates = case.model.gates
     if gates.slices == NONE:
         return Check(name="slices", outcome=Outcome.OK, reason="the spec says that there are none")
-    columns = gates.slices or proposed(case)
-    if not columns:
+    if not (columns := gates.slices or proposed(case)):
         return _unknown(
             f"no slices are named, and no input has {FEW} values or less: name columns in "
             "gates.slices, or write `slices: none`"

@@ -62,8 +62,7 @@ def choose(
     scores: dict[str, float | None] = {}
     failures: dict[str, str] = {}
     for algorithm in model.algorithms:
-        failures[algorithm.name] = "the metric is not a number"
-        scores[algorithm.name] = None
+        failures[algorithm.name], scores[algorithm.name] = "the metric is not a number", None
         try:
             # The whole fit needs min_rows; these are fewer.
             variant = with_training(with_algorithm(model, algorithm), min_rows=1)

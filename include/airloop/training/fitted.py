@@ -62,10 +62,9 @@ def fit(
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
     truth = split.training.truth
-    _check(model, truth)
-    start = time.perf_counter()
     trainer = open_trainer(model.training.trainer)
-    _check_outputs(model, trainer)
+    _check(model, truth, trainer)
+    start = time.perf_counter()
     merged = {**model.training.params, **(params or {})}
     features = transform(model, dataset, split.training.frame)
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
@@ -101,7 +100,8 @@ def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
             )
 
 
-def _check(model: ModelSpec, truth: pd.Series[float]) -> None:
+def _check(model: ModelSpec, truth: pd.Series[float], trainer: Trainer) -> None:
+    _check_outputs(model, trainer)
     if len(truth) < model.training.min_rows:
         raise DataError(
             f"training needs at least {model.training.min_rows} labelled rows",
