@@ -20,6 +20,7 @@ from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
+from airloop_operators.failures import recorded
 from airloop_operators.readiness import wait_for_the_stack
 from airloop_operators.retrying import RETRYING
 from airloop_operators.runs import run_name, task_name
@@ -54,8 +55,8 @@ class StepOperator(BaseOperator):
         self._ended: Mapping[str, Any] | None = None
 
     def execute(self, context: Any) -> Any:
-        """Do the operator's work and translate its errors."""
-        with airflow_errors():
+        """Do the operator's work, translate its errors, and put down why it failed."""
+        with recorded(self.entity, context), airflow_errors():
             wait_for_the_stack()
             return self.work(context)
 
@@ -66,8 +67,17 @@ class StepOperator(BaseOperator):
         :param fence: the attempt that the pod was begun for
         """
         self._ended = {"event": event, "fence": fence}
-        with airflow_errors():
+        with recorded(self.entity, context), airflow_errors():
             return self.work(context)
+
+    @property
+    def entity(self) -> str:
+        """The model or dataset that the task is about."""
+        candidate = getattr(self, "candidate", None)
+        of_candidate = candidate.get("model") if isinstance(candidate, Mapping) else None
+        return str(
+            getattr(self, "model", None) or getattr(self, "dataset", None) or of_candidate or ""
+        )
 
     def work(self, context: Any) -> Any:
         """What the operator does; raises Airloop's own errors."""

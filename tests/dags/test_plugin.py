@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +20,7 @@ from airloop.storage import folder
 from airloop_operators.ui import reports
 from airloop_operators.ui.overview import since
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
+from tests.dags.conftest import LoadDags
 from tests.support.checkout import ROOT
 from tests.support.old_ledger import make_old_ledger
 
@@ -74,6 +76,38 @@ def test_an_empty_project_says_what_comes_first(client: Client, login: dict[str,
     page = client.get("/airloop/", headers=login).text
     for words in ("flight_delay", "none yet", "train, then deploy", "Nothing was decided yet."):
         assert words in page
+
+
+def test_a_failed_training_and_a_refused_delivery_leave_their_reason(
+    client: Client, login: dict[str, str], ledger: Ledger, load_dags: LoadDags
+) -> None:
+    dags = load_dags()
+    dags[f"train_{MODEL}"].get_task("train").retries = 0
+    training = dags[f"train_{MODEL}"].test(run_conf={"params": {"die": True}})
+    dags[f"deploy_{MODEL}"].test(run_conf={"version": 13})
+    page = client.get("/airloop/", headers=login).text
+    assert "Nothing was decided yet." not in page.split("flight_delay_torch</h2>")[0]
+    assert f"/dags/train_{MODEL}/runs/{quote(training.run_id, safe='')}" in page
+    for words in (
+        f"train_{MODEL}, train: step train crashed (killed by signal 9)",
+        f"deploy_{MODEL}, verify: {MODEL} version 13 cannot serve: answers: 3 of 10 differ",
+    ):
+        assert page.count(words.replace("'", "&#39;")) == 2  # the last run, and on record
+    assert page.count('<span class="badge failed">failed</span>') == 4
+
+
+def test_what_failed_without_a_word_of_ours_names_its_task(
+    client: Client, login: dict[str, str], ledger: Ledger, load_dags: LoadDags
+) -> None:
+    """As where a worker was killed: only Airflow knows."""
+    dag = load_dags()[f"deploy_{MODEL}"]
+    failed = dag.test(run_conf={"version": 13})
+    with ledger.transaction() as connection:
+        connection.exec_driver_sql("DROP TRIGGER airloop_decisions_no_DELETE")
+        connection.exec_driver_sql("DELETE FROM airloop_decisions")
+    page = client.get("/airloop/", headers=login).text
+    assert quote(failed.run_id, safe="") in page
+    assert "verify failed: see its log" in page
 
 
 def _live(ledger: Ledger) -> None:

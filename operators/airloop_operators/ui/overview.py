@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +15,12 @@ from airloop.specs.catalog import Entry
 from airloop.vocabulary import Topic
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
+from airloop_operators.ui.runs import LastRun, last_runs
 
 #: How far back the pictures look, in records.
 NIGHTS = 60
+#: How far back the reason of a last run is looked for.
+RUNS = 50
 #: How many decisions are listed.
 DECISIONS = 12
 
@@ -28,6 +31,15 @@ class Link:
 
     title: str
     url: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """The last run of one kind, and why it ended as it did."""
+
+    kind: str
+    run: LastRun
+    why: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class ModelView:
     drift_words: str
     decisions: Sequence[Decision]
     links: Sequence[Link]
+    runs: Sequence[RunView]
     error: str = ""
 
 
@@ -70,11 +83,14 @@ def overview(
 
     :raises AirloopError: if the folder of the specs cannot be listed, or the ledger does not answer
     """
+    entries = tuple(broken.models(catalog))
+    specs = [entry.spec for entry in entries if entry.spec is not None]
+    runs = last_runs({dag for spec in specs for dag in _dags(spec).values()})
     return tuple(
         _broken(entry, ledger, now)
         if entry.spec is None
-        else _model(entry.spec, ledger, settings, now)
-        for entry in broken.models(catalog)
+        else _model(entry.spec, ledger, settings, now, runs)
+        for entry in entries
     )
 
 
@@ -102,7 +118,13 @@ def _told(model: str, ledger: Ledger) -> Sequence[Decision]:
     return [one for one in found if one.topic is not Topic.PERFORMANCE][:DECISIONS]
 
 
-def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -> ModelView:
+def _model(
+    spec: ModelSpec,
+    ledger: Ledger,
+    settings: Settings,
+    now: datetime,
+    runs: Mapping[str, LastRun],
+) -> ModelView:
     metric = spec.gates.primary
     champion = ledger.current_deployment(spec.name)
     measured = _by_partition(ledger.decisions(spec.name, Topic.PERFORMANCE, NIGHTS), metric)
@@ -123,7 +145,27 @@ def _model(spec: ModelSpec, ledger: Ledger, settings: Settings, now: datetime) -
         drift_words=_words(nights),
         decisions=_told(spec.name, ledger),
         links=_links(spec, settings),
+        runs=_runs(spec, ledger, runs),
     )
+
+
+def _runs(spec: ModelSpec, ledger: Ledger, runs: Mapping[str, LastRun]) -> list[RunView]:
+    """The last run of each kind, with what the ledger says of it."""
+    told = ledger.decisions(spec.name, Topic.RUN, RUNS)
+    told += ledger.decisions(spec.dataset, Topic.RUN, RUNS)
+    why = {one.figures.get("run"): one.reason for one in reversed(told)}
+    found = []
+    for kind, dag_id in _dags(spec).items():
+        if (run := runs.get(dag_id)) is not None:
+            failed = f"{', '.join(run.failed)} failed: see its log" if run.failed else ""
+            found.append(RunView(kind, run, why.get(run.name) or failed))
+    return found
+
+
+def _dags(spec: ModelSpec) -> dict[str, str]:
+    """The DAGs of a model and its dataset, by kind."""
+    kinds = ("train", "deploy", "monitor", "score")
+    return {"ingest": f"ingest_{spec.dataset}"} | {kind: f"{kind}_{spec.name}" for kind in kinds}
 
 
 def _by_partition(decisions: Sequence[Decision], figure: str) -> list[Decision]:
@@ -169,10 +211,8 @@ def _words(nights: Sequence[Decision]) -> str:
 
 def _links(spec: ModelSpec, settings: Settings) -> tuple[Link, ...]:
     mlflow = settings.mlflow_uri.rstrip("/")
-    kinds = ("train", "deploy", "monitor", "score")
     return (
-        Link("ingest", f"/dags/ingest_{spec.dataset}"),
-        *(Link(kind, f"/dags/{kind}_{spec.name}") for kind in kinds),
+        *(Link(kind, f"/dags/{dag_id}") for kind, dag_id in _dags(spec).items()),
         Link("MLflow", f"{mlflow}/#/models/{spec.name}"),
         Link("service", f"{settings.serving.url.rstrip('/')}/docs"),
         Link("drift reports", f"{REPORTS_PATH}/{spec.name}"),
