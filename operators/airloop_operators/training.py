@@ -15,7 +15,7 @@ from airloop.ledger.triggers import Claim
 from airloop.specs import load_catalog
 from airloop.specs.model import Level
 from airloop.specs.requests import TrainConf
-from airloop.vocabulary import Cause
+from airloop.vocabulary import Action, Cause, Topic
 from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.claims import first_of_its_life, settle, was_cleared
@@ -62,7 +62,7 @@ class ClaimTriggerOperator(StepOperator):
             if waited is not None:
                 return waited
         if cause is None:
-            raise self._skip(f"no reason to train {self.model} is open", flying)
+            raise self._skip(run, f"no reason to train {self.model} is open", flying)
         return self._own(run, cause, conf)
 
     def _own(self, run: str, cause: Cause, conf: TrainConf) -> Trigger:
@@ -76,7 +76,7 @@ class ClaimTriggerOperator(StepOperator):
                 reason=conf.reason or f"asked for by run {run}",
             )
         if isinstance(found, Claim):
-            raise self._skip("the same training is in flight", [found])
+            raise self._skip(run, "the same training is in flight", [found])
         return found
 
     def _takes_what_waits(self, conf: TrainConf) -> bool:
@@ -84,11 +84,20 @@ class ClaimTriggerOperator(StepOperator):
         nothing_else = conf == TrainConf()
         return nothing_else and load_catalog().model(self.model).level is Level.MANUAL
 
-    def _skip(self, why: str, flying: Sequence[Claim]) -> AirflowSkipException:
-        if not flying:
-            return AirflowSkipException(f"{why}: another run has ended it already")
-        self.found_links[TrainingRunLink().name] = run_link(flying[0].run)
-        return AirflowSkipException(f"{why}: run {flying[0].run} has it")
+    def _skip(self, run: str, why: str, flying: Sequence[Claim]) -> AirflowSkipException:
+        """On record too: the page answers with the run that has it."""
+        if flying:
+            self.found_links[TrainingRunLink().name] = run_link(flying[0].run)
+        has = f"run {flying[0].run} has it" if flying else "another run has ended it already"
+        self.ledger().record_decision(
+            entity=self.model,
+            topic=Topic.RUN,
+            action=Action.NOTHING,
+            reason=f"{why}: {has}",
+            figures={"run": run, "task": self.task_id},
+            id=f"run:{run}:skipped"[:300],
+        )
+        return AirflowSkipException(f"{why}: {has}")
 
 
 def _cause(context: Any) -> Cause | None:

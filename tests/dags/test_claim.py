@@ -126,7 +126,9 @@ def test_what_lives_or_cannot_be_told_stays_in_flight(
     says(monkeypatch, lives)
     with pytest.raises(AirflowSkipException, match="the same training is in flight"):
         claim(DagRunType.MANUAL, "2")
-    assert ledger.decisions(MODEL) == []
+    (told,) = ledger.decisions(MODEL)
+    assert (told.topic, told.action) == ("run", "nothing")
+    assert told.reason == f"the same training is in flight: run train_{MODEL}/1 has it"
 
 
 def test_a_run_id_used_again_trains_for_its_own_reason(ledger: Ledger) -> None:
