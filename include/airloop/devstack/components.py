@@ -16,6 +16,7 @@ import httpx
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.environment import CONNECTION
 from airloop.devstack.layout import Layout
+from airloop.devstack.mlflow import server_environment
 from airloop.devstack.ports import HOST
 from airloop.settings import Settings, load_settings
 from airloop.specs.sections.addresses import with_driver
@@ -71,7 +72,7 @@ def _services(
     yield Component(
         "mlflow",
         "MLflow",
-        _mlflow_command(layout, addresses.mlflow, settings),
+        (sys.executable, "-m", "airloop.devstack.mlflow", HOST, str(addresses.mlflow)),
         lambda _: _answers(f"{addresses.url('mlflow')}/health"),
         addresses.url("mlflow"),
         env=_mlflow_environment(layout, settings),
@@ -135,18 +136,6 @@ def _api_server(airflow: str, app: str, port: int) -> tuple[str, ...]:
     return (airflow, "api-server", "--apps", app, "--host", HOST, "--port", str(port))
 
 
-def _mlflow_command(layout: Layout, port: int, settings: Settings) -> tuple[str, ...]:
-    artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
-    return (
-        str(Path(sys.executable).parent / "mlflow"),
-        "server",
-        "--host", HOST,
-        "--port", str(port),
-        "--workers", "1",
-        "--artifacts-destination", artifacts,
-    )  # fmt: skip
-
-
 def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
     """Its database and its bucket, by variables: everybody on the machine may read a command line.
 
@@ -154,7 +143,8 @@ def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
     """
     url = settings.stack.mlflow_database_url
     database = with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
-    return {"MLFLOW_BACKEND_STORE_URI": database, **boto_environment(settings.storage_options)}
+    artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
+    return {**server_environment(database, artifacts), **boto_environment(settings.storage_options)}
 
 
 def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -198,11 +188,11 @@ def _beats(base: str, job: str, since: float) -> bool:
 
 
 def _listens(path: Path) -> bool:
+    """Whether the step host would answer. It loads its libraries for the first caller who waits: nobody does here."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_TIMEOUT)
         try:
             probe.connect(str(path))
-            # The host says "+" once its libraries are loaded.
-            return probe.recv(1) == b"+"
         except OSError:
             return False
+    return True

@@ -1,7 +1,8 @@
-"""The step host: a small process that has the slow libraries loaded and forks a child for each step.
+"""The step host: a process that has the slow libraries loaded and forks a child for each step.
 
-Importing Great Expectations, MLflow or Evidently costs 1 to 4 CPU-seconds, and a step is a process of its own; a
-fork of a process that has them costs milliseconds. Only third-party libraries are loaded here, never the project's
+Importing Great Expectations, MLflow or Evidently costs 2 to 6 CPU-seconds, and a step is a process of its own; a
+fork of a process that has them costs milliseconds. They are half a gigabyte, so they are loaded for the first step, and
+let go when none came for a quarter of an hour: the process begins anew, its socket stays. Only third-party libraries are loaded here, never the project's
 modules: a child imports those afresh, so an edited model counts at once. Where no host answers, a step is a plain
 child process (``include/airloop/execution/process.py``): slower, the same otherwise.
 
@@ -19,6 +20,7 @@ import ctypes
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -29,8 +31,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from airloop.execution.libraries import QUIET, preload
+from airloop.execution.listener import begin_anew, inherited, listen
 
 PR_SET_PDEATHSIG = 1
+#: Seconds without a step after which the libraries are let go.
+IDLE_SECONDS = 900.0
+#: Seconds in which a caller who only wants to know whether somebody listens has hung up again.
+PROBE_SECONDS = 0.2
 
 
 @dataclass
@@ -45,24 +52,34 @@ class Job:
 class Host:
     """Accepts callers, forks their steps, reports how they ended: one thread, one selector.
 
-    :param path: where to listen
+    :param listener: the socket on which it is called
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, listener: socket.socket) -> None:
         self._selector = selectors.DefaultSelector()
-        self._listener = _listen(path)
+        self._listener = listener
+        self._loaded = False
         self._jobs: dict[socket.socket, Job] = {}
 
-    def serve(self) -> NoReturn:
-        """Answer until the process is told to end."""
+    def serve(self, idle: float) -> None:
+        """Answer until the process is told to end, or its libraries have not been used for so many seconds."""
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         while True:
-            for key, _ in self._selector.select():
+            events = self._selector.select(idle if self._loaded else None)
+            if not events and len(self._selector.get_map()) == 1:
+                return
+            for key, _ in events:
                 key.data(key.fileobj)
 
     def _accept(self, _: Any) -> None:
         link, _address = self._listener.accept()
+        if not self._loaded:
+            # Nobody speaks before the host does: who is readable now has hung up, and only asked whether it is there.
+            if select.select([link], [], [], PROBE_SECONDS)[0]:
+                link.close()
+                return
+            preload()
+            self._loaded = True
         try:
             link.sendall(b"+")
         except OSError:  # gone already
@@ -140,29 +157,16 @@ class Host:
             os.close(job.pidfd)
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Listen at the path given, or in ``<AIRLOOP_HOME>/run``; callers wait while the libraries load."""
     if len(sys.argv) > 1:
         path = Path(sys.argv[1])
     else:
         path = Path(os.environ.get("AIRLOOP_HOME", ".airloop")).absolute() / "run" / "steps.sock"
-    host = Host(path)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    preload()
-    host.serve()
-
-
-def _listen(path: Path) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
-    listener.listen(64)
-    return listener
+    listener = inherited() or listen(path)
+    Host(listener).serve(IDLE_SECONDS)
+    begin_anew(listener)
 
 
 def _receive(link: socket.socket) -> tuple[dict[str, Any], int]:

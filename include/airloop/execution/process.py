@@ -27,8 +27,9 @@ from airloop.specs.sections.storage import SECRETS
 STEPS = "airloop.steps"
 #: How long a child may take to end after SIGTERM before its group is killed, in seconds.
 GRACE_SECONDS = 5.0
-#: How long to wait for a host that is still importing its libraries before doing without it, in seconds.
-HOST_SECONDS = 90.0
+#: How long to wait for a host that imports its libraries before doing without it, in seconds: on a busy machine the
+#: child would take no less, and a host that died is known at once.
+HOST_SECONDS = 600.0
 
 
 class Process(Protocol):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from airloop.devstack import external
+from airloop.devstack import external, mlflow
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.airflow_config import database_url
-from airloop.devstack.components import _mlflow_command, _mlflow_environment, components
+from airloop.devstack.components import _mlflow_environment, components
 from airloop.devstack.layout import Layout
 from airloop.errors import SpecError, UnreachableError
 from airloop.settings import Settings, load_settings
@@ -32,7 +32,8 @@ def test_without_settings_all_of_it_lies_at_home(layout: Layout) -> None:
     assert _mlflow_environment(layout, settings)["MLFLOW_BACKEND_STORE_URI"].startswith(
         f"sqlite:///{layout.home}"
     )
-    assert str(layout.mlflow / "artifacts") in _mlflow_command(layout, 1, settings)
+    told = _mlflow_environment(layout, settings)
+    assert told[mlflow.ARTIFACTS_DESTINATION] == str(layout.mlflow / "artifacts")
     external.check_external(settings)
 
 
@@ -45,8 +46,10 @@ def test_the_settings_databases_are_taken_and_no_command_line_shows_them(layout:
     assert _mlflow_environment(layout, settings)["MLFLOW_BACKEND_STORE_URI"] == URL.replace(
         "://", "+psycopg2://"
     )
-    command = _mlflow_command(layout, 1, settings)
-    assert "s3://bucket/mlflow" in command
+    told = _mlflow_environment(layout, settings)
+    assert told[mlflow.BACKEND_STORE_URI] == URL.replace("://", "+psycopg2://")
+    assert told[mlflow.ARTIFACTS_DESTINATION] == "s3://bucket/mlflow"
+    (command,) = [one.command for one in components(layout, ADDRESSES) if one.name == "mlflow"]
     assert not [word for word in command if "canary" in word]
 
 

@@ -78,7 +78,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "--host":
         from airloop.execution import host, libraries
 
-        libraries.LIBRARIES = ()
+        libraries.LIBRARIES = tuple(os.environ.get("STANDIN_LIBRARIES", "").split())
+        host.IDLE_SECONDS = float(os.environ.get("STANDIN_IDLE", "900"))
         sys.argv = sys.argv[1:]
         host.main()
     if "--careless" in sys.argv:  # the protection taken away

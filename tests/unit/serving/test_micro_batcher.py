@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from airloop.serving.runtime.batcher import MAX_BATCH_ROWS, MicroBatcher
+
+THREADS = ThreadPoolExecutor(max_workers=2)
 
 
 def test_what_waits_while_a_batch_is_at_work_becomes_the_next_batch():
@@ -19,7 +23,7 @@ def test_what_waits_while_a_batch_is_at_work_becomes_the_next_batch():
         return [item * 10 for item in items]
 
     async def scenario() -> list[int]:
-        batcher: MicroBatcher[int, int] = MicroBatcher(work, "t")
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, THREADS)
         first = asyncio.create_task(batcher.submit(0, 1))
         await asyncio.sleep(0.05)
         rest = [asyncio.create_task(batcher.submit(item, 1)) for item in range(1, 9)]
@@ -41,7 +45,7 @@ def test_a_batch_holds_at_most_so_many_rows_but_always_one_item():
         return list(items)
 
     async def scenario() -> None:
-        batcher: MicroBatcher[int, int] = MicroBatcher(work, "t")
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, THREADS)
         await asyncio.gather(
             *(batcher.submit(item, MAX_BATCH_ROWS // 2) for item in range(6)),
             batcher.submit(9, MAX_BATCH_ROWS * 2),
@@ -60,7 +64,7 @@ def test_an_item_that_failed_fails_alone_and_a_batch_that_raised_fails_together(
         return [ValueError(item) if item == "bad" else item for item in items]
 
     async def scenario() -> list[object]:
-        batcher: MicroBatcher[str, str] = MicroBatcher(work, "t")
+        batcher: MicroBatcher[str, str] = MicroBatcher(work, THREADS)
         answers = await asyncio.gather(
             *(batcher.submit(item, 1) for item in ("good", "bad")), return_exceptions=True
         )
@@ -80,7 +84,7 @@ def test_a_caller_that_went_away_does_not_disturb_the_others():
         return list(items)
 
     async def scenario() -> int:
-        batcher: MicroBatcher[int, int] = MicroBatcher(work, "t")
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, THREADS)
         gone = asyncio.create_task(batcher.submit(1, 1))
         stays = asyncio.create_task(batcher.submit(2, 1))
         await asyncio.sleep(0)
@@ -89,6 +93,31 @@ def test_a_caller_that_went_away_does_not_disturb_the_others():
             await gone
         answer = await stays
         await batcher.close()
+        return answer
+
+    assert asyncio.run(scenario()) == 2
+
+
+def test_closing_waits_for_the_batch_at_work_and_leaves_the_threads_to_others():
+    ended: list[int] = []
+    begun = threading.Event()
+
+    def work(items: Sequence[int]) -> list[int | Exception]:
+        begun.set()
+        time.sleep(0.2)
+        ended.extend(items)
+        return list(items)
+
+    async def scenario() -> int:
+        batcher: MicroBatcher[int, int] = MicroBatcher(work, THREADS)
+        asking = asyncio.create_task(batcher.submit(1, 1))
+        await asyncio.to_thread(begun.wait)
+        await batcher.close()
+        assert ended == [1]
+        asking.cancel()
+        other: MicroBatcher[int, int] = MicroBatcher(work, THREADS)
+        answer = await other.submit(2, 1)
+        await other.close()
         return answer
 
     assert asyncio.run(scenario()) == 2

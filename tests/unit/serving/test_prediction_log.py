@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airloop.serving.log.frames import MAX_FRAME_BYTES, read_segment
+from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog, seal_segments
 
 
@@ -36,6 +37,68 @@ def test_a_full_segment_is_followed_by_another(tmp_path: Path):
         log.append(b"x" * 40)
     assert len(seal_segments(tmp_path)) > 3
     assert len(frames(tmp_path)) == 10
+
+
+def test_a_log_that_rested_goes_on_with_its_segment(tmp_path: Path):
+    log = PredictionLog(tmp_path)
+    for number in range(3):
+        log.append(b"%d" % number)
+        log.rest()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert frames(tmp_path) == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("what", ["sealed", "grown", "gone"])
+def test_a_segment_that_is_not_as_it_was_left_is_not_gone_on_with(tmp_path: Path, what: str):
+    log = PredictionLog(tmp_path)
+    log.append(b"one")
+    log.rest()
+    (path,) = tmp_path.iterdir()
+    if what == "sealed":
+        seal_segments(tmp_path)
+    elif what == "grown":
+        path.write_bytes(path.read_bytes() + b"?")
+    else:
+        path.unlink()
+    log.append(b"two")
+    assert b"two" in frames(tmp_path)
+    assert len(list(tmp_path.iterdir())) == (1 if what == "gone" else 2)
+
+
+def test_so_many_logs_are_open_and_the_others_write_all_the_same(tmp_path: Path):
+    open_logs = OpenLogs(limit=4)
+    logs = [PredictionLog(tmp_path / str(one), open_logs=open_logs) for one in range(12)]
+    for _ in range(3):
+        for log in logs:
+            log.append(b"x")
+            assert open_files(tmp_path) <= 4
+    assert [len(frames(tmp_path / str(one))) for one in range(12)] == [3] * 12
+    open_logs.rest_idle(0)
+    assert open_files(tmp_path) == 0
+
+
+def test_only_what_is_idle_is_closed(tmp_path: Path):
+    now = [0.0]
+    open_logs = OpenLogs(clock=lambda: now[0])
+    old, new = (PredictionLog(tmp_path / name, open_logs=open_logs) for name in ("old", "new"))
+    old.append(b"x")
+    now[0] = 50.0
+    new.append(b"x")
+    now[0] = 65.0
+    open_logs.rest_idle(60)
+    assert open_files(tmp_path / "old") == 0
+    assert open_files(tmp_path / "new") == 1
+
+
+def open_files(folder: Path) -> int:
+    """How many files of a folder this process holds open."""
+    held = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            held += entry.readlink().is_relative_to(folder)
+        except OSError:  # the listing's own
+            continue
+    return held
 
 
 def test_two_writers_do_not_share_a_segment(tmp_path: Path):

@@ -16,12 +16,14 @@ import errno
 import fcntl
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airloop.serving.log.frames import MAGIC, pack
+from airloop.serving.log.openlogs import OpenLogs
 
 KINDS = OPEN, SEALED, DAMAGED = ".open", ".sealed", ".damaged"
 #: Bytes after which the writer starts another segment: bounds the memory of compaction.
@@ -34,11 +36,21 @@ def log_folder(home: Path, model: str) -> Path:
 
 
 class PredictionLog:
-    """The writer of one model's log. One thread at a time; several processes may share the folder."""
+    """The writer of one model's log; its file is opened by the first write. Several processes may share the folder.
 
-    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+    :param open_logs: closes the file where others need it more, or nothing is written for long
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        segment_bytes: int = SEGMENT_BYTES,
+        open_logs: OpenLogs | None = None,
+    ) -> None:
         self.folder = folder
         self.segment_bytes = segment_bytes
+        self._open_logs = open_logs or OpenLogs()
+        self._mine = threading.Lock()
         self._fd: int | None = None
         self._path = folder
         self._size = 0
@@ -52,7 +64,7 @@ class PredictionLog:
             frame = pack(payload)
         except ValueError as error:
             raise OSError(errno.EFBIG, str(error)) from error
-        with self._locked_segment() as fd:
+        with self._mine, self._locked_segment() as fd:
             try:
                 _write_all(fd, frame)
                 os.fdatasync(fd)
@@ -60,9 +72,19 @@ class PredictionLog:
                 self._withdraw(fd)
                 raise
             self._size += len(frame)
+        self._open_logs.wrote(self)
 
     def close(self) -> None:
         """Close the segment; compaction finds it by its name."""
+        self._open_logs.closed(self)
+        self.rest()
+
+    def rest(self) -> None:
+        """Close the file; the next write goes on with the same segment."""
+        with self._mine:
+            self._leave()
+
+    def _leave(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -71,16 +93,28 @@ class PredictionLog:
     def _locked_segment(self) -> Iterator[int]:
         """The open segment under its flock: the one in hand, or a new one where that was sealed or is full."""
         while True:
-            fd = self._fd if self._fd is not None else self._start_segment()
+            fd = self._fd if self._fd is not None else self._open_again()
             fcntl.flock(fd, fcntl.LOCK_EX)
             if self._size < self.segment_bytes and self._path.exists():
                 break
-            self.close()  # drops the flock too
+            self._leave()  # drops the flock too
+            self._size = self.segment_bytes
         try:
             yield fd
         finally:
             if self._fd is not None:
                 fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _open_again(self) -> int:
+        """The segment that was left, where it is as it was; else a new one."""
+        if 0 < self._size < self.segment_bytes:
+            with suppress(OSError):
+                fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+                if os.fstat(fd).st_size == self._size:
+                    self._fd = fd
+                    return fd
+                os.close(fd)
+        return self._start_segment()
 
     def _start_segment(self) -> int:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,7 +141,8 @@ class PredictionLog:
         ):  # the frame stays torn, which readers tolerate; the first error is the one raised
             pass
         finally:
-            self.close()
+            self._leave()
+            self._size = self.segment_bytes
 
 
 def segments(folder: Path) -> tuple[Path, ...]:

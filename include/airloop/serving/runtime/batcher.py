@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -32,18 +32,20 @@ class _Waiting(Generic[Item, Result]):
 
 
 class MicroBatcher(Generic[Item, Result]):
-    """Hands gathered items to ``work``, in a thread of its own, one batch at a time.
+    """Hands gathered items to ``work``, in a thread, one batch at a time.
+
+    :param threads: of many batchers: a thousand models need no thousand threads
 
     ``work`` returns one result or exception per item, in order; if it raises, every item of the batch fails.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Sequence[Result | Exception]], name: str
+        self, work: Callable[[Sequence[Item]], Sequence[Result | Exception]], threads: Executor
     ) -> None:
-        self._work = work
+        self._work, self._threads = work, threads
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"batch-{name}")
+        self._at_work: Future[Sequence[Result | Exception]] | None = None
         self._loop_task: asyncio.Task[None] | None = None
         #: Batches done since the start.
         self.batches = 0
@@ -63,10 +65,10 @@ class MicroBatcher(Generic[Item, Result]):
             self._loop_task.cancel()
         for waiting in self._queue:
             waiting.future.cancel()
-        await asyncio.to_thread(self._thread.shutdown)
+        if self._at_work is not None:
+            await asyncio.to_thread(wait, [self._at_work])
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         company = False
         while True:
             self._arrived.clear()
@@ -77,9 +79,9 @@ class MicroBatcher(Generic[Item, Result]):
             batch = self._take()
             company = len(batch) > 1
             try:
-                results = await loop.run_in_executor(
-                    self._thread, self._work, [waiting.item for waiting in batch]
-                )
+                items = [waiting.item for waiting in batch]
+                self._at_work = self._threads.submit(self._work, items)
+                results = await asyncio.wrap_future(self._at_work)
             except Exception as error:  # whatever it was, it is its callers' answer
                 results = [error] * len(batch)
             self.batches += 1

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from airloop.contracts import Deployment
+from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
@@ -47,9 +49,15 @@ class Answer:
 
 
 class Endpoint:
-    """Answers for one model. ``current`` is swapped by reference: no request ever waits for a swap."""
+    """Answers for one model. ``current`` is swapped by reference: no request ever waits for a swap.
 
-    def __init__(self, model: str, log_folder: Path) -> None:
+    :param threads: those of all endpoints, in which models predict
+    :param open_logs: those of all endpoints
+    """
+
+    def __init__(
+        self, model: str, log_folder: Path, threads: Executor, open_logs: OpenLogs
+    ) -> None:
         self.model = model
         self.current: Version | None = None
         #: The version before, kept warm: rolling back to it loads nothing.
@@ -65,8 +73,8 @@ class Endpoint:
         self.retry = Retry()
         self.inflight = 0
         self.recent: Sequence[Row] = ()
-        self._log = PredictionLog(log_folder)
-        self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._answer, model)
+        self._log = PredictionLog(log_folder, open_logs=open_logs)
+        self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._answer, threads)
         self._requests = self._rows = self._log_failures = 0
         self._log_error: str | None = None
 
@@ -157,7 +165,7 @@ class Endpoint:
         )
 
     def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        """One batch, in the batcher's thread: predict, make durable, then answer."""
+        """One batch, in a thread: predict, make durable, then answer."""
         predictions = self._predict(questions)
         at = datetime.now(UTC)
         answered = [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airloop.contracts import ArtifactRef, Deployment
+from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.requests import Row
 from airloop.serving.responses import EndpointState
@@ -27,6 +28,8 @@ POLL_SECONDS = 10.0
 CLOSE_SECONDS = 15.0
 #: Versions loaded side by side.
 LOADS = 8
+#: Models that predict side by side: far more than cores, since one that waits, for a lock or a disk, holds its thread.
+THREADS = 32
 
 
 class Endpoints:
@@ -54,6 +57,8 @@ class Endpoints:
         self._tasks: set[asyncio.Task[None]] = set()
         # Of their own: a store that hangs must not take the threads in which the ledger is asked.
         self._loaders = ThreadPoolExecutor(max_workers=LOADS, thread_name_prefix="load")
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="batch")
+        self._open_logs = OpenLogs()
         #: Whether the names of the models have been read once: until then none is unknown.
         self.named = False
         #: Why the endpoints cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
@@ -83,6 +88,7 @@ class Endpoints:
         for endpoint in self._endpoints.values():
             await endpoint.close()
         self._loaders.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
 
     async def follow(self) -> None:
         """Poll the ledger until cancelled. A version that takes long to load keeps no other model waiting."""
@@ -91,6 +97,7 @@ class Endpoints:
             for endpoint in self.all():
                 if not self._lock(endpoint).locked():
                     self._start(self._catch_up(endpoint, asked=False))
+            self._open_logs.rest_idle()
             await asyncio.sleep(POLL_SECONDS)
 
     async def refresh(self, model: str | None = None, *, asked: bool = True) -> None:
@@ -127,7 +134,8 @@ class Endpoints:
             log.info("%s: its spec is gone, and so is its endpoint", name)
             self._start(self._endpoints.pop(name).close(CLOSE_SECONDS))
         for name in names - self._endpoints.keys():
-            self._endpoints[name] = Endpoint(name, log_folder(self._home, name))
+            folder = log_folder(self._home, name)
+            self._endpoints[name] = Endpoint(name, folder, self._threads, self._open_logs)
 
     async def _catch_up(self, endpoint: Endpoint, *, asked: bool) -> None:
         async with self._lock(endpoint):
