@@ -22,11 +22,8 @@ from tests.support.serving_fakes import dataset_spec, model_spec, parsed_row
 class OneModelCatalog:
     """The catalog, as far as compaction asks."""
 
-    def model(self, name: str) -> object:
-        return model_spec(name)
-
-    def dataset(self, _: str) -> object:
-        return dataset_spec()
+    def pair(self, name: str) -> tuple[object, object]:
+        return model_spec(name), dataset_spec()
 
 
 @pytest.fixture
