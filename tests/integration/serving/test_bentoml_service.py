@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,7 @@ from airloop.settings import Settings
 from airloop.specs import load_catalog
 from bench import serving_world as made
 from tests.support.checkout import ROOT
+from tests.support.hostile_files import WAYS, plant_leftovers
 
 MODEL = made.MODEL
 TOKEN = "a-token-of-the-test"
@@ -68,6 +70,9 @@ def world() -> Iterator[World]:
     url = f"http://127.0.0.1:{port}"
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
+        shutil.copytree(ROOT / "config", home / "config")
+        patch.setenv("AIRLOOP_CONFIG", str(home / "config"))
+        load_catalog.cache_clear()
         patch.setenv("AIRLOOP_HOME", str(home))
         patch.setenv("AIRLOOP__SERVING__URL", url)
         patch.setenv("AIRLOOP__SERVING__TOKEN", TOKEN)
@@ -84,6 +89,7 @@ def world() -> Iterator[World]:
             finally:
                 process.terminate()
                 process.wait(30)
+                load_catalog.cache_clear()
 
 
 def _started(home: Path, url: str) -> World:
@@ -111,6 +117,34 @@ def test_answers_over_http_are_the_offline_ones(world: World):
     answer = world.client.predict(MODEL, world.rows)
     assert answer.logged
     assert np.abs(np.array(answer.predictions) - model.predict(frame)).max() <= 1e-9
+
+
+def test_it_answers_beside_broken_files_and_through_a_broken_spec_of_its_own(world: World):
+    config = world.home / "config"
+    own = config / "models" / f"{MODEL}.yaml"
+    kept = own.read_text()
+    hostile = {f"models/bad_{number}.yaml": way for number, way in enumerate(WAYS.values())}
+    for file, spoil in hostile.items():
+        (config / file).write_text(kept)
+        spoil(config / file, random.Random(8))
+    own.write_text(kept.replace("owner:", "onwer:"))
+    left = [*plant_leftovers(config / "models")]
+    try:
+        assert world.client.refresh(MODEL).version == 1
+        states = {one.model: one for one in world.client.endpoints()}
+        assert set(states) == {
+            *(Path(file).stem for file in hostile),
+            MODEL,
+            "flight_delay_torch",
+        }
+        assert {one.error for one in states.values()} == {None}
+        assert len(world.client.predict(MODEL, world.rows).predictions) == len(world.rows)
+    finally:
+        own.write_text(kept)
+        for path in (*left, *(config / file for file in hostile)):
+            path.rmdir() if path.is_dir() else path.unlink()
+    world.client.refresh(MODEL)
+    assert {one.model for one in world.client.endpoints()} == {MODEL, "flight_delay_torch"}
 
 
 @pytest.mark.parametrize(
