@@ -26,6 +26,8 @@ MARKER = Path("config", "airloop.yaml")
 _CODE = ("config", "include")
 #: What they do not: what is applied to a cluster, and Airloop itself, where the project is a checkout of it.
 _APART = (Path("config", "kubernetes"), Path("include", "airloop"))
+#: A file beyond this is neither a spec nor code, and counts by its size.
+_LARGE = 1 << 30
 #: A line of YAML that names an image. The image holds the project, so none can know in it what it will be called.
 _IMAGE = re.compile(rb"^[ \t]*(?:- )?[\"']?image[\"']?:.*$", re.MULTILINE)
 
@@ -131,6 +133,8 @@ def digest(project: Path) -> str:
 
 
 def _lasting(path: Path) -> bytes:
+    if (size := path.stat().st_size) > _LARGE:
+        return str(size).encode()
     content = path.read_bytes()
     return _IMAGE.sub(b"", content) if path.suffix in {".yaml", ".yml"} else content
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,18 @@ def status_tells(mutant: Mutant, path: Path, catalog: Catalog) -> None:
     models, datasets = STOPS[mutant.file]
     for name in (*models, *datasets):
         assert name in lines[0], mutant
+
+
+def test_the_dags_of_the_others_are_built_beside_each_bad_file(world: Path) -> None:
+    """Nor do they need the settings or the pools."""
+    for file in STOPS:
+        (world / file).write_text("[")
+    load_settings.cache_clear()
+    for name in BYSTANDERS:
+        specs = Catalog(world).pair(name)
+        for kind in ("train", "deploy", "monitor", "score"):
+            import_module(f"airloop_dags.{kind}").build(*specs)
+        import_module("airloop_dags.ingest").build(specs[1])
 
 
 def test_nothing_is_broken_where_all_is_well(world: Path) -> None:

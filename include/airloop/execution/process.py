@@ -20,7 +20,7 @@ from typing import Protocol
 
 from airloop.errors import TransientError
 from airloop.execution.interpreter import check_interpreter
-from airloop.paths import DIGEST, PROJECT, digest, home_folder, root
+from airloop.paths import DIGEST, PROJECT, home_folder, root
 from airloop.specs.sections.storage import SECRETS
 
 #: The package that is run with a step's arguments, by an interpreter as by the step host.
@@ -186,7 +186,8 @@ def command() -> list[str]:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The child's environment: the caller's without Airflow's own, which hold its database URL and keys.
 
-    It names the project: a step never looks for one.
+    It names the project: a step never looks for one. Its digest is for steps that run elsewhere: here it is the same
+    folder, and a spec of another model that is saved meanwhile must not keep this step from beginning.
 
     Where ``extra`` brings credentials, the caller's own are left out: half of one and half of another fit nothing.
     """
@@ -196,8 +197,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {key: value for key, value in kept.items() if key not in own} | dict(extra)
     # Boosting's threads otherwise spin at their barriers, which on busy cores costs many times the work.
     kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    project = root()
-    return kept | {PROJECT: str(project), DIGEST: digest(project), "PYTHONUNBUFFERED": "1"}
+    kept.pop(DIGEST, None)
+    return kept | {PROJECT: str(root()), "PYTHONUNBUFFERED": "1"}
 
 
 def socket_path() -> Path:

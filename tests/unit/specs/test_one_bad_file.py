@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from airloop.check.specs import check
 from airloop.errors import RequestError, SpecError
+from airloop.paths import digest, is_project
 from airloop.specs.catalog import Catalog
 from tests.support.hostile_files import (
     BYSTANDERS,
@@ -19,6 +21,7 @@ from tests.support.hostile_files import (
     MODEL,
     SHARING,
     STOPS,
+    WAYS,
     Mutant,
     mutants,
     plant_leftovers,
@@ -84,6 +87,22 @@ def test_a_bad_file_stops_what_needs_it_with_one_message(config: Path, mutant: M
     assert {problem.file for problem in wrong} == {str(path)}
 
 
+def test_a_step_of_another_model_begins_beside_every_bad_file(config: Path) -> None:
+    """Each step is begun with the project's digest, to which every file belongs."""
+    before = digest(config.parent)
+    for number, spoil in enumerate(WAYS.values()):
+        path = config / "models" / f"bad_{number}.yaml"
+        path.write_text((config / MODEL).read_text())
+        spoil(path, random.Random(SEED))
+    assert before != digest(config.parent) == digest(config.parent)
+    for path in plant_leftovers(config / "models"):
+        path.touch() if not path.is_symlink() else None
+    with_leftovers = digest(config.parent)
+    for path in (config / "models").glob("bad_*"):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert digest(config.parent) == before != with_leftovers
+
+
 def test_what_an_editor_leaves_is_no_spec(config: Path) -> None:
     before = [entry.name for entry in Catalog(config).models()]
     left = list(plant_leftovers(config / "models"))
@@ -107,6 +126,12 @@ def test_a_file_that_vanishes_while_all_are_read_is_just_gone(
     entries = Catalog(config).models()
     assert "victim" not in {entry.name for entry in entries}
     assert all(entry.error is None for entry in entries)
+
+
+@pytest.mark.parametrize("way", ["a pipe", "a link that leads nowhere", "may not be read"])
+def test_a_project_is_found_though_its_settings_cannot_be_read(config: Path, way: str) -> None:
+    WAYS[way](config / "airloop.yaml", random.Random(SEED))
+    assert is_project(config.parent)
 
 
 def test_a_model_without_a_dataset_names_its_own_file(config: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from airloop import paths
 from airloop.errors import SpecError
+from airloop.execution.process import environment
 from airloop.steps.__main__ import begin_in_project
 
 TOLD = "sha256:" + "1" * 64
@@ -59,6 +60,21 @@ def test_of_an_image_without_a_project_it_cannot_be_told(image, monkeypatch):
 def test_a_caller_that_told_no_digest_is_believed(image, monkeypatch):
     monkeypatch.delenv(paths.DIGEST, raising=False)
     begin_in_project()
+
+
+def test_of_its_own_machine_a_step_begins_though_another_models_spec_is_saved_meanwhile(
+    image, monkeypatch
+):
+    monkeypatch.setenv(paths.DIGEST, paths.digest(image))
+    told = environment()
+    (image / "config" / "models").mkdir()
+    (image / "config" / "models" / "other.yaml").write_text("half of a sp")
+    for name in (paths.DIGEST, paths.PROJECT):
+        monkeypatch.delenv(name, raising=False)
+        if name in told:
+            monkeypatch.setenv(name, told[name])
+    begin_in_project()
+    assert sys.path[-1] == str(image / "include")
 
 
 def edit(path: str, text: str) -> Callable[[Path], None]:
