@@ -27,7 +27,7 @@ from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainers.torch.loop import Training
 from airloop.training.trainers.torch.optimiser import Optimiser
-from airloop.training.trainers.torch.table import ResidentRows, Table
+from airloop.training.trainers.torch.table import ResidentRows, TensorTable
 from bench.networks import BATCH, COLUMNS, _network, _plain, _table
 
 ROUNDS = 2
@@ -61,9 +61,9 @@ class Watch:
                     self.busy.append(reading.utilisation)
 
 
-def ours(table: Table, device: torch.device, epochs: int, *, graph: bool = True) -> Training:
+def ours(table: TensorTable, device: torch.device, epochs: int, *, graph: bool = True) -> Training:
     """One training, with or without the recorded step."""
-    few = Table(table.codes[:1024], table.dense[:1024], table.target[:1024])
+    few = TensorTable(table.codes[:1024], table.dense[:1024], table.target[:1024])
     options = FitOptions(epochs=epochs, batch_rows=BATCH, patience=epochs)
     rows = ResidentRows(table, device)
     training = Training(_network(), rows, few, options, seed=0, device=device)
@@ -77,7 +77,7 @@ def rate(training: Training) -> float:
     return training.run().rows_per_second
 
 
-def indexed(table: Table, device: torch.device, epochs: int, *, compiled: bool) -> float:
+def indexed(table: TensorTable, device: torch.device, epochs: int, *, compiled: bool) -> float:
     """The best simple way: resident tensors, a permutation, index batches; rows a second."""
     network: Any = _network().to(device)
     forward = torch.compile(network.body) if compiled else network.body
@@ -113,7 +113,7 @@ def indexed(table: Table, device: torch.device, epochs: int, *, compiled: bool) 
     return epochs * len(table) / (time.perf_counter() - begun)
 
 
-def same_as_plain(table: Table, device: torch.device) -> dict[str, float]:
+def same_as_plain(table: TensorTable, device: torch.device) -> dict[str, float]:
     """The losses of one epoch by a recorded step and by plain ones."""
     losses = [ours(table, device, 1, graph=graph).run().progress.history[0] for graph in (1, 0)]
     return {

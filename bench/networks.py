@@ -25,7 +25,7 @@ from airloop.registry.formats.torch.network import TabularNetwork, perceptron
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
 from airloop.training.trainers.torch.checkpoint import Identity, StoredCheckpoints
 from airloop.training.trainers.torch.loop import Training
-from airloop.training.trainers.torch.table import ResidentRows, Table, tabulate
+from airloop.training.trainers.torch.table import ResidentRows, TensorTable, tabulate
 from airloop.training.trainers.torch.task import choose_device
 from bench.sides import Side, middle, timed
 
@@ -79,14 +79,14 @@ def _network() -> TabularNetwork:
     return TabularNetwork(columns, 8, perceptron(HIDDEN, dropout=0.1))
 
 
-def _table(network: TabularNetwork, rows: int) -> Table:
+def _table(network: TabularNetwork, rows: int) -> TensorTable:
     random = np.random.default_rng(0)
     numbers = random.standard_normal((rows, COLUMNS), dtype=np.float32)
     target = (numbers[:, 0] + random.standard_normal(rows, dtype=np.float32) > 0).astype(np.float32)
     return tabulate(network, np.empty((rows, 0), dtype=np.int32), numbers, target)
 
 
-def _plain(network: TabularNetwork, table: Table, device: torch.device) -> float:
+def _plain(network: TabularNetwork, table: TensorTable, device: torch.device) -> float:
     """One epoch as the tutorials write it; rows a second."""
     options = FitOptions(batch_rows=BATCH)
     loader = DataLoader(TensorDataset(table.dense, table.target), batch_size=BATCH, shuffle=True)
@@ -106,7 +106,7 @@ def _plain(network: TabularNetwork, table: Table, device: torch.device) -> float
     return len(table) / (time.perf_counter() - begun)
 
 
-def _indexed(network: TabularNetwork, table: Table, device: torch.device) -> float:
+def _indexed(network: TabularNetwork, table: TensorTable, device: torch.device) -> float:
     """The best simple way: resident tensors, a permutation, batches of indices; rows a second."""
     options = FitOptions(batch_rows=BATCH)
     dense, target = table.dense.to(device), table.target.to(device)
@@ -131,22 +131,24 @@ def _indexed(network: TabularNetwork, table: Table, device: torch.device) -> flo
     return len(table) / (time.perf_counter() - begun)
 
 
-def _training(network: TabularNetwork, table: Table, device: torch.device, **more: Any) -> Training:
-    few = Table(table.codes[:1024], table.dense[:1024], table.target[:1024])
+def _training(
+    network: TabularNetwork, table: TensorTable, device: torch.device, **more: Any
+) -> Training:
+    few = TensorTable(table.codes[:1024], table.dense[:1024], table.target[:1024])
     options = FitOptions(epochs=1, batch_rows=BATCH)
     rows = ResidentRows(table, device)
     return Training(network, rows, few, options, seed=0, device=device, **more)
 
 
-def _ours(network: TabularNetwork, table: Table, device: torch.device) -> float:
+def _ours(network: TabularNetwork, table: TensorTable, device: torch.device) -> float:
     return _training(network, table, device).run().rows_per_second
 
 
-def _checkpoint(table: Table, device: torch.device) -> tuple[float, int]:
+def _checkpoint(table: TensorTable, device: torch.device) -> tuple[float, int]:
     """Seconds that one checkpoint of the training takes, and its size."""
     with tempfile.TemporaryDirectory(prefix="airloop-bench-") as folder:
         kept = StoredCheckpoints(BlobStore(folder), "one", Identity("", ""), CheckpointSpec())
-        small = Table(table.codes[:BATCH], table.dense[:BATCH], table.target[:BATCH])
+        small = TensorTable(table.codes[:BATCH], table.dense[:BATCH], table.target[:BATCH])
         training = _training(_network(), small, device, checkpoints=kept)
         training.run()
         seconds = []

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from airloop.check.specs import check
-from airloop.registry.segments import Entry
+from airloop.registry.segments import SegmentEntry
 from airloop.specs.catalog import Catalog
 from airloop.training.parameters import ALGORITHM
 from tests.integration.training.test_segments import segmented  # noqa: F401
@@ -65,7 +65,7 @@ def test_the_segments_are_trained(segmented: Any) -> None:
 
 def test_every_status_in_the_table_is_one_of_the_codes() -> None:
     told = re.findall(r"(?m)^\| `([a-z ]+)` \| (?:its own|the global) model", PAGE)
-    assert tuple(told) == typing.get_args(Entry.model_fields["status"].annotation)
+    assert tuple(told) == typing.get_args(SegmentEntry.model_fields["status"].annotation)
 
 
 def test_a_build_that_the_module_lacks_is_told(config: Path) -> None:

@@ -61,7 +61,7 @@ class CostSummary(Contract):
 
 
 def total(rows: Sequence[Usage]) -> CostSummary:
-    """The bill for these attempts, one at least."""
+    """What these attempts cost, one at least."""
     told = [row for row in rows if row.gpu_utilisation is not None and row.gpu_seconds]
     held = sum(row.gpu_seconds for row in told)
     busy = sum(row.gpu_seconds * (row.gpu_utilisation or 0.0) for row in told)
@@ -84,9 +84,9 @@ def total(rows: Sequence[Usage]) -> CostSummary:
 
 
 def bills(rows: Iterable[Usage]) -> list[CostSummary]:
-    """One bill a run; what led to no run is told by entity, step and version. The newest first."""
+    """One summary a run; what led to no run is told by entity, step and version. The newest first."""
     groups: dict[tuple[object, ...], list[Usage]] = {}
     for row in rows:
         group = (row.run_id,) if row.run_id else (row.entity, row.step, row.version)
         groups.setdefault(group, []).append(row)
-    return sorted(map(total, groups.values()), key=lambda bill: bill.at, reverse=True)
+    return sorted(map(total, groups.values()), key=lambda summary: summary.at, reverse=True)

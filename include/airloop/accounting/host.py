@@ -24,7 +24,7 @@ class HostReading:
     pids: frozenset[int]
 
 
-class Host:
+class HostUse:
     """Reads the process tree; in a container that the step has for itself, the kernel's own count of it.
 
     A tree is read as it is at that moment: the memory that a child used between two readings is not seen, its

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from airloop.accounting.figures import Usage
 from airloop.accounting.gpus import Gpus
-from airloop.accounting.host import Host
+from airloop.accounting.host import HostUse
 from airloop.errors import AirloopError
 
 log = logging.getLogger("airloop.accounting")
@@ -35,7 +35,7 @@ class Meter:
         usage: Usage,
         write: Callable[[Usage], None],
         *,
-        host: Host,
+        host: HostUse,
         gpus: Gpus,
         interval: float = INTERVAL,
     ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airloop.errors import AirloopError, SpecError
 from airloop.paths import code_folder
-from airloop.specs.catalog import Catalog, Entry
+from airloop.specs.catalog import Catalog, CatalogEntry
 from airloop.specs.model import ModelSpec
 from airloop.specs.modules import find_module, read_module
 from airloop.specs.pools import read_pools
@@ -19,7 +19,7 @@ from airloop.specs.pools import read_pools
 _MODULES = 4_096
 
 
-def models(catalog: Catalog) -> tuple[Entry[ModelSpec], ...]:
+def models(catalog: Catalog) -> tuple[CatalogEntry[ModelSpec], ...]:
     """Every model of the catalogue; one is wrong, too, whose module is not there or not Python.
 
     :raises SpecError: if the catalogue's folders cannot be listed
@@ -47,11 +47,11 @@ def sentences(catalog: Catalog) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _with_module(entry: Entry[ModelSpec]) -> Entry[ModelSpec]:
+def _with_module(entry: CatalogEntry[ModelSpec]) -> CatalogEntry[ModelSpec]:
     if entry.spec is None:
         return entry
     error = _module_error(entry.spec.module, entry.path)
-    return entry if error is None else Entry(entry.name, entry.path, error=error)
+    return entry if error is None else CatalogEntry(entry.name, entry.path, error=error)
 
 
 def _module_error(module: str, spec: Path) -> AirloopError | None:

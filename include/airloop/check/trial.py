@@ -154,7 +154,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
 
     from airloop.plugins.registry import TRAINERS, load
     from airloop.plugins.trainer import missing
-    from airloop.training.trainer import FitJob, Place, Trainer
+    from airloop.training.trainer import FitJob, FitPlace, Trainer
 
     trainer: Trainer = load(TRAINERS, model.training.trainer)
     if lacking := missing(trainer):
@@ -165,7 +165,9 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
     rows = pd.DataFrame() if features is None else features
     truth = pd.Series(np.arange(len(rows)) % 2, index=rows.index, dtype="float64")
     with TemporaryDirectory(prefix="airloop-trial-") as scratch:
-        job = FitJob(model, rows, truth, dict(model.training.params), False, Place(Path(scratch)))
+        job = FitJob(
+            model, rows, truth, dict(model.training.params), False, FitPlace(Path(scratch))
+        )
         try:
             trainer.rehearse(job)
         except DataError as error:

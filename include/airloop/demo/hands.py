@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airloop.demo.nights import SHIFTED_NIGHT
 from airloop.demo.serving import requests_of
-from airloop.demo.stage import MODEL, Stage, expect
+from airloop.demo.stage import MODEL, DemoStage, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.vocabulary import Action, Topic
 
@@ -23,7 +23,7 @@ _AIRLOOP = str(Path(sys.executable).parent / "airloop")
 _ROLLBACK = (_AIRLOOP, "rollback", MODEL, "--reason", "the demo goes back")
 
 
-def worse_model(stage: Stage) -> str:
+def worse_model(stage: DemoStage) -> str:
     """The gate refuses it, says why, and the champion stays."""
     deliveries = set(stage.run_ids("deploy"))
     conf = {"reason": "a worse model, pushed by hand", "until": SHIFTED_NIGHT, "params": WORSE}
@@ -37,7 +37,7 @@ def worse_model(stage: Stage) -> str:
     return f"refused: {gate.reason}"
 
 
-def roll_back(stage: Stage) -> str:
+def roll_back(stage: DemoStage) -> str:
     """`airloop rollback` under traffic: the previous champion answers again within a minute."""
     traffic = requests_of(SHIFTED_NIGHT)
     with BackgroundLoad(stage.settings, MODEL, traffic, stage.tally):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airloop.demo.stage import DATASET, PATIENCE, Stage, dag_id, expect
+from airloop.demo.stage import DATASET, PATIENCE, DemoStage, dag_id, expect
 from airloop.demo.upstream import lose_column, spoil_rows
 from airloop.devstack.airflow import states, wait_for
 
@@ -14,7 +14,7 @@ BROKEN_DAY, LOST_COLUMN = "2013-01-16", "distance"
 DIRTY_DAY, DIRTY_FRACTION = "2013-02-12", 0.02
 
 
-def history(stage: Stage) -> str:
+def history(stage: DemoStage) -> str:
     """January and February are ingested day by day; one day is refused, rows of another are put aside."""
     lose_column(stage.upstream, BROKEN_DAY, LOST_COLUMN)
     spoilt = spoil_rows(stage.upstream, DIRTY_DAY, DIRTY_FRACTION)
@@ -32,7 +32,7 @@ def history(stage: Stage) -> str:
     )
 
 
-def _backfill(stage: Stage) -> list[dict[str, Any]]:
+def _backfill(stage: DemoStage) -> list[dict[str, Any]]:
     """Ask Airflow for the backfill and wait for its runs."""
     dag = dag_id("ingest")
     body = {
@@ -54,11 +54,11 @@ def _backfill(stage: Stage) -> list[dict[str, Any]]:
     return _runs(stage)
 
 
-def _runs(stage: Stage) -> list[dict[str, Any]]:
+def _runs(stage: DemoStage) -> list[dict[str, Any]]:
     return stage.airflow.runs(dag_id("ingest"), run_type="backfill")
 
 
-def _look_at_lake(stage: Stage, spoilt: int) -> None:
+def _look_at_lake(stage: DemoStage, spoilt: int) -> None:
     """Nothing of the broken day is visible; the dirty rows are where they belong."""
     from airloop.data.lake.lake import Lake
 
@@ -72,7 +72,7 @@ def _look_at_lake(stage: Stage, spoilt: int) -> None:
     expect(reasons.astype(str).str.len().min() > 0, "each of them has its reasons")
 
 
-def _report(stage: Stage, runs: list[dict[str, Any]], day: str) -> dict[str, Any]:
+def _report(stage: DemoStage, runs: list[dict[str, Any]], day: str) -> dict[str, Any]:
     """The validation report that a day's run handed on."""
     dag = dag_id("ingest")
     for run in runs:

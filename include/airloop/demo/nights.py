@@ -6,7 +6,7 @@ from typing import Any
 
 from airloop.contracts import DriftReport, Triage
 from airloop.demo.serving import SUMMER_NIGHT, await_summer, days, requests_of
-from airloop.demo.stage import MODEL, Stage, dag_id, expect
+from airloop.demo.stage import MODEL, DemoStage, dag_id, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.demo.upstream import lose_weather
 from airloop.vocabulary import Action, Topic
@@ -18,7 +18,7 @@ SHIFTED_WEEK = ("2013-07-01", SHIFTED_NIGHT)
 BROKEN_NIGHT = "2013-07-08"
 
 
-def quiet_night(stage: Stage) -> str:
+def quiet_night(stage: DemoStage) -> str:
     """Monitoring finds nothing that matters; the decision not to retrain is on record with its figures."""
     report, action = _look_at(stage, QUIET_NIGHT)
     expect(report.triage is Triage.NOTHING, "the night is quiet", value=report.reason)
@@ -29,7 +29,7 @@ def quiet_night(stage: Stage) -> str:
     return f"{QUIET_NIGHT}: {decision.reason}"
 
 
-def shifted_night(stage: Stage) -> str:
+def shifted_night(stage: DemoStage) -> str:
     """Drift is found and said; training, gates, promotion and swap follow by themselves, under traffic."""
     await_summer(stage)
     traffic = [batch for day in days(*SHIFTED_WEEK) for batch in requests_of(day)]
@@ -64,7 +64,7 @@ def shifted_night(stage: Stage) -> str:
     )
 
 
-def broken_night(stage: Stage) -> str:
+def broken_night(stage: DemoStage) -> str:
     """Weather is all missing: an incident, an alert, no training."""
     lose_weather(stage.upstream, BROKEN_NIGHT)
     trainings = set(stage.run_ids("train"))
@@ -77,7 +77,7 @@ def broken_night(stage: Stage) -> str:
     return f"{BROKEN_NIGHT}: {stage.last_decision(Topic.RETRAINING).reason}"
 
 
-def _look_at(stage: Stage, night: str) -> tuple[DriftReport, str]:
+def _look_at(stage: DemoStage, night: str) -> tuple[DriftReport, str]:
     """Run the monitors for a night; what they found and what was decided."""
     run = stage.run_dag("monitor", {"partition": night})
     result: dict[str, Any] = stage.airflow.xcom(dag_id("monitor"), run["dag_run_id"], "monitor")

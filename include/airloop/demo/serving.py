@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from airloop.demo.history import LAST
 from airloop.demo.rows import Row, partition_rows
-from airloop.demo.stage import MODEL, Stage, dag_id, expect
+from airloop.demo.stage import MODEL, DemoStage, dag_id, expect
 from airloop.demo.traffic import batches, send
 from airloop.vocabulary import Topic
 
@@ -16,7 +16,7 @@ SUMMER = (("2013-05-09", "2013-06-07"), ("2013-06-08", "2013-07-07"))
 SUMMER_NIGHT = "2013-07-07"
 
 
-def champion(stage: Stage) -> str:
+def champion(stage: DemoStage) -> str:
     """Train by hand, let the candidate's asset wake the delivery."""
     known = set(stage.run_ids("deploy"))
     run = stage.run_dag("train", {"reason": "the first champion", "until": LAST})
@@ -33,7 +33,7 @@ def champion(stage: Stage) -> str:
     return f"version {version} serves, ROC AUC {auc:.3f} on its held-out days; {gate.reason}"
 
 
-def march(stage: Stage) -> str:
+def march(stage: DemoStage) -> str:
     """A few thousand requests, each answered by the champion; then the month arrives with its labels."""
     before = stage.tally.requests
     requests = [batch for day in days(*MONTH) for batch in requests_of(day)]
@@ -49,7 +49,7 @@ def march(stage: Stage) -> str:
     return f"{sent:,} requests for {rows:,} flights of March, none failed; their labels arrived"
 
 
-def await_summer(stage: Stage) -> None:
+def await_summer(stage: DemoStage) -> None:
     """Wait until the months that go by while the champion serves are in the lake."""
     stage.await_("summer")
 
@@ -65,7 +65,7 @@ def days(first: str, last: str) -> list[str]:
     return [(start + timedelta(days=step)).isoformat() for step in range((end - start).days + 1)]
 
 
-def _begin_summer(stage: Stage) -> None:
+def _begin_summer(stage: DemoStage) -> None:
     """Trigger the runs of the months until summer, in the background."""
     runs = [
         stage.airflow.trigger(dag_id("ingest"), {"start": first, "end": last}, note="airloop demo")

@@ -39,7 +39,7 @@ def expect(condition: object, sentence: str, **parts: Any) -> None:
 
 
 @dataclass
-class Stage:
+class DemoStage:
     """The running stack as the demo sees it: through Airflow's API, the service, and what they left on record."""
 
     settings: Settings

@@ -19,7 +19,7 @@ from airloop.demo.history import history
 from airloop.demo.nights import broken_night, quiet_night, shifted_night
 from airloop.demo.report import DemoReport, StepReport
 from airloop.demo.serving import champion, march
-from airloop.demo.stage import Stage
+from airloop.demo.stage import DemoStage
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
 from airloop.errors import AirloopError
@@ -28,7 +28,7 @@ from airloop.paths import put_on_path
 from airloop.serving.client import ServiceClient
 from airloop.settings import load_settings
 
-Chapter = Callable[[Stage], str]
+Chapter = Callable[[DemoStage], str]
 
 CHAPTERS: tuple[tuple[str, Chapter], ...] = (
     ("history", history),
@@ -65,7 +65,7 @@ class Story:
         """All chapters; after one that is not ok the rest is not reached."""
         settings = load_settings()
         with Airflow.connect(settings) as airflow, err.status("") as line:
-            stage = Stage(
+            stage = DemoStage(
                 settings=settings,
                 airflow=airflow,
                 service=ServiceClient(settings),
@@ -84,7 +84,7 @@ class Story:
                 self._pool.shutdown(wait=False)
         return self._report(stage)
 
-    def _play(self, name: str, chapter: Chapter, stage: Stage) -> bool:
+    def _play(self, name: str, chapter: Chapter, stage: DemoStage) -> bool:
         began = time.monotonic()
         try:
             figure, ok = chapter(stage), True
@@ -100,7 +100,7 @@ class Story:
         err.print(figure, markup=False)
         return ok
 
-    def _report(self, stage: Stage) -> DemoReport:
+    def _report(self, stage: DemoStage) -> DemoReport:
         told = {step.name for step in self._steps}
         missed = [
             StepReport(name=name, ok=False, seconds=0, figure="not reached")

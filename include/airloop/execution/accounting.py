@@ -13,7 +13,7 @@ import psutil
 
 from airloop.accounting.figures import CostSummary, Usage, total
 from airloop.accounting.gpus import find_gpus
-from airloop.accounting.host import Host, own_cgroup
+from airloop.accounting.host import HostUse, own_cgroup
 from airloop.accounting.meter import Meter
 from airloop.contracts import Candidate, ModelVersion
 from airloop.errors import AirloopError
@@ -65,7 +65,7 @@ def metered(step: str, request: StepRequest, context: StepContext) -> Iterator[N
     gpus = find_gpus(_asked(step, entity, context))
     os.environ[KEEPER] = str(os.getpid())
     try:
-        with Meter(usage, context.ledger.record_usage, host=Host(own_cgroup()), gpus=gpus):
+        with Meter(usage, context.ledger.record_usage, host=HostUse(own_cgroup()), gpus=gpus):
             yield
     finally:
         del os.environ[KEEPER]
@@ -118,8 +118,8 @@ def _conclude(step: str, request: StepRequest, result: StepResult, context: Step
         context.ledger.assign_usage(request.fence.key, run_id=run_id, version=version)
     if run_id is None or step not in MAKING:
         return
-    bill = total(context.ledger.usage(run_id=run_id))
-    _publish(bill, run_id, context)
+    summary = total(context.ledger.usage(run_id=run_id))
+    _publish(summary, run_id, context)
 
 
 def _assign_training(request: StepRequest, run_id: str | None, context: StepContext) -> None:
@@ -135,24 +135,24 @@ def _assign_training(request: StepRequest, run_id: str | None, context: StepCont
         ledger.assign_usage(*before, prefix=keys.Segments.prefix(plan), run_id=run_id)
 
 
-def _publish(bill: CostSummary, run_id: str, context: StepContext) -> None:
+def _publish(summary: CostSummary, run_id: str, context: StepContext) -> None:
     """Metrics of the run, whose step is the number of attempts behind them; tags of the version."""
     from airloop.registry import models, runs, tracking
 
     figures = {
-        "gpu_seconds": bill.gpu_seconds,
-        "cpu_seconds": bill.cpu_seconds,
-        "wall_seconds": bill.wall_seconds,
-        "peak_host_bytes": float(bill.peak_host_bytes),
-        "peak_gpu_bytes": float(bill.peak_gpu_bytes),
-        "attempts": float(bill.attempts),
+        "gpu_seconds": summary.gpu_seconds,
+        "cpu_seconds": summary.cpu_seconds,
+        "wall_seconds": summary.wall_seconds,
+        "peak_host_bytes": float(summary.peak_host_bytes),
+        "peak_gpu_bytes": float(summary.peak_gpu_bytes),
+        "attempts": float(summary.attempts),
     }
-    if bill.gpu_utilisation is not None:
-        figures["gpu_utilisation"] = bill.gpu_utilisation
+    if summary.gpu_utilisation is not None:
+        figures["gpu_utilisation"] = summary.gpu_utilisation
     client = tracking.client(context.settings)
     with tracking.reaching(context.settings):
         named = {f"usage/{name}": value for name, value in figures.items()}
-        runs.log_metrics(client, run_id, named, step=bill.attempts)
-    if bill.version is not None:
+        runs.log_metrics(client, run_id, named, step=summary.attempts)
+    if summary.version is not None:
         tags = {f"airloop.usage.{name}": f"{value:.6g}" for name, value in figures.items()}
-        models.tag_version(bill.entity, bill.version, tags, settings=context.settings)
+        models.tag_version(summary.entity, summary.version, tags, settings=context.settings)

@@ -41,7 +41,7 @@ PROBE_SECONDS = 0.2
 
 
 @dataclass
-class Job:
+class HostedStep:
     """A child that runs for a caller."""
 
     link: socket.socket
@@ -49,7 +49,7 @@ class Job:
     pidfd: int
 
 
-class Host:
+class StepHost:
     """Accepts callers, forks their steps, reports how they ended: one thread, one selector.
 
     :param listener: the socket on which it is called
@@ -59,7 +59,7 @@ class Host:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
         self._loaded = False
-        self._jobs: dict[socket.socket, Job] = {}
+        self._jobs: dict[socket.socket, HostedStep] = {}
 
     def serve(self, idle: float) -> None:
         """Answer until the process is told to end, or its libraries have not been used for so many seconds."""
@@ -105,13 +105,13 @@ class Host:
         with contextlib.suppress(OSError):  # the child does it too: whoever comes first
             os.setpgid(pid, pid)
         os.close(log)
-        job = Job(link, pid, os.pidfd_open(pid))
+        job = HostedStep(link, pid, os.pidfd_open(pid))
         self._jobs[link] = job
         self._selector.register(job.pidfd, selectors.EVENT_READ, lambda _: self._ended(job))
         self._selector.register(link, selectors.EVENT_READ, lambda _: self._hung_up(job))
         _say(link, {"pid": pid})
 
-    def _ended(self, job: Job) -> None:
+    def _ended(self, job: HostedStep) -> None:
         """Reap, end what the child left behind in its group, tell the caller."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(job.pid, signal.SIGKILL)
@@ -124,7 +124,7 @@ class Host:
         _say(job.link, {"exit": os.waitstatus_to_exitcode(status)})
         job.link.close()
 
-    def _hung_up(self, job: Job) -> None:
+    def _hung_up(self, job: HostedStep) -> None:
         """The caller closed, or died: nobody waits for this step any more."""
         self._selector.unregister(job.link)
         with contextlib.suppress(ProcessLookupError):
@@ -165,7 +165,7 @@ def main() -> None:
         path = Path(os.environ.get("AIRLOOP_HOME", ".airloop")).absolute() / "run" / "steps.sock"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = inherited() or listen(path)
-    Host(listener).serve(IDLE_SECONDS)
+    StepHost(listener).serve(IDLE_SECONDS)
     begin_anew(listener)
 
 

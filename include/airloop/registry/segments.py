@@ -33,7 +33,7 @@ GLOBAL = -1
 _ENTRY = re.compile(r"\A(?P<number>\d{1,6})/(?P<file>[^/]+)\Z")
 
 
-class Entry(Contract):
+class SegmentEntry(Contract):
     """One segment of a training, and who answers its rows."""
 
     segment: str
@@ -48,14 +48,14 @@ class Entry(Contract):
     reason: str
 
 
-class Table(Contract):
+class SegmentTable(Contract):
     """``segments.json``: every segment of a training."""
 
     column: str
     metric: str
-    segments: tuple[Entry, ...]
+    segments: tuple[SegmentEntry, ...]
 
-    def of(self, status: str) -> list[Entry]:
+    def of(self, status: str) -> list[SegmentEntry]:
         """The segments with this status."""
         return [entry for entry in self.segments if entry.status == status]
 
@@ -138,7 +138,7 @@ def open_routing(
             )
         return None
     try:
-        table = Table.model_validate_json(path.read_bytes())
+        table = SegmentTable.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             "the table of segments cannot be read", value=str(error), where=str(path)

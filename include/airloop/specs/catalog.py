@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Contract)
 
 
 @dataclass(frozen=True)
-class Entry(Generic[T]):
+class CatalogEntry(Generic[T]):
     """One file of the catalogue: either its spec, or what is wrong with it."""
 
     name: str
@@ -89,14 +89,14 @@ class Catalog:
         model = self.model(name)
         return model, self.dataset_of(model)
 
-    def datasets(self) -> tuple[Entry[DatasetSpec], ...]:
+    def datasets(self) -> tuple[CatalogEntry[DatasetSpec], ...]:
         """Every file of a dataset, sorted.
 
         :raises SpecError: if the folder cannot be listed
         """
         return _entries(self.folder / "datasets", DatasetSpec)
 
-    def models(self) -> tuple[Entry[ModelSpec], ...]:
+    def models(self) -> tuple[CatalogEntry[ModelSpec], ...]:
         """Every file of a model, sorted. One whose dataset is wrong has the dataset's error.
 
         :raises SpecError: if a folder cannot be listed
@@ -107,13 +107,13 @@ class Catalog:
         )
 
     def _beside(
-        self, entry: Entry[ModelSpec], datasets: dict[str, Entry[DatasetSpec]]
-    ) -> Entry[ModelSpec]:
+        self, entry: CatalogEntry[ModelSpec], datasets: dict[str, CatalogEntry[DatasetSpec]]
+    ) -> CatalogEntry[ModelSpec]:
         if entry.spec is None:
             return entry
         dataset = datasets.get(entry.spec.dataset)
         error = self._no_dataset(entry.spec) if dataset is None else dataset.error
-        return entry if error is None else Entry(entry.name, entry.path, error=error)
+        return entry if error is None else CatalogEntry(entry.name, entry.path, error=error)
 
     def _no_dataset(self, model: ModelSpec) -> SpecError:
         return SpecError(
@@ -200,16 +200,16 @@ def spec_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
-def _entries(folder: Path, model: type[T]) -> tuple[Entry[T], ...]:
+def _entries(folder: Path, model: type[T]) -> tuple[CatalogEntry[T], ...]:
     return tuple(entry for path in spec_files(folder) if (entry := _entry(path, model)) is not None)
 
 
-def _entry(path: Path, model: type[T]) -> Entry[T] | None:
+def _entry(path: Path, model: type[T]) -> CatalogEntry[T] | None:
     """None where the file was removed since its folder was listed."""
     try:
-        return Entry(path.stem, path, spec=_read(path, model))
+        return CatalogEntry(path.stem, path, spec=_read(path, model))
     except AirloopError as error:
-        return Entry(path.stem, path, error=error) if is_there(path) else None
+        return CatalogEntry(path.stem, path, error=error) if is_there(path) else None
 
 
 def _names(folder: Path) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from airloop.execution.runner import StepRunner
 from airloop.fields import Whole
 
 if TYPE_CHECKING:
-    from airloop.training.segments.plan import Segment
+    from airloop.training.segments.plan import PlannedSegment
     from airloop.training.segments.results import Results
 
 log = logging.getLogger("airloop.segments")
@@ -91,7 +91,7 @@ def _settle(
     request: Request,
     context: StepContext,
     results: Results,
-    before: Mapping[Segment, int],
+    before: Mapping[PlannedSegment, int],
     error: StepCrashError,
 ) -> None:
     """Say what a worker died of.

@@ -16,7 +16,7 @@ from airloop.storage.options import is_bucket
 from airloop.storage.trouble import translate_error
 
 
-class Entry(Protocol):
+class StoredFile(Protocol):
     """A file or a folder in a listing."""
 
     name: str
@@ -25,7 +25,7 @@ class Entry(Protocol):
     at: float
 
 
-class Place(Protocol):
+class Store(Protocol):
     """Where the bytes are. Paths are relative to it; what a library raises comes through."""
 
     def read(self, path: str) -> bytes | None:
@@ -60,7 +60,7 @@ class Files:
     ) -> None:
         self.uri = uri.removeprefix("file://").rstrip("/")
         self._options, self._title = dict(options or {}), title
-        self._opened: Place | None = None
+        self._opened: Store | None = None
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None where there is none.
@@ -102,7 +102,7 @@ class Files:
         with self._reaching(name) as place:
             place.remove(name)
 
-    def entries(self, name: str = "") -> list[Entry] | None:
+    def entries(self, name: str = "") -> list[StoredFile] | None:
         """What a folder holds, without what is hidden; None where there is no such folder.
 
         :raises UnreachableError: if the store does not answer
@@ -116,7 +116,7 @@ class Files:
         return f"{self.uri}/{name}"
 
     @contextmanager
-    def _reaching(self, name: str) -> Iterator[Place]:
+    def _reaching(self, name: str) -> Iterator[Store]:
         if self._opened is None:
             self._opened = self._open()
         try:
@@ -126,7 +126,7 @@ class Files:
         except self._opened.errors() as error:
             raise translate_error(error, self._title, self.place(name)) from error
 
-    def _open(self) -> Place:
+    def _open(self) -> Store:
         if not is_bucket(self.uri):
             return Folder(self.uri)
         # Who has no bucket never loads its library.

@@ -92,11 +92,11 @@ def toy_job(task: str, workdir: Path, **training: Any) -> Any:
 
     :param training: keys of ``training:``; ``trainer`` among them where the spec must name it
     """
-    from airloop.training.trainer import FitJob, Place
+    from airloop.training.trainer import FitJob, FitPlace
 
     model = toy_model(task=task, training=training)
     rows = toy_rows(task)
     early = rows[~rows["day"].isin(pd.to_datetime(list(HOLDOUT)))].reset_index(drop=True)
     features = early[list(model.inputs)]
     params = dict(model.training.params)
-    return FitJob(model, features, early["late"], params, False, Place(workdir))
+    return FitJob(model, features, early["late"], params, False, FitPlace(workdir))

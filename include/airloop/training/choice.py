@@ -18,7 +18,7 @@ from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.tuning import AlgorithmSpec
 from airloop.training.fitted import Fitted, fit
-from airloop.training.trainer import Place, Trainer
+from airloop.training.trainer import FitPlace, Trainer
 from airloop.training.validation import inner, with_training
 
 log = logging.getLogger("airloop.training")
@@ -48,7 +48,7 @@ def choose(
     dataset: DatasetSpec,
     rows: Split,
     params: Mapping[str, Any],
-    place: Place,
+    place: FitPlace,
 ) -> Choice:
     """Let the model's algorithms compete by the gates' primary metric; one that fails is out of it.
 
@@ -58,7 +58,7 @@ def choose(
     :raises TransientError: if it was not the algorithm's fault
     """
     judging = inner(model, dataset, rows)
-    alone = Place(place.workdir, group=place.group)
+    alone = FitPlace(place.workdir, group=place.group)
     scores: dict[str, float | None] = {}
     failures: dict[str, str] = {}
     for algorithm in model.algorithms:
@@ -104,7 +104,7 @@ def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:
     return with_training(model, **changes)
 
 
-def _check_storable(fitted: Fitted, place: Place) -> None:
+def _check_storable(fitted: Fitted, place: FitPlace) -> None:
     """Write it as it would be stored: a winner that the loader refuses must not cost the whole training.
 
     :raises SpecError: if it holds a type that is not trusted

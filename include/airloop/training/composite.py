@@ -10,7 +10,7 @@ import pandas as pd
 
 from airloop.registry import artifacts
 from airloop.registry.frozen import Scorer, Scores
-from airloop.registry.segments import Routing, Table
+from airloop.registry.segments import Routing, SegmentTable
 from airloop.training.fitted import Fitted
 
 
@@ -19,7 +19,7 @@ class Composite:
     """One deployable unit. ``fitted`` is the global model with the answers and metrics of the whole."""
 
     fitted: Fitted
-    table: Table
+    table: SegmentTable
     #: The segments' own models; None where there are none.
     models: bytes | None
     routing: Routing

@@ -21,7 +21,7 @@ from airloop.plugins.trainer import outputs_of
 from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
-from airloop.training.trainer import FitJob, Place, Trainer, open_trainer
+from airloop.training.trainer import FitJob, FitPlace, Trainer, open_trainer
 
 log = logging.getLogger("airloop.training")
 
@@ -51,7 +51,7 @@ def fit(
     dataset: DatasetSpec,
     split: Split,
     params: Mapping[str, Any] | None = None,
-    place: Place | None = None,
+    place: FitPlace | None = None,
 ) -> Fitted:
     """Fit the model's estimator on the training days and score the holdout days.
 
@@ -68,7 +68,7 @@ def fit(
     merged = {**model.training.params, **(params or {})}
     features = transform(model, dataset, split.training.frame)
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
-        where = place or Place(Path(scratch))
+        where = place or FitPlace(Path(scratch))
         job = FitJob(model, features, truth, merged, bool(params), where)
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)

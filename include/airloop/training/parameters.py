@@ -7,7 +7,7 @@ from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs.model import ModelSpec
 from airloop.training.run import TrainingRun
-from airloop.training.trainer import Place
+from airloop.training.trainer import FitPlace
 from airloop.training.validation import with_training
 from airloop.vocabulary import Action, Topic
 
@@ -16,7 +16,7 @@ ALGORITHM = "algorithm.chosen"
 
 
 def settle(
-    run: TrainingRun, rows: Split, place: Place, day: str
+    run: TrainingRun, rows: Split, place: FitPlace, day: str
 ) -> tuple[ModelSpec, dict[str, float]]:
     """The model with the parameters that were found for it, or the algorithm that won; and the winners' figures.
 

@@ -20,7 +20,7 @@ from airloop.specs.model import ModelSpec
 from airloop.training.segments import plan as plans
 from airloop.training.segments.plan import Plan
 from airloop.training.segments.results import Results
-from airloop.training.trainer import Place
+from airloop.training.trainer import FitPlace
 
 CHECKPOINT = "checkpoint"
 
@@ -64,7 +64,7 @@ class TrainingRun:
             )
         return plans.read(self.settings, self.plan), Results(self.settings, self.plan)
 
-    def place(self, digest: str) -> Place:
+    def place(self, digest: str) -> FitPlace:
         """Where the fit may write.
 
         Checkpoints lie under the step's key, not its attempt: the next attempt goes on where this one was killed.
@@ -72,7 +72,7 @@ class TrainingRun:
         :param digest: of the rows
         """
         ranks = Ranks.of()
-        return Place(
+        return FitPlace(
             workdir=self.workdir,
             store_uri=self._store_uri,
             store_options=self.settings.storage_options,

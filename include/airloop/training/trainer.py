@@ -28,7 +28,7 @@ Number = Literal["double", "float"]
 
 
 @dataclass(frozen=True)
-class Place:
+class FitPlace:
     """Where a training may write: its scratch folder, and, where a killed run shall be resumed, the step store."""
 
     workdir: Path
@@ -53,7 +53,7 @@ class FitJob:
     params: dict[str, Any]
     #: Whether some of them come from the run, not from the spec.
     overridden: bool
-    place: Place
+    place: FitPlace
 
     @property
     def outputs(self) -> tuple[Output, ...]:

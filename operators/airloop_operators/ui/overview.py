@@ -11,7 +11,7 @@ from airloop.contracts import Decision, Deployment, Triage
 from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
-from airloop.specs.catalog import Entry
+from airloop.specs.catalog import CatalogEntry
 from airloop.vocabulary import Topic
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
@@ -102,7 +102,7 @@ def names_alone(catalog: Catalog) -> tuple[View, ...]:
     return tuple(BrokenView(entry.name, str(entry.error or "")) for entry in broken.models(catalog))
 
 
-def _broken(entry: Entry[ModelSpec], ledger: Ledger, now: datetime) -> BrokenView:
+def _broken(entry: CatalogEntry[ModelSpec], ledger: Ledger, now: datetime) -> BrokenView:
     champion = ledger.current_deployment(entry.name)
     return BrokenView(
         name=entry.name,

@@ -16,7 +16,7 @@ MAX_ENTRIES = 200
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReportEntry:
     """A line of a folder's page."""
 
     name: str
@@ -33,7 +33,7 @@ class Report:
     media_type: str
 
 
-def find(settings: Settings, path: str) -> Report | list[Entry] | None:
+def find(settings: Settings, path: str) -> Report | list[ReportEntry] | None:
     """The file that ``path`` means under the reports' folder, or what a folder there holds, newest first.
 
     None for anything that lies outside of it, is hidden, or is not there.
@@ -46,7 +46,7 @@ def find(settings: Settings, path: str) -> Report | list[Entry] | None:
     files, name = _files(settings), "/".join(parts)
     listed = files.entries(name)
     if listed is not None:
-        entries = [Entry(one.name, one.folder, _time(one.at)) for one in listed]
+        entries = [ReportEntry(one.name, one.folder, _time(one.at)) for one in listed]
         oldest = datetime.min.replace(tzinfo=UTC)
         return sorted(entries, key=lambda one: one.at or oldest, reverse=True)[:MAX_ENTRIES]
     content = files.read(name) if name else None

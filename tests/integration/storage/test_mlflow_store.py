@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airloop.devstack.airflow import wait_for
-from airloop.devstack.components import _answers, _mlflow_command, _mlflow_environment
+from airloop.devstack.components import _answers, _mlflow_environment
 from airloop.devstack.layout import Layout
+from airloop.devstack.ports import HOST
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.registry import tracking
 from airloop.settings import Settings
@@ -47,7 +49,11 @@ def mlflow(bucket: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen(
-            _mlflow_command(layout, port, settings), env=env, cwd=tmp_path, stdout=log, stderr=log
+            [sys.executable, "-m", "airloop.devstack.mlflow", HOST, str(port)],
+            env=env,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
         ) as server,
     ):
         wait_for(lambda: _answers(f"{settings.mlflow_uri}/health") or None, "none", patience=120)

@@ -23,7 +23,7 @@ from airloop.errors import (
 )
 from airloop.execution.accounting import accounted
 from airloop.registry import artifacts, loader
-from airloop.registry.segments import Table
+from airloop.registry.segments import SegmentTable
 from airloop.steps import segment_worker, segments, train
 from airloop.training.segments import collection, fitting
 from airloop.training.segments import plan as plans
@@ -79,7 +79,7 @@ def processes(segmented: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def table_of(world: World, candidate) -> dict[str, object]:
     folder = artifacts.fetch(candidate.artifact, world.settings)
-    table = Table.model_validate_json((folder / artifacts.SEGMENTS).read_bytes())
+    table = SegmentTable.model_validate_json((folder / artifacts.SEGMENTS).read_bytes())
     return {entry.segment: entry for entry in table.segments}
 
 

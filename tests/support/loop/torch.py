@@ -17,8 +17,8 @@ from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import divide
 from airloop.training.trainers.torch import task as tasks
 from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
-from airloop.training.trainers.torch.loop import Outcome
-from airloop.training.trainers.torch.table import Table, tabulate
+from airloop.training.trainers.torch.loop import FitOutcome
+from airloop.training.trainers.torch.table import TensorTable, tabulate
 from airloop.training.trainers.torch.task import Task
 from tests.support.loop.specimens import HOLDOUT, dataset_spec, model_spec, rows
 
@@ -63,7 +63,7 @@ def checkpoints(store: str | Path, task: Task, network: TabularNetwork) -> Store
 
 def trained(
     params: dict[str, Any] | None = None, store: str | Path | None = None, **changes: Any
-) -> tuple[TabularNetwork, Outcome]:
+) -> tuple[TabularNetwork, FitOutcome]:
     task, network, early, late = made(params, **changes)
     kept = None if store is None else checkpoints(store, task, network)
     with tempfile.TemporaryDirectory() as scratch:
@@ -75,7 +75,7 @@ def weights(network: TabularNetwork) -> dict[str, bytes]:
     return {name: one.numpy().tobytes() for name, one in network.state_dict().items()}
 
 
-def table_rows(table: Table) -> Any:
+def table_rows(table: TensorTable) -> Any:
     return np.concatenate([table.dense.numpy(), table.target.numpy()[:, None]], axis=1)
 
 

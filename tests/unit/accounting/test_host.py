@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from airloop.accounting.host import Host, own_cgroup
+from airloop.accounting.host import HostUse, own_cgroup
 
 BURN = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
 
 
 def test_the_time_of_children_counts_while_they_run_and_once_they_have_ended() -> None:
-    host = Host()
+    host = HostUse()
     before = host.read().cpu_seconds
     child = subprocess.Popen([sys.executable, "-c", BURN + "print(flush=True)\ninput()"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
@@ -26,7 +26,7 @@ def test_the_time_of_children_counts_while_they_run_and_once_they_have_ended() -
 
 
 def test_the_peak_stays_when_the_memory_is_given_back() -> None:
-    host = Host()
+    host = HostUse()
     block = bytearray(b"x") * (200 << 20)
     high = host.read().peak_bytes
     del block
@@ -37,7 +37,7 @@ def test_the_peak_stays_when_the_memory_is_given_back() -> None:
 def test_a_container_of_its_own_is_counted_by_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "cpu.stat").write_text("usage_usec 9000000000\nuser_usec 1\n")
     (tmp_path / "memory.peak").write_text(f"{1 << 50}\n")
-    reading = Host(tmp_path).read()
+    reading = HostUse(tmp_path).read()
     assert (reading.cpu_seconds, reading.peak_bytes) == (9000.0, 1 << 50)
 
 

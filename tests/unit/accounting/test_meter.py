@@ -11,7 +11,7 @@ import pytest
 from airloop.accounting import meter as module
 from airloop.accounting.figures import Usage
 from airloop.accounting.gpus import GpuReading
-from airloop.accounting.host import Host
+from airloop.accounting.host import HostUse
 from airloop.accounting.meter import Meter
 from airloop.errors import UnreachableError
 
@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def metered(write: Callable[[Usage], None], *readings: list[GpuReading], **more: Any) -> Meter:
-    return Meter(EMPTY, write, host=Host(), gpus=Device(*(readings or ([],))), **more)
+    return Meter(EMPTY, write, host=HostUse(), gpus=Device(*(readings or ([],))), **more)
 
 
 def test_gpu_seconds_are_those_held_and_utilisation_is_weighted_by_time(clock: Clock) -> None:

@@ -15,7 +15,7 @@ from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import to_pandas
 from airloop.data.validation import batches, counting
-from airloop.data.validation.batches import Rows, evaluate_batches, rows_in
+from airloop.data.validation.batches import SourceRows, evaluate_batches, rows_in
 from airloop.data.validation.suite import evaluate
 from airloop.settings import Settings
 from airloop.specs.dataset import Expectation
@@ -77,8 +77,8 @@ SUITE = tuple(
 )
 
 
-def in_batches(rows: pa.Table, size: int = 700) -> Rows:
-    return Rows(rows.schema, lambda names: rows.select(names).to_batches(max_chunksize=size))
+def in_batches(rows: pa.Table, size: int = 700) -> SourceRows:
+    return SourceRows(rows.schema, lambda names: rows.select(names).to_batches(max_chunksize=size))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -120,7 +120,7 @@ def test_only_the_columns_asked_about_are_read_once() -> None:
         asked.append(names)
         return rows.select(names).to_batches()
 
-    evaluate_batches((SUITE[0], SUITE[10], SUITE[15]), Rows(rows.schema, read), "test")
+    evaluate_batches((SUITE[0], SUITE[10], SUITE[15]), SourceRows(rows.schema, read), "test")
     assert asked == [["number", "kind"]]
 
 

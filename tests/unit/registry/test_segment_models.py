@@ -12,7 +12,14 @@ import pytest
 from airloop.errors import ArtifactError
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec
-from airloop.registry.segments import GLOBAL, Entry, Routing, Table, archive, open_routing
+from airloop.registry.segments import (
+    GLOBAL,
+    Routing,
+    SegmentEntry,
+    SegmentTable,
+    archive,
+    open_routing,
+)
 from tests.support.loop.specimens import dataset_spec, model_spec
 
 FROZEN = FrozenSpec(
@@ -22,13 +29,13 @@ FROZEN = FrozenSpec(
 )
 
 
-def entry(name: str, number: int | None) -> Entry:
+def entry(name: str, number: int | None) -> SegmentEntry:
     status = "own" if number is not None else "not better"
-    return Entry(segment=name, rows=9, number=number, status=status, reason="r")
+    return SegmentEntry(segment=name, rows=9, number=number, status=status, reason="r")
 
 
-def write(folder: Path, models: dict[int, dict[str, bytes]], *entries: Entry) -> None:
-    table = Table(column="courier", metric="roc_auc", segments=entries)
+def write(folder: Path, models: dict[int, dict[str, bytes]], *entries: SegmentEntry) -> None:
+    table = SegmentTable(column="courier", metric="roc_auc", segments=entries)
     (folder / artifacts.SEGMENTS).write_text(table.model_dump_json())
     if models:
         (folder / artifacts.SEGMENT_MODELS).write_bytes(archive(models))
@@ -65,7 +72,7 @@ def test_a_number_names_a_segment_as_a_text_does(tmp_path):
     frozen = FROZEN.model_copy(
         update={"model": model_spec(segments="parcels", inputs=["day", "courier", "parcels"])}
     )
-    table = Table(column="parcels", metric="roc_auc", segments=(entry("3", 0),))
+    table = SegmentTable(column="parcels", metric="roc_auc", segments=(entry("3", 0),))
     (tmp_path / artifacts.SEGMENTS).write_text(table.model_dump_json())
     (tmp_path / artifacts.SEGMENT_MODELS).write_bytes(archive({0: {artifacts.ONNX: b"0.3"}}))
     routing = opened(tmp_path, frozen)
@@ -116,8 +123,10 @@ def test_the_same_models_make_the_same_bytes():
 
 
 def test_the_line_about_the_table_says_why_a_segment_failed():
-    failed = Entry(segment="bike", rows=9, number=None, status="failed", reason="killed 2 times")
-    table = Table(column="courier", metric="roc_auc", segments=(entry("van", 0), failed))
+    failed = SegmentEntry(
+        segment="bike", rows=9, number=None, status="failed", reason="killed 2 times"
+    )
+    table = SegmentTable(column="courier", metric="roc_auc", segments=(entry("van", 0), failed))
     assert table.reason == (
         "1 of 2 segments have a model of their own; 1 failed: bike (killed 2 times)"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airloop.serving.log import frames
-from airloop.serving.log.frames import FIRST_MAGIC, MAGIC, Segment, pack, read_segment
+from airloop.serving.log.frames import FIRST_MAGIC, MAGIC, LogSegment, pack, read_segment
 
 PAYLOADS = tuple(b'[{"id":"r%d","rows":[{"id":%d}]}]' % (number, number) for number in range(4))
 Build = Callable[[Sequence[bytes]], bytes]
@@ -32,7 +32,7 @@ FORMATS = pytest.mark.parametrize(
 )
 
 
-def read(folder: Path, data: bytes) -> Segment:
+def read(folder: Path, data: bytes) -> LogSegment:
     path = folder / "x.sealed"
     path.write_bytes(data)
     return read_segment(path)
@@ -46,7 +46,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 @FORMATS
 def test_a_sound_segment_is_read_whole(tmp_path: Path, build: Build, header: int, length_at: int):
-    assert read(tmp_path, build(PAYLOADS)) == Segment(PAYLOADS, leading=4)
+    assert read(tmp_path, build(PAYLOADS)) == LogSegment(PAYLOADS, leading=4)
 
 
 @FORMATS
@@ -95,7 +95,7 @@ def test_a_tail_torn_at_any_byte_loses_nothing_but_itself(
     whole, before = build(PAYLOADS), build(PAYLOADS[:3])
     for size in range(len(before) + 1, len(whole)):
         found = read(tmp_path, whole[:size])
-        assert found == Segment(PAYLOADS[:3], torn=True, leading=3), size
+        assert found == LogSegment(PAYLOADS[:3], torn=True, leading=3), size
 
 
 @FORMATS
@@ -104,7 +104,7 @@ def test_a_tail_that_is_not_proven_torn_is_damage(
     tmp_path: Path, build: Build, header: int, length_at: int, tail: bytes
 ):
     found = read(tmp_path, build(PAYLOADS) + tail)
-    assert found == Segment(PAYLOADS, damaged=True, unread=len(tail), leading=4)
+    assert found == LogSegment(PAYLOADS, damaged=True, unread=len(tail), leading=4)
 
 
 @FORMATS
@@ -121,12 +121,12 @@ def test_a_hole_of_several_frames_costs_those_frames(
 
 @pytest.mark.parametrize("data", [b"", MAGIC[:7], FIRST_MAGIC[:-1]])
 def test_a_segment_without_its_first_line_is_torn(tmp_path: Path, data: bytes):
-    assert read(tmp_path, data) == Segment((), torn=True)
+    assert read(tmp_path, data) == LogSegment((), torn=True)
 
 
 def test_a_file_that_is_no_segment_is_damaged(tmp_path: Path):
     data = b"something else entirely"
-    assert read(tmp_path, data) == Segment((), damaged=True, unread=len(data))
+    assert read(tmp_path, data) == LogSegment((), damaged=True, unread=len(data))
 
 
 @FORMATS
@@ -134,7 +134,7 @@ def test_a_broken_first_line_costs_no_frame(
     tmp_path: Path, build: Build, header: int, length_at: int
 ):
     found = read(tmp_path, b"garbage" + build(PAYLOADS)[7:])
-    assert found == Segment(PAYLOADS, damaged=True, leading=0)
+    assert found == LogSegment(PAYLOADS, damaged=True, leading=0)
 
 
 def test_control_without_the_headers_checksum_a_length_is_believed(

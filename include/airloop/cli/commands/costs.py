@@ -36,9 +36,9 @@ def costs_command(
         check_name(entity, ledger)
     found = bills(ledger.usage(entity))[:limit]
     if as_json:
-        out.print_json(json.dumps([bill.model_dump(mode="json") for bill in found]))
+        out.print_json(json.dumps([summary.model_dump(mode="json") for summary in found]))
         return
-    out.print(_table([cells(bill) for bill in found]) if found else "nothing has run yet")
+    out.print(_table([cells(summary) for summary in found]) if found else "nothing has run yet")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table:
@@ -57,23 +57,23 @@ def _table(rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def cells(bill: CostSummary) -> tuple[str, ...]:
+def cells(summary: CostSummary) -> tuple[str, ...]:
     """One line of the table."""
-    steps = ", ".join(f"{name} ({count})" for name, count in bill.steps.items())
-    busy = "-" if bill.gpu_utilisation is None else f"{bill.gpu_utilisation:.0%}"
-    held = bill.gpu_seconds > 0
+    steps = ", ".join(f"{name} ({count})" for name, count in summary.steps.items())
+    busy = "-" if summary.gpu_utilisation is None else f"{summary.gpu_utilisation:.0%}"
+    held = summary.gpu_seconds > 0
     return (
-        bill.entity,
-        "-" if bill.version is None else str(bill.version),
-        (bill.run_id or "-")[:8],
+        summary.entity,
+        "-" if summary.version is None else str(summary.version),
+        (summary.run_id or "-")[:8],
         steps,
-        duration(bill.wall_seconds),
-        duration(bill.cpu_seconds),
-        duration(bill.gpu_seconds) if held else "-",
+        duration(summary.wall_seconds),
+        duration(summary.cpu_seconds),
+        duration(summary.gpu_seconds) if held else "-",
         busy,
-        size(bill.peak_host_bytes),
-        size(bill.peak_gpu_bytes) if held else "-",
-        f"{bill.at:%Y-%m-%d %H:%M}",
+        size(summary.peak_host_bytes),
+        size(summary.peak_gpu_bytes) if held else "-",
+        f"{summary.at:%Y-%m-%d %H:%M}",
     )
 
 

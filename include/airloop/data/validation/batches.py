@@ -26,23 +26,23 @@ _VERDICT_ONLY: Final = {"result_format": {"result_format": "BOOLEAN_ONLY"}}
 
 
 @dataclass(frozen=True)
-class Rows:
+class SourceRows:
     """Rows that can be read more than once, only some of their columns, a batch at a time."""
 
     schema: pa.Schema
     read: Callable[[list[str]], Iterable[pa.RecordBatch]]
 
 
-def rows_of(table: pa.Table) -> Rows:
+def rows_of(table: pa.Table) -> SourceRows:
     """A table in memory."""
-    return Rows(
+    return SourceRows(
         table.schema, lambda names: table.select(names).to_batches(max_chunksize=BATCH_ROWS)
     )
 
 
-def rows_in(lake: Lake, ref: DatasetRef) -> Rows:
+def rows_in(lake: Lake, ref: DatasetRef) -> SourceRows:
     """A partition set in the lake, at its pinned version."""
-    return Rows(lake.schema(ref), lambda names: lake.batches(ref, names))
+    return SourceRows(lake.schema(ref), lambda names: lake.batches(ref, names))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class _Counted:
 
 
 def evaluate_batches(
-    expectations: tuple[Expectation, ...], rows: Rows, where: str
+    expectations: tuple[Expectation, ...], rows: SourceRows, where: str
 ) -> list[Evaluated]:
     """What each expectation says of all rows, in their order; the same as on one frame.
 
@@ -96,7 +96,7 @@ def _plan(built: Any, schema: pa.Schema, counters: dict[Any, Metric]) -> _Counte
 
 
 def _columns(
-    expectations: tuple[Expectation, ...], planned: list[_Counted | None], rows: Rows
+    expectations: tuple[Expectation, ...], planned: list[_Counted | None], rows: SourceRows
 ) -> list[str]:
     counted = tuple(
         one for one, plan in zip(expectations, planned, strict=True) if plan is not None
@@ -105,7 +105,7 @@ def _columns(
     return [name for name in rows.schema.names if name in wanted] or rows.schema.names[:1]
 
 
-def _count(rows: Rows, counters: dict[Any, Metric], columns: list[str]) -> None:
+def _count(rows: SourceRows, counters: dict[Any, Metric], columns: list[str]) -> None:
     for batch in rows.read(columns) if counters else ():
         for metric in counters.values():
             metric.add(batch)
@@ -141,7 +141,7 @@ def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
     return Evaluated(expectation, Outcome.BAD, reason, figures, None, result)
 
 
-def _on_a_frame(left: tuple[Expectation, ...], rows: Rows, where: str) -> list[Evaluated]:
+def _on_a_frame(left: tuple[Expectation, ...], rows: SourceRows, where: str) -> list[Evaluated]:
     if not left:
         return []
     columns = needed_columns(left, rows.schema.names)

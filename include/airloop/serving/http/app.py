@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
-from airloop.serving.http.predictions import Predictions
+from airloop.serving.http.predictions import PredictionRoutes
 from airloop.serving.responses import EndpointsResponse
 from airloop.serving.runtime.endpoints import Endpoints
 
@@ -35,7 +35,7 @@ class Application:
     def __init__(self, endpoints: Endpoints, drain: Drain | None = None) -> None:
         #: What BentoML mounts: it runs the lifespan, in which the endpoints follow the ledger.
         self.pages = _pages(endpoints, drain)
-        self._predictions = Predictions(endpoints)
+        self._predictions = PredictionRoutes(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer predictions directly, since FastAPI's machinery would cost more than the model."""

@@ -24,7 +24,7 @@ log = logging.getLogger("airloop.serving")
 ANSWER_SECONDS = 10.0
 
 
-class Predictions:
+class PredictionRoutes:
     """Reads, checks, predicts, logs, and only then acknowledges."""
 
     def __init__(self, endpoints: Endpoints) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from airloop.serving.log.frames import Segment
+from airloop.serving.log.frames import LogSegment
 from airloop.serving.log.predictionlog import DAMAGED
 
 APPENDED = ".appended"
@@ -38,7 +38,7 @@ def remember(path: Path, frames: Iterable[bytes], known: Iterable[str] = ()) -> 
     scratch.rename(path.with_suffix(APPENDED))
 
 
-def remembered(path: Path, segment: Segment) -> frozenset[str]:
+def remembered(path: Path, segment: LogSegment) -> frozenset[str]:
     """The frames of a segment that are in the lake: without a list, those that an older release read."""
     try:
         return frozenset(path.with_suffix(APPENDED).read_text(encoding="ascii").split())

@@ -20,7 +20,7 @@ import pyarrow as pa
 from airloop.contracts import Contract, Name
 from airloop.errors import DataError
 from airloop.serving.log import aside
-from airloop.serving.log.frames import Segment, read_segment
+from airloop.serving.log.frames import LogSegment, read_segment
 from airloop.serving.log.predictionlog import DAMAGED, log_folder, seal_segments
 from airloop.serving.log.records import PREDICTION_DATE, decode
 from airloop.settings import Settings
@@ -170,7 +170,7 @@ def _recover_segment(table: _Table, path: Path, result: CompactionResult) -> Com
 
 
 def _counted(
-    result: CompactionResult, segment: Segment, rows: int, appended: bool
+    result: CompactionResult, segment: LogSegment, rows: int, appended: bool
 ) -> CompactionResult:
     return result.model_copy(
         update={

@@ -35,7 +35,7 @@ _FIRST_PAYLOAD = b'[{"id":'
 
 
 @dataclass(frozen=True)
-class Segment:
+class LogSegment:
     """What a segment held. ``torn``: it ends in a half-written, never acknowledged frame.
 
     ``damaged``: some of its bytes are not what was written; ``unread`` of them belong to frames that are lost.
@@ -60,7 +60,7 @@ def pack(payload: bytes) -> bytes:
     return fields + struct.pack("<I", zlib.crc32(fields)) + payload
 
 
-def read_segment(path: Path) -> Segment:
+def read_segment(path: Path) -> LogSegment:
     """All frames of a segment that are as they were written, in that order."""
     data = path.read_bytes()
     if data.startswith(MAGIC):
@@ -69,11 +69,11 @@ def read_segment(path: Path) -> Segment:
         return _read(data, _First(), len(FIRST_MAGIC))
     if MAGIC.startswith(data) or FIRST_MAGIC.startswith(data):
         # A process killed between creating the file and writing its first line leaves a prefix of it.
-        return Segment((), torn=True)
+        return LogSegment((), torn=True)
     for form in (_Checked(), _First()):
         if (start := form.next_frame(data, 0)) is not None:
             return replace(_read(data, form, start), damaged=True, leading=0)
-    return Segment((), damaged=True, unread=len(data))
+    return LogSegment((), damaged=True, unread=len(data))
 
 
 class _Form(Protocol):
@@ -94,7 +94,7 @@ class _Form(Protocol):
     header: int
 
 
-def _read(data: bytes, form: _Form, offset: int) -> Segment:
+def _read(data: bytes, form: _Form, offset: int) -> LogSegment:
     frames: list[bytes] = []
     torn, unread = False, 0
     leading: int | None = None
@@ -113,7 +113,9 @@ def _read(data: bytes, form: _Form, offset: int) -> Segment:
         frames += [] if payload is None else [payload]
         offset = end
     sound = leading is None
-    return Segment(tuple(frames), torn, not sound, unread, len(frames) if sound else leading or 0)
+    return LogSegment(
+        tuple(frames), torn, not sound, unread, len(frames) if sound else leading or 0
+    )
 
 
 class _Checked:

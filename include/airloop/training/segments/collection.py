@@ -22,7 +22,7 @@ from airloop.evaluation.metrics import evaluate, higher_is_better, metric
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.loader import open_scorer
-from airloop.registry.segments import Entry, Routing, Table, archive, open_models
+from airloop.registry.segments import Routing, SegmentEntry, SegmentTable, archive, open_models
 from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -30,10 +30,10 @@ from airloop.training.composite import Composite
 from airloop.training.fitted import Fitted, fit
 from airloop.training.package import kinds
 from airloop.training.segments.checks import segments_of
-from airloop.training.segments.fitting import Rows, rows_of
-from airloop.training.segments.plan import Plan, Segment, divided
-from airloop.training.segments.results import Outcome, Results
-from airloop.training.trainer import Place
+from airloop.training.segments.fitting import SegmentRows, rows_of
+from airloop.training.segments.plan import Plan, PlannedSegment, divided
+from airloop.training.segments.results import Results, SegmentOutcome
+from airloop.training.trainer import FitPlace
 from airloop.training.validation import with_training
 
 log = logging.getLogger("airloop.segments")
@@ -78,8 +78,8 @@ def collect(
     return _composite(model, dataset, rows, fitted, table, files, scorers)
 
 
-def _table(model: ModelSpec, entries: list[Entry]) -> Table:
-    return Table(
+def _table(model: ModelSpec, entries: list[SegmentEntry]) -> SegmentTable:
+    return SegmentTable(
         column=segments_of(model).column,
         metric=model.gates.primary,
         segments=tuple(sorted(entries, key=lambda entry: entry.segment)),
@@ -91,7 +91,7 @@ def _composite(
     dataset: DatasetSpec,
     rows: Split,
     fitted: Fitted,
-    table: Table,
+    table: SegmentTable,
     files: dict[int, dict[str, bytes]],
     scorers: dict[int, Scorer],
 ) -> Composite:
@@ -124,7 +124,7 @@ def _judged(
     variant = with_training(model, min_rows=1)
     try:
         with TemporaryDirectory(prefix="airloop-judge-") as scratch:
-            fitted = fit(variant, dataset, parts, plan.params, Place(Path(scratch)))
+            fitted = fit(variant, dataset, parts, plan.params, FitPlace(Path(scratch)))
     except TransientError:
         raise
     except AirloopError as error:
@@ -135,12 +135,12 @@ def _judged(
 def _compared(
     model: ModelSpec,
     dataset: DatasetSpec,
-    segment: Segment,
-    outcome: Outcome,
-    there: dict[str, Rows],
+    segment: PlannedSegment,
+    outcome: SegmentOutcome,
+    there: dict[str, SegmentRows],
     overall: pd.Series[float] | str,
     plan: Plan,
-) -> Entry:
+) -> SegmentEntry:
     """Whether a segment's model is better than the global one on its judging rows; could not tell is no."""
     name = model.gates.primary
     if isinstance(overall, str):
@@ -156,7 +156,7 @@ def _compared(
         return _entry(segment, "not better", reason)
     better = own > other if higher_is_better(name) else own < other
     told = f"{name} {own:.4f} against {other:.4f} of the global model on {len(truth)} rows"
-    return Entry(
+    return SegmentEntry(
         segment=segment.name,
         rows=segment.rows,
         number=segment.number if better else None,
@@ -171,8 +171,8 @@ def _opened(
     model: ModelSpec,
     dataset: DatasetSpec,
     fitted: Fitted,
-    rows: Rows,
-    outcome: Outcome,
+    rows: SegmentRows,
+    outcome: SegmentOutcome,
     files: dict[str, bytes],
 ) -> Scorer:
     """A segment's model as whoever answers will open it.
@@ -195,13 +195,13 @@ def _opened(
     return scorer
 
 
-def _left_out(name: str, rows: int, reason: str) -> Entry:
-    return Entry(segment=name, rows=rows, number=None, status="left out", reason=reason)
+def _left_out(name: str, rows: int, reason: str) -> SegmentEntry:
+    return SegmentEntry(segment=name, rows=rows, number=None, status="left out", reason=reason)
 
 
-def _entry(segment: Segment, status: str, reason: str) -> Entry:
+def _entry(segment: PlannedSegment, status: str, reason: str) -> SegmentEntry:
     log.warning("segment %s is answered by the global model: %s", segment.name, reason)
-    return Entry.model_validate(
+    return SegmentEntry.model_validate(
         {
             "segment": segment.name,
             "rows": segment.rows,

@@ -23,9 +23,9 @@ from airloop.training.conversion import convert
 from airloop.training.fitted import Fitted, fit
 from airloop.training.package import kinds
 from airloop.training.segments.checks import segments_of
-from airloop.training.segments.plan import Plan, Segment, divided
-from airloop.training.segments.results import Outcome, Result
-from airloop.training.trainer import Place
+from airloop.training.segments.plan import Plan, PlannedSegment, divided
+from airloop.training.segments.results import Result, SegmentOutcome
+from airloop.training.trainer import FitPlace
 from airloop.training.validation import with_training
 
 log = logging.getLogger("airloop.segments")
@@ -35,7 +35,7 @@ REASON = 300
 
 
 @dataclass(frozen=True)
-class Rows:
+class SegmentRows:
     """The rows of one segment, by day and keys: the order does not depend on how the lake was read."""
 
     training: Part
@@ -46,16 +46,24 @@ class Rows:
         return Split(self.training.frame, self.training, self.holdout)
 
 
-def rows_of(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> dict[str, Rows]:
+def rows_of(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> dict[str, SegmentRows]:
     """The labelled rows of every segment that has some on both sides."""
     training, holdout = (
         _by_segment(model, dataset, part) for part in (rows.training, rows.holdout)
     )
-    return {name: Rows(training[name], holdout[name]) for name in training.keys() & holdout.keys()}
+    return {
+        name: SegmentRows(training[name], holdout[name])
+        for name in training.keys() & holdout.keys()
+    }
 
 
 def attempt(
-    model: ModelSpec, dataset: DatasetSpec, rows: Rows, plan: Plan, segment: Segment, workdir: Path
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    rows: SegmentRows,
+    plan: Plan,
+    segment: PlannedSegment,
+    workdir: Path,
 ) -> Result:
     """Train one segment; whatever goes wrong in it is its result.
 
@@ -78,10 +86,12 @@ def attempt(
 
 def failure(reason: str) -> Result:
     """A segment's failure, in one line."""
-    return Result(Outcome(trained=False, reason=" ".join(reason.split())[:REASON]))
+    return Result(SegmentOutcome(trained=False, reason=" ".join(reason.split())[:REASON]))
 
 
-def train(model: ModelSpec, dataset: DatasetSpec, rows: Rows, plan: Plan, workdir: Path) -> Result:
+def train(
+    model: ModelSpec, dataset: DatasetSpec, rows: SegmentRows, plan: Plan, workdir: Path
+) -> Result:
     """Fit twice: on the earlier training days, to be judged on the later ones, then on all of them, to answer.
 
     :raises AirloopError: if it cannot be fitted
@@ -99,7 +109,7 @@ def train(model: ModelSpec, dataset: DatasetSpec, rows: Rows, plan: Plan, workdi
     conversion = convert(fitted, frozen, folder)
     if not conversion.kept:
         fitted.trainer.save(fitted.estimator, folder)
-    outcome = Outcome(
+    outcome = SegmentOutcome(
         trained=True,
         reason=f"fitted on {fitted.training_rows} rows, onnx {conversion.reason}",
         features=features,
@@ -114,7 +124,7 @@ def train(model: ModelSpec, dataset: DatasetSpec, rows: Rows, plan: Plan, workdi
 
 def _fit(model: ModelSpec, dataset: DatasetSpec, rows: Split, params: Mapping[str, Any]) -> Fitted:
     with TemporaryDirectory(prefix="airloop-segment-") as scratch:
-        fitted = fit(model, dataset, rows, params, Place(Path(scratch)))
+        fitted = fit(model, dataset, rows, params, FitPlace(Path(scratch)))
     if not np.isfinite(fitted.scores).all():
         raise DataError("the model does not answer every row with a number")
     return fitted

@@ -39,7 +39,7 @@ FOLDER = "segment_plans"
 PLAN = "plan.json"
 
 
-class Segment(Contract):
+class PlannedSegment(Contract):
     """One that is trained."""
 
     number: int = Field(ge=0)
@@ -67,7 +67,7 @@ class Plan(Contract):
     #: The last of the training days, which say whether a segment's model is better than the global one.
     judging: tuple[PartitionKey, ...]
     params: dict[str, Any]
-    segments: tuple[Segment, ...]
+    segments: tuple[PlannedSegment, ...]
     left_out: tuple[LeftOut, ...]
 
     @property
@@ -75,7 +75,7 @@ class Plan(Contract):
         """Their numbers; there is always one, which may have nothing to do."""
         return tuple(sorted({segment.pack for segment in self.segments})) or (0,)
 
-    def of(self, pack: int) -> tuple[Segment, ...]:
+    def of(self, pack: int) -> tuple[PlannedSegment, ...]:
         """The segments of one pack."""
         return tuple(segment for segment in self.segments if segment.pack == pack)
 
@@ -213,14 +213,14 @@ def _check_number(spec: SegmentsSpec, count: int) -> None:
         )
 
 
-def _packed(segments: Sequence[tuple[str, int]], pack: int) -> tuple[Segment, ...]:
+def _packed(segments: Sequence[tuple[str, int]], pack: int) -> tuple[PlannedSegment, ...]:
     """Dealt out by size, largest first, there and back, so that the packs take about as long as each other."""
     count = min(MAX_PACKS, math.ceil(len(segments) / pack)) or 1
     found = []
     for number, (name, rows) in enumerate(segments):
         turn, place = divmod(number, count)
         found.append(
-            Segment(
+            PlannedSegment(
                 number=number, name=name, rows=rows, pack=count - 1 - place if turn % 2 else place
             )
         )

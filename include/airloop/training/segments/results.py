@@ -11,14 +11,14 @@ from typing import Literal
 
 from airloop.contracts import Contract
 from airloop.settings import Settings
-from airloop.training.segments.plan import Plan, Segment, store_of
+from airloop.training.segments.plan import Plan, PlannedSegment, store_of
 
 #: A segment that was begun this often and never ended is not begun again.
 MAX_STRIKES = 2
 _ABOUT = "about.json"
 
 
-class Outcome(Contract):
+class SegmentOutcome(Contract):
     """How a segment's training ended, and its model's answers, rows in order of their day and keys."""
 
     trained: bool
@@ -36,7 +36,7 @@ class Outcome(Contract):
 class Result:
     """An outcome with the model's files, where there is one."""
 
-    outcome: Outcome
+    outcome: SegmentOutcome
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def pack(self) -> bytes:
@@ -53,7 +53,7 @@ class Result:
         """What :meth:`pack` made."""
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             files = {name: packed.read(name) for name in packed.namelist()}
-        return cls(Outcome.model_validate_json(files.pop(_ABOUT)), files)
+        return cls(SegmentOutcome.model_validate_json(files.pop(_ABOUT)), files)
 
 
 class Results:
@@ -65,7 +65,7 @@ class Results:
     def __init__(self, settings: Settings, name: str) -> None:
         self._blobs = store_of(settings, name)
 
-    def write(self, segment: Segment, result: Result) -> None:
+    def write(self, segment: PlannedSegment, result: Result) -> None:
         """Keep a segment's result, in one act.
 
         :raises StorageFullError: if there is no space left
@@ -73,21 +73,21 @@ class Results:
         """
         self._blobs.write(f"result-{segment.number}", result.pack())
 
-    def read(self, segment: Segment) -> Result | None:
+    def read(self, segment: PlannedSegment) -> Result | None:
         """A segment's result; None where there is none yet."""
         content = self._blobs.read(f"result-{segment.number}")
         return None if content is None else Result.unpack(content)
 
-    def strikes(self, segment: Segment) -> int:
+    def strikes(self, segment: PlannedSegment) -> int:
         """How often its training was begun."""
         content = self._blobs.read(f"begun-{segment.number}")
         return 0 if content is None else int(json.loads(content))
 
-    def begin(self, segment: Segment, time: int) -> None:
+    def begin(self, segment: PlannedSegment, time: int) -> None:
         """Note that its training begins for the so-manieth time: if nothing follows, it killed the process."""
         self._blobs.write(f"begun-{segment.number}", str(time).encode())
 
-    def waiting(self, segments: Iterable[Segment]) -> dict[Segment, int]:
+    def waiting(self, segments: Iterable[PlannedSegment]) -> dict[PlannedSegment, int]:
         """Those without a result, each with how often it was begun; those that never were come first."""
         found = {one: self.strikes(one) for one in segments if self.read(one) is None}
         return dict(sorted(found.items(), key=lambda entry: entry[1]))

@@ -18,7 +18,7 @@ from airloop.evaluation.metrics import Floats, metric
 from airloop.features.transform import transform
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
-from airloop.training.trainer import FitJob, Place, open_trainer
+from airloop.training.trainer import FitJob, FitPlace, open_trainer
 from airloop.training.tuning.study import RUNGS, metric_of, suggest, tuning_of
 
 
@@ -51,7 +51,7 @@ class Objective:
         tried = {name: suggest(trial, name, dimension) for name, dimension in space.items()}
         merged = {**self.model.training.params, **tried, **self.params}
         features, truth = self._fitting
-        job = FitJob(self.model, features, truth, merged, True, Place(self.workdir))
+        job = FitJob(self.model, features, truth, merged, True, FitPlace(self.workdir))
         value = math.nan
         for rung, (share, value) in enumerate(self._growth(job), 1):
             trial.report(value, rung)

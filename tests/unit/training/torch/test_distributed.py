@@ -15,7 +15,7 @@ import torch
 
 from airloop.errors import DataError, TransientError
 from airloop.training.trainers.torch import distributed
-from airloop.training.trainers.torch.distributed import Job
+from airloop.training.trainers.torch.distributed import DistributedJob
 from tests.support.checkout import ROOT
 from tests.support.loop.torch import checkpoints, made, trained
 
@@ -29,7 +29,9 @@ def two(tmp_path, params=PLAIN, poison=False, **job):
     task, network, early, late = made(params, training={"processes": 2})
     if poison:
         early.target[:] = float("nan")
-    outcome = distributed.train(Job(task=task, **job), {}, early, late, network, tmp_path)
+    outcome = distributed.train(
+        DistributedJob(task=task, **job), {}, early, late, network, tmp_path
+    )
     return task, network, outcome
 
 

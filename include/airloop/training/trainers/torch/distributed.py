@@ -24,8 +24,8 @@ from airloop.exchange.group import POLL_SECONDS, Group, Ranks
 from airloop.exchange.wire import describe, rebuild
 from airloop.paths import root
 from airloop.registry.formats.torch.network import TabularNetwork
-from airloop.training.trainers.torch.loop import Outcome, Progress
-from airloop.training.trainers.torch.table import Table
+from airloop.training.trainers.torch.loop import FitOutcome, Progress
+from airloop.training.trainers.torch.table import TensorTable
 from airloop.training.trainers.torch.task import Task
 
 log = logging.getLogger("airloop.training")
@@ -35,7 +35,7 @@ ROWS, VALIDATION, WEIGHTS = "rows.safetensors", "validation.safetensors", "weigh
 RESULT, ERROR = "result.json", "error.json"
 
 
-class Job(Contract):
+class DistributedJob(Contract):
     """What the processes are told; the rows lie beside it."""
 
     task: Task
@@ -45,14 +45,14 @@ class Job(Contract):
 
 
 def train(
-    job: Job,
+    job: DistributedJob,
     options: dict[str, str],
-    rows: Table,
-    validation: Table,
+    rows: TensorTable,
+    validation: TensorTable,
     network: TabularNetwork,
     workdir: Path,
     group: Group | None = None,
-) -> Outcome:
+) -> FitOutcome:
     """Train ``network`` in ``job.task.model.training.processes`` processes; it ends with the best weights.
 
     :param options: of the checkpoint store; they may hold secrets, so they travel by the environment
@@ -76,7 +76,7 @@ def train(
     network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     network.eval()
     fields = json.loads((folder / RESULT).read_bytes())
-    return Outcome(Progress(**fields.pop("progress")), **fields)
+    return FitOutcome(Progress(**fields.pop("progress")), **fields)
 
 
 def follow(group: Group, options: dict[str, str], workdir: Path) -> None:
@@ -91,7 +91,7 @@ def follow(group: Group, options: dict[str, str], workdir: Path) -> None:
         if not _fetch(group, name, folder):
             time.sleep(POLL_SECONDS)
             continue
-        job = Job.model_validate_json((folder / TASK).read_bytes())
+        job = DistributedJob.model_validate_json((folder / TASK).read_bytes())
         _launch(job.task.model.training.processes, folder, options, group)
         name = group.next_fit()
 

@@ -20,7 +20,7 @@ from airloop.errors import DataError
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainers.torch.optimiser import Optimiser
-from airloop.training.trainers.torch.table import Batch, Rows, Share, Table
+from airloop.training.trainers.torch.table import Batch, Share, TableRows, TensorTable
 
 log = logging.getLogger("airloop.training")
 
@@ -58,7 +58,7 @@ class Checkpoints(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FitOutcome:
     """What came of it. The network holds the weights of the best epoch."""
 
     progress: Progress
@@ -77,8 +77,8 @@ class Training:
     def __init__(
         self,
         network: TabularNetwork,
-        rows: Rows,
-        validation: Table,
+        rows: TableRows,
+        validation: TensorTable,
         options: FitOptions,
         *,
         seed: int,
@@ -98,7 +98,7 @@ class Training:
         self._seen = 0
         self._written = (0, time.monotonic())
 
-    def run(self) -> Outcome:
+    def run(self) -> FitOutcome:
         """Train until the epochs or the patience are used up, then take the best epoch's weights.
 
         :raises DataError: if a loss is not a number, naming the batch
@@ -114,7 +114,7 @@ class Training:
         self.network.load_state_dict(self.best)
         self.network.eval()
         done = (self._step() - steps) * self.options.batch_rows
-        return Outcome(self.progress, seconds, done / seconds if seconds else 0.0, resumed_at)
+        return FitOutcome(self.progress, seconds, done / seconds if seconds else 0.0, resumed_at)
 
     def _epoch(self) -> None:
         progress, seed = self.progress, self.seed * _EPOCH + self.progress.epoch
@@ -162,7 +162,7 @@ class Training:
         with torch.no_grad():
             for first in range(mine.start, mine.stop, VALIDATION_ROWS):
                 cut = slice(first, min(first + VALIDATION_ROWS, mine.stop))
-                part = Table(
+                part = TensorTable(
                     self.validation.codes[cut],
                     self.validation.dense[cut],
                     self.validation.target[cut],

@@ -54,7 +54,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Table:
+class TensorTable:
     """Normalised rows: what :meth:`TabularNetwork.from_dense` takes, and the target as the loss wants it."""
 
     codes: Tensor
@@ -71,26 +71,26 @@ class Table:
             one.numel() * one.element_size() for one in (self.codes, self.dense, self.target)
         )
 
-    def to(self, device: torch.device) -> Table:
+    def to(self, device: torch.device) -> TensorTable:
         """The same rows on a device."""
-        return Table(self.codes.to(device), self.dense.to(device), self.target.to(device))
+        return TensorTable(self.codes.to(device), self.dense.to(device), self.target.to(device))
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, as files hold them."""
         return {"codes": self.codes, "dense": self.dense, "target": self.target}
 
 
-def tabulate(network: TabularNetwork, codes: Any, numbers: Any, target: Any) -> Table:
+def tabulate(network: TabularNetwork, codes: Any, numbers: Any, target: Any) -> TensorTable:
     """Normalise encoded rows once for all epochs."""
     columns = network.columns
     with torch.no_grad():
         dense = network.normalise(torch.from_numpy(numbers))
     wanted = torch.from_numpy(np.asarray(target, dtype=np.float64))
     scaled = (wanted - columns.target_mean) / columns.target_scale
-    return Table(torch.from_numpy(codes), dense, scaled.float())
+    return TensorTable(torch.from_numpy(codes), dense, scaled.float())
 
 
-class Rows(Protocol):
+class TableRows(Protocol):
     """A source of batches."""
 
     rows: int
@@ -102,7 +102,7 @@ class Rows(Protocol):
 class ResidentRows:
     """All rows in the memory of one device: a batch is one gather, and nothing crosses the bus."""
 
-    def __init__(self, table: Table, device: torch.device) -> None:
+    def __init__(self, table: TensorTable, device: torch.device) -> None:
         self.table, self.device, self.rows = table.to(device), device, len(table)
 
     def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
@@ -142,17 +142,17 @@ class StreamedRows:
                 if number >= start:
                     yield self._batch(table, first, batch_rows, share)
                 number += 1
-            left = Table(table.codes[whole:], table.dense[whole:], table.target[whole:])
+            left = TensorTable(table.codes[whole:], table.dense[whole:], table.target[whole:])
         if left is not None and len(left) and number >= start:
             yield self._batch(left, 0, len(left), share)
 
-    def _batch(self, table: Table, first: int, count: int, share: Share) -> Batch:
+    def _batch(self, table: TensorTable, first: int, count: int, share: Share) -> Batch:
         mine = share.of(count)
         cut = slice(first + mine.start, first + mine.stop)
-        part = Table(table.codes[cut], table.dense[cut], table.target[cut]).to(self.device)
+        part = TensorTable(table.codes[cut], table.dense[cut], table.target[cut]).to(self.device)
         return Batch(part.codes, part.dense, part.target, count)
 
-    def _windows(self, generator: torch.Generator) -> Iterator[Table]:
+    def _windows(self, generator: torch.Generator) -> Iterator[TensorTable]:
         order = torch.randperm(self.groups, generator=generator).tolist()
         windows = [order[at : at + WINDOW_GROUPS] for at in range(0, len(order), WINDOW_GROUPS)]
         with ThreadPoolExecutor(1) as reader:
@@ -162,18 +162,18 @@ class StreamedRows:
                 if following is not None:
                     ahead = reader.submit(self._read, following)
                 mixed = torch.randperm(len(table), generator=generator)
-                yield Table(table.codes[mixed], table.dense[mixed], table.target[mixed])
+                yield TensorTable(table.codes[mixed], table.dense[mixed], table.target[mixed])
 
-    def _read(self, groups: list[int]) -> Table:
+    def _read(self, groups: list[int]) -> TensorTable:
         import pyarrow.parquet as pq
 
         read = pq.ParquetFile(self.path).read_row_groups(groups)
-        return Table(
+        return TensorTable(
             _matrix(read, "c", np.int32), _matrix(read, "d", np.float32), _matrix(read, "t", np.float32)[:, 0]
         )  # fmt: skip
 
 
-def write_parquet(table: Table, path: Path) -> None:
+def write_parquet(table: TensorTable, path: Path) -> None:
     """Put rows into a file that :class:`StreamedRows` reads."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -198,8 +198,8 @@ def _matrix(read: Any, letter: str, kind: Any) -> Tensor:
     return torch.from_numpy(result)
 
 
-def _joined(first: Table, second: Table) -> Table:
-    return Table(
+def _joined(first: TensorTable, second: TensorTable) -> TensorTable:
+    return TensorTable(
         torch.cat([first.codes, second.codes]),
         torch.cat([first.dense, second.dense]),
         torch.cat([first.target, second.target]),

@@ -21,13 +21,13 @@ from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
 from airloop.training.trainers.torch.checkpoint import Identity
-from airloop.training.trainers.torch.loop import Checkpoints, Outcome, Training
+from airloop.training.trainers.torch.loop import Checkpoints, FitOutcome, Training
 from airloop.training.trainers.torch.table import (
     ResidentRows,
-    Rows,
     Share,
     StreamedRows,
-    Table,
+    TableRows,
+    TensorTable,
     write_parquet,
 )
 
@@ -86,14 +86,14 @@ def identity(task: Task, network: TabularNetwork) -> Identity:
 def train(
     task: Task,
     network: TabularNetwork,
-    rows: Table,
-    validation: Table,
+    rows: TensorTable,
+    validation: TensorTable,
     workdir: Path,
     *,
     share: Share | None = None,
     reduce: Callable[[Tensor], None] | None = None,
     checkpoints: Checkpoints | None = None,
-) -> Outcome:
+) -> FitOutcome:
     """Train on this process's device, its rows resident there if they fit, else streamed from ``workdir``."""
     chosen, share = choose_device(), share or Share()
     if share.rank and reduce is not None:
@@ -118,7 +118,9 @@ def train(
     ).run()
 
 
-def source_of(rows: Table, chosen: torch.device, options: FitOptions, workdir: Path) -> Rows:
+def source_of(
+    rows: TensorTable, chosen: torch.device, options: FitOptions, workdir: Path
+) -> TableRows:
     """Where the batches of these rows come from."""
     if fits_device(rows.bytes, chosen, options.resident_mb):
         return ResidentRows(rows, chosen)

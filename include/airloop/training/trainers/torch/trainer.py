@@ -18,12 +18,12 @@ from airloop.registry.formats.torch.columns import measure
 from airloop.registry.formats.torch.estimator import TorchEstimator
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import CheckpointSpec, FitOptions, divide
-from airloop.training.trainer import FitJob, Place
+from airloop.training.trainer import FitJob, FitPlace
 from airloop.training.trainers.torch import distributed
 from airloop.training.trainers.torch import task as tasks
 from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
-from airloop.training.trainers.torch.loop import Outcome
-from airloop.training.trainers.torch.table import Table, tabulate
+from airloop.training.trainers.torch.loop import FitOutcome
+from airloop.training.trainers.torch.table import TensorTable, tabulate
 from airloop.training.trainers.torch.task import Task
 
 log = logging.getLogger("airloop.training")
@@ -117,15 +117,17 @@ def _told(error: SpecError, job: FitJob) -> AirloopError:
 
 
 def _run(
-    task: Task, network: TabularNetwork, rows: Table, validation: Table, place: Place
-) -> Outcome:
+    task: Task, network: TabularNetwork, rows: TensorTable, validation: TensorTable, place: FitPlace
+) -> FitOutcome:
     checkpoints = None
     if place.store_uri is not None:
         blobs = BlobStore(place.store_uri, place.store_options)
         whose = tasks.identity(task, network)
         checkpoints = StoredCheckpoints(blobs, place.store_name, whose, task.checkpoint)
     if task.model.training.processes > 1:
-        job = distributed.Job(task=task, store_uri=place.store_uri, store_name=place.store_name)
+        job = distributed.DistributedJob(
+            task=task, store_uri=place.store_uri, store_name=place.store_name
+        )
         options = place.store_options
         return distributed.train(
             job, options, rows, validation, network, place.workdir, place.group

@@ -27,11 +27,11 @@ from airloop.training.trainers.torch.distributed import (
     TASK,
     VALIDATION,
     WEIGHTS,
-    Job,
+    DistributedJob,
     write_error,
 )
-from airloop.training.trainers.torch.loop import Outcome
-from airloop.training.trainers.torch.table import Share, Table
+from airloop.training.trainers.torch.loop import FitOutcome
+from airloop.training.trainers.torch.table import Share, TensorTable
 
 
 def main() -> int:
@@ -59,16 +59,16 @@ def main() -> int:
     return 0
 
 
-def _train(folder: Path, share: Share) -> tuple[TabularNetwork, Outcome]:
-    job = Job.model_validate_json((folder / TASK).read_bytes())
+def _train(folder: Path, share: Share) -> tuple[TabularNetwork, FitOutcome]:
+    job = DistributedJob.model_validate_json((folder / TASK).read_bytes())
     enough = torch.cuda.is_available() and torch.cuda.device_count() >= share.world
     dist.init_process_group("nccl" if enough else "gloo")
     network = tasks.build(job.task)
     outcome = tasks.train(
         job.task,
         network,
-        Table(**safetensors.torch.load_file(folder / ROWS)),
-        Table(**safetensors.torch.load_file(folder / VALIDATION)),
+        TensorTable(**safetensors.torch.load_file(folder / ROWS)),
+        TensorTable(**safetensors.torch.load_file(folder / VALIDATION)),
         folder,
         share=share,
         reduce=_sum,
@@ -77,7 +77,7 @@ def _train(folder: Path, share: Share) -> tuple[TabularNetwork, Outcome]:
     return network, outcome
 
 
-def _checkpoints(job: Job, network: TabularNetwork) -> StoredCheckpoints | None:
+def _checkpoints(job: DistributedJob, network: TabularNetwork) -> StoredCheckpoints | None:
     if job.store_uri is None:
         return None
     options = json.loads(os.environ.get("AIRLOOP_CHECKPOINT_OPTIONS", "{}"))
