@@ -20,6 +20,7 @@ STANDINS = Path(__file__).with_name("standins")
 _HOME = Path(tempfile.mkdtemp(prefix="airloop-airflow-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
+DATABASE = _HOME / "airflow.db"
 #: A second bundle, into which tests write DAG files of their own.
 OWN_DAGS = _HOME / "own"
 OWN_DAGS.mkdir()
@@ -36,7 +37,7 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME / 'airflow.db'}",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{DATABASE}",
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_BUNDLES),
     "AIRFLOW__DAG_PROCESSOR__DAG_VERSION_INFLATION_CHECK_LEVEL": "error",
     "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-tests" * 4,

@@ -48,7 +48,8 @@ def test_the_chart_reads_the_projects_own_dags() -> None:
     chart, compose = BLOCKS
     variables = {entry["name"]: entry["value"] for entry in chart["env"]}
     (bundle,) = json.loads(chart["config"]["dag_processor"]["dag_bundle_config_list"])
-    assert bundle["kwargs"]["path"] == f"{variables[paths.PROJECT]}/dags"
+    assert bundle["classpath"] == "airloop_operators.bundle.ProjectBundle"
+    assert bundle["kwargs"] == {}  # the project of AIRLOOP_PROJECT
     assert f"COPY --chown=airflow:root . {variables[paths.PROJECT]}" in PAGE
     mounted = {volume.rsplit(":", 1)[1] for volume in compose["volumes"]}
     assert f"{compose['environment'][paths.PROJECT]}/include" in mounted

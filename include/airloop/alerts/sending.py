@@ -44,6 +44,19 @@ def announce(settings: Settings, ledger: Ledger, alert: Alert) -> str | None:
     return "; ".join(said) or None
 
 
+def tell(settings: Settings, alert: Alert) -> str | None:
+    """Announce what no ledger remembers, by every route; whoever calls says it once.
+
+    :returns: which routes did not take it, and why; None where all did
+    """
+    failures = [
+        f"{spec.kind}: {failure}"
+        for _, spec in _routes(settings)
+        if (failure := _taken(spec, alert)[0])
+    ]
+    return "; ".join(failures) or None
+
+
 def _routes(settings: Settings) -> list[tuple[str, AlertSpec]]:
     """Each route with what marks it in the ledger; the log is always among them."""
     named = list(enumerate(settings.alerts))

@@ -103,6 +103,9 @@ app.add_typer(_ledger, name="ledger")
 
 app.command("new", epilog="Example: airloop new flights --example flights")(project.new_command)
 app.command("eject", epilog="Example: airloop eject train")(in_project(project.eject_command))
+_dags = typer.Typer(help="Airflow's DAG files.", no_args_is_help=True)
+_dags.command("write", epilog="Example: airloop dags write")(in_project(project.write_dags_command))
+app.add_typer(_dags, name="dags")
 app.command("upgrade", epilog="Example: airloop upgrade --check")(
     in_project(project.upgrade_command)
 )

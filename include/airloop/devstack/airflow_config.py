@@ -14,10 +14,20 @@ from airloop.devstack import private
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.layout import Layout
 from airloop.devstack.secrets import AIRFLOW_USER, Secrets
-from airloop.paths import dags_folder
+from airloop.paths import config_folder, dags_folder
+from airloop.projects.stubs import Plan, parse_interval
 from airloop.settings import Settings
 from airloop.specs.sections.addresses import with_driver
 
+#: A stub a spec, and the project's own DAG files.
+BUNDLE = {
+    "name": "airloop",
+    "classpath": "airloop_operators.bundle.ProjectBundle",
+    "kwargs": {},
+}
+#: Of the DAG processor alone. A DAG that changed twice within Airflow's 30 s would else stay the first of the two until
+#: its file is parsed again, which may be an hour.
+OF_THE_PROCESSOR = {"AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0"}
 #: section → key → value. What depends on the place or is secret is added by :func:`options`.
 FIXED: dict[str, dict[str, str]] = {
     "core": {
@@ -34,9 +44,8 @@ FIXED: dict[str, dict[str, str]] = {
     "workers": {"execution_api_timeout": "30.0"},
     "scheduler": {"scheduler_idle_sleep_time": "1.0", "enable_health_check": "False"},
     "dag_processor": {
-        # Changes are seen within seconds without burning a core on parsing the same five files.
+        # Changes are seen within seconds: a changed spec has a newer stub.
         "refresh_interval": "10",
-        "min_file_process_interval": "60",
         "parsing_processes": "1",
         "dag_version_inflation_check_level": "error",
     },
@@ -71,7 +80,11 @@ def options(
         },
         "api_auth": {"jwt_secret": secrets["jwt_secret"]},
         "logging": {"base_log_folder": str(layout.airflow / "logs")},
-        "dag_processor": {"dag_bundle_config_list": json.dumps([_bundle()])},
+        "dag_processor": {
+            "dag_bundle_config_list": json.dumps([BUNDLE]),
+            "dag_bundle_storage_path": str(layout.airflow / "bundles"),
+            "min_file_process_interval": str(_parse_interval()),
+        },
     }
     return {
         section: {**FIXED.get(section, {}), **placed.get(section, {})}
@@ -90,9 +103,6 @@ def write(layout: Layout, settings: dict[str, dict[str, str]]) -> None:
     private.write(layout.airflow / "airflow.cfg", text.getvalue())
 
 
-def _bundle() -> dict[str, object]:
-    return {
-        "name": "airloop",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(dags_folder())},
-    }
+def _parse_interval() -> int:
+    """What does not change is parsed again, but not so often that it keeps a core busy."""
+    return parse_interval(len(Plan(config_folder(), dags_folder()).names()))

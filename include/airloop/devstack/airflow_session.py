@@ -82,11 +82,24 @@ class AirflowSession:
             f"Airflow refused: {_detail(answer)}", value=answer.status_code, where=where
         )
 
-    def _signed(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        answer = self._send(method, f"/api/v2{path}", **arguments)
+    def absent_dags(self) -> tuple[str, ...]:
+        """A sentence for each spec whose DAGs this Airflow lacks: Airloop's own page knows.
+
+        :raises UnreachableError: if the page does not answer
+        """
+        answer = self._signed("GET", "/airloop/absent", base="")
+        if not answer.is_success:
+            what = f"Airloop's page does not answer: {_detail(answer)}"
+            raise UnreachableError(what, value=answer.status_code, where=str(answer.url))
+        return tuple(answer.json()["absent"])
+
+    def _signed(
+        self, method: str, path: str, *, base: str = "/api/v2", **arguments: Any
+    ) -> httpx.Response:
+        answer = self._send(method, f"{base}{path}", **arguments)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             self._sign_in()
-            answer = self._send(method, f"/api/v2{path}", **arguments)
+            answer = self._send(method, f"{base}{path}", **arguments)
         return answer
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:

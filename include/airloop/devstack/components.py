@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from airloop.devstack.addresses import Addresses
+from airloop.devstack.airflow_config import OF_THE_PROCESSOR
 from airloop.devstack.environment import CONNECTION
 from airloop.devstack.layout import Layout
 from airloop.devstack.mlflow import server_environment
@@ -96,11 +97,11 @@ def _airflow(addresses: Addresses, settings: Settings) -> Iterator[Component]:
     # Where a connection holds the bucket's keys, Airflow's processes have no others.
     hidden = tuple(name.upper() for name in SECRETS) if settings.storage_connection else ()
 
-    def part(name: str, title: str, *arguments: str, job: str) -> Component:
+    def part(name: str, title: str, *arguments: str, job: str, **env: str) -> Component:
         def beats(since: float) -> bool:
             return _beats(base, job, since)
 
-        return Component(name, title, (command, *arguments), beats, "", True, without=hidden)
+        return Component(name, title, (command, *arguments), beats, "", True, env, hidden)
 
     yield Component(
         "airflow-api",
@@ -122,7 +123,9 @@ def _airflow(addresses: Addresses, settings: Settings) -> Iterator[Component]:
     skip = "--skip-serve-logs"
     yield part("airflow-scheduler", "Airflow scheduler", "scheduler", skip, job="scheduler")
     yield part(
-        "airflow-dag-processor", "Airflow DAG processor", "dag-processor", job="dag_processor"
+        *("airflow-dag-processor", "Airflow DAG processor", "dag-processor"),
+        job="dag_processor",
+        **OF_THE_PROCESSOR,
     )
     yield part("airflow-triggerer", "Airflow triggerer", "triggerer", skip, job="triggerer")
 

@@ -75,7 +75,11 @@ def status(layout: Layout) -> StackState:
         running=all(part.state == "running" for part in states),
         components=tuple(states),
         owned=tuple(ejection.owned(dags_folder())),
-        findings=(*broken.sentences(load_catalog()), *(_findings() if records else ())),
+        findings=(
+            *broken.sentences(load_catalog()),
+            *(_findings() if records else ()),
+            *(_absent() if _runs(states, "airflow-api") else ()),
+        ),
         cluster=_cluster(layout) if records else (),
         needs=needs(layout, load_settings(), load_catalog()) if records else (),
     )
@@ -98,6 +102,21 @@ def _findings() -> tuple[str, ...]:
         return orphans(load_catalog(), open_ledger(load_settings()))
     except AirloopError as error:
         return (f"models without a spec could not be looked for: {error}",)
+
+
+def _runs(states: list[ComponentState], name: str) -> bool:
+    return any(one.name == name and one.state == "running" for one in states)
+
+
+def _absent() -> tuple[str, ...]:
+    """DAGs that Airflow should have and has not: killed while they were read, vanished, or import errors."""
+    from airloop.devstack.airflow import Airflow
+
+    try:
+        with Airflow.connect(load_settings()) as airflow:
+            return airflow.absent_dags()
+    except AirloopError as error:
+        return (f"Airflow was not asked for missing DAGs: {error}",)
 
 
 def down(layout: Layout) -> tuple[int, int]:

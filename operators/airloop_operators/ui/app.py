@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from airloop.errors import AirloopError, SpecError
@@ -17,6 +17,7 @@ from airloop.ledger import open_ledger
 from airloop.settings import load_settings, read_settings
 from airloop.specs import load_catalog
 from airloop_operators.ui import reports
+from airloop_operators.ui.absent import absent
 from airloop_operators.ui.overview import View, names_alone, overview
 
 _FOLDER = Path(__file__).parent
@@ -42,6 +43,7 @@ def create_app() -> FastAPI:
     signed_in = [Depends(get_user)]
     app.add_exception_handler(HTTPException, _refuse)
     app.get("/", dependencies=signed_in, response_class=HTMLResponse)(page)
+    app.get("/absent", dependencies=signed_in)(absent_dags)
     app.get("/theme.js", dependencies=signed_in)(theme)
     app.get("/reports/{path:path}", dependencies=signed_in)(report)
     app.get("/{name}.svg")(icon)
@@ -54,10 +56,12 @@ def page() -> HTMLResponse:
     _, wrong = read_settings()
     error = str(wrong[0]) if wrong else ""
     try:
-        content = _content()
+        content, missing = _content(), absent()
     except AirloopError as failed:
-        return HTMLResponse(template.render(models=(), error=str(failed)), 503, PAGE_HEADERS)
-    return HTMLResponse(template.render(models=content, error=error), headers=PAGE_HEADERS)
+        said = template.render(models=(), error=str(failed), absent=())
+        return HTMLResponse(said, 503, PAGE_HEADERS)
+    said = template.render(models=content, error=error, absent=missing)
+    return HTMLResponse(said, headers=PAGE_HEADERS)
 
 
 def _content() -> tuple[View, ...]:
@@ -71,6 +75,14 @@ def _content() -> tuple[View, ...]:
     except SpecError:
         return names_alone(catalog)
     return overview(catalog, open_ledger(settings), settings, datetime.now(UTC))
+
+
+def absent_dags() -> JSONResponse:
+    """What `airloop status` asks: a sentence for each spec whose DAGs Airflow lacks."""
+    try:
+        return JSONResponse({"absent": absent()}, headers=PAGE_HEADERS)
+    except AirloopError as error:
+        raise HTTPException(503, str(error)) from error
 
 
 def report(path: str) -> Response:

@@ -59,9 +59,11 @@ def test_every_setting_of_airflow_is_one_that_airflow_has() -> None:
 
 def test_the_dags_come_from_git_as_a_bundle() -> None:
     (bundle,) = json.loads(VALUES["config"]["dag_processor"]["dag_bundle_config_list"])
-    assert bundle["classpath"] == "airflow.providers.git.bundles.git.GitDagBundle"
-    assert bundle["kwargs"]["subdir"] == "dags"
-    assert bundle["kwargs"].keys() <= {"git_conn_id", "tracking_ref", "subdir"}
+    assert bundle["classpath"] == "airloop_operators.bundle.ProjectBundle"
+    source = bundle["kwargs"]["source"]
+    assert source["classpath"] == "airflow.providers.git.bundles.git.GitDagBundle"
+    assert source["kwargs"]["subdir"] == "dags"
+    assert source["kwargs"].keys() <= {"git_conn_id", "tracking_ref", "subdir"}
     assert VALUES["dags"]["gitSync"] == {"enabled": False}
 
 

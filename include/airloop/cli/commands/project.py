@@ -1,4 +1,4 @@
-"""`airloop new`, `eject`, `upgrade`."""
+"""`airloop new`, `eject`, `dags write`, `upgrade`."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def eject_command(
 
     path = eject(kind, paths.dags_folder())
     out.print(f"{path} is this project's now; the packaged one is left out", soft_wrap=True)
+
+
+def write_dags_command(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The project's dags/ without it.")
+    ] = None,
+) -> None:
+    """Write the DAG file of each spec where Airflow reads a folder only; again after each change of config/."""
+    from airloop.projects.stub_folder import Origin, StubFolder
+    from airloop.projects.stubs import Plan, parse_interval
+
+    origin = Origin(paths.root(), paths.config_folder())
+    there = StubFolder(
+        (folder or paths.dags_folder()).absolute(), origin, Plan(origin.config, paths.dags_folder())
+    )
+    found = there.write()
+    out.print(
+        f"{found.stubs} stubs in {there.stubs}: {len(found.written)} written, {len(found.removed)} removed; "
+        f"a min_file_process_interval of {parse_interval(found.stubs)} suits them",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def upgrade_command(
