@@ -121,7 +121,8 @@ class JobApi(PodApi):
         for job in map(self.plain, jobs.items):
             if (first := firsts.get(job["metadata"]["uid"])) is not None:
                 job["first_pod"] = first["metadata"]["name"]
-                job["metadata"]["annotations"] |= first["metadata"]["annotations"]
+                noted = job["metadata"].setdefault("annotations", {})
+                noted |= first["metadata"].get("annotations") or {}
             items.append(job)
         return items
 

@@ -69,8 +69,10 @@ class PodReconciler:
         return [one for one in found if self._act(one, items)]
 
     def _left_result(self, item: Data) -> bool:
-        key, token = fence_of(item)
-        step = item["metadata"]["labels"]["airloop/step"]
+        fence, step = fence_of(item), item["metadata"]["labels"].get("airloop/step")
+        if fence is None or step is None:
+            return False
+        key, token = fence
         place = self._store.place(step, Fence(key=key, token=token))
         return self._store.read(f"{place}/result.json") is not None
 

@@ -94,6 +94,33 @@ def test_a_result_is_not_kept_for_a_task_that_is_gone_with_its_run(
     assert gone(cluster)
 
 
+@pytest.mark.parametrize(
+    "annotations", [{}, {"airloop/task-instance": "[]"}, {"airloop/without-a-task-since": "long"}]
+)
+def test_a_pod_with_strange_notes_is_left_and_keeps_nobody_from_the_others(
+    task: PodTask, cluster: Cluster, annotations: dict[str, str]
+) -> None:
+    """Somebody copied a pod by hand, with its labels."""
+    (first, *_) = cluster.created
+    strange = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "strange",
+            "labels": {
+                key: value
+                for key, value in first["metadata"]["labels"].items()
+                if key.startswith("airloop/") and key != "airloop/step"
+            },
+            "annotations": annotations,
+        },
+        "spec": first["spec"],
+    }
+    cluster.create("airloop", strange)
+    assert reconcile(task, "failed") == ["end"]
+    cluster.wait(lambda: cluster.live() == ["strange"])
+
+
 def test_the_pods_of_another_installation_are_left(
     task: PodTask, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, TASK
@@ -61,10 +61,13 @@ def task_of(item: Data) -> Task | None:
         return None
 
 
-def fence_of(item: Data) -> tuple[str, int]:
-    """Key and token of the attempt that an object was made for."""
-    noted = item["metadata"]["annotations"]
-    return noted[FENCE_KEY], int(noted[FENCE_TOKEN])
+def fence_of(item: Data) -> tuple[str, int] | None:
+    """Key and token of the attempt that an object was made for; None for one that says nothing of it."""
+    noted = (item.get("metadata") or {}).get("annotations") or {}
+    try:
+        return str(noted[FENCE_KEY]), int(noted[FENCE_TOKEN])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def state_of(task: Task, states: Mapping[Task, str | None]) -> str:
@@ -73,9 +76,12 @@ def state_of(task: Task, states: Mapping[Task, str | None]) -> str:
 
 
 def alone_since(item: Data) -> datetime | None:
-    """Since when it is known that nobody waits for it."""
+    """Since when it is known that nobody waits for it; None where nobody noted it in words that can be read."""
     noted = (item.get("metadata") or {}).get("annotations") or {}
-    return datetime.fromisoformat(noted[ALONE_SINCE]) if ALONE_SINCE in noted else None
+    try:
+        return datetime.fromisoformat(noted[ALONE_SINCE]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def findings(
