@@ -65,6 +65,8 @@ class SettingsFields(Section):
     lake_orphan_days: int = Field(default=7, ge=1, le=365)
     step_store_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "steps"))
     reports_uri: StoreUri = Field(default_factory=lambda: str(home_folder() / "reports"))
+    #: Days after which ingest, and `airloop clean`, remove a page or figures of a report; the ledger keeps the verdicts.
+    reports_days: int = Field(default=90, ge=1, le=3650)
     ledger_url: LedgerUrl = Field(
         default_factory=lambda: f"sqlite:///{home_folder() / 'ledger.db'}", repr=False
     )

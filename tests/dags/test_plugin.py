@@ -15,6 +15,7 @@ import pytest
 
 from airloop.contracts import ArtifactRef
 from airloop.ledger import Ledger, open_ledger
+from airloop.monitoring.scripts import asset
 from airloop.settings import load_settings
 from airloop.storage import folder
 from airloop_operators.ui import reports
@@ -185,6 +186,23 @@ def reports_folder(home: Path) -> Path:
     (home / "secrets" / "service_token").write_text("canary-of-the-tests")
     (folder / "link").symlink_to(home / "secrets")
     return folder
+
+
+def test_the_script_that_reports_share_needs_no_login_and_nothing_else_is_shown_like_that(
+    client: Client, reports_folder: Path
+) -> None:
+    """A sandboxed page is a stranger: the browser sends no login with what it loads."""
+    assets = reports_folder / "Assets"
+    assets.mkdir()
+    code = b"window.drawDashboard = 1;"
+    (assets / asset(code)).write_bytes(code)
+    (assets / f"{'0' * 64}.js").write_bytes(b"other bytes than its name says")
+    answer = client.get(f"/airloop/reports/Assets/{asset(code)}")
+    assert (answer.status_code, answer.content) == (200, code)
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert client.get(f"/airloop/reports/Assets/{'0' * 64}.js").status_code == 404
+    assert client.get("/airloop/reports/Assets/..%2f..%2fsecrets.js").status_code in {401, 404}
+    assert client.get("/airloop/reports/Assets/").status_code == 401
 
 
 def test_a_report_is_shown_as_a_stranger(

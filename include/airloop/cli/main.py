@@ -29,6 +29,7 @@ from airloop.cli.commands import (
     predictions,
     project,
     reconcile,
+    report,
     stack,
 )
 from airloop.compatibility import made_by, refuse_newer
@@ -82,6 +83,9 @@ app.command("decisions", epilog="Example: airloop decisions flight_delay --limit
     in_project(loop.decisions_command)
 )
 
+app.command("report", epilog="Example: airloop report flight_delay 2013-03-07")(
+    in_project(report.report_command)
+)
 app.command("clean", epilog="Example: airloop clean --older-than 30d")(
     in_project(clean.clean_command)
 )

@@ -12,6 +12,8 @@ from airloop.errors import AirloopError
 from airloop.exchange.keys import Ingest
 from airloop.ledger import Ledger
 from airloop.settings import Settings
+from airloop.storage.expiry import remove_expired
+from airloop.storage.files import Files
 from airloop.storage.logs import turn_over
 from airloop.vocabulary import Action, Topic
 
@@ -25,6 +27,7 @@ def sweep_daily(settings: Settings, ledger: Ledger, dataset: str) -> None:
     if ledger.decision(id_) is not None:
         return
     _turn_logs_over(settings)
+    _expire_reports(settings, now)
     days = settings.lake_orphan_days
     try:
         done = [
@@ -51,6 +54,25 @@ def _turn_logs_over(settings: Settings) -> None:
         turn_over(settings.home / "logs")
     except OSError as error:
         log.warning("the logs could not be turned over: %s", error)
+
+
+def _expire_reports(settings: Settings, now: datetime) -> None:
+    try:
+        count = expire_reports(settings, now)
+    except AirloopError as error:
+        log.warning("the reports could not be looked through: %s", error)
+        return
+    if count:
+        log.info("%d files of reports removed, older than %d days", count, settings.reports_days)
+
+
+def expire_reports(settings: Settings, now: datetime) -> int:
+    """Remove what of the reports is older than ``reports_days``; returns how many files.
+
+    :raises UnreachableError: if their store does not answer
+    """
+    files = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    return remove_expired(files, now - timedelta(days=settings.reports_days))
 
 
 def _sweep(settings: Settings, table: str, dataset: str, before: datetime) -> Swept:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from airloop.contracts import DriftReport, Outcome
+from airloop.contracts import DriftReport, Outcome, Triage
 from airloop.data.lake.lake import Lake
 from airloop.errors import AirloopError
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.scripts import share
 from airloop.monitoring.sketch import Kind
 from airloop.monitoring.window import days_before
 from airloop.settings import Settings
@@ -35,16 +36,15 @@ def publish(
     reference: Reference,
     report: DriftReport,
 ) -> DriftReport:
-    """Keep the page and the figures; the report comes back with its link, or with why there is no page.
+    """Keep the figures, and the page where something happened; the report comes back with its link, or why there is none.
 
+    A quiet night's page is drawn when somebody asks (`airloop report`): it was nine tenths of what such a night costs.
     The verdict is taken already: whatever goes wrong here is said, and changes nothing else. A night with nothing to show
     has its one reason, and no page.
     """
-    folder = f"{model.name}/{report.partition}"
     try:
-        samples = _samples(lake, model, dataset, reference, report)
-        if samples is not None:
-            link = _keep(settings, f"{folder}/{PAGE}", render(*samples, reference))
+        if report.triage is not Triage.NOTHING:
+            link = draw(settings, lake, model, dataset, reference, report)
             report = report.model_copy(update={"report_uri": link})
     except Exception as error:  # a third-party library on live data: it raises whatever it likes
         log.warning("the Evidently report of %s could not be made", report.partition, exc_info=True)
@@ -52,10 +52,39 @@ def publish(
         reason = f"{report.reason}; the Evidently report could not be made: {why}"
         report = report.model_copy(update={"reason": reason})
     try:
-        _keep(settings, f"{folder}/{FIGURES}", report.model_dump_json(indent=1))
+        link = _keep(
+            settings, _figures(model.name, report.partition), report.model_dump_json(indent=1)
+        )
+        if report.triage is Triage.NOTHING:
+            report = report.model_copy(update={"report_uri": link})
     except AirloopError as error:
         log.warning("the figures of %s could not be kept: %s", report.partition, error)
     return report
+
+
+def draw(
+    settings: Settings,
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    report: DriftReport,
+) -> str | None:
+    """Draw a night's page and keep it; returns its link, None where there is nothing to show."""
+    samples = _samples(lake, model, dataset, reference, report)
+    if samples is None:
+        return None
+    html = render(*samples, reference)
+    return _keep(settings, f"{model.name}/{report.partition}/{PAGE}", html)
+
+
+def kept(settings: Settings, model: str, partition: str) -> DriftReport | None:
+    """The figures of a night that was looked at.
+
+    :raises UnreachableError: if the store of the reports does not answer
+    """
+    content = _reports(settings).read(_figures(model, partition))
+    return DriftReport.model_validate_json(content) if content is not None else None
 
 
 def render(current: pd.DataFrame, before: pd.DataFrame, reference: Reference) -> str:
@@ -112,7 +141,17 @@ def _samples(
 
 def _keep(settings: Settings, name: str, text: str) -> str:
     """Write a file of the report; returns its link."""
-    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    reports = _reports(settings)
+    if name.endswith(PAGE):
+        text = share(reports, text, name.count("/"))
     reports.write(name, text.encode())
     uri = reports.place(name)
     return uri if "://" in uri else Path(uri).as_uri()
+
+
+def _figures(model: str, partition: str) -> str:
+    return f"{model}/{partition}/{FIGURES}"
+
+
+def _reports(settings: Settings) -> Files:
+    return Files(settings.reports_uri, settings.storage_options, "the folder of reports")

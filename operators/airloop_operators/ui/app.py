@@ -14,8 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from airloop.errors import AirloopError, SpecError
 from airloop.ledger import open_ledger
+from airloop.monitoring.scripts import asset
 from airloop.settings import load_settings, read_settings
 from airloop.specs import load_catalog
+from airloop.storage.expiry import SHARED
 from airloop_operators.ui import reports
 from airloop_operators.ui.absent import absent
 from airloop_operators.ui.overview import View, names_alone, overview
@@ -27,6 +29,11 @@ REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+}
+#: It bears its digest as its name.
+SCRIPT_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
 }
 #: Airloop's own pages bring everything with them and load nothing from elsewhere.
 PAGE_HEADERS = {
@@ -45,6 +52,7 @@ def create_app() -> FastAPI:
     app.get("/", dependencies=signed_in, response_class=HTMLResponse)(page)
     app.get("/absent", dependencies=signed_in)(absent_dags)
     app.get("/theme.js", dependencies=signed_in)(theme)
+    app.get(f"/reports/{SHARED}/{{name}}.js")(script)
     app.get("/reports/{path:path}", dependencies=signed_in)(report)
     app.get("/{name}.svg")(icon)
     return app
@@ -98,6 +106,18 @@ def report(path: str) -> Response:
     template = _environment().get_template("folder.html")
     html = template.render(path=path.strip("/"), entries=found)
     return HTMLResponse(html, headers=PAGE_HEADERS)
+
+
+def script(name: Annotated[str, "the digest of its bytes"]) -> Response:
+    """A library's script that report pages share; without a login, since a sandboxed page has none to show."""
+    try:
+        found = reports.find(load_settings(), f"{SHARED}/{name}.js")
+    except AirloopError as error:
+        raise HTTPException(503, str(error)) from error
+    # Nothing else is shown to strangers than what bears the name of its bytes.
+    if not isinstance(found, reports.Report) or asset(found.content) != f"{name}.js":
+        raise HTTPException(404, "there is no such script")
+    return Response(found.content, media_type="text/javascript", headers=SCRIPT_HEADERS)
 
 
 def theme() -> FileResponse:

@@ -50,6 +50,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["retire", "flight_delay"], "--reason"),
         (["decisions", "--limit", "0"], "--limit"),
         (["rollback"], "MODEL"),
+        (["report", "flight_dely", "2013-03-07"], "did you mean 'flight_delay'"),
+        (["report", "flight_delay", "2013-03-07"], "has no champion"),
         (["clean", "--older-than", "soon"], "write 12h, 30d or 8w"),
         (["clean"], "--older-than"),
         (["nonsense"], "nonsense"),
@@ -111,7 +113,9 @@ def test_clean_removes_old_logs_and_nothing_else(
         path.write_text("x")
         os.utime(path, (0, 0))
     assert main.run(["clean", "--older-than", "30d"]) == 0
-    assert "2 logs removed" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 logs removed" in shown
+    assert "0 files of reports removed" in shown
     assert not task.exists()
     assert kept.exists()
 
@@ -155,7 +159,7 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
-        "reconcile",
+        "reconcile", "report",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger",)}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}

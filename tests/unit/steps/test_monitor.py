@@ -271,12 +271,36 @@ def test_predictions_of_another_version_say_nothing_of_the_champion(world: World
     assert world.monitor("2013-02-12").report.triage is Triage.NOTHING
 
 
-def test_the_report_is_kept_and_linked(world: World, tmp_path: Path) -> None:
+def test_a_quiet_nights_page_is_drawn_when_somebody_asks(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It was nine tenths of what such a night costs, and 4 MB."""
+    drawn: list[str] = []
+    monkeypatch.setattr(monitor.report, "render", lambda *_: drawn.append("page") or "<html>")
     world.nights(QUIET)
     result = world.monitor("2013-02-12")
     folder = tmp_path / "reports" / "guess" / "2013-02-12"
-    assert result.report.report_uri == (folder / "drift.html").as_uri()
+    assert result.report.report_uri == (folder / "drift.json").as_uri()
     assert "2013-02-12" in (folder / "drift.json").read_text()
+    assert drawn == []
+    kept = monitor.report.kept(world.settings, "guess", "2013-02-12")
+    assert kept is not None
+    profile = reference.read(world.artifact)
+    where = world.settings, world.lake, world.model, world.dataset
+    assert monitor.report.draw(*where, profile, kept) == (folder / "drift.html").as_uri()
+    assert drawn == ["page"]
+    assert monitor.report.kept(world.settings, "guess", "2013-02-11") is None
+
+
+def test_the_pages_of_nights_that_drifted_share_their_library(world: World, tmp_path: Path) -> None:
+    world.nights(QUIET, warmer=40.0)
+    for night in ("2013-02-11", "2013-02-12"):
+        result = world.monitor(night)
+        kept = tmp_path / "reports" / "guess" / night / "drift.html"
+        assert result.report.report_uri == kept.as_uri()
+        (script,) = (tmp_path / "reports" / "Assets").iterdir()
+        assert f'<script src="../../Assets/{script.name}"></script>' == kept.read_text()
+        assert b"drawDashboard" in script.read_bytes()
 
 
 def test_a_report_that_cannot_be_made_costs_no_verdict(

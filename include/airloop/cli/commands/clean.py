@@ -1,9 +1,10 @@
-"""`airloop clean`: logs that nobody will read any more."""
+"""`airloop clean`: logs and reports that nobody will read any more."""
 
 from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -23,15 +24,23 @@ def clean_command(
 ) -> None:
     """Remove the logs of tasks, and turned-over logs of the stack, last written longer ago than that.
 
-    Data, models, reports and the ledger stay; logs that are too large are turned over.
+    Also reports that are older than the setting `reports_days`. Data, models and the ledger stay; logs that are too large are
+    turned over.
     """
+    from airloop.data.sweeping import expire_reports
+    from airloop.settings import load_settings
     from airloop.storage.logs import remove_older, turn_over
 
     layout = current_layout()
     turned = turn_over(layout.logs)
     before = time.time() - seconds(older_than)
     count, size = remove_older((layout.logs, layout.airflow / "logs"), before)
-    out.print(f"{count} logs removed, {size / 1e6:.1f} MB; {len(turned)} turned over")
+    expired = expire_reports(load_settings(), datetime.now(UTC))
+    out.print(
+        f"{count} logs removed, {size / 1e6:.1f} MB; {len(turned)} turned over; "
+        f"{expired} files of reports removed",
+        soft_wrap=True,
+    )
 
 
 def seconds(text: str) -> float:
