@@ -292,7 +292,11 @@ def test_a_quiet_nights_page_is_drawn_when_somebody_asks(
     assert monitor.report.kept(world.settings, "guess", "2013-02-11") is None
 
 
-def test_the_pages_of_nights_that_drifted_share_their_library(world: World, tmp_path: Path) -> None:
+def test_the_pages_of_nights_that_drifted_share_their_library(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = f"<script>drawDashboard(); {'//' * 400_000}</script>"
+    monkeypatch.setattr(monitor.report, "render", lambda *_: page)
     world.nights(QUIET, warmer=40.0)
     for night in ("2013-02-11", "2013-02-12"):
         result = world.monitor(night)
