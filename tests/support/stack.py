@@ -79,8 +79,11 @@ class Stack:
         return {part["name"]: part for part in json.loads(shown.stdout)["components"]}
 
     def processes(self) -> list[int]:
-        """Every living process that carries this stack's mark."""
-        mark = f"{MARK}={(self.home / 'secrets' / 'stack_id').read_text().strip()}".encode()
+        """Every living process that carries this stack's mark; none before a start that came to have one."""
+        identity = self.home / "secrets" / "stack_id"
+        if not identity.exists():
+            return []
+        mark = f"{MARK}={identity.read_text().strip()}".encode()
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():

@@ -37,6 +37,22 @@ def scripted(*codes: int, body: Any = None) -> tuple[Airflow, list[httpx.Request
     return client(answer), seen
 
 
+def test_a_request_is_the_same_whatever_the_form_left_empty() -> None:
+    runs = [
+        {"dag_run_id": "woken", "run_type": "asset_triggered", "conf": {}},
+        {"dag_run_id": "other", "run_type": "manual", "conf": {"until": "2013-01-07"}},
+        {"dag_run_id": "form", "run_type": "manual", "conf": {"until": None, "reason": None}},
+        {"dag_run_id": "later", "run_type": "manual", "conf": None},
+    ]
+    airflow, seen = scripted(200, body={"dag_runs": runs})
+    assert airflow.same_request("train_m", {}) == "form"
+    assert airflow.same_request("train_m", {"until": "2013-01-07"}) == "other"
+    assert airflow.same_request("train_m", {"until": "2013-01-08"}) is None
+    asked = seen[0].url.params
+    assert asked.get_list("state") == ["queued", "running"]
+    assert asked["order_by"] == "run_after"
+
+
 def test_it_signs_in_once_when_asked_to() -> None:
     seen: list[str] = []
 

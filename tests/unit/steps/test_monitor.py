@@ -198,6 +198,18 @@ def test_a_shifted_night_retrains_once_however_often_it_is_replayed(world: World
     assert len(world.ledger.open_triggers("guess")) == 1
 
 
+def test_an_old_night_of_drift_trains_nothing_on_newer_data(world: World) -> None:
+    world.nights([*QUIET, "2013-02-19"], warmer=40.0)
+
+    result = world.monitor("2013-02-12")
+
+    assert result.report.triage is Triage.DRIFT
+    assert (result.decision.action, result.trigger) == (Action.WAIT, None)
+    assert "the night is old: a training learns from the data up to 2013-02-19" in (
+        result.decision.reason
+    )
+
+
 def test_a_broken_night_alerts_and_trains_nothing(world: World) -> None:
     world.nights(QUIET[:2])
     world.ingest(QUIET[2], rows_of(QUIET[2]).assign(temp=np.nan, wind=np.nan))
