@@ -50,7 +50,7 @@ class FileService:
     folder: Path
     ledger: Ledger
 
-    def endpoints(self) -> tuple[EndpointState, ...]:
+    def endpoints(self, model: str | None = None) -> tuple[EndpointState, ...]:
         path = self.folder / "service.json"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         return (EndpointState.model_validate_json(text) if text else EndpointState(model=MODEL),)

@@ -19,8 +19,8 @@ from airloop.vocabulary import DeploymentKind
 class Service(Protocol):
     """What delivery needs of the prediction service; :class:`ServiceClient` is one."""
 
-    def endpoints(self) -> tuple[EndpointState, ...]:
-        """What each endpoint serves."""
+    def endpoints(self, model: str | None = None) -> tuple[EndpointState, ...]:
+        """What each endpoint serves, or one model's."""
 
     def refresh(self, model: str) -> EndpointState:
         """Follow the ledger now."""
@@ -66,7 +66,7 @@ class DeploymentPublication:
             # Asked when the row is staged: who deploys another version after that takes the fence away.
             check_compared(current, self.champion_version, f"version {self.version}", self.version)
         if self.service is not None:
-            self.service.endpoints()
+            self.service.endpoints(self.model)
         if self.held:
             self._digest = self.artifact.digest
             return

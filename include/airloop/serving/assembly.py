@@ -28,10 +28,16 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
     """Endpoints that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
     opened: list[Ledger] = []
 
-    def deployed() -> Mapping[str, Deployment]:
+    def ledger() -> Ledger:
         if not opened:
             opened.append(open_ledger(settings))
-        return opened[0].last_deployments()
+        return opened[0]
+
+    def deployed() -> Mapping[str, Deployment]:
+        return ledger().last_deployments()
+
+    def deployed_one(model: str) -> Deployment | None:
+        return next(iter(ledger().deployments(model, limit=1)), None)
 
     def load(ref: ArtifactRef) -> Model:
         from airloop.registry import loader
@@ -45,6 +51,7 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         settings.home,
         models=catalog.model_names,
         deployed=deployed,
+        deployed_one=deployed_one,
         load=load,
         example=example,
     )

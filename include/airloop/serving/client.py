@@ -66,18 +66,21 @@ class ServiceClient:
         logged = LOG_HEADER not in response.headers
         return PredictionResponse.model_validate(response.json() | {"logged": logged})
 
-    def endpoints(self) -> tuple[EndpointState, ...]:
-        """What each endpoint serves."""
-        return EndpointsResponse.model_validate(self._send("GET", "/slots").json()).slots
+    def endpoints(self, model: str | None = None) -> tuple[EndpointState, ...]:
+        """What each endpoint serves; of one model, none where the service does not know it."""
+        params = {"model": model} if model is not None else {}
+        response = self._send("GET", "/slots", params=params)
+        return EndpointsResponse.model_validate(response.json()).slots
 
     def endpoint(self, model: str) -> EndpointState:
         """What one model's endpoint serves."""
-        return _of(self.endpoints(), model)
+        return _of(self.endpoints(model) or self.endpoints(), model)
 
     def refresh(self, model: str) -> EndpointState:
         """Let the service follow the ledger now; returns when it has, or has refused to."""
         response = self._send("POST", "/slots/refresh", params={"model": model})
-        return _of(EndpointsResponse.model_validate(response.json()).slots, model)
+        found = EndpointsResponse.model_validate(response.json()).slots
+        return _of(found or self.endpoints(), model)
 
     def ready(self) -> bool:
         """Whether the service answers at all and serves some model."""

@@ -42,7 +42,7 @@ class FakeService:
         #: What it still holds in memory beside the version that serves.
         self.warm: ArtifactRef | None = None
 
-    def endpoints(self) -> tuple[EndpointState, ...]:
+    def endpoints(self, model: str | None = None) -> tuple[EndpointState, ...]:
         if self.down:
             raise UnreachableError("the prediction service does not answer")
         return (self._state(None),)

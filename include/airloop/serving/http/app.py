@@ -105,16 +105,16 @@ class _Routes:
         reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]
         return _not_ready("; ".join(reasons) or self._endpoints.why_none())
 
-    async def endpoints(self) -> EndpointsResponse:
-        """What each endpoint serves, what the ledger wants, and why they differ."""
-        return EndpointsResponse(slots=self._endpoints.states())
+    async def endpoints(self, model: str | None = None) -> EndpointsResponse:
+        """What each endpoint serves, or one model's; what the ledger wants, and why they differ."""
+        return EndpointsResponse(slots=self._endpoints.states(model))
 
     async def refresh(self, model: str | None = None) -> EndpointsResponse:
-        """Follow the ledger now, for one model or all, and show the endpoints as they are then."""
+        """Follow the ledger now, for one model or all, and show those endpoints as they are then."""
         await self._endpoints.refresh(model)
         if self._endpoints.error:
             raise HTTPException(503, self._endpoints.error)
-        return EndpointsResponse(slots=self._endpoints.states())
+        return EndpointsResponse(slots=self._endpoints.states(model))
 
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""

@@ -36,6 +36,7 @@ class Endpoints:
     """The endpoints by model. Loading happens in threads beside the event loop, all models side by side.
 
     :param deployed: the ledger's current deployments by model: one query for all of them
+    :param deployed_one: that of one model; without it all are asked for
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
     """
@@ -46,12 +47,14 @@ class Endpoints:
         *,
         models: Callable[[], Iterable[str]],
         deployed: Callable[[], Mapping[str, Deployment]],
+        deployed_one: Callable[[str], Deployment | None] | None = None,
         load: Callable[[ArtifactRef], Model],
         example: Callable[[Model], Row | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
+        self._deployed_one = deployed_one or (lambda model: deployed().get(model))
         self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,9 +80,12 @@ class Endpoints:
         """Why there is no endpoint."""
         return self.error or ("the catalog has no model" if self.named else "starting")
 
-    def states(self) -> tuple[EndpointState, ...]:
-        """All endpoints, as GET /slots shows them."""
-        return tuple(endpoint.state() for endpoint in self.all())
+    def states(self, model: str | None = None) -> tuple[EndpointState, ...]:
+        """All endpoints, as GET /slots shows them, or that of one model; none where there is none of its name."""
+        if model is None:
+            return tuple(endpoint.state() for endpoint in self.all())
+        endpoint = self.get(model)
+        return () if endpoint is None else (endpoint.state(),)
 
     async def close(self) -> None:
         """Stop all endpoints."""
@@ -105,15 +111,26 @@ class Endpoints:
 
         :param asked: by a person or a step, so that a version refused before is tried again
         """
+        known = self.get(model) if model is not None else None
+        if known is not None and self.error is None:
+            # A thousand promotions are not a thousand looks at a thousand models.
+            await self._look(known)
+            await self._catch_up(known, asked=asked)
+            return
         await self._look()
         endpoints = [endpoint for endpoint in self.all() if model in (None, endpoint.model)]
         await asyncio.gather(*(self._catch_up(endpoint, asked=asked) for endpoint in endpoints))
 
-    async def _look(self) -> None:
-        """Learn which models there are and what the ledger wants of each."""
+    async def _look(self, one: Endpoint | None = None) -> None:
+        """Learn which models there are and what the ledger wants of each; or only what it wants of one."""
         try:
-            self._keep(await asyncio.to_thread(lambda: frozenset(self._models())))
-            wanted = await asyncio.to_thread(self._deployed)
+            if one is None:
+                self._keep(await asyncio.to_thread(lambda: frozenset(self._models())))
+                wanted = await asyncio.to_thread(self._deployed)
+                asked = self.all()
+            else:
+                last = await asyncio.to_thread(self._deployed_one, one.model)
+                wanted, asked = {one.model: last} if last is not None else {}, [one]
         except (
             Exception
         ) as error:  # the ledger or the catalog: every endpoint answers with what it has
@@ -123,7 +140,7 @@ class Endpoints:
             self.error = f"not followed since {self._since:%Y-%m-%d %H:%M:%S} UTC: {error}"
         else:
             self.error = None
-            for endpoint in self._endpoints.values():
+            for endpoint in asked:
                 endpoint.want(wanted.get(endpoint.model))
         for endpoint in self._endpoints.values():
             endpoint.trouble = self.error
