@@ -167,7 +167,7 @@ def _sketched(profile: Any, now: Iterable[Frame]) -> dict[str, Any]:
 def _judged(profile: Any, now: Iterable[Frame]) -> set[str]:
     from airloop.contracts import Outcome
     from airloop.monitoring import drift
-    from airloop.specs.model import MonitoringSpec
+    from airloop.specs.sections.watching import MonitoringSpec
 
     features = drift.judge(profile, _sketched(profile, now), 1, MonitoringSpec())
     return {one.column for one in features if one.outcome is Outcome.BAD}
@@ -176,7 +176,7 @@ def _judged(profile: Any, now: Iterable[Frame]) -> set[str]:
 def _report(profile: Any, before: Path, now: Path) -> str:
     """The night's page, on the sample and the columns that the step takes."""
     from airloop.monitoring import report
-    from airloop.specs.model import MonitoringSpec
+    from airloop.specs.sections.watching import MonitoringSpec
 
     names = (NUMBERS + CATEGORIES)[: report.COLUMNS]
     samples = []

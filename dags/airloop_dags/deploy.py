@@ -38,7 +38,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         dagrun_timeout=lasting(minutes=30, tasks=2, answers=int(spec.level is Level.MANUAL)),
         allowed_run_types=NO_BACKFILL,
         is_paused_upon_creation=False,
-        params=form(DeployConf),
+        params=form(DeployConf, dataset),
         default_args=policy(spec.owner, minutes=30),
         tags=["airloop", "deploy", spec.name],
     )

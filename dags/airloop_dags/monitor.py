@@ -44,7 +44,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         max_active_runs=1,
         dagrun_timeout=lasting(minutes=minutes_of(spec, "monitor", 60)),
         is_paused_upon_creation=False,
-        params=form(MonitorConf),
+        params=form(MonitorConf, dataset),
         default_args=policy(spec.owner, minutes=60) | place(spec, "monitor"),
         tags=["airloop", "monitor", spec.name],
     )

@@ -30,7 +30,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         max_active_runs=1,
         dagrun_timeout=lasting(minutes=minutes_of(spec, "score", 60)),
         is_paused_upon_creation=False,
-        params=form(ScoreConf),
+        params=form(ScoreConf, dataset),
         default_args=policy(spec.owner, minutes=60) | place(spec, "score"),
         tags=["airloop", "score", spec.name],
     )

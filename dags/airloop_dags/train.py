@@ -67,7 +67,7 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         allowed_run_types=NO_BACKFILL,
         rerun_with_latest_version=False,
         is_paused_upon_creation=False,
-        params=form(TrainConf),
+        params=form(TrainConf, dataset),
         default_args=policy(spec.owner, minutes=120),
         on_failure_callback=partial(end_claim, spec.name),
         tags=["airloop", "train", spec.name],

@@ -9,17 +9,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from airloop.partition import ANY_KEY
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
 
 #: A name that may become a path, a dag_id or a table: ``\Z``, since ``$`` lets a trailing newline through.
 NAME_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
-#: One day of data, in the key format of a partition.
-PARTITION_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
+#: A day, as forms and specs write it.
+DAY_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
 #: One line of text for people: no control characters, so that one line in a log stays one.
 LINE_PATTERN = r"\A[^\x00-\x1f\x7f\u2028\u2029]{1,500}\Z"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-PartitionKey = Annotated[str, StringConstraints(pattern=PARTITION_PATTERN)]
+PartitionKey = Annotated[str, StringConstraints(pattern=ANY_KEY)]
 Digest = Annotated[str, StringConstraints(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
 

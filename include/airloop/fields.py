@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN
+from airloop.contracts import DAY_PATTERN, LINE_PATTERN
 from airloop.cron import check_cron
+from airloop.durations import duration_of
 
 #: A column becomes a field of the service's requests too, so its name is a plain identifier.
 COLUMN_PATTERN = r"\A[A-Za-z][A-Za-z0-9_]{0,127}\Z"
@@ -26,7 +27,7 @@ EXPECTATION_PATTERN = r"\Aexpect_[a-z0-9_]+\Z"
 
 
 def _day(value: Any) -> Any:
-    if isinstance(value, str) and re.match(PARTITION_PATTERN, value):
+    if isinstance(value, str) and re.match(DAY_PATTERN, value):
         try:
             return date.fromisoformat(value)
         except ValueError as error:
@@ -50,6 +51,15 @@ def _timezone(name: str) -> str:
     return name
 
 
+def _span(value: Any) -> Any:
+    """A number of partitions, or a duration."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("write a number of partitions, or a duration such as 60d, 24h or 8w")
+    if isinstance(value, str):
+        duration_of(value)
+    return value
+
+
 Whole = Annotated[int, Field(strict=True)]
 #: Finite: 1e999 and NaN are refused.
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -65,4 +75,6 @@ FunctionPath = Annotated[str, StringConstraints(pattern=FUNCTION_PATTERN)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN)]
 ExpectationName = Annotated[str, StringConstraints(pattern=EXPECTATION_PATTERN)]
 Cron = Annotated[str, AfterValidator(check_cron)]
+#: Partitions, as a number, or a duration: 60d.
+Span = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_span)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

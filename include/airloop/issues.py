@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from airloop.contracts import LINE_PATTERN, NAME_PATTERN, PARTITION_PATTERN
+from airloop.contracts import DAY_PATTERN, LINE_PATTERN, NAME_PATTERN
+from airloop.partition import ANY_KEY
 
 #: Where a value stands: the keys and positions that lead to it.
 KeyPath = tuple[str | int, ...]
@@ -19,7 +20,8 @@ KeyPath = tuple[str | int, ...]
 WORDS = {
     NAME_PATTERN: "use lower-case letters, digits and _, a letter first, 63 at most",
     LINE_PATTERN: "write one line of 1 to 500 characters",
-    PARTITION_PATTERN: "write the day as YYYY-MM-DD, for example 2013-01-05",
+    DAY_PATTERN: "write the day as YYYY-MM-DD, for example 2013-01-05",
+    ANY_KEY: "write a day as YYYY-MM-DD; of another cadence 2013-01-05T0600Z, 2013-W01 or 2013-01",
 }
 
 

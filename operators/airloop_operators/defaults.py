@@ -9,7 +9,6 @@ import pendulum
 from airflow.sdk import (
     AssetOrTimeSchedule,
     CronDataIntervalTimetable,
-    CronPartitionTimetable,
     Param,
     PartitionedAssetTimetable,
 )
@@ -25,8 +24,6 @@ from airloop_operators.retrying import RETRYING
 
 #: What a task may take beside its pod's own limits, in minutes: to begin, to read the last lines.
 _MARGIN_MINUTES = 10
-#: The key format of every partition.
-KEY_FORMAT = "%Y-%m-%d"
 #: How a run may begin that trains or delivers: a backfill replays days, it must not replay deliveries.
 NO_BACKFILL = ("manual", "scheduled", "asset_triggered", "operator_triggered")
 
@@ -75,9 +72,9 @@ def place(spec: ModelSpec, step: str) -> dict[str, Any]:
     return limit | ({"pool": GPU_POOL, "pool_slots": gpus} if gpus else {})
 
 
-def form(conf: type[Contract]) -> dict[str, Param]:
+def form(conf: type[Contract], dataset: DatasetSpec) -> dict[str, Param]:
     """The trigger form of a run's ``conf``, from the model that checks it."""
-    return {name: Param(**field) for name, field in form_fields(conf).items()}
+    return {name: Param(**field) for name, field in form_fields(conf, dataset.cadence).items()}
 
 
 def start_of(dataset: DatasetSpec) -> pendulum.DateTime:
@@ -85,23 +82,16 @@ def start_of(dataset: DatasetSpec) -> pendulum.DateTime:
 
     There is no ``end_date`` to match: Airflow leaves a task out of a run whose logical date lies beyond it, and the
     trigger form sends today's, so a run by hand over closed data would have no task and succeed. A schedule that goes
-    on after the dataset's end skips (``airloop_operators.runs.own_partition``).
+    on after the dataset's end skips (``airloop_operators.runs.own_partitions``).
     """
     start = dataset.start
     return pendulum.datetime(start.year, start.month, start.day, tz=dataset.timezone)
 
 
-def each_partition(cron: str | None, timezone: str) -> CronPartitionTimetable | None:
-    """A run a tick; its partition key is the day of the tick before: that day is over."""
-    if cron is None:
-        return None
-    return CronPartitionTimetable(cron, timezone=timezone, run_offset=-1, key_format=KEY_FORMAT)
-
-
 def each_interval(cron: str | None, timezone: str) -> CronDataIntervalTimetable | None:
-    """A run at the end of each interval between two ticks; its partition is the day on which the interval begins.
+    """A run at the end of each interval between two ticks; its partitions are those that ended in it.
 
-    Unlike a partitioned run's, its asset events carry no partition key, and so wake DAGs that know none.
+    A partitioned timetable would name one key a tick: a weekly cron then loses six days of seven.
     """
     return None if cron is None else CronDataIntervalTimetable(cron, timezone=timezone)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -11,10 +11,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airloop.contracts import Contract
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
+from airloop.partition import Partition, ended
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
-from airloop.specs.spans import check_day, newest_day
+from airloop.specs.spans import check_partition, newest
 from airloop.storage.options import with_credentials
 from airloop.vocabulary import TriggerOutcome
 from airloop_operators.credentials import storage_credentials
@@ -60,75 +61,80 @@ def task_name(context: Any) -> str:
 
 
 def partitions_of(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
-    """The days an ingest run is about: those of its ``conf``, else its own partition.
+    """The partitions an ingest run is about: those of its ``conf``, else its own.
 
-    :raises RequestError: if a day is none of the dataset's
-    :raises AirflowSkipException: if the schedule goes on after the dataset's end
+    :raises RequestError: if one is none of the dataset's
+    :raises AirflowSkipException: if none ended since the run before
     """
-    days = conf_of(context, IngestConf).partitions() or (own_partition(context, dataset),)
-    for day in days:
-        check_day(dataset, day, datetime.now(UTC))
-    return days
+    keys = conf_of(context, IngestConf).partitions(dataset) or own_partitions(context, dataset)
+    for key in (keys[0], keys[-1]):
+        check_partition(dataset, key, datetime.now(UTC))
+    return keys
 
 
 def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str:
-    """The day a run over one model is about: that of its ``conf``, else its own partition.
+    """The partition a run over one model is about: that of its ``conf``, else the newest of its own.
 
-    :raises RequestError: if the day is none of the dataset's
-    :raises AirflowSkipException: if the schedule goes on after the dataset's end
+    :raises RequestError: if it is none of the dataset's
+    :raises AirflowSkipException: if none ended since the run before
     """
     dataset = load_catalog().pair(model)[1]
     asked = conf_of(context, conf).partition
-    day = asked or own_partition(context, dataset, lambda: _newest_there(dataset))
-    check_day(dataset, day, datetime.now(UTC))
-    return day
+    key = asked or own_partitions(context, dataset, lambda: _newest_there(dataset))[-1]
+    check_partition(dataset, key, datetime.now(UTC))
+    return key
 
 
-def own_partition(
-    context: Any, dataset: DatasetSpec, newest: Callable[[], str | None] = lambda: None
-) -> str:
-    """The run's partition that its timetable names; a schedule that goes on after the dataset's end skips.
+def own_partitions(
+    context: Any, dataset: DatasetSpec, there: Callable[[], str | None] = lambda: None
+) -> tuple[str, ...]:
+    """A run's partitions: the one its key names, else those that ended in its data interval, whatever the cron.
 
-    A run by hand without one is about the newest day: its form opens with the present moment for its date, which says
-    nothing of a dataset that ended years ago.
+    So every partition is asked for once, and none that still goes on. A run by hand of which neither says anything is
+    about the newest: its form opens with the present moment for its date, which says nothing of a dataset that ended
+    years ago. A delivery is named by the moment of its run.
 
-    :param newest: the newest day that such a run can be about; without an answer it is the last one that is over
-    :raises RequestError: if there is none
-    :raises AirflowSkipException: if the dataset has ended before
-    """
-    last = newest_day(dataset, datetime.now(UTC))
-    if run_type(context) in _BY_HAND:
-        day = _partition_by_hand(context)
-        return day if day is not None and day <= last else newest() or last
-    day = _timetables_partition(context)
-    if (
-        run_type(context) == "scheduled"
-        and dataset.end is not None
-        and day > dataset.end.isoformat()
-    ):
-        raise AirflowSkipException(f"{dataset.name} ended on {dataset.end}: there is no {day}")
-    return day
-
-
-def _partition_by_hand(context: Any) -> str | None:
-    """What the run's key or date say; a date alone means the day before, which is over then, as on a schedule."""
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if context["dag_run"].partition_key or (start is not None and end is not None and start < end):
-        return _timetables_partition(context)
-    if start is None:
-        return None
-    day: str = (start.astimezone(context["dag"].timezone) - timedelta(days=1)).strftime("%Y-%m-%d")
-    return day
-
-
-def _timetables_partition(context: Any) -> str:
-    """The run's partition key, else the day on which its data interval begins.
-
-    :raises RequestError: if there is none, or the interval is empty: a range filter over it would select nothing,
-        and an empty frame passes most expectations
+    :param there: the newest that a run by hand can be about; without an answer it is the last one that is over
+    :raises RequestError: if a scheduled run has no interval, or an empty one: a range filter over it would select
+        nothing, and an empty frame passes most expectations
+    :raises AirflowSkipException: if no partition of the dataset ended in it
     """
     if key := context["dag_run"].partition_key:
-        return str(key)
+        return (str(dataset.partition(str(key))),)
+    by_hand = run_type(context) in _BY_HAND
+    if not dataset.cadence.timed:
+        known = there() if by_hand else None
+        moment = context.get("data_interval_end") or context["dag_run"].run_after
+        return (known or str(dataset.partition_at(moment)),)
+    if own := _ended(context, dataset, by_hand):
+        return tuple(str(one) for one in own)
+    if by_hand:
+        return (there() or str(newest(dataset, datetime.now(UTC))),)
+    start, end = _interval(context)
+    over = dataset.end is not None and end.date() > dataset.end
+    why = f": it ended on {dataset.end}" if over else ""
+    raise AirflowSkipException(
+        f"no {dataset.cadence} of {dataset.name} ended between {start} and {end}{why}"
+    )
+
+
+def _ended(context: Any, dataset: DatasetSpec, by_hand: bool) -> list[Partition]:
+    """The dataset's partitions that ended in the run's interval; by hand also the one before its date."""
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if by_hand and start is None:
+        return []
+    if by_hand and start == end:
+        found = [dataset.partition_at(start).before(1)]
+    else:
+        found = ended(*_interval(context), dataset.cadence, dataset.timezone)
+    if by_hand:
+        last = newest(dataset, datetime.now(UTC))
+        found = [one for one in found if one <= last]
+    last_day = dataset.end or date.max
+    return [one for one in found if one.days[1] > dataset.start and one.days[0] <= last_day]
+
+
+def _interval(context: Any) -> tuple[datetime, datetime]:
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start is None or end is None:
         raise RequestError(
@@ -140,14 +146,13 @@ def _timetables_partition(context: Any) -> str:
         raise RequestError(
             "the run's data interval is empty",
             value=str(start),
-            remedy="give the DAG a CronDataIntervalTimetable or a CronPartitionTimetable",
+            remedy="give the DAG a CronDataIntervalTimetable",
         )
-    day: str = start.astimezone(context["dag"].timezone).strftime("%Y-%m-%d")
-    return day
+    return start, end
 
 
 def _newest_there(dataset: DatasetSpec) -> str | None:
-    """The newest day in the lake."""
+    """The newest partition in the lake."""
     from airloop.data.lake.lake import Lake
 
     settings = load_settings()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from airloop.columns import LABEL, MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.renaming import bring_up_to_date
 from airloop.specs import DatasetSpec
 
 
@@ -15,7 +17,7 @@ from airloop.specs import DatasetSpec
 class Labelled:
     """Predictions with their truth. ``predicted`` counts rows, each asked-for row once."""
 
-    #: The columns ``day``, ``prediction`` and ``label``, of the predictions whose truth is known.
+    #: The columns of the partition, the prediction and the label, of the predictions whose truth is known.
     rows: pd.DataFrame
     predicted: int
     #: The truth table has their row ...
@@ -33,28 +35,30 @@ class Labelled:
 
 
 def read_predictions(
-    lake: Lake, dataset: DatasetSpec, model: str, days: Sequence[str], version: int
+    lake: Lake, dataset: DatasetSpec, model: str, keys: Sequence[str], version: int
 ) -> pd.DataFrame:
-    """One version's logged predictions of some prediction dates; no rows where there are none."""
+    """One version's logged predictions of some partitions; no rows where there are none."""
     name = f"predictions__{model}"
-    columns = [*dataset.keys, "prediction_date", "prediction", "predicted_at", "model_version"]
-    there = sorted(set(days) & set(lake.partitions(name)))
+    columns = [*dataset.keys, PARTITION, PREDICTION, PREDICTED_AT, MODEL_VERSION]
+    bring_up_to_date(lake, name)
+    there = sorted(set(keys) & set(lake.partitions(name)))
     if not there:
         return pd.DataFrame(columns=columns)
     logged = lake.read(lake.snapshot(name, there), columns)
-    return logged[logged["model_version"] == version]
+    return logged[logged[MODEL_VERSION] == version]
 
 
 def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -> Labelled:
-    """Join by the dataset's keys. A row asked for twice counts once, with its last answer.
+    """Join by the keys that name a row. One asked for twice counts once, with its last answer.
 
-    :param predictions: ``keys``, ``prediction`` and ``predicted_at``
-    :param truths: ``keys``, ``label`` and ``day``
+    :param predictions: ``keys``, partition, prediction, and when it was predicted
+    :param truths: ``keys``, partition and label
+    :param keys: :attr:`~airloop.specs.dataset.DatasetSpec.row_keys`
     """
     by = list(keys)
-    last = predictions.sort_values("predicted_at").drop_duplicates(by, keep="last")
-    truth = truths.drop_duplicates(by, keep="last")
-    both = last[[*by, "prediction"]].merge(truth[[*by, "label", "day"]], on=by, how="inner")
-    known = both.dropna(subset=["label", "prediction"])
-    rows = known[["day", "prediction", "label"]].reset_index(drop=True)
+    last = predictions.sort_values(PREDICTED_AT).drop_duplicates(by, keep="last")
+    truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, LABEL]))]
+    both = last[[*by, PREDICTION]].merge(truth, on=by, how="inner")
+    known = both.dropna(subset=[LABEL, PREDICTION])
+    rows = known[[PARTITION, PREDICTION, LABEL]].reset_index(drop=True)
     return Labelled(rows=rows, predicted=len(last), matched=len(both))

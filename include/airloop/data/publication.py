@@ -24,10 +24,10 @@ class PartitionPublication:
             raise DataError("a refused partition cannot be published", value=partition)
         self._lake, self._spec, self._partition, self._fence = lake, spec, partition, fence
         self._good = validated.good
-        self._good_digest = rows_digest(self._good, without=[spec.partition_column])
+        self._good_digest = rows_digest(self._good, without=[spec.key_column])
         self._quarantined = belonging_to(validated.quarantined, self._good_digest)
         self._quarantine_digest = (
-            rows_digest(self._quarantined, without=[spec.partition_column])
+            rows_digest(self._quarantined, without=[spec.key_column])
             if self._quarantined.num_rows
             else EMPTY
         )
@@ -57,14 +57,14 @@ class PartitionPublication:
                 table_name(self._spec.name),
                 self._partition,
                 self._quarantined,
-                partition_column=self._spec.partition_column,
+                partition_column=self._spec.key_column,
                 fence=self._fence,
             )
         self._staged = self._lake.stage_partition(
             self._spec.name,
             self._partition,
             self._good,
-            partition_column=self._spec.partition_column,
+            partition_column=self._spec.key_column,
             fence=self._fence,
         )
 

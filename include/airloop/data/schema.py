@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airloop.columns import PARTITION
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def arrow_schema(spec: DatasetSpec) -> pa.Schema:
 
 
 def stored_schema(schema: pa.Schema, partition_column: str) -> pa.Schema:
-    """The schema a Delta table has: the partition column is a string key, ``YYYY-MM-DD``, and comes last."""
+    """The schema a Delta table has: the partition column is a string, the key, and comes last."""
     rest = [field for field in schema if field.name != partition_column]
     return pa.schema([*rest, pa.field(partition_column, pa.string())])
 
 
 def with_dates(table: pa.Table, partition_column: str) -> pa.Table:
-    """A table read from Delta with its partition key turned into the date it stands for."""
-    if partition_column not in table.column_names:
+    """A table read from Delta with its day's key turned into the date it stands for; other keys stay text."""
+    if partition_column == PARTITION or partition_column not in table.column_names:
         return table
     index = table.column_names.index(partition_column)
     dates = pc.cast(pc.cast(table[partition_column], pa.string()), pa.date32())

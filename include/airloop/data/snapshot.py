@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
+from airloop.data.rows import rows_in
+from airloop.data.splitting import held_out
 from airloop.errors import DataError
 from airloop.features.transform import labels
 from airloop.specs.dataset import DatasetSpec
-from airloop.specs.model import ModelSpec, TrainingSpec
+from airloop.specs.model import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Days:
     @property
     def all(self) -> tuple[str, ...]:
         """The whole window."""
-        return self.training + self.holdout
+        return tuple(dict.fromkeys(self.training + self.holdout))
 
 
 @dataclass(frozen=True)
@@ -46,43 +50,82 @@ class Split:
     holdout: Part
 
 
-def choose_days(spec: TrainingSpec, there: Sequence[str], until: str | None) -> Days:
-    """The last ``window_days`` partitions that exist up to and including ``until``, None for the newest.
+def choose_days(
+    model: ModelSpec, dataset: DatasetSpec, there: Sequence[str], until: str | None
+) -> Days:
+    """The window's last partitions that exist, up to and including ``until``, and whose labels are complete.
 
     :raises DataError: if there are too few to hold any out
     """
-    window = [key for key in sorted(there) if until is None or key <= until][-spec.window_days :]
-    if len(window) <= spec.holdout_days:
+    if not dataset.cadence.timed:
+        return _newest(dataset, there, until)
+    spec, cadence = model.training, dataset.cadence
+    size, held = spec.window_in(cadence), spec.holdout_in(cadence)
+    last = min(filter(None, (until, labelled_until(model, dataset, there))), default=None)
+    window = [key for key in sorted(there) if last is None or key <= last][-size:]
+    if len(window) <= held:
         raise DataError(
-            f"{len(window)} days are not enough to train on and to hold {spec.holdout_days} out",
+            f"{len(window)} {cadence}s are not enough to train on and to hold {held} out",
             value=window[:5],
-            where=f"partitions up to {until or 'the newest'}",
-            remedy="ingest more days, or lower training.holdout_days",
+            where=f"partitions of {dataset.name} up to {last or 'the newest'}",
+            remedy=f"ingest more {cadence}s, or lower training.holdout",
         )
-    return Days(tuple(window[: -spec.holdout_days]), tuple(window[-spec.holdout_days :]))
+    return Days(tuple(window[:-held]), tuple(window[-held:]))
 
 
-def take(lake: Lake, model: ModelSpec, until: str | None) -> tuple[DatasetRef, Days]:
+def _newest(dataset: DatasetSpec, there: Sequence[str], until: str | None) -> Days:
+    """The newest delivery, which holds all there is: it stands on both sides, its rows are divided."""
+    newest = max((key for key in there if until is None or key <= until), default=None)
+    if newest is None:
+        raise DataError("nothing was delivered yet", where=f"dataset {dataset.name}")
+    return Days((newest,), (newest,))
+
+
+def labelled_until(model: ModelSpec, dataset: DatasetSpec, there: Sequence[str]) -> str | None:
+    """The newest partition whose labels are complete now that the newest of these has arrived; None without any.
+
+    A partition arrives when it has ended, so that a delay of one has passed by then.
+    """
+    if not there or not dataset.cadence.timed:
+        return max(there, default=None)
+    waiting = max(model.target.delay_in(dataset.cadence) - 1, 0)
+    return str(dataset.partition(max(there)).before(waiting))
+
+
+def take(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
+) -> tuple[DatasetRef, Days]:
     """Pin the window of a model's dataset.
 
     :raises DataError: if there is not enough of it
     """
-    days = choose_days(model.training, lake.partitions(model.dataset), until)
-    return lake.snapshot(model.dataset, days.all), days
+    days = choose_days(model, dataset, lake.partitions(dataset.name), until)
+    return lake.snapshot(dataset.name, days.all), days
 
 
 def split(
     model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame, holdout: Sequence[str]
 ) -> Split:
-    """Divide a snapshot's rows by day; rows whose label is not known are counted and left out.
+    """Divide a snapshot's rows by partition; rows whose label is not known are counted and left out.
+
+    A delivery's rows are divided by what names them: :func:`airloop.data.splitting.held_out`.
 
     :raises DataError: if a side holds no labelled rows
     """
     if frame.empty:
         raise DataError("the snapshot holds no rows", where=f"dataset {dataset.name}")
-    keys = pd.to_datetime(frame[dataset.partition_column]).dt.strftime("%Y-%m-%d")
+    if dataset.cadence.timed:
+        return divide(model, frame, rows_in(dataset, frame, holdout))
+    return divide(model, frame, held_out(model, dataset, frame))
+
+
+def divide(model: ModelSpec, frame: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> Split:
+    """Rows on both sides of a line.
+
+    :raises DataError: if a side holds no labelled rows
+    """
     truth = labels(model, frame)
-    later = keys.isin(set(holdout))
+    later = pd.Series(chosen, index=frame.index)
     return Split(
         frame, _part(frame, truth, ~later, "training"), _part(frame, truth, later, "holdout")
     )

@@ -12,7 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import Candidate
+from airloop.data.rows import rows_in
 from airloop.data.snapshot import Split
+from airloop.data.splitting import held_out
 from airloop.errors import GateError
 from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
@@ -78,9 +80,15 @@ class Case:
 
     @cached_property
     def unseen(self) -> npt.NDArray[np.bool_]:
-        """The holdout rows of days that the champion did not learn from."""
-        days = pd.to_datetime(self.holdout[self.dataset.partition_column]).dt.strftime("%Y-%m-%d")
-        return ~days.isin(set(self.incumbent.trained_on)).to_numpy()
+        """The holdout rows that the champion did not learn from: of other days, or held out from it as well."""
+        if not self.dataset.cadence.timed:
+            frame = self.split.everything
+            kept = pd.Series(held_out(self.incumbent.spec, self.dataset, frame), index=frame.index)
+            return kept[self.holdout.index].to_numpy(dtype=np.bool_)
+        learned: npt.NDArray[np.bool_] = rows_in(
+            self.dataset, self.holdout, self.incumbent.trained_on
+        )
+        return ~learned
 
     @cached_property
     def incumbent_scores(self) -> Floats:

@@ -63,6 +63,8 @@ def _late_inputs(case: Case) -> list[str]:
 
 
 def _time_order(case: Case) -> list[str]:
+    if not case.dataset.cadence.timed:
+        return []
     held = set(case.candidate.holdout)
     trained = [day for day in case.candidate.dataset.partitions if day not in held]
     if trained and held and max(trained) < min(held):
@@ -71,6 +73,9 @@ def _time_order(case: Case) -> list[str]:
 
 
 def _doubles(case: Case) -> int:
+    """Rows that stand on both sides. A key that is unique in its partition alone may well come again."""
+    if case.dataset.cadence.timed and case.dataset.keys_unique == "partition":
+        return 0
     keys = list(case.dataset.keys)
     before = pd.MultiIndex.from_frame(case.split.training.frame[keys])
     after = pd.MultiIndex.from_frame(case.holdout[keys])

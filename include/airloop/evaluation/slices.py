@@ -74,8 +74,8 @@ def _unknown(reason: str) -> Check:
 def proposed(case: Case) -> tuple[str, ...]:
     """The inputs by which to slice where the spec does not say: those of few values, more than one."""
     counts = {name: case.holdout[name].nunique() for name in case.model.inputs}
-    days = case.dataset.partition_column
-    return tuple(name for name, count in counts.items() if 2 <= count <= FEW and name != days)
+    days = {case.dataset.partition_column, case.dataset.key_column}
+    return tuple(name for name, count in counts.items() if 2 <= count <= FEW and name not in days)
 
 
 def cut(case: Case, judged: npt.NDArray[np.bool_], columns: Sequence[str]) -> list[Slice]:

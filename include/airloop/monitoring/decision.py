@@ -13,7 +13,7 @@ from airloop.contracts import Decision, DriftKind, DriftReport, Outcome, Trigger
 from airloop.ledger import Ledger, attempts, decisions, triggers
 from airloop.policy import retraining
 from airloop.policy.retraining import History
-from airloop.specs.model import RetrainingSpec
+from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause, Topic
 
 

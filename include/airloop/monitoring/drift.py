@@ -20,10 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, fdtrc, stdtr
 
+from airloop.columns import LABEL
 from airloop.contracts import FeatureDrift, Outcome
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Floats, Integers, Kind
-from airloop.specs.model import MonitoringSpec
+from airloop.specs.sections.watching import MonitoringSpec
 
 #: Fewer expected values than this, and the chi-square approximation is poor: such bins are taken together.
 MIN_EXPECTED = 5
@@ -50,12 +51,12 @@ def judge(
 ) -> tuple[FeatureDrift, ...]:
     """Judge all columns of a window together.
 
-    :param window: what was counted, by column; ``label`` stands for the label
+    :param window: what was counted, by column; the label among them by its reserved name
     :param days: how many days the window holds
     """
     known = {column.bins.column: column for column in reference.columns}
     if reference.label is not None:
-        known["label"] = reference.label
+        known[LABEL] = reference.label
     compared: list[Comparison] = []
     unsure: list[FeatureDrift] = []
     for name, counts in window.items():
@@ -64,12 +65,14 @@ def judge(
         if why := _cannot_tell(known[name], counts, days, spec):
             unsure.append(_unknown(name, why, spec))
         else:
-            compared.append(compare(known[name], counts, days))
+            compared.append(compare(known[name], counts, days, name))
     return (*_verdicts(compared, spec), *unsure)
 
 
-def compare(column: ColumnReference, current: Counts, days: int) -> Comparison:
-    """Effect and p-value of one column's change."""
+def compare(
+    column: ColumnReference, current: Counts, days: int, name: str | None = None
+) -> Comparison:
+    """Effect and p-value of one column's change; ``name`` is what the window calls it."""
     groups = _groups(column, current)
     now, then = _merge(current.bins, groups), _merge(column.total.bins, groups)
     effect = float(psi(now, then))
@@ -78,7 +81,7 @@ def compare(column: ColumnReference, current: Counts, days: int) -> Comparison:
         p_value = max(p_value, _day_p(column, current, groups, effect, days))
     before, after = _mean(column), current.mean
     moved = f", mean {before:.4g} → {after:.4g}" if before is not None and after is not None else ""
-    return Comparison(column.bins.column, effect, p_value, moved)
+    return Comparison(name or column.bins.column, effect, p_value, moved)
 
 
 def psi(now: Integers, then: Integers) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Kind
 from airloop.monitoring.window import Day, Window
-from airloop.specs.model import MonitoringSpec
+from airloop.specs.sections.watching import MonitoringSpec
 
 #: Rows of categories never seen before, above which somebody changed the coding.
 MAX_UNSEEN = 0.05

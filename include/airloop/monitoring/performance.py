@@ -9,18 +9,23 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from airloop.calendar import cadence_of
+from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Check, Outcome
 from airloop.data.labels import Labelled
 from airloop.evaluation.metrics import higher_is_better, metric, resampled
 from airloop.monitoring.drift import psi
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Floats, count
+from airloop.partition import Cadence
 from airloop.specs import ModelSpec
 
 NAME = "performance"
 RESAMPLES = 200
 #: With fewer labelled days, chance cannot be told.
 MIN_DAYS = 3
+#: What of a partition's key names its day; the keys of longer partitions are shorter.
+DAY = slice(10)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     rows = labelled.rows
     now = metric_of(name, rows)
     current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
-    days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby("day")}
+    days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby(PARTITION)}
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
     if why := _cannot_tell(model, labelled, promised):
@@ -66,7 +71,7 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
 
 
 def metric_of(name: str, rows: pd.DataFrame) -> float:
-    """A metric of the columns ``label`` and ``prediction``; NaN where it is not defined."""
+    """A metric of labels and predictions; NaN where it is not defined."""
     return metric(name, *_arrays(rows))
 
 
@@ -80,8 +85,9 @@ def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -
             f"{len(labelled.rows)} of {labelled.predicted} predictions have a label, "
             f"fewer than {model.monitoring.min_rows}"
         )
-    if labelled.rows["day"].nunique() < MIN_DAYS:
-        return f"labels of {labelled.rows['day'].nunique()} days, fewer than {MIN_DAYS}"
+    days = labelled.rows[PARTITION].str[DAY].nunique()
+    if days < MIN_DAYS:
+        return f"labels of {days} days, fewer than {MIN_DAYS}"
     return None
 
 
@@ -95,7 +101,7 @@ def _figures(reference: Reference, labelled: Labelled) -> dict[str, float]:
         "unmatched": float(labelled.unmatched),
     }
     if reference.scores is not None and len(labelled.rows):
-        counted = count(reference.scores.bins, labelled.rows["prediction"])
+        counted = count(reference.scores.bins, labelled.rows[PREDICTION])
         usual = np.array(reference.scores.counts, dtype=np.int64)
         figures["prediction_psi"] = float(psi(counted.bins, usual))
     return figures
@@ -104,17 +110,25 @@ def _figures(reference: Reference, labelled: Labelled) -> dict[str, float]:
 def _noise(model: ModelSpec, rows: pd.DataFrame) -> float:
     """The half-width beyond which a loss is not chance, one-sided at the false-alarm rate."""
     random = np.random.default_rng(model.training.seed)
-    days, codes = np.unique(rows["day"].to_numpy(dtype=str), return_inverse=True)
+    # The hours of a day hang together: they are drawn as one.
+    days, codes = np.unique(rows[PARTITION].str[DAY].to_numpy(dtype=str), return_inverse=True)
     size = len(days)
     drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
     values = resampled(model.gates.primary, *_arrays(rows), drawn[:, codes])
     quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
-    holdout = math.sqrt(1 + size / model.training.holdout_days)
+    holdout = math.sqrt(1 + size / _promised_on(model, str(rows[PARTITION].iloc[0])))
     return quantile * float(np.nanstd(values, ddof=1)) * holdout
+
+
+def _promised_on(model: ModelSpec, key: str) -> int:
+    """How many units of chance the holdout had: its partitions, or the days of its hours."""
+    cadence = cadence_of(key)
+    held = model.training.holdout_in(cadence)
+    return -(-held // 24) if cadence is Cadence.HOUR else held
 
 
 def _arrays(rows: pd.DataFrame) -> tuple[Floats, Floats]:
     return (
-        rows["label"].to_numpy(dtype=np.float64),
-        rows["prediction"].to_numpy(dtype=np.float64),
+        rows[LABEL].to_numpy(dtype=np.float64),
+        rows[PREDICTION].to_numpy(dtype=np.float64),
     )

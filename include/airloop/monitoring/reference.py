@@ -12,6 +12,7 @@ import pandas as pd
 from airloop.contracts import Contract, Name
 from airloop.errors import ArtifactError, DataError
 from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
+from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: The file's name in a model's artifact.
@@ -93,10 +94,10 @@ def build(
     :raises DataError: if the frame is empty or lacks an input
     """
     where = f"reference of {model.name}"
-    lacking = [name for name in (*model.inputs, dataset.partition_column) if name not in frame]
+    lacking = [name for name in (*model.inputs, dataset.key_column) if name not in frame]
     if frame.empty or lacking:
         raise DataError("a reference needs rows with all inputs", value=lacking or 0, where=where)
-    days = _Days(pd.to_datetime(frame[dataset.partition_column]))
+    days = _Days(dataset, frame)
     kinds = {name: KINDS[dataset.columns[name].type] for name in model.inputs}
     columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
     truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
@@ -142,12 +143,15 @@ def read(folder: Path) -> Reference:
 class _Days:
     """A frame's rows day by day: an order that brings each day's rows together, and where the days begin."""
 
-    def __init__(self, dates: pd.Series) -> None:
-        stamps = dates.to_numpy(dtype="datetime64[D]")
+    def __init__(self, dataset: DatasetSpec, frame: pd.DataFrame) -> None:
+        column = frame[dataset.key_column]
+        daily = dataset.cadence is Cadence.DAY
+        # A date is compared by its number, ten times faster than by its text.
+        stamps = pd.to_datetime(column).to_numpy("datetime64[D]") if daily else column.to_numpy(str)
         together = bool((stamps[1:] >= stamps[:-1]).all())
         self.order = None if together else np.argsort(stamps, kind="stable")
         found, rows = np.unique(stamps, return_counts=True)
-        self.keys = tuple(np.datetime_as_string(found, unit="D").tolist())
+        self.keys = tuple(str(key) for key in found)
         self.rows = tuple(rows.tolist())
 
     def split(self, values: pd.Series) -> Iterator[pd.Series]:

@@ -14,7 +14,7 @@ from airloop.errors import AirloopError
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.scripts import share
 from airloop.monitoring.sketch import Kind
-from airloop.monitoring.window import days_before
+from airloop.monitoring.window import recent_keys
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.storage.files import Files
@@ -125,7 +125,7 @@ def _samples(
     """At most ``report_rows`` rows of the window, and as many from days all over the reference; None without any."""
     columns = _columns(reference, report)
     there = set(lake.partitions(dataset.name))
-    now = there & set(days_before(report.partition, model.monitoring.window_days))
+    now = there & set(recent_keys(model, dataset, report.partition))
     old = [day for day in reference.days if day in there]
     if not columns or not now or not old:
         log.info("%s: no page, as there is no judged column or no day to show", report.partition)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airloop.columns import LABEL
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
 from airloop.monitoring.health import Finding
-from airloop.monitoring.window import LABEL
 
 #: Columns named in a reason; the report has them all.
 NAMED = 4
@@ -56,7 +56,7 @@ def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind
 def _moved(moved: Sequence[FeatureDrift]) -> str:
     """The columns that moved, the largest effect first."""
     ordered = sorted(moved, key=lambda one: -(one.statistic or 0))
-    named = "; ".join(f"{one.column} ({one.reason})" for one in ordered[:NAMED])
+    named = "; ".join(f"{_shown(one)} ({one.reason})" for one in ordered[:NAMED])
     more = f"; and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return f"{len(ordered)} columns moved: {named}{more}"
 
@@ -65,5 +65,10 @@ def _quiet(judged: Sequence[FeatureDrift], columns: int) -> str:
     nearest = min(judged, key=lambda one: one.p_value if one.p_value is not None else 1.0)
     return (
         f"{len(judged)} of {columns} columns judged, none moved by enough and beyond chance; "
-        f"nearest is {nearest.column} ({nearest.reason})"
+        f"nearest is {_shown(nearest)} ({nearest.reason})"
     )
+
+
+def _shown(one: FeatureDrift) -> str:
+    """A column as people call it."""
+    return "label" if one.column == LABEL else one.column

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import reduce
 from operator import add
 
@@ -13,18 +13,19 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from airloop.columns import LABEL, PARTITION
 from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
+from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
+from airloop.durations import partitions_in
 from airloop.features.transform import labels
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Counts, count
 from airloop.specs import DatasetSpec, ModelSpec
 
-#: The label's name among a window's columns.
-LABEL = "label"
 #: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
-MIN_LABELLED_DAYS = 7
+MIN_LABELLED = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Window:
 
     partition: str
     days: Mapping[str, Day]
-    #: Keys and label of the rows whose truth is complete by this night, with their day.
+    #: Keys and label of the rows whose truth is complete by this night, with their partition.
     truths: pd.DataFrame
 
     @property
@@ -101,11 +102,11 @@ def look(
 ) -> Window:
     """Read a night's window. Days that are not in the lake are left out: the caller judges that.
 
-    The inputs are those of the ``window_days`` days up to the night; the labels are of the days for which the truth
+    The inputs are those of the window's days up to the night; the labels are of the days for which the truth
     is complete by then.
     """
-    recent = days_before(partition, model.monitoring.window_days)
-    complete = labelled_days(model, partition)
+    recent = recent_keys(model, dataset, partition)
+    complete = labelled_keys(model, dataset, partition)
     there = sorted({*recent, *complete} & set(lake.partitions(dataset.name)))
     # A partition that is there without a row is an empty day, not a missing one.
     days = {key: EMPTY for key in there if key in recent}
@@ -116,22 +117,34 @@ def look(
                 part = observe(reference, frame, dataset.keys)
                 days[key] = days[key] + part if days[key].rows else part
             if key in complete:
-                truth = frame[[*dataset.keys]].assign(label=labels(model, frame), day=key)
+                truth = frame[[*dataset.keys]].copy()
+                truth[LABEL], truth[PARTITION] = labels(model, frame), key
                 truths.append(truth)
-    blank = pd.DataFrame(columns=[*dataset.keys, LABEL, "day"])
+    blank = pd.DataFrame(columns=[*dataset.keys, LABEL, PARTITION])
     return Window(partition, days, pd.concat(truths, ignore_index=True) if truths else blank)
 
 
-def days_before(partition: str, size: int, delay: int = 0) -> list[str]:
-    """The keys of ``size`` days, the last of them ``delay`` days before the partition."""
-    last = date.fromisoformat(partition) - timedelta(days=delay)
-    return [(last - timedelta(days=back)).isoformat() for back in reversed(range(size))]
+def recent_keys(model: ModelSpec, dataset: DatasetSpec, partition: str) -> list[str]:
+    """The keys of the window that ends with a partition."""
+    return keys_before(dataset, partition, model.monitoring.window_in(dataset.cadence))
 
 
-def labelled_days(model: ModelSpec, partition: str) -> list[str]:
-    """The days whose labels are complete by a night: as many as the window's, but a week at least."""
-    size = max(model.monitoring.window_days, MIN_LABELLED_DAYS)
-    return days_before(partition, size, model.target.delay_days)
+def labelled_keys(model: ModelSpec, dataset: DatasetSpec, partition: str) -> list[str]:
+    """The partitions whose labels are complete by a night: as many as the window's, but a week at least."""
+    week = partitions_in(MIN_LABELLED, dataset.cadence) if dataset.cadence.timed else 1
+    size = max(model.monitoring.window_in(dataset.cadence), week)
+    return keys_before(dataset, partition, size, model.target.delay_in(dataset.cadence))
+
+
+def keys_before(dataset: DatasetSpec, partition: str, size: int, delay: int = 0) -> list[str]:
+    """The keys of ``size`` partitions, the last of them ``delay`` before this one.
+
+    A delivery holds all there is, and its labels with it: it stands alone.
+    """
+    if not dataset.cadence.timed:
+        return [partition]
+    last = dataset.partition(partition).before(delay)
+    return [str(one) for one in last.before(size - 1).through(last)]
 
 
 def _frames(
@@ -140,5 +153,5 @@ def _frames(
     """The rows day by day; a day may come in several parts."""
     for batch in lake.batches(ref):
         frame = to_pandas(pa.Table.from_batches([batch]))
-        for day, rows in frame.groupby(dataset.partition_column):
-            yield pd.Timestamp(str(day)).strftime("%Y-%m-%d"), rows
+        for key, rows in frame.groupby(keys_of(dataset, frame)):
+            yield str(key), rows

@@ -6,12 +6,12 @@ backfill of old nights spends what those nights would have spent, in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
+from airloop.calendar import cadence_of, keys_between, moment_of
 from airloop.contracts import DriftReport, Triage, Trigger
-from airloop.specs.model import RetrainingSpec
+from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
 #: What cooldown and budget count: the trainings the loop started by itself.
@@ -59,15 +59,17 @@ def decide(spec: RetrainingSpec, history: History, report: DriftReport) -> Answe
 
 def span(spec: RetrainingSpec, partition: str) -> tuple[str, str]:
     """The first and the last partition whose trainings a night's answer rests on."""
-    night = date.fromisoformat(partition)
-    first, last = _cooldown(spec, night)
-    return min(first, f"{night:%Y-%m}-01"), max(last, f"{night:%Y-%m}-31")
+    night = moment_of(partition).date()
+    reach = spec.cooldown_of(cadence_of(partition))
+    month = night.replace(day=1)
+    after = (month + timedelta(days=31)).replace(day=1)
+    return keys_between(min(night - reach, month), max(night + reach, after), partition)
 
 
 def _held_back(spec: RetrainingSpec, history: History, report: DriftReport) -> str | None:
     """Why a night with drift does not train all the same."""
-    night = date.fromisoformat(report.partition)
-    if history.newest is not None and (date.fromisoformat(history.newest) - night) >= OLD:
+    night = moment_of(report.partition)
+    if history.newest is not None and moment_of(history.newest) - night >= OLD:
         return f"the night is old: a training learns from the data up to {history.newest}"
     if history.trained:
         return f"{report.partition} has had its training"
@@ -77,21 +79,20 @@ def _held_back(spec: RetrainingSpec, history: History, report: DriftReport) -> s
     if history.waiting:
         first = history.waiting[0]
         return f"a reason to train waits for its run already (trigger {first.id}, {first.cause})"
-    if spec.cooldown_days:
-        # A training too near to this night, before it or (when nights come out of order) after it.
-        for near in _between(history.automatic, *_cooldown(spec, night)):
-            return f"within {spec.cooldown_days} days of the training of {near.partition}"
+    cooldown = spec.cooldown_of(cadence_of(report.partition))
+    automatic = [(moment_of(one.partition), one) for one in history.automatic if one.partition]
+    # A training too near to this night, before it or (when nights come out of order) after it.
+    for at, near in automatic:
+        if abs(at - night) < cooldown:
+            return f"within {_said(cooldown)} of the training of {near.partition}"
     month = f"{night:%Y-%m}"
-    spent = len(list(_between(history.automatic, f"{month}-01", f"{month}-31")))
+    spent = sum(f"{at:%Y-%m}" == month for at, _ in automatic)
     if spent >= spec.monthly_budget:
         return f"{spent} of {spec.monthly_budget} trainings of {month} are spent"
     return None
 
 
-def _cooldown(spec: RetrainingSpec, night: date) -> tuple[str, str]:
-    reach = timedelta(days=max(spec.cooldown_days - 1, 0))
-    return (night - reach).isoformat(), (night + reach).isoformat()
-
-
-def _between(triggers: Iterable[Trigger], first: str, last: str) -> Iterable[Trigger]:
-    return (one for one in triggers if one.partition is not None and first <= one.partition <= last)
+def _said(length: timedelta) -> str:
+    """A cooldown in the largest unit that it is a whole number of."""
+    hours = round(length / timedelta(hours=1))
+    return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"

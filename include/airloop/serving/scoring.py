@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from airloop.columns import MODEL_VERSION, PREDICTION
 from airloop.contracts import DatasetRef, Deployment, Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.renaming import bring_up_to_date
 from airloop.data.schema import to_pandas
 from airloop.registry.loader import LoadedModel
 
@@ -24,29 +27,40 @@ def score_partition(
 ) -> DatasetRef:
     """Score one partition and replace it in the scores' table; the same model and rows change nothing.
 
-    The table has the dataset's keys and partition column, ``prediction`` and ``model_version``.
+    Other versions' scores of the partition stay beside them. The table has the dataset's keys and partition column,
+    the prediction and the version.
 
     :raises DataError: if the partition is not in the lake
     :raises SupersededError: if a newer attempt has scored it
     """
     dataset, inputs = model.dataset, model.spec.inputs
     ref = lake.snapshot(dataset.name, [partition])
-    kept = tuple(dict.fromkeys((*dataset.keys, dataset.partition_column)))
+    kept = tuple(dict.fromkeys((*dataset.keys, dataset.key_column)))
     parts = []
     for batch in lake.batches(ref, tuple(dict.fromkeys((*kept, *inputs))), BATCH_ROWS):
         rows = pa.Table.from_batches([batch])
         predictions = pa.array(model.predict(to_pandas(rows.select(list(inputs)))), pa.float64())
         versions = pa.array([deployment.version] * rows.num_rows, pa.int64())
-        scored = rows.select(list(kept)).append_column("prediction", predictions)
-        parts.append(scored.append_column("model_version", versions))
-    table = pa.concat_tables(parts)
+        scored = rows.select(list(kept)).append_column(PREDICTION, predictions)
+        parts.append(scored.append_column(MODEL_VERSION, versions))
     name = scores_table(model.spec.name)
+    bring_up_to_date(lake, name)
+    others = _of_others(lake, name, partition, deployment.version)
+    table = pa.concat_tables([*parts, *(one.select(parts[0].column_names) for one in others)])
     lake.replace_partition(
         name,
         partition,
         table,
-        partition_column=dataset.partition_column,
+        partition_column=dataset.key_column,
         fence=fence,
-        digest=rows_digest(table, without=[dataset.partition_column]),
+        digest=rows_digest(table, without=[dataset.key_column]),
     )
     return lake.snapshot(name, [partition])
+
+
+def _of_others(lake: Lake, name: str, partition: str, version: int) -> list[pa.Table]:
+    """What other versions answered to the partition: a record that no later champion rewrites."""
+    if partition not in lake.partitions(name):
+        return []
+    there = lake.read_table(lake.snapshot(name, [partition]))
+    return [there.filter(pc.not_equal(there[MODEL_VERSION], version))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airloop.contracts import Contract
+from airloop.partition import ANY_KEY, KEY_FORMS, KEY_PATTERNS, Cadence
 
 #: The keywords of JSON schema and of Airflow's form that a field hands on as they are.
 _HANDED_ON = (
@@ -26,21 +27,36 @@ _HANDED_ON = (
 )
 
 
-def form_fields(model: type[Contract]) -> dict[str, dict[str, Any]]:
+def form_fields(model: type[Contract], cadence: Cadence = Cadence.DAY) -> dict[str, dict[str, Any]]:
     """One dict of keyword arguments for Airflow's ``Param`` per key of the model.
 
     A key that may be left out gets its default; if that is None, null joins its types, for the
     form to offer it empty. A key without a default gets none: Airflow's form then asks for it.
 
     :param model: one of the models in :mod:`airloop.specs.requests`, or any flat contract
+    :param cadence: of the dataset whose partitions its keys name
     :returns: for instance ``{"version": {"default": None, "type": ["integer", "null"], ...}}``
     """
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.get("$defs", {})
     return {
-        name: _field(field, definitions, required=name in schema.get("required", ()))
+        name: _of_cadence(
+            _field(field, definitions, required=name in schema.get("required", ())), cadence
+        )
         for name, field in schema.get("properties", {}).items()
     }
+
+
+def _of_cadence(field: dict[str, Any], cadence: Cadence) -> dict[str, Any]:
+    """A partition's field as its cadence is written; only a day has the form's calendar."""
+    if field.get("pattern") != ANY_KEY:
+        return field
+    field["pattern"] = rf"\A{KEY_PATTERNS[cadence]}\Z"
+    if cadence is not Cadence.DAY:
+        field.pop("format", None)
+        written = KEY_FORMS[cadence].partition(",")[0]
+        field["description"] = field["description"].replace(KEY_FORMS[Cadence.DAY], written)
+    return field
 
 
 def _field(field: dict[str, Any], definitions: dict[str, Any], *, required: bool) -> dict[str, Any]:

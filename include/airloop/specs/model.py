@@ -10,17 +10,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from airloop.contracts import Contract, Name
 from airloop.cron import check_cron
+from airloop.durations import spanned
 from airloop.fields import (
     ColumnName,
     Cron,
-    Fraction,
     Line,
     ModulePath,
     Number,
+    Span,
     Text,
     Whole,
 )
 from airloop.issues import KeyPath, refuse
+from airloop.partition import Cadence
 from airloop.plugins.executor import ComputeField
 from airloop.plugins.gate import OwnGate
 from airloop.plugins.metric import MetricName
@@ -31,11 +33,13 @@ from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
 from airloop.specs.sections.fitting import MAX_PROCESSES, CheckpointSpec
 from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
 from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.sections.splitting import SplitSpec
 from airloop.specs.sections.tuning import (
     AlgorithmSpec,
     FunctionName,
     TuningSpec,
 )
+from airloop.specs.sections.watching import MonitoringSpec, RetrainingSpec, said
 
 
 class Level(IntEnum):
@@ -70,8 +74,14 @@ class Target(Contract):
     """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is."""
 
     column: ColumnName
-    #: How long after the prediction date the truth is complete, in days.
+    #: How long after the prediction date the truth is complete, in days ...
     delay_days: Whole = Field(default=1, ge=0)
+    #: ... or in partitions, or as a duration.
+    delay: Span | None = None
+
+    def delay_in(self, cadence: Cadence) -> int:
+        """The delay in partitions."""
+        return spanned(said(self.delay, self.delay_days), cadence)
 
 
 class TrainingSpec(Contract):
@@ -85,13 +95,27 @@ class TrainingSpec(Contract):
     processes: Whole = Field(default=1, ge=1, le=MAX_PROCESSES)
     #: The torch trainer's checkpoints; None for the default interval.
     checkpoint: CheckpointSpec | None = None
-    #: The most recent days of the dataset that a snapshot takes.
+    #: The most recent days of the dataset that a snapshot takes ...
     window_days: Whole = Field(default=WINDOW_DAYS, ge=2)
-    #: Of those, the last days, held out for the gates.
+    #: ... or partitions, or a duration.
+    window: Span | None = None
+    #: Of those, the last days, held out for the gates ...
     holdout_days: Whole = Field(default=HOLDOUT_DAYS, ge=1)
+    #: ... or partitions, or a duration.
+    holdout: Span | None = None
+    #: Of a snapshot dataset, which has no last days: how its rows are divided.
+    split: SplitSpec | None = None
     min_rows: Whole = Field(default=1_000, ge=1)
     seed: Whole = 0
     schedule: Cron | None = None
+
+    def window_in(self, cadence: Cadence) -> int:
+        """The window in partitions."""
+        return spanned(said(self.window, self.window_days), cadence)
+
+    def holdout_in(self, cadence: Cadence) -> int:
+        """The held-out part of it, in partitions."""
+        return spanned(said(self.holdout, self.holdout_days), cadence)
 
 
 class Threshold(Contract):
@@ -136,33 +160,6 @@ class ServingSpec(Contract):
     max_concurrency: Whole = Field(default=256, ge=1)
     #: The input whose date is a row's prediction date; without one it is the day of the request.
     event_time: ColumnName | None = None
-
-
-class MonitoringSpec(Contract):
-    """What is watched, and how sure it must be before it speaks."""
-
-    schedule: Cron | None = "0 8 * * *"
-    #: The current window: this many days, ending with the night's partition.
-    window_days: Whole = Field(default=1, ge=1)
-    #: The share of quiet nights that may be called drift, over all features together.
-    false_alarm_rate: Annotated[Number, Field(gt=0, lt=0.5)] = 0.01
-    #: A change smaller than this population stability index does not matter, however certain it is.
-    #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
-    min_psi: Number = Field(default=0.1, gt=0)
-    #: A column with fewer values in the window is not judged: could not tell.
-    min_rows: Whole = Field(default=200, ge=1)
-    #: A night in which a column lost more than this share of the values it usually has is a data incident.
-    max_missing_fraction: Fraction = 0.3
-    #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
-    performance_margin: Number = Field(default=0.05, ge=0)
-    report_rows: Whole = Field(default=5_000, ge=100)
-
-
-class RetrainingSpec(Contract):
-    """When the loop may spend money."""
-
-    cooldown_days: Whole = Field(default=7, ge=0)
-    monthly_budget: Whole = Field(default=4, ge=0)
 
 
 class ScoringSpec(Contract):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from datetime import date, timedelta
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -23,12 +23,15 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from airloop.contracts import LINE_PATTERN, PARTITION_PATTERN, Contract
+from airloop.calendar import cadence_of, moment_of
+from airloop.contracts import LINE_PATTERN, Contract
 from airloop.errors import RequestError
 from airloop.issues import issues_of
+from airloop.partition import ANY_KEY
+from airloop.specs.dataset import DatasetSpec
 
-#: The longest range one ingest run takes, in days: more is a backfill, which Airflow can pause and resume.
-MAX_RANGE_DAYS = 366
+#: The most partitions one ingest run takes: more is a slip of the pen, or many runs.
+MAX_PARTITIONS = 100_000
 #: How deep the values of ``params`` may nest.
 MAX_DEPTH = 8
 #: How long a text among the values of ``params`` may be.
@@ -44,15 +47,15 @@ _DOOR: JsonDict = {
 ConfT = TypeVar("ConfT", bound=Contract)
 
 
-def real_day(text: str) -> str:
-    """The text itself, if it names a day of the calendar.
+def real_key(text: str) -> str:
+    """The text itself, if it names a partition of the calendar; of which dataset's cadence is asked later.
 
-    :raises ValueError: for a day that never was, such as 2013-02-30
+    :raises ValueError: for one that never was, such as 2013-02-30
     """
     try:
-        date.fromisoformat(text)
+        moment_of(text)
     except ValueError as error:
-        raise ValueError("there is no such day in the calendar") from error
+        raise ValueError(f"there is no such {cadence_of(text)} in the calendar") from error
     return text
 
 
@@ -70,9 +73,7 @@ def _bounded(value: Any, depth: int = 0) -> Any:
     return value
 
 
-PartitionDay = Annotated[
-    StrictStr, StringConstraints(pattern=PARTITION_PATTERN), AfterValidator(real_day)
-]
+AskedKey = Annotated[StrictStr, StringConstraints(pattern=ANY_KEY), AfterValidator(real_key)]
 #: One line of text for the records: no control characters, so that a log line stays one line.
 Reason = Annotated[StrictStr, StringConstraints(pattern=LINE_PATTERN)]
 Params = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(_bounded)]
@@ -80,25 +81,25 @@ _DATE: JsonDict = {"format": "date"}
 
 
 class IngestConf(Contract):
-    """Which days to ingest: one partition, a range of them, or what the schedule says."""
+    """Which partitions to ingest: one, a range of them in either order, or what the schedule says."""
 
-    partition: PartitionDay | None = Field(
+    partition: AskedKey | None = Field(
         default=None,
-        title="Day",
-        description="The one day to ingest, YYYY-MM-DD. Empty: the run's own partition, or the dataset's newest day.",
-        json_schema_extra={**_DATE, "section": "One day"},
+        title="Partition",
+        description="The one partition to ingest, YYYY-MM-DD. Empty: the run's own, or the dataset's newest.",
+        json_schema_extra={**_DATE, "section": "One partition"},
     )
-    start: PartitionDay | None = Field(
+    start: AskedKey | None = Field(
         default=None,
-        title="First day",
-        description="The first day of a range, inclusive.",
-        json_schema_extra={**_DATE, "section": "A range of days"},
+        title="First",
+        description="Where a range begins, YYYY-MM-DD; after its end, the newest comes first.",
+        json_schema_extra={**_DATE, "section": "A range"},
     )
-    end: PartitionDay | None = Field(
+    end: AskedKey | None = Field(
         default=None,
-        title="Last day",
-        description="The last day of the range, inclusive.",
-        json_schema_extra={**_DATE, "section": "A range of days"},
+        title="Last",
+        description="Where the range ends, inclusive, YYYY-MM-DD.",
+        json_schema_extra={**_DATE, "section": "A range"},
     )
 
     @model_validator(mode="after")
@@ -109,22 +110,37 @@ class IngestConf(Contract):
             return self
         if self.partition is not None:
             raise ValueError("give partition, or start and end, not all of them")
-        days = (date.fromisoformat(self.end) - date.fromisoformat(self.start)).days + 1
-        if days < 1:
-            raise ValueError(f"end {self.end} lies before start {self.start}")
-        if days > MAX_RANGE_DAYS:
-            raise ValueError(f"the range has {days} days, at most {MAX_RANGE_DAYS} go into one run")
+        if cadence_of(self.start) != cadence_of(self.end):
+            raise ValueError("start and end are partitions of different cadences")
         return self
 
-    def partitions(self) -> tuple[str, ...]:
-        """The days asked for, in order; empty where the run's own partition is meant."""
+    def partitions(self, dataset: DatasetSpec) -> tuple[str, ...]:
+        """The partitions asked for, in the order in which they are to come; empty where the run's own is meant.
+
+        :raises RequestError: if they are not of the dataset's cadence, or too many
+        """
         if self.partition is not None:
-            return (self.partition,)
+            return (str(dataset.partition(self.partition)),)
         if self.start is None or self.end is None:
             return ()
-        first, last = date.fromisoformat(self.start), date.fromisoformat(self.end)
-        count = (last - first).days + 1
-        return tuple((first + timedelta(days=step)).isoformat() for step in range(count))
+        bounds = [dataset.partition(self.start), dataset.partition(self.end)]
+        first, last = sorted(bounds)
+        if not dataset.cadence.timed:
+            raise RequestError(
+                "deliveries come one by one: they have no range",
+                value=f"{self.start} to {self.end}",
+                where=f"dataset {dataset.name}",
+                remedy="name one partition",
+            )
+        found = tuple(str(one) for one in islice(first.through(last), MAX_PARTITIONS + 1))
+        if len(found) > MAX_PARTITIONS:
+            raise RequestError(
+                f"the range holds more than {MAX_PARTITIONS} partitions",
+                value=f"{self.start} to {self.end}",
+                where=f"dataset {dataset.name}",
+                remedy="divide it over several runs",
+            )
+        return found if bounds == [first, last] else found[::-1]
 
 
 class TrainConf(Contract):
@@ -135,10 +151,10 @@ class TrainConf(Contract):
         title="Reason",
         description="Why this training is wanted; it goes on record.",
     )
-    until: PartitionDay | None = Field(
+    until: AskedKey | None = Field(
         default=None,
-        title="Last day of the window",
-        description="The training window ends with this day, YYYY-MM-DD. Empty: the newest day there is.",
+        title="Last partition of the window",
+        description="The training window ends with it, YYYY-MM-DD. Empty: the newest whose labels are complete.",
         json_schema_extra=_DATE,
     )
     params: Params | None = Field(
@@ -162,10 +178,10 @@ class DeployConf(Contract):
 class MonitorConf(Contract):
     """Which night to look at."""
 
-    partition: PartitionDay | None = Field(
+    partition: AskedKey | None = Field(
         default=None,
-        title="Day",
-        description="The last day of the window to look at, YYYY-MM-DD. Empty: the run's own partition, or the newest day.",
+        title="Partition",
+        description="The last of the window to look at, YYYY-MM-DD. Empty: the run's own, or the newest there is.",
         json_schema_extra=_DATE,
     )
 
@@ -173,10 +189,10 @@ class MonitorConf(Contract):
 class ScoreConf(Contract):
     """Which partition to score."""
 
-    partition: PartitionDay | None = Field(
+    partition: AskedKey | None = Field(
         default=None,
-        title="Day",
-        description="The day to score, YYYY-MM-DD. Empty: the partition that caused this run, or the newest day.",
+        title="Partition",
+        description="The partition to score, YYYY-MM-DD. Empty: the one that caused this run, or the newest there is.",
         json_schema_extra=_DATE,
     )
 

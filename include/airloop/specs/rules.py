@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from airloop.columns import PREFIX
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
 from airloop.plugins.executor import compute_issues
@@ -18,10 +19,11 @@ from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
+from airloop.specs.sections.cadence import cadence_rules, span_rules
 from airloop.specs.sections.days import (
     DATASET_SCHEDULES,
     MODEL_SCHEDULES,
-    cadence_rules,
+    tick_rules,
     window_and_holdout,
 )
 from airloop.specs.sections.expectations import (
@@ -33,6 +35,7 @@ from airloop.specs.sections.expectations import (
 )
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
+from airloop.specs.sections.splitting import split_rules
 from airloop.specs.sections.tuning import tuning_rules
 
 Data = Mapping[str, Any]
@@ -45,9 +48,10 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
     found = [
         *_unknown_columns(data, ("keys",), columns),
         *_twice(data, ("keys",)),
-        *_partition_column(data, columns),
+        *_reserved(columns),
+        *cadence_rules(data, columns),
         *_source(data),
-        *cadence_rules(data, DATASET_SCHEDULES),
+        *tick_rules(data, data, DATASET_SCHEDULES),
     ]
     start, end = data.get("start"), data.get("end")
     if isinstance(start, str) and isinstance(end, str) and end < start:
@@ -72,7 +76,6 @@ def model_rules(data: Data) -> list[SpecIssue]:
     if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
         what = f"must be smaller than training.window_days ({there[0]})"
         found.append(SpecIssue(("training", "holdout_days"), what, there[1]))
-    found += cadence_rules(data, MODEL_SCHEDULES)
     found += compute_rules(data)
     for issue in compute_issues(data.get("compute")):
         found.append(replace(issue, path=("compute", *issue.path)))
@@ -97,6 +100,9 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(SpecIssue(path, what, name, "leave it out of inputs"))
     found += segment_column_rules(model, columns)
+    found += tick_rules(model, dataset, MODEL_SCHEDULES)
+    found += span_rules(model, dataset)
+    found += split_rules(model, dataset)
     event_time = _get(model, "serving", "event_time")
     kind = _get(columns, event_time, "type") if isinstance(event_time, str) else None
     if isinstance(kind, str) and kind not in {"date", "timestamp"}:
@@ -114,13 +120,11 @@ def known_too_late(names: Iterable[str], known: Mapping[str, Any]) -> tuple[str,
     return tuple(name for name in names if known.get(name) == "after")
 
 
-def _partition_column(data: Data, columns: Data) -> Iterator[SpecIssue]:
-    path, name = ("partition_column",), data.get("partition_column")
-    yield from _unknown_columns(data, path, columns)
-    kind = _get(columns, name, "type") if isinstance(name, str) else None
-    if isinstance(kind, str) and kind != "date":
-        what = f"the partition column must be of type date; {name} is of type {kind}"
-        yield SpecIssue(path, what, name, "one partition is one day")
+def _reserved(columns: Data) -> Iterator[SpecIssue]:
+    for name in columns:
+        if str(name).lower().startswith(PREFIX):
+            what = f"names that begin with {PREFIX} are Airloop's own"
+            yield SpecIssue(("columns", str(name)), what, None, "give the column another name")
 
 
 def _source(data: Data) -> Iterator[SpecIssue]:

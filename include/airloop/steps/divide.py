@@ -54,7 +54,7 @@ def run(request: Request, context: StepContext) -> Result:
     check_inputs(model, dataset)
     check_spec(model, dataset)
     lake = Lake(context.settings)
-    ref, days = snapshot.take(lake, model, request.until)
+    ref, days = snapshot.take(lake, model, dataset, request.until)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)

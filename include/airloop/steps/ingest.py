@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 from pydantic import model_validator
 
 from airloop.alerts import sending
 from airloop.contracts import (
+    Check,
     Contract,
     DatasetRef,
     Fence,
@@ -24,6 +24,7 @@ from airloop.data.sweeping import sweep_daily
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import failures, validate
 from airloop.data.validation.quarantine import Validated
+from airloop.data.validation.suite import Evaluated
 from airloop.errors import DataError
 from airloop.exchange.keys import Ingest
 from airloop.exchange.step import StepRequest, StepResult
@@ -83,7 +84,7 @@ def run(request: Request, context: StepContext) -> Result:
         alone = request.partition is not None
         fence = request.fence if alone else _begin(context, spec, key)
         try:
-            done.append(_ingest(context, spec, key, fence))
+            done.append(_ingest(context, spec, key, fence, page=key == keys[-1]))
         except DataError as error:
             _record_refusal(context, spec, key, fence, error)
             refused.append(error)
@@ -100,9 +101,18 @@ def run(request: Request, context: StepContext) -> Result:
     return Result(dataset=whole, report=done[-1].report, partitions=tuple(done))
 
 
-def _ingest(context: StepContext, spec: DatasetSpec, key: str, fence: Fence) -> Ingested:
+def _ingest(
+    context: StepContext, spec: DatasetSpec, key: str, fence: Fence, *, page: bool
+) -> Ingested:
+    """One partition. Its page is drawn where something was found, and of the run's last one."""
     frame = read_frame(spec, key)
-    keep = partial(write_page, context.settings, spec.name, key, fence.token)
+
+    def keep(evaluated: list[Evaluated], checks: list[Check]) -> str | None:
+        found = {one.outcome for one in evaluated} | {one.outcome for one in checks}
+        if not page and found <= {Outcome.OK}:
+            return None
+        return write_page(context.settings, spec.name, key, fence.token, evaluated, checks)
+
     validated = validate(spec, key, frame, keep)
     report = validated.report
     for check in report.checks:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airloop.alerts import sending
+from airloop.columns import LABEL, PARTITION
 from airloop.contracts import (
     Decision,
     Deployment,
@@ -29,7 +30,7 @@ from airloop.monitoring.health import Finding
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.sketch import count
 from airloop.monitoring.triage import triage
-from airloop.monitoring.window import LABEL, Window, days_before, labelled_days, look
+from airloop.monitoring.window import Window, keys_before, labelled_keys, look
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
@@ -79,7 +80,7 @@ def run(request: Request, context: StepContext) -> Result:
     window = look(lake, model, dataset, profile, request.partition)
     measured = _performance(lake, model, dataset, profile, window, deployment)
     findings = health.check(profile, window, model.monitoring)
-    features = _features(profile, window, model, findings)
+    features = _features(profile, window, model, dataset, findings)
     verdict = triage(findings, features, measured.check)
     found = DriftReport(
         model=model.name,
@@ -91,7 +92,7 @@ def run(request: Request, context: StepContext) -> Result:
         baseline_performance=measured.baseline,
         triage=verdict.triage,
         kinds=verdict.kinds,
-        reason=verdict.reason + _short_window(window, model),
+        reason=verdict.reason + _short_window(window, model.monitoring.window_in(dataset.cadence)),
     )
     found = report.publish(context.settings, lake, model, dataset, profile, found)
     context.ledger.check_fence(request.fence)
@@ -122,9 +123,9 @@ def _performance(
     deployment: Deployment,
 ) -> Performance:
     """The champion's own predictions only: its promise is the one that is compared."""
-    days = labelled_days(model, window.partition)
+    days = labelled_keys(model, dataset, window.partition)
     logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
-    joined = labels.join(logged, window.truths, dataset.keys)
+    joined = labels.join(logged, window.truths, dataset.row_keys)
     log.info(
         "%d predictions: %d with a label, %d without, %d without a row",
         joined.predicted,
@@ -136,12 +137,17 @@ def _performance(
 
 
 def _features(
-    profile: reference.Reference, window: Window, model: ModelSpec, findings: Sequence[Finding]
+    profile: reference.Reference,
+    window: Window,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    findings: Sequence[Finding],
 ) -> tuple[FeatureDrift, ...]:
     """All columns judged; of a column that is broken tonight, nothing can be told."""
     columns = window.columns
-    size, delay = model.monitoring.window_days, model.target.delay_days
-    recent = window.truths["day"].isin(days_before(window.partition, size, delay))
+    cadence = dataset.cadence
+    size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
+    recent = window.truths[PARTITION].isin(keys_before(dataset, window.partition, size, delay))
     truth = window.truths[LABEL][recent]
     if profile.label is not None and truth.notna().any():
         columns[LABEL] = count(profile.label.bins, truth)
@@ -160,9 +166,9 @@ def _features(
     return tuple(told.values())
 
 
-def _short_window(window: Window, model: ModelSpec) -> str:
-    size, there = model.monitoring.window_days, len(window.days)
-    return f"; only {there} of the window's {size} days are there" if there < size else ""
+def _short_window(window: Window, size: int) -> str:
+    there = len(window.days)
+    return f"; only {there} of the window's {size} partitions are there" if there < size else ""
 
 
 def _record_by_day(

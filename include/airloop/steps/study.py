@@ -50,8 +50,9 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(request.model)
     if model.tuning is None:
         raise RequestError("the model's spec has no tuning", value=model.name)
-    there = Lake(context.settings).partitions(model.dataset)
-    day = snapshot.choose_days(model.training, there, request.until).all[-1]
+    dataset = context.catalog.dataset(model.dataset)
+    there = Lake(context.settings).partitions(dataset.name)
+    day = snapshot.choose_days(model, dataset, there, request.until).all[-1]
     wanted, reason = policy.due(context.ledger, model, day)
     given = sorted(set(request.params) & set(model.tuning.space))
     if wanted and given:

@@ -45,7 +45,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
-    ref, days = snapshot.take(lake, model, request.until)
+    ref, days = snapshot.take(lake, model, dataset, request.until)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     done = work(
         context.settings,

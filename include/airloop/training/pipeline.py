@@ -78,7 +78,7 @@ def pin(run: TrainingRun) -> Pinned:
     """The window's rows; with segments those that the plan pinned."""
     lake = Lake(run.settings)
     if run.segments is None:
-        ref, days = snapshot.take(lake, run.model, run.until)
+        ref, days = snapshot.take(lake, run.model, run.dataset, run.until)
     else:
         plan, _ = run.segments
         ref, days = plan.dataset, Days(plan.training, plan.holdout)

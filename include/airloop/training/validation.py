@@ -5,9 +5,9 @@ Never the holdout: the gates are decided on it, and a choice made on the same ro
 
 from __future__ import annotations
 
-import pandas as pd
-
-from airloop.data.snapshot import Split, split
+from airloop.data.rows import keys_of
+from airloop.data.snapshot import Split, divide, split
+from airloop.data.splitting import JUDGING, held_out
 from airloop.errors import DataError
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec, TrainingSpec
@@ -21,6 +21,9 @@ def inner(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> Split:
 
     :raises DataError: if there are too few days or rows
     """
+    if not dataset.cadence.timed:
+        frame = rows.training.frame
+        return divide(model, frame, held_out(model, dataset, frame, JUDGING))
     return split(model, dataset, rows.training.frame, judging_days(model, dataset, rows))
 
 
@@ -30,7 +33,7 @@ def judging_days(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> tuple[s
     :raises DataError: if there are too few
     """
     frame = rows.training.frame
-    keys = sorted(pd.to_datetime(frame[dataset.partition_column]).dt.strftime("%Y-%m-%d").unique())
+    keys = sorted(keys_of(dataset, frame).unique())
     if len(keys) < 2:
         raise DataError(
             "one day of training rows cannot be divided into rows that fit and rows that judge",
@@ -38,7 +41,7 @@ def judging_days(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> tuple[s
             where=f"model {model.name}",
             remedy="raise training.window_days",
         )
-    count = min(model.training.holdout_days, max(1, len(keys) // SHARE))
+    count = min(model.training.holdout_in(dataset.cadence), max(1, len(keys) // SHARE))
     return tuple(keys[-count:])
 
 

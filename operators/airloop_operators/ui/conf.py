@@ -16,7 +16,7 @@ from airloop.contracts import Contract
 from airloop.errors import AirloopError, RequestError
 from airloop.specs.catalog import load_catalog
 from airloop.specs.requests import CONFS, IngestConf, parse_conf
-from airloop.specs.spans import check_day
+from airloop.specs.spans import check_partition
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -112,7 +112,7 @@ def _refusal(dag: str | None, body: bytes) -> str:
         kind, _, name = named.partition("_")
         conf = parse_conf(CONFS[kind], asked.get("conf" if dag else "dag_run_conf"))
         _check_dates(asked)
-        _check_days(kind, name, conf)
+        _check_partitions(kind, name, conf)
     except RequestError as error:
         return str(error)
     except (AirloopError, ValueError):
@@ -120,21 +120,22 @@ def _refusal(dag: str | None, body: bytes) -> str:
     return ""
 
 
-def _check_days(kind: str, name: str, conf: Contract) -> None:
-    """Refuse days that the dataset cannot have.
+def _check_partitions(kind: str, name: str, conf: Contract) -> None:
+    """Refuse partitions that the dataset cannot have.
 
     :raises RequestError: naming the first of them
     """
+    named = [getattr(conf, key, None) for key in ("partition", "start", "end", "until")]
+    if not any(named):
+        return
+    catalog = load_catalog()
+    dataset = catalog.dataset(name) if kind == "ingest" else catalog.pair(name)[1]
     if isinstance(conf, IngestConf):
-        days = conf.partitions()
-    else:
-        day = getattr(conf, "partition", None)
-        days = () if day is None else (day,)
-    if days:
-        catalog = load_catalog()
-        dataset = catalog.dataset(name) if kind == "ingest" else catalog.pair(name)[1]
-        for day in (days[0], days[-1]):
-            check_day(dataset, day, datetime.now(UTC))
+        conf.partitions(dataset)
+    if (until := getattr(conf, "until", None)) is not None:
+        dataset.partition(until)
+    for key in filter(None, named[:3]):
+        check_partition(dataset, key, datetime.now(UTC))
 
 
 def _check_dates(asked: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from airloop.ledger import Ledger, attempts, schema
 from airloop.ledger.tables import decisions, deployments, metadata
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
-from airloop.specs.model import RetrainingSpec
+from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Topic
 from tests.support.servers import PostgresServer
 

@@ -16,7 +16,7 @@ from airloop.contracts import Check, DriftKind, Outcome, Triage
 from airloop.monitoring import drift, health, reference
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
-from airloop.monitoring.window import Day, Window, days_before, observe
+from airloop.monitoring.window import Day, Window, keys_before, observe
 from airloop.specs import Catalog
 from tests.support.checkout import ROOT
 
@@ -71,7 +71,7 @@ def judge(flights: dict[str, pd.DataFrame], champion: Reference) -> Judge:
 
     def verdict(night: str, days: int, broken: Day | None = None) -> Verdict:
         window = Window(
-            night, {key: day_of(key) for key in days_before(night, days)}, pd.DataFrame()
+            night, {key: day_of(key) for key in keys_before(DATASET, night, days)}, pd.DataFrame()
         )
         if broken is not None:
             window = replace(window, days={**window.days, night: broken})
@@ -107,4 +107,4 @@ def test_a_night_without_weather_is_an_incident_in_march_and_in_july(
 
 def test_the_configured_window_is_a_week() -> None:
     assert MODEL.monitoring.window_days == 7
-    assert date.fromisoformat(days_before("2013-03-08", 7)[0]) == date(2013, 3, 2)
+    assert date.fromisoformat(keys_before(DATASET, "2013-03-08", 7)[0]) == date(2013, 3, 2)

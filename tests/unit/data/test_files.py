@@ -17,7 +17,7 @@ import pytest
 from airloop.contracts import Fence
 from airloop.data.sources.reading import read_frame
 from airloop.data.validation.quality import failures, validate
-from airloop.errors import DataError, SpecError
+from airloop.errors import DataError, RequestError, SpecError
 from airloop.execution.context import StepContext
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
@@ -224,7 +224,7 @@ def test_parquet_becomes_the_same_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["../2013-01-05", "2013-01-05\n", "", "2013-1-5"])
 def test_a_key_that_is_none_opens_nothing(key: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a partition key"):
+    with pytest.raises(RequestError, match="a day is written YYYY-MM-DD"):
         read_frame(of_files(tmp_path), key)
 
 

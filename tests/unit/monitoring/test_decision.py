@@ -27,7 +27,7 @@ from airloop.ledger import Ledger, triggers
 from airloop.monitoring import decision as recorder
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
-from airloop.specs.model import RetrainingSpec
+from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause, Topic, TriggerOutcome
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)

@@ -14,7 +14,7 @@ from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Kind, count, cut
 from airloop.monitoring.window import observe
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.specs.model import MonitoringSpec
+from airloop.specs.sections.watching import MonitoringSpec
 
 SPEC = MonitoringSpec()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Outcome
 from airloop.data.labels import Labelled
 from airloop.monitoring import performance
@@ -18,7 +19,7 @@ def labelled(skill: float, days: int = 7, rows: int = 400, seed: int = 0) -> Lab
     truth = random.integers(0, 2, total).astype(float)
     score = 1 / (1 + np.exp(-(skill * truth + random.normal(size=total))))
     day = [f"2013-03-{1 + index // rows:02d}" for index in range(total)]
-    frame = pd.DataFrame({"day": day, "prediction": score, "label": truth})
+    frame = pd.DataFrame({PARTITION: day, PREDICTION: score, LABEL: truth})
     return Labelled(rows=frame, predicted=total + 10, matched=total + 5)
 
 
@@ -60,7 +61,7 @@ def test_quiet_weeks_are_seldom_called_drift(model: ModelSpec, quiet_reference: 
 def test_without_predictions_it_could_not_tell(
     model: ModelSpec, quiet_reference: Reference
 ) -> None:
-    nothing = Labelled(pd.DataFrame(columns=["day", "prediction", "label"]), 0, 0)
+    nothing = Labelled(pd.DataFrame(columns=[PARTITION, PREDICTION, LABEL]), 0, 0)
     measured = performance.measure(model, quiet_reference, nothing)
     assert measured.check.outcome is Outcome.UNKNOWN
     assert measured.current == {}
@@ -69,7 +70,7 @@ def test_without_predictions_it_could_not_tell(
 
 def test_labels_of_one_class_could_not_tell(model: ModelSpec, quiet_reference: Reference) -> None:
     joined = labelled(1.0)
-    joined.rows["label"] = 1.0
+    joined.rows[LABEL] = 1.0
     assert performance.measure(model, quiet_reference, joined).check.outcome is Outcome.UNKNOWN
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from airloop.columns import LABEL
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
 from airloop.monitoring.health import Finding
 from airloop.monitoring.triage import triage
@@ -38,7 +39,7 @@ def test_no_predictions_do_not_hide_drift_and_are_no_drift_themselves() -> None:
 
 
 def test_the_kinds_are_named_with_their_columns() -> None:
-    moved = [feature("temp", Outcome.BAD, 8.0), feature("label", Outcome.BAD, 0.2), *QUIET]
+    moved = [feature("temp", Outcome.BAD, 8.0), feature(LABEL, Outcome.BAD, 0.2), *QUIET]
     verdict = triage([], moved, performance(Outcome.BAD))
     assert verdict.kinds == (DriftKind.COVARIATE, DriftKind.LABEL, DriftKind.CONCEPT)
     assert verdict.reason.startswith("2 columns moved: temp (PSI 8.0); label")

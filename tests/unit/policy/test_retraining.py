@@ -10,7 +10,7 @@ import pytest
 
 from airloop.contracts import DriftReport, Triage, Trigger
 from airloop.policy.retraining import Answer, History, decide, span
-from airloop.specs.model import RetrainingSpec
+from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
 WEEKLY = RetrainingSpec(cooldown_days=7, monthly_budget=2)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from airloop.columns import MODEL_VERSION, PREDICTION
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
@@ -50,9 +51,9 @@ def score(lake: Lake, token: int, number: int = 7, scale: float = 2.0):  # type:
 def test_a_partition_is_scored_with_keys_prediction_and_version(lake: Lake):
     ref = score(lake, 1)
     frame = lake.read(ref).sort_values("key")
-    assert list(frame["prediction"]) == [2.0, 4.0, 0.0]
-    assert set(frame["model_version"]) == {7}
-    assert set(frame.columns) == {"key", "day", "prediction", "model_version"}
+    assert list(frame[PREDICTION]) == [2.0, 4.0, 0.0]
+    assert set(frame[MODEL_VERSION]) == {7}
+    assert set(frame.columns) == {"key", "day", PREDICTION, MODEL_VERSION}
 
 
 def test_scored_again_the_same_way_nothing_changes(lake: Lake):
@@ -61,11 +62,14 @@ def test_scored_again_the_same_way_nothing_changes(lake: Lake):
     assert score(lake, 2).version == first.version
 
 
-def test_another_champion_replaces_the_scores(lake: Lake):
+def test_another_champions_scores_stand_beside_the_first_ones(lake: Lake):
     score(lake, 1)
     ref = score(lake, 2, number=8, scale=3.0)
-    assert ref.rows == 3
-    assert set(lake.read(ref)["model_version"]) == {8}
+    assert ref.rows == 6
+    scores = lake.read(ref).sort_values([MODEL_VERSION, "key"])
+    assert list(scores[MODEL_VERSION]) == [7] * 3 + [8] * 3
+    assert list(scores[PREDICTION]) == [2.0, 4.0, 0.0, 3.0, 6.0, 0.0]
+    assert score(lake, 3, number=8, scale=3.0).version == ref.version
 
 
 def test_an_attempt_that_was_overtaken_changes_nothing(lake: Lake):

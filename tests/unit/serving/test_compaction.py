@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from airloop.columns import BEFORE, MODEL_VERSION, PREDICTED_AT, PREDICTION, REQUEST_ID
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
+from airloop.partition import Cadence
 from airloop.serving.log import compaction
 from airloop.serving.log.compaction import CompactionResult, compact
 from airloop.serving.log.frames import MAGIC, pack
-from airloop.serving.log.predictionlog import PredictionLog, log_folder
-from airloop.serving.log.records import Answered, encode
+from airloop.serving.log.predictionlog import PredictionLog, log_folder, seal_segments
+from airloop.serving.log.records import Answered, encode, partition_of
 from airloop.settings import Settings
 from tests.support.serving_fakes import dataset_spec, model_spec, parsed_row
 
@@ -44,6 +48,7 @@ def answered(number: int, rows: int = 1, version: int = 1, **changes: object) ->
         rows=[parsed_row(key=f"{number}-{row}", **changes) for row in range(rows)],
         predictions=[float(number)] * rows,
         event_time="day",
+        dataset=dataset_spec(),
     )
 
 
@@ -63,21 +68,71 @@ def test_logged_predictions_become_typed_rows_under_their_prediction_date(settin
     result = run(settings)
     assert (result.segments, result.rows, result.torn, result.damaged) == (1, 3, 0, 0)
     assert Lake(settings).partitions("predictions__doubler") == ("2013-03-01",)
-    (last,) = (row for row in table(settings).to_pylist() if row["request_id"] == "r2")
-    assert last["prediction"] == 2.0
-    assert last["model_version"] == 1
+    (last,) = (row for row in table(settings).to_pylist() if row[REQUEST_ID] == "r2")
+    assert last[PREDICTION] == 2.0
+    assert last[MODEL_VERSION] == 1
     assert last["x"] is None
     assert last["day"].isoformat() == "2013-03-01"
-    assert last["predicted_at"] == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert last[PREDICTED_AT] == datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert not list(log_folder(settings.home, "doubler").glob("*.sealed"))
 
 
 def test_without_an_event_time_the_day_of_the_request_counts(settings: Settings):
     one = answered(1)
     log = PredictionLog(log_folder(settings.home, "doubler"))
-    log.append(encode([Answered(one.request_id, 1, one.at, one.rows, one.predictions, None)]))
+    log.append(encode([replace(one, event_time=None)]))
     run(settings)
     assert Lake(settings).partitions("predictions__doubler") == ("2026-01-01",)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "zone", "key"),
+    [
+        ("day", "UTC", "2026-01-01"),
+        ("day", "Australia/Sydney", "2026-01-02"),
+        ("hour", "Australia/Sydney", "2026-01-01T1300Z"),
+        ("hour", "Asia/Kolkata", "2026-01-01T1330Z"),
+        ("week", "UTC", "2026-W01"),
+        ("month", "America/New_York", "2026-01"),
+        ("snapshot", "UTC", "2026-01-01"),
+    ],
+)
+def test_the_moment_of_a_prediction_is_cut_as_its_datasets_partitions_are(
+    cadence: str, zone: str, key: str
+):
+    spec = dataset_spec().model_copy(update={"cadence": Cadence(cadence), "timezone": zone})
+    moment = datetime(2026, 1, 1, 13, 45, tzinfo=UTC)
+    asked = replace(answered(1), at=moment, event_time=None, dataset=spec)
+    assert partition_of(asked.rows[0], asked) == key
+    told = replace(asked, at=datetime(2000, 1, 1, tzinfo=UTC), event_time="when")
+    assert partition_of({"when": moment}, told) == key
+
+
+def test_a_table_of_before_gets_the_names_of_now_and_nothing_comes_twice(settings: Settings):
+    log = PredictionLog(log_folder(settings.home, "doubler"))
+    log.append(encode([answered(1, rows=2)]))
+    (segment,) = seal_segments(log_folder(settings.home, "doubler"))
+    kept = segment.read_bytes()
+    run(settings)
+    name, now = "predictions__doubler", table(settings)
+    old = {new: before for before, new in BEFORE.items()}
+    shutil.rmtree(Path(settings.lake_uri) / name)
+    before = now.rename_columns([old.get(one, one) for one in now.column_names])
+    lake = Lake(settings)
+    lake.append_once(
+        name,
+        before,
+        partition_by="prediction_date",
+        app_id=f"predictions:{segment.stem}",
+        sequence=1,
+    )
+    segment.write_bytes(kept)
+    log.append(encode([answered(2)]))
+    result = run(settings)
+    assert (result.rows, result.already) == (1, 2)
+    assert keys(settings) == ["1-0", "1-1", "2-0"]
+    assert set(BEFORE.values()) <= set(table(settings).column_names)
+    assert not BEFORE.keys() & set(table(settings).column_names)
 
 
 def test_nothing_logged_is_nothing_done(settings: Settings):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from airloop.columns import MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
 from airloop.contracts import ArtifactRef, DriftKind, Outcome, Triage
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
@@ -127,16 +128,16 @@ class World:
         table = pa.table(
             {
                 "id": frame["id"].tolist(),
-                "prediction_date": [day] * len(frame),
-                "prediction": (1 / (1 + np.exp(-score))).tolist(),
-                "predicted_at": [datetime(2013, 1, 1, tzinfo=UTC)] * len(frame),
-                "model_version": [version] * len(frame),
+                PARTITION: [day] * len(frame),
+                PREDICTION: (1 / (1 + np.exp(-score))).tolist(),
+                PREDICTED_AT: [datetime(2013, 1, 1, tzinfo=UTC)] * len(frame),
+                MODEL_VERSION: [version] * len(frame),
             }
         )
         self.lake.append_once(
             "predictions__guess",
             table,
-            partition_by="prediction_date",
+            partition_by=PARTITION,
             app_id=f"p:{day}:{version}",
             sequence=1,
         )

@@ -5,26 +5,32 @@ import pytest
 
 from airloop.data.snapshot import choose_days, split
 from airloop.errors import DataError
+from airloop.training.validation import with_training
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
-TRAINING = model_spec().training
+DATASET = dataset_spec()
+
+
+def choose(there, until=None, **training):
+    model = model_spec()
+    return choose_days(with_training(model, **training), DATASET, there, until)
 
 
 def test_the_last_days_up_to_the_asked_one_are_taken_and_the_latest_held_out():
-    days = choose_days(TRAINING.model_copy(update={"window_days": 4}), DAYS, "2024-03-05")
+    days = choose(DAYS, "2024-03-05", window_days=4)
     assert days.training == ("2024-03-02", "2024-03-03")
     assert days.holdout == ("2024-03-04", "2024-03-05")
 
 
 def test_days_that_are_not_there_are_passed_over():
     there = [day for day in DAYS if day != "2024-03-03"]
-    assert choose_days(TRAINING, there, None).all == tuple(there)
+    assert choose(there).all == tuple(there)
 
 
 @pytest.mark.parametrize("there", [(), DAYS[:2]])
 def test_too_few_days_are_refused(there):
     with pytest.raises(DataError, match="not enough"):
-        choose_days(TRAINING, there, None)
+        choose(there)
 
 
 def test_no_row_is_on_both_sides_and_rows_without_label_are_counted():

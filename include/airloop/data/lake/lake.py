@@ -1,4 +1,4 @@
-"""The lake: Delta tables partitioned by day, read at a pinned version, written one commit a partition."""
+"""The lake: Delta tables of partitions, read at a pinned version, written one commit a partition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from airloop.contracts import NAME_PATTERN, PARTITION_PATTERN, DatasetRef, Fence
+from airloop.contracts import NAME_PATTERN, DatasetRef, Fence
 from airloop.data.lake import delta, tables
 from airloop.data.lake.append import append_once
 from airloop.data.lake.digest import dataset_digest
@@ -18,6 +18,7 @@ from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
 from airloop.data.schema import to_pandas
 from airloop.errors import DataError
+from airloop.partition import ANY_KEY
 from airloop.settings import Settings
 from airloop.storage.options import delta_options
 
@@ -31,7 +32,8 @@ BATCH_ROWS: Final = 131_072
 class Lake:
     """All tables under ``settings.lake_uri``, in a folder or in a bucket alike.
 
-    In a table the partition column is a string key, ``2013-01-05``; what is read back has it as a date.
+    In a table the partition column is a string, the key. What is read back has a day's key as a date, and any other
+    as it is.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -141,8 +143,8 @@ class Lake:
         :raises StorageFullError: if there is no space left
         :raises SupersededError: if a newer attempt has already committed
         """
-        if not re.match(PARTITION_PATTERN, partition):
-            raise DataError("not a partition key", value=partition, remedy="use YYYY-MM-DD")
+        if not re.match(ANY_KEY, partition):
+            raise DataError("not a partition key", value=partition)
         uri = self.table_uri(name)
         opened = tables.open_or_create(uri, self.options, table.schema, partition_column)
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pandas as pd
 
-from airloop.contracts import PARTITION_PATTERN
-from airloop.errors import DataError
 from airloop.plugins.registry import SOURCES, load
 from airloop.plugins.source import Source
 from airloop.specs.dataset import DatasetSpec
@@ -19,10 +16,10 @@ def read_partition(spec: DatasetSpec, partition: str) -> Iterator[pd.DataFrame]:
 
     :raises DataError: if the partition does not exist or is damaged, or the user's function failed
     :raises SpecError: if the source cannot be what the spec says
+    :raises RequestError: if the key is none of the dataset's cadence
     :raises UnreachableError: if the store or the database does not answer
     """
-    if not re.match(PARTITION_PATTERN, partition):
-        raise DataError("not a partition key", value=partition, remedy="use YYYY-MM-DD")
+    spec.partition(partition)
     source: Source = load(SOURCES, spec.source.kind)
     yield from source.read(spec.source, partition)
 

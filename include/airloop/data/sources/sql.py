@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from airloop.calendar import cadence_of, moment_of
 from airloop.data.sources.specs import SqlSpec
 from airloop.errors import DataError, SpecError, UnreachableError
+from airloop.partition import Cadence, Partition
 from airloop.specs.sections.addresses import with_driver
 
 
 def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
-    """The frames of one day: ``:start`` is the day, ``:end`` the next one, both bound as dates.
+    """The frames of one partition: ``:start`` is its first moment, ``:end`` the first one after it.
+
+    Both are bound as dates of the dataset's zone, for an hour or a delivery as moments in UTC.
 
     The rows come through a server-side cursor where the database has one, ``batch_rows`` at a time.
 
@@ -25,16 +29,22 @@ def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
     :raises UnreachableError: if the database does not answer
     :raises DataError: if the query fails
     """
-    query = sa.text(source.query).bindparams(
-        sa.bindparam("start", type_=sa.Date), sa.bindparam("end", type_=sa.Date)
-    )
-    start = date.fromisoformat(partition)
+    bounds = _bounds(partition)
+    kind = sa.DateTime(timezone=True) if isinstance(bounds[0], datetime) else sa.Date()
+    query = sa.text(source.query)
+    # The query over a whole table, as it is delivered, names neither.
+    given = {
+        name: bound
+        for name, bound in zip(("start", "end"), bounds, strict=True)
+        if name in query.compile().params
+    }
+    query = query.bindparams(*(sa.bindparam(name, type_=kind) for name in given))
     engine = _engine(source)
     try:
         with _connection(engine, source) as connection, _query_errors(engine, source, partition):
             result = connection.execution_options(
                 stream_results=True, yield_per=source.batch_rows
-            ).execute(query, {"start": start, "end": start + timedelta(days=1)})
+            ).execute(query, given)
             names = list(result.keys())
             if len(set(names)) != len(names):
                 raise DataError("the query names a column twice", value=names)
@@ -42,6 +52,15 @@ def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
                 yield pd.DataFrame([tuple(row) for row in rows], columns=names)
     finally:
         engine.dispose()
+
+
+def _bounds(partition: str) -> tuple[date, date]:
+    """A partition's first moment and the first after it, which its key tells: dates, or moments in UTC."""
+    cadence = cadence_of(partition)
+    if cadence is Cadence.HOUR:
+        start = moment_of(partition)
+        return start, start + timedelta(hours=1)
+    return Partition.parse(partition, cadence).days
 
 
 def _engine(source: SqlSpec) -> sa.Engine:

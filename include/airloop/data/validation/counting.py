@@ -135,6 +135,11 @@ def _between(column: str, arguments: Mapping[str, Any]) -> Metric | None:
 
 
 def _in_set(column: str, kind: pa.DataType, arguments: Mapping[str, Any]) -> Metric | None:
+    # pandas compares a date with a text by rules of its own: GX itself then says what is in the set.
+    like = str if _is_text(kind) else (int, float) if _is_number(kind) else ()
+    wanted = arguments.get("value_set") or ()
+    if not all(isinstance(one, like) and not isinstance(one, bool) for one in wanted):
+        return None
     try:
         allowed = pa.array(list(arguments["value_set"])).cast(kind)
     except (pa.ArrowException, KeyError, TypeError):

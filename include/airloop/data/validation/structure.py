@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,7 +43,7 @@ def shape_checks(
 
 
 def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
-    """Infinite values, columns without any value, and rows of another day."""
+    """Infinite values, columns without any value, and rows of another partition."""
     checks = []
     guarded = _guarded(spec)
     for name in table.column_names:
@@ -71,7 +69,7 @@ def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[C
                         unexpected_count=infinite,
                     )
                 )
-    checks += _other_days(spec, partition, table)
+    checks += _of_other_partitions(spec, partition, table)
     return checks
 
 
@@ -108,15 +106,22 @@ def _guarded(spec: DatasetSpec) -> set[str]:
     return names
 
 
-def _other_days(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
-    column = table[spec.partition_column]
-    day = pa.scalar(date.fromisoformat(partition), pa.date32())
-    others = pc.sum(pc.fill_null(pc.not_equal(column, day), False)).as_py() or 0
+def _of_other_partitions(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
+    """Rows whose own time lies outside of the partition; a delivery has no time of its own."""
+    if spec.partition_column is None:
+        return []
+    column, one = table[spec.partition_column], spec.partition(partition)
+    first, after = (one.start, one.end) if pa.types.is_timestamp(column.type) else one.days
+    outside = pc.or_kleene(
+        pc.less(column, pa.scalar(first, column.type)),
+        pc.greater_equal(column, pa.scalar(after, column.type)),
+    )
+    others = pc.sum(pc.fill_null(outside, False)).as_py() or 0
     if not others:
         return []
     return [
         check(
-            "rows are of the partition's day",
+            f"rows are of the partition's {spec.cadence}",
             Outcome.BAD,
             f"{others} rows have another {spec.partition_column} than {partition}",
             unexpected_count=others,

@@ -17,12 +17,13 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from airloop.columns import PARTITION
 from airloop.contracts import Contract, Name
 from airloop.errors import DataError
 from airloop.serving.log import aside
 from airloop.serving.log.frames import LogSegment, read_segment
 from airloop.serving.log.predictionlog import DAMAGED, log_folder, seal_segments
-from airloop.serving.log.records import PREDICTION_DATE, decode
+from airloop.serving.log.records import decode
 from airloop.settings import Settings
 from airloop.specs import Catalog, load_catalog
 from airloop.specs.dataset import DatasetSpec
@@ -109,8 +110,10 @@ def _each(
         return result
     if lake is None:
         from airloop.data.lake.lake import Lake
+        from airloop.data.lake.renaming import bring_up_to_date
 
         lake = Lake(settings)
+        bring_up_to_date(lake, result.table)
     table = _Table(lake, result.table, dataset)
     with _alone(folder):
         for path in paths(folder):
@@ -138,7 +141,7 @@ class _Table:
                 f"a logged prediction does not fit the dataset: {error}", where=str(path)
             ) from error
         appended = self.lake.append_once(
-            self.name, rows, partition_by=PREDICTION_DATE, app_id=app_id, sequence=1
+            self.name, rows, partition_by=PARTITION, app_id=app_id, sequence=1
         )
         return rows.num_rows, appended
 

@@ -1,32 +1,40 @@
 """What a prediction log's frame says: one micro-batch's requests, as JSON, and as rows of a table.
 
-The table's columns: the request's own (keys and inputs), and beside them ``prediction_date`` (the partition),
-``prediction``, ``model_version``, ``predicted_at``, ``request_id``, ``request_row``.
+The table's columns: the request's own (keys and inputs), and beside them those of :mod:`airloop.columns`, which are
+reserved: the partition, the prediction, the version, the moment, the request and the row in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from airloop.columns import (
+    MODEL_VERSION,
+    PARTITION,
+    PREDICTED_AT,
+    PREDICTION,
+    REQUEST_ID,
+    REQUEST_ROW,
+)
 from airloop.data.schema import ARROW_TYPES
+from airloop.partition import Partition
 from airloop.serving.requests import Row
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
-PREDICTION_DATE = "prediction_date"
 #: The table's own columns, with their types.
 RECORD_TYPES: dict[str, pa.DataType] = {
-    PREDICTION_DATE: pa.string(),
-    "prediction": pa.float64(),
-    "model_version": pa.int64(),
-    "predicted_at": pa.timestamp("us", "UTC"),
-    "request_id": pa.string(),
-    "request_row": pa.int64(),
+    PARTITION: pa.string(),
+    PREDICTION: pa.float64(),
+    MODEL_VERSION: pa.int64(),
+    PREDICTED_AT: pa.timestamp("us", "UTC"),
+    REQUEST_ID: pa.string(),
+    REQUEST_ROW: pa.int64(),
 }
 
 
@@ -39,8 +47,9 @@ class Answered:
     at: datetime
     rows: Sequence[Row]
     predictions: Sequence[float]
-    #: The input whose date is a row's prediction date, if any.
+    #: The input whose time says of which partition a row is, if any.
     event_time: str | None
+    dataset: DatasetSpec
 
 
 def encode(answered: Iterable[Answered]) -> bytes:
@@ -51,7 +60,7 @@ def encode(answered: Iterable[Answered]) -> bytes:
                 "id": one.request_id,
                 "version": one.version,
                 "at": one.at,
-                "dates": [prediction_date(row, one.event_time, one.at) for row in one.rows],
+                "dates": [partition_of(row, one) for row in one.rows],
                 "rows": one.rows,
                 "predictions": one.predictions,
             }
@@ -60,14 +69,14 @@ def encode(answered: Iterable[Answered]) -> bytes:
     )
 
 
-def prediction_date(row: Row, event_time: str | None, at: datetime) -> str:
-    """The day a prediction is about: of the row's event time where it has one, else of the request, in UTC."""
-    value = row.get(event_time) if event_time else None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return at.astimezone(UTC).date().isoformat()
+def partition_of(row: Row, answered: Answered) -> str:
+    """The partition a prediction is about: of the row's event time where it has one, else of the request."""
+    cadence, zone = answered.dataset.logged, answered.dataset.timezone
+    value = row.get(answered.event_time) if answered.event_time else None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return str(Partition.of(value, cadence, zone))
+    moment = value if isinstance(value, datetime) else answered.at
+    return str(Partition.at(moment, cadence, zone))
 
 
 def decode(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
@@ -83,15 +92,15 @@ def decode(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
 def _records(batch: list[dict[str, Any]]) -> Iterable[Row]:
     for request in batch:
         lines = zip(request["rows"], request["predictions"], request["dates"], strict=True)
-        for index, (row, prediction, day) in enumerate(lines):
+        for index, (row, prediction, key) in enumerate(lines):
             yield {
                 **row,
-                PREDICTION_DATE: day,
-                "prediction": prediction,
-                "model_version": request["version"],
-                "predicted_at": request["at"],
-                "request_id": request["id"],
-                "request_row": index,
+                PARTITION: key,
+                PREDICTION: prediction,
+                MODEL_VERSION: request["version"],
+                PREDICTED_AT: request["at"],
+                REQUEST_ID: request["id"],
+                REQUEST_ROW: index,
             }
 
 

@@ -176,6 +176,7 @@ class Endpoint:
                 question.rows,
                 found,
                 question.version.model.spec.serving.event_time,
+                question.version.model.dataset,
             )
             for question, found in zip(questions, predictions, strict=True)
             if not isinstance(found, Exception)

@@ -7,16 +7,23 @@ from typing import Any
 
 from airloop.cron import times_a_day
 from airloop.issues import KeyPath, SpecIssue
+from airloop.partition import Cadence
 
 WINDOW_DAYS = 60
 HOLDOUT_DAYS = 14
-#: Where a spec says when something runs. A run is about one partition, which is a day, or trains on the newest.
+#: Where a spec says when something runs. A run is about the partitions that ended, or trains on the newest.
 DATASET_SCHEDULES: tuple[KeyPath, ...] = (("schedule",),)
 MODEL_SCHEDULES: tuple[KeyPath, ...] = (
     ("training", "schedule"),
     ("monitoring", "schedule"),
     ("scoring", "when"),
 )
+
+
+def cadence_in(dataset: Mapping[str, Any]) -> Cadence | None:
+    """The cadence a dataset's plain data names; None where it is none, which is told elsewhere."""
+    said = dataset.get("cadence", Cadence.DAY.value)
+    return Cadence(said) if said in {one.value for one in Cadence} else None
 
 
 def window_and_holdout(model: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -34,8 +41,16 @@ def training_days(model: Mapping[str, Any]) -> int | None:
     return there[0] - there[1] if there is not None else None
 
 
-def cadence_rules(data: Mapping[str, Any], places: tuple[KeyPath, ...]) -> Iterator[SpecIssue]:
-    """Expressions that tick more than once a day: the further ticks would be about a partition that was dealt with."""
+def tick_rules(
+    data: Mapping[str, Any], dataset: Mapping[str, Any], places: tuple[KeyPath, ...]
+) -> Iterator[SpecIssue]:
+    """Expressions that tick more than once a day: the further ticks would be about a partition that was dealt with.
+
+    Of a dataset of hours or of deliveries each tick may well be about one of its own.
+    """
+    cadence = cadence_in(dataset)
+    if cadence in {None, Cadence.HOUR, Cadence.SNAPSHOT}:
+        return
     for path in places:
         value: Any = data
         for key in path:
@@ -45,5 +60,5 @@ def cadence_rules(data: Mapping[str, Any], places: tuple[KeyPath, ...]) -> Itera
         except ValueError:  # no cron expression, which its field says
             continue
         if times > 1:
-            what = f"ticks {times} times a day, but a partition is a day"
+            what = f"ticks {times} times a day, but a partition is a {cadence}"
             yield SpecIssue(path, what, value, "let it tick once a day, for instance 0 6 * * *")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from airloop.data.rows import keys_of
 from airloop.errors import DataError, RequestError, SpecError
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -35,8 +36,7 @@ def check_named(dataset: DatasetSpec, column: str, frame: pd.DataFrame) -> None:
     missing = frame[frame[column].isna()]
     if missing.empty:
         return
-    days = pd.to_datetime(missing[dataset.partition_column]).dt.strftime("%Y-%m-%d")
-    told = days.value_counts().sort_index()
+    told = keys_of(dataset, missing).value_counts().sort_index()
     shown = ", ".join(f"{day}: {count}" for day, count in told.head(5).items())
     more = f" and {len(told) - 5} more" if len(told) > 5 else ""
     raise DataError(

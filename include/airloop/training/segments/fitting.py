@@ -131,7 +131,7 @@ def _fit(model: ModelSpec, dataset: DatasetSpec, rows: Split, params: Mapping[st
 
 
 def _by_segment(model: ModelSpec, dataset: DatasetSpec, part: Part) -> dict[str, Part]:
-    frame = part.frame.sort_values([dataset.partition_column, *dataset.keys], kind="stable")
+    frame = part.frame.sort_values([dataset.key_column, *dataset.keys], kind="stable")
     truth = part.truth.loc[frame.index]
     names = segment_names(dataset, segments_of(model).column, frame)
     groups = frame.groupby(names, sort=False).indices

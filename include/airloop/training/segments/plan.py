@@ -12,12 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
 from airloop.contracts import Contract, DatasetRef, Name, PartitionKey
+from airloop.data.rows import rows_in
 from airloop.data.snapshot import Days, Part, Split
 from airloop.errors import DataError, RequestError
 from airloop.exchange.blobs import BlobStore
@@ -122,7 +121,7 @@ def _counts(
     dataset: DatasetSpec, column: str, rows: Split, judging: Sequence[str]
 ) -> dict[str, pd.Series[int]]:
     """How many rows each segment has, by part."""
-    later = in_days(dataset, rows.training.frame, judging)
+    later = rows_in(dataset, rows.training.frame, judging)
     names = segment_names(dataset, column, rows.training.frame)
     held = segment_names(dataset, column, rows.holdout.frame)
     return {
@@ -182,15 +181,9 @@ def read(settings: Settings, name: str) -> Plan:
     return Plan.model_validate_json(content)
 
 
-def in_days(dataset: DatasetSpec, frame: pd.DataFrame, days: Sequence[str]) -> npt.NDArray[Any]:
-    """Which rows are of these days."""
-    keys = pd.to_datetime(frame[dataset.partition_column]).dt.strftime("%Y-%m-%d")
-    return np.asarray(keys.isin(set(days)))
-
-
 def divided(dataset: DatasetSpec, part: Part, days: Sequence[str]) -> Split:
     """Rows before these days, and of them: the first fit, the others judge."""
-    later = in_days(dataset, part.frame, days)
+    later = rows_in(dataset, part.frame, days)
     before, after = (Part(part.frame[chosen], part.truth[chosen], 0) for chosen in (~later, later))
     return Split(part.frame, before, after)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date
 from typing import Any
 
+from airloop.calendar import moment_of
 from airloop.contracts import Decision
 from airloop.ledger import Ledger
 from airloop.specs.model import ModelSpec
@@ -46,7 +46,7 @@ def due(ledger: Ledger, model: ModelSpec, day: str) -> tuple[bool, str]:
     found = last(ledger, model)
     if found is None:
         return True, "nothing is known for these parameters, ranges and metric"
-    days = (date.fromisoformat(day) - date.fromisoformat(str(found.figures["day"]))).days
+    days = (moment_of(day) - moment_of(str(found.figures["day"]))).days
     limit = model.tuning.retune_after_days
     if days >= limit:
         return True, f"the last search is {days} days of data old (limit {limit})"

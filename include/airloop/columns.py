@@ -1,0 +1,26 @@
+"""Airloop's own columns: a reserved prefix, so that users' names are free."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: No column of a dataset begins so.
+PREFIX: Final = "airloop_"
+#: The key of a row's partition, where no column of the rows tells it.
+PARTITION: Final = f"{PREFIX}partition"
+LABEL: Final = f"{PREFIX}label"
+PREDICTION: Final = f"{PREFIX}prediction"
+MODEL_VERSION: Final = f"{PREFIX}model_version"
+PREDICTED_AT: Final = f"{PREFIX}predicted_at"
+REQUEST_ID: Final = f"{PREFIX}request_id"
+REQUEST_ROW: Final = f"{PREFIX}request_row"
+
+#: What these were called up to 0.1, in the tables of predictions and of scores.
+BEFORE: Final = {
+    "prediction_date": PARTITION,
+    "prediction": PREDICTION,
+    "model_version": MODEL_VERSION,
+    "predicted_at": PREDICTED_AT,
+    "request_id": REQUEST_ID,
+    "request_row": REQUEST_ROW,
+}

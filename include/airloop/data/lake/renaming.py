@@ -1,0 +1,54 @@
+"""Tables of predictions and scores from before Airloop's columns had a prefix: renamed once, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from airloop.columns import BEFORE
+from airloop.data.lake.lake import BATCH_ROWS, Lake
+from airloop.data.lake.storage import storage_errors
+from airloop.data.lake.tables import open_table, partition_column
+
+
+def bring_up_to_date(lake: Lake, name: str) -> bool:
+    """Rename a table's columns where they have the names of 0.1; every reader sees the old table or the new.
+
+    The rows go through memory a batch at a time. What was appended stays known to the log, and is not appended again.
+
+    :returns: whether this call renamed them
+    :raises UnreachableError: if the store does not answer
+    """
+    uri = lake.table_uri(name)
+    table = open_table(uri, lake.options)
+    if table is None or partition_column(table) not in BEFORE:
+        return False
+    with storage_errors(uri):
+        try:
+            write_deltalake(
+                table,
+                _renamed(table),
+                mode="overwrite",
+                schema_mode="overwrite",
+                partition_by=[BEFORE[partition_column(table)]],
+            )
+        except CommitFailedError:  # another process renamed it, or appended: the next look does it
+            return False
+    return True
+
+
+def _renamed(table: DeltaTable) -> pa.RecordBatchReader:
+    dataset: ds.Dataset = table.to_pyarrow_dataset()
+    names = [BEFORE.get(name, name) for name in dataset.schema.names]
+    fields = zip(dataset.schema, names, strict=True)
+    schema = pa.schema([field.with_name(name) for field, name in fields])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in dataset.to_batches(batch_size=BATCH_ROWS):
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())

@@ -1,0 +1,59 @@
+"""What is watched of a model, and when the loop may train it by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from airloop.contracts import Contract
+from airloop.durations import lasting, spanned
+from airloop.fields import Cron, Fraction, Number, Span, Whole
+from airloop.partition import Cadence
+
+
+def said(span: int | str | None, days: int) -> int | str:
+    """A span as it is said: in partitions, as a duration, or by the key that counts days."""
+    if span is not None:
+        return span
+    return f"{days}d" if days else 0
+
+
+class MonitoringSpec(Contract):
+    """What is watched, and how sure it must be before it speaks."""
+
+    schedule: Cron | None = "0 8 * * *"
+    #: The current window: this many days, ending with the night's partition ...
+    window_days: Whole = Field(default=1, ge=1)
+    #: ... or so many partitions, or a duration.
+    window: Span | None = None
+    #: The share of quiet nights that may be called drift, over all features together.
+    false_alarm_rate: Annotated[Number, Field(gt=0, lt=0.5)] = 0.01
+    #: A change smaller than this population stability index does not matter, however certain it is.
+    #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
+    min_psi: Number = Field(default=0.1, gt=0)
+    #: A column with fewer values in the window is not judged: could not tell.
+    min_rows: Whole = Field(default=200, ge=1)
+    #: A night in which a column lost more than this share of the values it usually has is a data incident.
+    max_missing_fraction: Fraction = 0.3
+    #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
+    performance_margin: Number = Field(default=0.05, ge=0)
+    report_rows: Whole = Field(default=5_000, ge=100)
+
+    def window_in(self, cadence: Cadence) -> int:
+        """The window in partitions."""
+        return spanned(said(self.window, self.window_days), cadence)
+
+
+class RetrainingSpec(Contract):
+    """When the loop may spend money."""
+
+    cooldown_days: Whole = Field(default=7, ge=0)
+    #: The same in partitions, or as a duration.
+    cooldown: Span | None = None
+    monthly_budget: Whole = Field(default=4, ge=0)
+
+    def cooldown_of(self, cadence: Cadence) -> timedelta:
+        """How long nothing is trained after a training."""
+        return lasting(said(self.cooldown, self.cooldown_days), cadence)
