@@ -42,6 +42,7 @@ def dataset_spec(**changes: Any) -> DatasetSpec:
         "partition_column": "day",
         "start": "2024-03-01",
         "keys": ["id"],
+        "keys_unique": "forever",
         "columns": columns,
         "expectations": [
             {"expect": "expect_table_row_count_to_be_between", "with": {"min_value": 1}}

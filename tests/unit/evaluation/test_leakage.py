@@ -64,6 +64,14 @@ def test_a_row_on_both_sides_is_found():
     assert check.figures["rows_on_both_sides"] == 1
 
 
+def test_a_key_that_is_unique_in_its_partition_alone_may_come_again():
+    frame = rows()
+    frame.loc[frame.index[-1], "id"] = frame.loc[0, "id"]
+    planted = case(frame=frame.assign(minutes_late=frame["minutes_late"].fillna(1.0)))
+    planted.dataset = dataset_spec(keys_unique="partition")
+    assert leakage.check(planted).outcome is Outcome.OK
+
+
 def test_a_holdout_before_the_training_days_is_refused():
     check = leakage.check(case(holdout=DAYS[:2]))
     assert check.outcome is Outcome.BAD
