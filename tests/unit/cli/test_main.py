@@ -159,9 +159,9 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
-        "reconcile", "report",
+        "reconcile", "report", "dags",
     }  # fmt: skip
-    groups = {name: commands.pop(name).commands for name in ("ledger",)}
+    groups = {name: commands.pop(name).commands for name in ("ledger", "dags")}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}
     for name, command in commands.items():
         assert f"Example: airloop {name}" in (command.epilog or ""), name
