@@ -6,19 +6,21 @@ import asyncio
 import html
 import shutil
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
 from airloop.check import broken
 from airloop.contracts import ArtifactRef
-from airloop.errors import SpecError
+from airloop.errors import AirloopError, SpecError
 from airloop.ledger import open_ledger
+from airloop.projects.stubs import Plan, Stub
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog
 from airloop.vocabulary import DeploymentKind
+from tests.support.checkout import ROOT
 from tests.support.hostile_files import (
     BYSTANDERS,
     MODEL,
@@ -117,6 +119,34 @@ def status_tells(mutant: Mutant, path: Path, catalog: Catalog) -> None:
     models, datasets = STOPS[mutant.file]
     for name in (*models, *datasets):
         assert name in lines[0], mutant
+
+
+def test_every_spec_keeps_its_stub_and_the_others_build_beside_each_of_sixty_mutants(
+    world: Path, tmp_path: Path
+) -> None:
+    plan = Plan(world, tmp_path / "no dags")
+    sound = {stub.spec for stub in plan.stubs()}
+    for mutant in MUTANTS:
+        shutil.rmtree(world)
+        plant_world(world)
+        load_settings.cache_clear()
+        path = mutant.plant(world)
+        stubs = {PurePath(stub.path).stem: stub for stub in plan.stubs() if stub.spec}
+        assert {stub.spec for stub in stubs.values()} | {""} == sound, mutant
+        models, datasets = STOPS[mutant.file]
+        said = {name: refusal(stubs[name]) for name in (*models, *datasets)}
+        assert len(set(said.values())) == (1 if said else 0), mutant
+        assert all(str(path) in (one or "") for one in said.values()), mutant
+        assert {refusal(stubs[name]) for name in (BYSTANDERS[0], "flights")} == {None}, mutant
+
+
+def refusal(stub: Stub) -> str | None:
+    """Why a stub builds no DAG, if so; run as a DAG file of the checkout."""
+    try:
+        exec(stub.text, {"__file__": str(ROOT / "dags" / "loop.py")})
+    except AirloopError as error:
+        return str(error)
+    return None
 
 
 def test_the_dags_of_the_others_are_built_beside_each_bad_file(world: Path) -> None:
