@@ -51,8 +51,8 @@ def train(settings: Settings, number: int, **params: Any) -> ModelVersion:
     frame: pd.DataFrame = lake.read(lake.snapshot(dataset.name, days))
     parts = split(model, dataset, frame, days[-1:])
     folder = Path(settings.home) / "store" / str(number)
-    digest, _ = pack(model, dataset, parts, fit(model, dataset, parts, params), folder)
-    ref = ArtifactRef(uri=folder.as_uri(), digest=digest)
+    package = pack(model, dataset, parts, fit(model, dataset, parts, params), folder)
+    ref = ArtifactRef(uri=folder.as_uri(), digest=package.digest)
     return ModelVersion(model=MODEL, version=number, run_id=f"run{number}", artifact=ref)
 
 

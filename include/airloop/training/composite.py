@@ -16,7 +16,7 @@ from airloop.training.fitted import Fitted
 
 @dataclass(frozen=True)
 class Composite:
-    """One deployable unit. ``fitted`` is the global model with the answers and metrics of the whole."""
+    """One deployable unit. ``fitted`` is the global model."""
 
     fitted: Fitted
     table: SegmentTable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from airloop.contracts import Digest
 from airloop.data.snapshot import Split
+from airloop.evaluation.metrics import evaluate
 from airloop.monitoring import reference
 from airloop.registry import artifacts, lineage
 from airloop.registry.examples import write_examples
@@ -40,6 +42,16 @@ _MLFLOW_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Package:
+    """A written artifact."""
+
+    digest: Digest
+    conversion: Conversion
+    #: What was fitted, with the answers and metrics of the runtime that will serve.
+    served: Fitted
+
+
 def pack(
     model: ModelSpec,
     dataset: DatasetSpec,
@@ -49,8 +61,8 @@ def pack(
     *,
     trained_on: Sequence[str] = (),
     composite: Composite | None = None,
-) -> tuple[Digest, Conversion]:
-    """Write every file of the artifact; returns its digest and whether ONNX is among them.
+) -> Package:
+    """Write every file of the artifact.
 
     :param composite: ``fitted`` with the models of segments beside it, whose answers are then the artifact's
     :raises SpecError: if the estimator holds a type that the loader would refuse
@@ -67,10 +79,9 @@ def pack(
     )
     fitted.trainer.save(fitted.estimator, folder)
     conversion = convert(fitted, frozen, folder)
-    whole = fitted
     if composite is not None:
-        whole = composite.fitted
         composite.write(folder)
+    whole = _as_served(fitted, frozen, folder, composite)
     metrics = whole.metrics | {"training_rows": float(whole.training_rows)}
     (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     _write_reference(model, dataset, split, whole, folder)
@@ -78,7 +89,25 @@ def pack(
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
     write_examples(folder, examples, whole.scores[chosen])
     _write_mlflow_files(model, dataset, folder)
-    return artifacts.write_manifest(folder, model=model.name, task=model.task), conversion
+    digest = artifacts.write_manifest(folder, model=model.name, task=model.task)
+    return Package(digest, conversion, whole)
+
+
+def _as_served(
+    fitted: Fitted, frozen: FrozenSpec, folder: Path, composite: Composite | None
+) -> Fitted:
+    """The answers of the artifact itself, by ONNX or by the trainer's own format, as the gates and callers hear them.
+
+    Two runtimes may differ in the last digits, which breaks ties and moves a rank metric: recorded by the one and asked
+    of the other, a good candidate's metrics would not be its own.
+    """
+    _, scorer = loader.open_scorer(folder, frozen)
+    if composite is None:
+        scores = scorer(fitted.features)
+    else:
+        scores = composite.routing.score(composite.numbers.to_numpy(), fitted.features, scorer)
+    metrics = evaluate(frozen.model.task, fitted.truth, scores, frozen.model.metrics)
+    return replace(fitted, scores=scores, metrics=metrics)
 
 
 def _examples(rows: int, composite: Composite | None) -> list[int]:

@@ -7,16 +7,17 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from airloop.contracts import DatasetRef, Digest
+from airloop.contracts import DatasetRef
 from airloop.data import snapshot
 from airloop.data.lake.lake import Lake
 from airloop.data.snapshot import Days, Split
 from airloop.registry import lineage, tracking
 from airloop.specs.model import ModelSpec
-from airloop.training import package, plots
+from airloop.training import plots
 from airloop.training.composite import Composite
-from airloop.training.conversion import Conversion
 from airloop.training.fitted import Fitted, fit
+from airloop.training.package import Package
+from airloop.training.package import pack as write_package
 from airloop.training.parameters import settle
 from airloop.training.publication import Training
 from airloop.training.run import TrainingRun
@@ -46,19 +47,13 @@ class Made:
     #: Of the choices that led to it.
     figures: dict[str, float]
 
-    @property
-    def whole(self) -> Fitted:
-        """With the answers and metrics of the whole."""
-        return self.composite.fitted if self.composite else self.fitted
-
 
 @dataclass(frozen=True)
 class Packed:
-    """The artifact's files."""
+    """The artifact's files, and what was written into them."""
 
     folder: Path
-    digest: Digest
-    conversion: Conversion
+    package: Package
 
 
 def train(run: TrainingRun) -> Training:
@@ -70,7 +65,7 @@ def train(run: TrainingRun) -> Training:
     pinned = pin(run)
     made = make(run, pinned)
     packed = pack(run, pinned, made)
-    draw(made, packed.folder)
+    draw(made, packed)
     return tell(run, pinned, made, packed)
 
 
@@ -102,7 +97,7 @@ def make(run: TrainingRun, pinned: Pinned) -> Made:
 def pack(run: TrainingRun, pinned: Pinned, made: Made) -> Packed:
     """Write the artifact."""
     folder = run.workdir / "run"
-    digest, conversion = package.pack(
+    package = write_package(
         made.model,
         run.dataset,
         pinned.rows,
@@ -111,31 +106,33 @@ def pack(run: TrainingRun, pinned: Pinned, made: Made) -> Packed:
         trained_on=pinned.days.training,
         composite=made.composite,
     )
+    conversion = package.conversion
     log.info("onnx %s: %s", "kept" if conversion.kept else "not kept", conversion.reason)
-    return Packed(folder, digest, conversion)
+    return Packed(folder, package)
 
 
-def draw(made: Made, folder: Path) -> None:
+def draw(made: Made, packed: Packed) -> None:
     """The run's pictures."""
-    model, whole = made.model, made.whole
+    model, whole = made.model, packed.package.served
     score = (made.composite or made.fitted).scorer(model.task)
     primary = model.gates.primary
     weights = plots.permutation_importance(
         primary, whole.features, whole.truth, score, model.training.seed
     )
-    plots.draw(folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
+    plots.draw(packed.folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
 
 
 def tell(run: TrainingRun, pinned: Pinned, made: Made, packed: Packed) -> Training:
     """What is to be recorded of it."""
     days, fitted, primary = pinned.days, made.fitted, made.model.gates.primary
-    figure = made.whole.metrics.get(primary, float("nan"))
+    served = packed.package.served
+    figure = served.metrics.get(primary, float("nan"))
     return Training(
         folder=packed.folder,
-        digest=packed.digest,
+        digest=packed.package.digest,
         dataset=pinned.ref,
         holdout=days.holdout,
-        metrics=made.whole.metrics | _figures(pinned, made, packed),
+        metrics=served.metrics | _figures(pinned, made, packed),
         params=_params(made),
         tags=_tags(run, pinned, packed),
         fitted_params=json.dumps(fitted.params, default=str),
@@ -153,8 +150,8 @@ def _figures(pinned: Pinned, made: Made, packed: Packed) -> dict[str, float]:
         "fit_seconds": fitted.seconds,
         **made.figures,
     }
-    if packed.conversion.difference is not None:
-        figures["onnx_difference"] = packed.conversion.difference
+    if packed.package.conversion.difference is not None:
+        figures["onnx_difference"] = packed.package.conversion.difference
     return figures
 
 
@@ -174,9 +171,9 @@ def _tags(run: TrainingRun, pinned: Pinned, packed: Packed) -> dict[str, str]:
         "airloop.params_override": json.dumps(dict(run.params or {})),
         "airloop.model": run.model.name,
         "airloop.dataset": pinned.ref.model_dump_json(),
-        "airloop.artifact_digest": packed.digest,
+        "airloop.artifact_digest": packed.package.digest,
         "airloop.lock_digest": lineage.lock_digest() or "",
-        "airloop.onnx": packed.conversion.reason,
+        "airloop.onnx": packed.package.conversion.reason,
         "mlflow.source.git.commit": lineage.git_revision() or "",
     }
 

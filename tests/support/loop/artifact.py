@@ -21,6 +21,8 @@ class Packed:
     ref: ArtifactRef
     fitted: Fitted
     conversion: Conversion
+    #: What was fitted, as the artifact answers.
+    served: Fitted
     holdout: pd.DataFrame
 
 
@@ -29,6 +31,6 @@ def pack_one(folder: Path, seed: int = 0, **params: object) -> Packed:
     parts = split(spec, dataset_spec(), rows(seed=seed), HOLDOUT)
     fitted = fit(spec, dataset_spec(), parts, params)
     target = folder / "model"
-    digest, conversion = pack(spec, dataset_spec(), parts, fitted, target, trained_on=DAYS[:-2])
-    ref = ArtifactRef(uri=target.as_uri(), digest=digest)
-    return Packed(target, ref, fitted, conversion, parts.holdout.frame)
+    package = pack(spec, dataset_spec(), parts, fitted, target, trained_on=DAYS[:-2])
+    ref = ArtifactRef(uri=target.as_uri(), digest=package.digest)
+    return Packed(target, ref, fitted, package.conversion, package.served, parts.holdout.frame)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,9 +17,9 @@ import pandas as pd
 
 from airloop.data.snapshot import Split
 from airloop.errors import AirloopError, TransientError
-from airloop.evaluation.metrics import evaluate, higher_is_better, metric
+from airloop.evaluation.metrics import higher_is_better, metric
 from airloop.registry import artifacts
-from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.registry.frozen import FrozenSpec, Scorer
 from airloop.registry.loader import open_scorer
 from airloop.registry.segments import Routing, SegmentEntry, SegmentTable, archive, open_models
 from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
@@ -75,7 +74,7 @@ def collect(
         entries.append(entry)
     table = _table(model, entries)
     log.info("%s", table.reason)
-    return _composite(model, dataset, rows, fitted, table, files, scorers)
+    return _composite(dataset, rows, fitted, table, files, scorers)
 
 
 def _table(model: ModelSpec, entries: list[SegmentEntry]) -> SegmentTable:
@@ -87,7 +86,6 @@ def _table(model: ModelSpec, entries: list[SegmentEntry]) -> SegmentTable:
 
 
 def _composite(
-    model: ModelSpec,
     dataset: DatasetSpec,
     rows: Split,
     fitted: Fitted,
@@ -98,22 +96,13 @@ def _composite(
     own = {entry.segment: entry.number for entry in table.segments if entry.number is not None}
     routing = Routing(table.column, own, scorers)
     numbers = routing.of(dataset, rows.holdout.frame)
-    scores = routing.score(numbers, fitted.features, lambda part: _of(fitted, part))
-    whole = replace(
-        fitted, scores=scores, metrics=evaluate(model.task, fitted.truth, scores, model.metrics)
-    )
     return Composite(
-        fitted=whole,
+        fitted=fitted,
         table=table,
         models=archive(files) if files else None,
         routing=routing,
         numbers=pd.Series(numbers, index=fitted.features.index),
     )
-
-
-def _of(fitted: Fitted, part: pd.DataFrame) -> Scores:
-    """The global model's answers, which are known."""
-    return fitted.scores[fitted.features.index.get_indexer(part.index)]
 
 
 def _judged(

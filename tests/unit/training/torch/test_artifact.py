@@ -33,7 +33,7 @@ def packed(folder: Path, module: str):
     parts = split(spec, dataset_spec(), rows(), HOLDOUT)
     fitted = fit(spec, dataset_spec(), parts)
     target = folder / "model"
-    _, conversion = pack(spec, dataset_spec(), parts, fitted, target, trained_on=DAYS[:-2])
+    conversion = pack(spec, dataset_spec(), parts, fitted, target, trained_on=DAYS[:-2]).conversion
     return target, fitted, conversion, parts.holdout.frame
 
 
