@@ -1,8 +1,8 @@
 """How the service stops: first it says so, then it refuses what is new, and it ends when nobody waits any more.
 
 A load balancer learns from ``/readyz`` that it should send nothing more, and needs a moment for that; meanwhile
-everything is still answered. Uvicorn's own stop comes last: it closes the listening socket at once, while the
-supervisor keeps its copy open, so that a caller would connect and hear nothing.
+everything is still answered. Uvicorn's own stop comes last: it closes the listening socket at once, and then waits for
+what it has begun.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ class Drain:
             end_with_parent(signal.SIGTERM, supervisor)
 
 
-def name_supervisor() -> None:
-    """Let the first process that loads the service be the supervisor: the worker finds the name set."""
-    os.environ.setdefault(_SUPERVISOR, str(os.getpid()))
+def name_supervisor() -> bool:
+    """Let the first process that loads the service be the supervisor: the worker finds the name set.
+
+    Returns whether this process is it.
+    """
+    return os.environ.setdefault(_SUPERVISOR, str(os.getpid())) == str(os.getpid())

@@ -1,8 +1,8 @@
 """The BentoML service: one process, one worker, all models of the catalog.
 
 Started by :func:`airloop.serving.command.service_command`, as
-``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker and owns the socket; every request is answered by the mounted
-application, behind the middleware.
+``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker, which owns the socket; every request
+is answered by the mounted application, behind the middleware.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airloop.paths import put_on_path
+from airloop.serving import listening
 from airloop.serving.assembly import build_endpoints
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
@@ -42,7 +43,10 @@ OPTIONS: dict[str, Any] = {
 # request more than its prediction.
 sys.setswitchinterval(0.0005)
 
-name_supervisor()
+if name_supervisor():
+    listening.keep_port()
+else:
+    listening.open_own()
 _settings = load_settings()
 drain = Drain(_settings.serving.drain_seconds)
 application = Application(build_endpoints(_settings, load_catalog()), drain)

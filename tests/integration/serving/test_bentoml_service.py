@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -23,6 +25,7 @@ from airloop.contracts import ArtifactRef, ModelVersion
 from airloop.delivery.delivery import promote
 from airloop.delivery.rollback import rollback
 from airloop.delivery.verification import verify
+from airloop.devstack.processes import processes
 from airloop.errors import ArtifactError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
@@ -39,13 +42,16 @@ from tests.support.hostile_files import WAYS, plant_leftovers
 
 MODEL = made.MODEL
 TOKEN = "a-token-of-the-test"
+PATIENCE = 300
+#: How long a caller waits for an answer; whoever is refused learns it long before, on a busy machine too.
+TIMEOUT, AT_ONCE = 30.0, 15.0
 
 
 class World:
     """A home with four days of flights, two trained versions and a running service."""
 
-    def __init__(self, home: Path, url: str) -> None:
-        self.home, self.url = home, url
+    def __init__(self, home: Path, url: str, supervisor: int) -> None:
+        self.home, self.url, self.supervisor = home, url, supervisor
         self.settings = Settings()
         made.ingest(self.settings, [f"2013-01-0{day}" for day in range(2, 6)])
         self.v1 = made.train(self.settings, 1, max_iter=20)
@@ -83,18 +89,18 @@ def world() -> Iterator[World]:
         with (home / "service.log").open("wb") as log:
             process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)
             try:
-                started = _started(home, url)
+                started = _started(home, url, process.pid)
                 yield started
                 started.client.close()
             finally:
                 process.terminate()
-                process.wait(30)
+                process.wait(PATIENCE)
                 load_catalog.cache_clear()
 
 
-def _started(home: Path, url: str) -> World:
-    world = World(home, url)
-    deadline = time.monotonic() + 60
+def _started(home: Path, url: str, supervisor: int) -> World:
+    world = World(home, url, supervisor)
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             httpx.get(f"{url}/healthz", timeout=5)
@@ -231,6 +237,56 @@ def _logged(world: World) -> int:
     lake = made.Lake(world.settings)
     name = f"predictions__{MODEL}"
     return lake.snapshot(name, lake.partitions(name)).rows
+
+
+def test_between_a_killed_worker_and_its_successor_callers_are_refused_or_answered(world: World):
+    seen: list[tuple[float, str]] = []
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            seen.append(_asked(world))
+            time.sleep(0.02)
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    (worker,) = _workers(world)
+    os.kill(worker, signal.SIGKILL)
+    killed = time.monotonic()
+    _until(lambda: worker not in _workers(world))
+    assert _asked(world)[1] in {"ConnectError", "ReadError"}
+    _until(lambda: _asked(world)[1] == "200")
+    print(f"{time.monotonic() - killed:.1f} s from the kill to the successor's first answer")
+    stop.set()
+    for caller in callers:
+        caller.join()
+    told = {what for _, what in seen}
+    assert told <= {"200", "503", "ConnectError", "ReadError", "RemoteProtocolError"}
+    assert max(seconds for seconds, what in seen if what != "200") < AT_ONCE
+
+
+def _asked(world: World) -> tuple[float, str]:
+    """How long a prediction took, and what came of it: a status, or how the connection failed."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    url, body = f"{world.url}/models/{MODEL}/predict", {"rows": world.rows[:1]}
+    begun = time.monotonic()
+    try:
+        what = str(httpx.post(url, json=body, headers=headers, timeout=TIMEOUT).status_code)
+    except httpx.TransportError as error:
+        what = type(error).__name__
+    return time.monotonic() - begun, what
+
+
+def _workers(world: World) -> list[int]:
+    return [pid for pid, seen in processes().items() if seen.parent == world.supervisor]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, (PATIENCE, "seconds were not enough")
+        time.sleep(0.05)
 
 
 def spoil(kind: str, world: World, folder: Path) -> None:

@@ -20,7 +20,7 @@ from airloop.settings import Settings
 from tests.support.checkout import ROOT
 from tests.support.serving_fakes import GOOD_ROW, TOKEN
 
-PATIENCE = 90
+PATIENCE = 300
 CALLERS = 8
 
 
