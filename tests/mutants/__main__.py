@@ -42,6 +42,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="airloop-mutants-") as scratch:
         copied = Path(shutil.copytree(PACKAGE, Path(scratch, "airloop")))
         for room in options.only or ROOMS:
+            if not _passes(Path(scratch), ROOMS[room]):
+                sys.exit(f"{room}: its tests fail without any sabotage, so they can notice none")
             for path in sorted((PACKAGE / room).glob("*.py")):
                 target = copied / room / path.name
                 for mutant in mutants(path.read_text(encoding="utf-8"), options.seed, options.each):
@@ -57,6 +59,10 @@ def main() -> int:
 
 def _survives(mutant: Mutant, target: Path, scratch: Path, tests: tuple[str, ...]) -> bool:
     target.write_text(mutant.source, encoding="utf-8")
+    return _passes(scratch, tests)
+
+
+def _passes(scratch: Path, tests: tuple[str, ...]) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     path = os.pathsep.join((str(scratch), os.environ.get("PYTHONPATH", "")))
     try:
