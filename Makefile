@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and pr
 
 killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` makes a stack of each that trains (half an hour)
 	@$(BIN)/python -m tests.support.killed_starts
+
+fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
+	@AIRLOOP_FUZZ_EXAMPLES=25000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/serving/test_api_schema.py
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

@@ -5,46 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from airloop.contracts import Contract
 from airloop.errors import RequestError
-from airloop.specs.dataset import Column, ColumnType, DatasetSpec
+from airloop.serving.values import PLACEHOLDERS, TYPES
+from airloop.specs.dataset import Column, DatasetSpec
 from airloop.specs.model import ModelSpec
 
-#: What a nanosecond timestamp can hold: a date outside would overflow in the transform.
-FIRST_DAY, LAST_DAY = date(1678, 1, 1), date(2262, 1, 1)
-_FIRST, _LAST = (
-    datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00") for day in (FIRST_DAY, LAST_DAY)
-)
-_TYPES: dict[ColumnType, Any] = {
-    ColumnType.STRING: str,
-    ColumnType.INTEGER: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)],
-    ColumnType.FLOAT: Annotated[float, Field(allow_inf_nan=False)],
-    ColumnType.BOOLEAN: bool,
-    ColumnType.TIMESTAMP: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)],
-    ColumnType.DATE: Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)],
-}
-_PLACEHOLDERS: dict[ColumnType, Any] = {
-    ColumnType.STRING: "text",
-    ColumnType.INTEGER: 1,
-    ColumnType.FLOAT: 1.0,
-    ColumnType.BOOLEAN: True,
-    ColumnType.TIMESTAMP: "2000-01-01T00:00:00Z",
-    ColumnType.DATE: "2000-01-01",
-}
 #: Errors shown for one request: more would only repeat themselves, row by row.
 MAX_ERRORS = 20
 
 Row = dict[str, Any]
+
+
+class EndpointsQuery(Contract):
+    """What the endpoints are asked for: one model, or all. A parameter that is misspelt is refused, not passed over."""
+
+    model: str | None = None
 
 
 class InvalidRequestError(RequestError):
@@ -66,7 +46,7 @@ class RequestSchema:
         self.inputs = spec.inputs
         self._row = _row_model(spec.name, self.columns, dataset)
         self.placeholder: Row = {
-            name: _PLACEHOLDERS[dataset.columns[name].type] for name in self.columns
+            name: PLACEHOLDERS[dataset.columns[name].type] for name in self.columns
         }
         self.model: type[BaseModel] = create_model(
             f"{spec.name}_request",
@@ -129,5 +109,5 @@ def _row_model(name: str, columns: Sequence[str], dataset: DatasetSpec) -> type[
 
 
 def _annotation(column: Column) -> Any:
-    kind = _TYPES[column.type]
+    kind = TYPES[column.type]
     return kind | None if column.nullable else kind

@@ -19,6 +19,7 @@ from airloop.monitoring import reference
 from airloop.registry import artifacts, lineage
 from airloop.registry.examples import write_examples
 from airloop.registry.frozen import FrozenSpec
+from airloop.registry.loader import open_scorer
 from airloop.specs.dataset import ColumnType, DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
@@ -101,7 +102,7 @@ def _as_served(
     Two runtimes may differ in the last digits, which breaks ties and moves a rank metric: recorded by the one and asked
     of the other, a good candidate's metrics would not be its own.
     """
-    _, scorer = loader.open_scorer(folder, frozen)
+    _, scorer = open_scorer(folder, frozen)
     if composite is None:
         scores = scorer(fitted.features)
     else:

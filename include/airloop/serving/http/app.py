@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Annotated
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Query
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
@@ -18,6 +20,7 @@ from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
 from airloop.serving.http.predictions import PredictionRoutes
+from airloop.serving.requests import EndpointsQuery
 from airloop.serving.responses import EndpointsResponse
 from airloop.serving.runtime.endpoints import Endpoints
 
@@ -79,6 +82,7 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
     )
     app.mount("/docs/assets", docs_assets())
     app.add_exception_handler(StarletteHTTPException, _starlette_error)
+    app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_exception_handler(Exception, _any_error)
     plain = app.openapi
     app.openapi = lambda: openapi(plain(), endpoints.all())  # type: ignore[method-assign]
@@ -105,16 +109,16 @@ class _Routes:
         reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]
         return _not_ready("; ".join(reasons) or self._endpoints.why_none())
 
-    async def endpoints(self, model: str | None = None) -> EndpointsResponse:
+    async def endpoints(self, query: Annotated[EndpointsQuery, Query()]) -> EndpointsResponse:
         """What each endpoint serves, or one model's; what the ledger wants, and why they differ."""
-        return EndpointsResponse(slots=self._endpoints.states(model))
+        return EndpointsResponse(slots=self._endpoints.states(query.model))
 
-    async def refresh(self, model: str | None = None) -> EndpointsResponse:
+    async def refresh(self, query: Annotated[EndpointsQuery, Query()]) -> EndpointsResponse:
         """Follow the ledger now, for one model or all, and show those endpoints as they are then."""
-        await self._endpoints.refresh(model)
+        await self._endpoints.refresh(query.model)
         if self._endpoints.error:
             raise HTTPException(503, self._endpoints.error)
-        return EndpointsResponse(slots=self._endpoints.states(model))
+        return EndpointsResponse(slots=self._endpoints.states(query.model))
 
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""
@@ -128,6 +132,13 @@ def _not_ready(reason: str) -> JSONResponse:
 async def _starlette_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 (registered for this type)
     shown = HttpError(error.status_code, str(error.detail), headers=error.headers)
+    return error_response(request.scope["airloop.request_id"], shown)
+
+
+async def _invalid_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type)
+    details = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
+    shown = HttpError(422, "the query is not what this path knows", details=details)
     return error_response(request.scope["airloop.request_id"], shown)
 
 

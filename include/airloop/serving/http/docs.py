@@ -109,9 +109,14 @@ def _page(path: str, methods: dict[str, Any]) -> dict[str, Any]:
             name: {**one, "security": [], "responses": answers} for name, one in methods.items()
         }
     return {
-        name: {**one, "responses": {"200": one["responses"]["200"], **_errors(_ERRORS)}}
+        name: {**one, "responses": {"200": one["responses"]["200"], **_page_errors(one)}}
         for name, one in methods.items()
     }
+
+
+def _page_errors(operation: dict[str, Any]) -> dict[str, Any]:
+    query = {"422": "The query has another parameter"} if "parameters" in operation else {}
+    return _errors({**_ERRORS, **query})
 
 
 def _errors(texts: Mapping[str, str]) -> dict[str, Any]:

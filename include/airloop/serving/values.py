@@ -1,0 +1,111 @@
+"""How the values of each column type are written in a request: what is accepted, and the JSON schema that says so."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from airloop.specs.dataset import ColumnType
+
+#: Years that a nanosecond timestamp can hold: a date outside would overflow in the transform.
+FIRST_YEAR: Final = 1678
+LAST_YEAR: Final = 2261
+#: The same as a pattern: a JSON schema knows no range of dates.
+_YEARS = r"(16(7[89]|[89]\d)|1[789]\d\d|2[01]\d\d|22([0-5]\d|6[01]))"
+_DAY = rf"^{_YEARS}-\d\d-\d\d$"
+_MOMENT = rf"^{_YEARS}-\d\d-\d\d[Tt ]"
+_FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
+#: A day more on each side: a year is meant as it is written, whatever its offset from UTC.
+_FIRST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - timedelta(days=1)
+_LAST = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) + timedelta(days=1)
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+_LARGEST = sys.float_info.max
+
+
+class _Form:
+    """A value's core schema with the JSON schema that stands for it, and one error for whatever does not fit."""
+
+    def __init__(self, core: CoreSchema, document: JsonSchemaValue, expected: str) -> None:
+        self._core, self._document, self._expected = core, document, expected
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            self._core,
+            custom_error_type="not_in_schema",
+            custom_error_message=f"Input should be {self._expected}",
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return dict(self._document)
+
+
+def _text(pattern: str, parsed: CoreSchema) -> CoreSchema:
+    # The pattern first: by itself the parser takes "1362096000" for a date too.
+    return core_schema.chain_schema([core_schema.str_schema(strict=True, pattern=pattern), parsed])
+
+
+#: As JSON Schema has it: ``1.0`` is a whole number, ``"1"`` and ``true`` are none.
+_WHOLE = core_schema.union_schema(
+    [
+        core_schema.int_schema(strict=True, ge=_LOWEST, le=_HIGHEST),
+        core_schema.no_info_after_validator_function(
+            int,
+            core_schema.float_schema(
+                strict=True, ge=_LOWEST, lt=_HIGHEST + 1, multiple_of=1, allow_inf_nan=False
+            ),
+        ),
+    ],
+    mode="left_to_right",
+)
+TYPES: dict[ColumnType, Any] = {
+    ColumnType.STRING: str,
+    ColumnType.INTEGER: Annotated[
+        int,
+        _Form(
+            _WHOLE,
+            {"type": "integer", "minimum": _LOWEST, "maximum": _HIGHEST},
+            "a whole number of at most 64 bits",
+        ),
+    ],
+    ColumnType.FLOAT: Annotated[
+        float,
+        Field(allow_inf_nan=False, json_schema_extra={"minimum": -_LARGEST, "maximum": _LARGEST}),
+    ],
+    ColumnType.BOOLEAN: bool,
+    ColumnType.TIMESTAMP: Annotated[
+        datetime,
+        _Form(
+            _text(
+                _MOMENT,
+                core_schema.datetime_schema(
+                    strict=False, tz_constraint="aware", ge=_FIRST, le=_LAST
+                ),
+            ),
+            {"type": "string", "format": "date-time", "pattern": _MOMENT},
+            f"a timestamp with its offset, such as 2000-01-01T00:00:00Z, of the years {FIRST_YEAR} to {LAST_YEAR}",
+        ),
+    ],
+    ColumnType.DATE: Annotated[
+        date,
+        _Form(
+            _text(_DAY, core_schema.date_schema(strict=False, ge=_FIRST_DAY, le=_LAST_DAY)),
+            {"type": "string", "format": "date", "pattern": _DAY},
+            f"a date written YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YEAR}",
+        ),
+    ],
+}
+PLACEHOLDERS: dict[ColumnType, Any] = {
+    ColumnType.STRING: "text",
+    ColumnType.INTEGER: 1,
+    ColumnType.FLOAT: 1.0,
+    ColumnType.BOOLEAN: True,
+    ColumnType.TIMESTAMP: "2000-01-01T00:00:00Z",
+    ColumnType.DATE: "2000-01-01",
+}

@@ -1,0 +1,104 @@
+"""The served API against its own OpenAPI document, by requests that are made from it: good ones, bad ones, all answered
+with a status and a body that the document names.
+
+``AIRLOOP_FUZZ_EXAMPLES`` is how many of each kind; `make fuzz-api` for the long form.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+
+from airloop.contracts import ModelVersion
+from airloop.delivery.sandbox import serve_version
+from airloop.settings import Settings
+from tests.support.serving_fakes import FakeModel, artifact, dataset_spec, model_spec
+
+#: Requests of each kind to each operation.
+EXAMPLES = int(os.environ.get("AIRLOOP_FUZZ_EXAMPLES", "60"))
+LONG = "AIRLOOP_FUZZ_EXAMPLES" in os.environ
+PREDICT, REFRESH, SLOTS = "POST /models/every/predict", "POST /slots/refresh", "GET /slots"
+PROBES = ("GET /healthz", "GET /readyz")
+GOOD, BAD = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+
+
+def every_type() -> FakeModel:
+    """A model with a column of each type, nullable and not."""
+    plain = dataset_spec().model_dump(mode="json", exclude_unset=True)
+    more = {
+        f"{kind}_{'or_null' if nullable else 'always'}": {"type": kind, "nullable": nullable}
+        for kind in ("string", "integer", "float", "boolean", "timestamp", "date")
+        for nullable in (True, False)
+    }
+    model = FakeModel(spec=model_spec("every"))
+    model.dataset = type(model.dataset).model_validate(
+        {**plain, "columns": {**plain["columns"], **more}}
+    )
+    spec = model.spec.model_dump(mode="json", exclude_unset=True)
+    model.spec = type(model.spec).model_validate({**spec, "inputs": [*spec["inputs"], *more]})
+    return model
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[str, str]]]:
+    """The operations by name, and the header that lets in."""
+    version = ModelVersion(model="every", version=1, run_id="r", artifact=artifact(1))
+    home = tmp_path_factory.mktemp("home")
+    with serve_version(version, lambda _: every_type(), Settings(), home) as trial:
+        schema = schemathesis.openapi.from_url(f"{trial.serving.url}/openapi.json")
+        operations = {one.ok().label: one.ok() for one in schema.get_all_operations()}
+        yield operations, {"Authorization": f"Bearer {trial.serving.bearer()}"}
+
+
+def test_the_document_names_every_operation(api):
+    operations, _ = api
+    assert set(operations) == {PREDICT, REFRESH, SLOTS, *PROBES}
+
+
+@pytest.mark.parametrize(
+    ("label", "mode"),
+    [(PREDICT, GOOD), (PREDICT, BAD), (REFRESH, GOOD), (SLOTS, GOOD)]
+    + [(label, GOOD) for label in PROBES],
+    ids=lambda value: getattr(value, "value", value),
+)
+def test_every_answer_is_one_that_the_document_names(api, label: str, mode: GenerationMode):
+    operations, headers = api
+    operation = operations[label]
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        # The same requests in each run of CI; the long form looks for others.
+        derandomize=not LONG,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=headers)
+
+    ask()
+
+
+def test_a_misspelt_parameter_is_refused_not_passed_over(api):
+    operations, headers = api
+    case = operations[REFRESH].Case(query={"modle": "every"})
+    answer = case.call(headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["details"][0]["loc"] == ["query", "modle"]
+
+
+@pytest.mark.parametrize("label", [PREDICT, REFRESH, SLOTS])
+def test_nothing_is_answered_without_a_token(api, label: str):
+    operations, _ = api
+    case = operations[label].Case()
+    for headers in ({}, {"authorization": "Bearer no"}):
+        answer = case.call(headers=headers)
+        case.validate_response(answer)
+        assert answer.status_code == 401
