@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -33,15 +34,16 @@ def _number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _known(metrics: dict[str, float]) -> dict[str, float]:
+def known(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics that are numbers; one that is not defined on these rows is left out."""
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 #: Figures for people, and metrics by name: neither ever holds a NaN.
 Figures = Annotated[dict[str, float | int | str | None], AfterValidator(_numbers)]
-Metrics = Annotated[dict[str, float], AfterValidator(_known)]
+Metrics = Annotated[dict[str, float], AfterValidator(known)]
 Figure = Annotated[float | None, AfterValidator(_number)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Contract(BaseModel):
@@ -232,7 +234,7 @@ class Decision(Contract):
     topic: Topic
     action: Action
     reason: str
-    figures: dict[str, float | int | str | None] = {}
+    figures: Figures = {}
     at: datetime
     actor: str = "airloop"
 

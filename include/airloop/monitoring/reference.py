@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from airloop.contracts import Contract, Name
+from airloop.contracts import Contract, Figure, Metrics, Name
 from airloop.errors import ArtifactError, DataError
 from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
 from airloop.partition import Cadence
@@ -54,11 +54,11 @@ class Reference(Contract):
     columns: tuple[ColumnReference, ...]
     #: The label, where it is known: 0 and 1, or the value of a regression.
     label: ColumnReference | None = None
-    label_mean: float | None = None
+    label_mean: Figure = None
     #: The model's answers on its holdout.
     scores: ColumnReference | None = None
     #: The metrics on the holdout: what the model promised.
-    holdout: dict[str, float] = {}
+    holdout: Metrics = {}
 
     def column(self, name: str) -> ColumnReference:
         """One column's reference.

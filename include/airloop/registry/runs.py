@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airloop.contracts import DatasetRef
+from airloop.contracts import DatasetRef, known
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,7 +54,7 @@ def start(
     now = int(time.time() * 1000)
     client.log_batch(
         run_id,
-        metrics=[Metric(key, value, now, 0) for key, value in metrics.items() if value == value],
+        metrics=[Metric(key, value, now, 0) for key, value in known(metrics).items()],
         params=[Param(key, str(value)[:PARAM_CHARACTERS]) for key, value in params.items()],
     )
     _log_dataset(client, run_id, dataset)
@@ -81,7 +81,9 @@ def log_metrics(
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    client.log_batch(run_id, [Metric(name, value, now, step) for name, value in metrics.items()])
+    client.log_batch(
+        run_id, [Metric(name, value, now, step) for name, value in known(metrics).items()]
+    )
 
 
 def close_unfinished(client: MlflowClient, experiment_id: str, key: str) -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from airloop.contracts import Contract
+from airloop.contracts import Contract, Figure
 from airloop.errors import ArtifactError
 from airloop.features.casting import conform
 from airloop.plugins.trainer import files_of_all
@@ -43,8 +43,8 @@ class SegmentEntry(Contract):
     number: int | None
     status: Literal["own", "not better", "failed", "left out"]
     #: The metric of its own model and of the global one, on the same rows that neither had seen.
-    own: float | None = None
-    overall: float | None = None
+    own: Figure = None
+    overall: Figure = None
     reason: str
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from airloop.contracts import Contract, Name
+from airloop.contracts import Contract, Finite, Name
 
 #: Set on an answer whose rows could not be written to the prediction log (a full disk).
 LOG_HEADER = "x-airloop-prediction-log"
@@ -20,7 +20,7 @@ class PredictionBody(Contract):
     model: Name
     version: int
     request_id: str
-    predictions: tuple[float, ...]
+    predictions: tuple[Finite, ...]
 
 
 class PredictionResponse(PredictionBody):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from airloop.contracts import Digest
+from airloop.contracts import Digest, known
 from airloop.data.snapshot import Split
 from airloop.evaluation.metrics import evaluate
 from airloop.monitoring import reference
@@ -83,8 +83,9 @@ def pack(
     if composite is not None:
         composite.write(folder)
     whole = _as_served(fitted, frozen, folder, composite)
-    metrics = whole.metrics | {"training_rows": float(whole.training_rows)}
-    (folder / artifacts.METRICS).write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    metrics = known(whole.metrics) | {"training_rows": float(whole.training_rows)}
+    text = json.dumps(metrics, indent=1, allow_nan=False)
+    (folder / artifacts.METRICS).write_text(text, encoding="utf-8")
     _write_reference(model, dataset, split, whole, folder)
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
@@ -106,7 +107,8 @@ def _as_served(
     if composite is None:
         scores = scorer(fitted.features)
     else:
-        scores = composite.routing.score(composite.numbers.to_numpy(), fitted.features, scorer)
+        numbers = np.asarray(composite.numbers, dtype=np.int64)
+        scores = composite.routing.score(numbers, fitted.features, scorer)
     metrics = evaluate(frozen.model.task, fitted.truth, scores, frozen.model.metrics)
     return replace(fitted, scores=scores, metrics=metrics)
 

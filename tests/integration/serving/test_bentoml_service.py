@@ -251,16 +251,18 @@ def test_between_a_killed_worker_and_its_successor_callers_are_refused_or_answer
     callers = [threading.Thread(target=call) for _ in range(4)]
     for caller in callers:
         caller.start()
-    (worker,) = _workers(world)
-    os.kill(worker, signal.SIGKILL)
-    killed = time.monotonic()
-    _until(lambda: worker not in _workers(world))
-    assert _asked(world)[1] in {"ConnectError", "ReadError"}
-    _until(lambda: _asked(world)[1] == "200")
-    print(f"{time.monotonic() - killed:.1f} s from the kill to the successor's first answer")
-    stop.set()
-    for caller in callers:
-        caller.join()
+    try:
+        (worker,) = _workers(world)
+        os.kill(worker, signal.SIGKILL)
+        killed = time.monotonic()
+        _until(lambda: worker not in _workers(world))
+        assert _asked(world)[1] in {"ConnectError", "ReadError"}
+        _until(lambda: _asked(world)[1] == "200")
+        print(f"{time.monotonic() - killed:.1f} s from the kill to the successor's first answer")
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
     told = {what for _, what in seen}
     assert told <= {"200", "503", "ConnectError", "ReadError", "RemoteProtocolError"}
     assert max(seconds for seconds, what in seen if what != "200") < AT_ONCE

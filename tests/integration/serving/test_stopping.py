@@ -45,6 +45,10 @@ class Service:
                 stdout=log,
                 stderr=log,
             )
+        self.worker = self.supervisor.pid
+
+    def wait(self) -> None:
+        """Until it answers; its worker is known then."""
         until(lambda: self.ready() == 200, "the service is ready")
         (self.worker,) = (
             pid for pid, seen in processes().items() if seen.parent == self.supervisor.pid
@@ -87,9 +91,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def begin(sabotage: str = "") -> Service:
         running.append(Service(tmp_path, sabotage))
+        running[0].wait()
         return running[0]
 
     yield begin
+    # Also one that never got ready.
     for service in running:
         service.end()
 

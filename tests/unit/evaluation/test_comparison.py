@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from airloop.evaluation.comparison import Comparison, compare
+from airloop.evaluation.comparison import CELLS, Comparison, _weights, compare
 
 ROWS, NIGHTS = 800, 1_000
 
@@ -54,3 +54,8 @@ def test_too_few_positives_say_nothing():
 
 def test_the_same_question_gets_the_same_answer():
     assert duel(5) == duel(5)
+
+
+def test_there_are_as_many_resamples_as_asked_for_however_they_are_batched():
+    rows = CELLS // 30  # thirty at a time: the last batch is smaller
+    assert sum(len(part) for part in _weights(rows, 100, seed=0)) == 100

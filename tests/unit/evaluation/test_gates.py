@@ -254,3 +254,15 @@ def test_of_two_hundred_equal_challengers_at_most_one_in_twenty_is_promoted():
         result.scores, result.incumbent_scores = ours, theirs
         promoted += gates.champion(result).ok
     assert promoted <= 10
+
+
+def test_an_artifact_of_other_inputs_or_another_task_is_refused_by_name():
+    planted = case(strong())
+    fewer = planted.model.model_copy(update={"inputs": planted.model.inputs[1:]})
+    said = gates.signature(replace(planted, model=fewer))
+    assert said.outcome is Outcome.BAD
+    assert planted.model.inputs[0] in said.reason
+    other = planted.model.model_copy(update={"task": "regression"})
+    said = gates.signature(replace(planted, model=other))
+    assert said.outcome is Outcome.BAD
+    assert "regression" in said.reason

@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 import types
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from airloop.contracts import Outcome
@@ -76,3 +78,9 @@ def test_a_holdout_before_the_training_days_is_refused():
     check = leakage.check(case(holdout=DAYS[:2]))
     assert check.outcome is Outcome.BAD
     assert "after the training days" in check.reason
+
+
+def test_that_a_value_is_missing_is_a_level_of_its_own():
+    truth = np.arange(2_000) % 2.0
+    column = pd.Series(np.where(truth == 1, np.nan, np.linspace(0, 1, len(truth))))
+    assert leakage.alone(column, truth, column, truth, "classification") == 1.0
