@@ -83,7 +83,7 @@ def total(rows: Sequence[Usage]) -> CostSummary:
     )
 
 
-def bills(rows: Iterable[Usage]) -> list[CostSummary]:
+def summaries(rows: Iterable[Usage]) -> list[CostSummary]:
     """One summary a run; what led to no run is told by entity, step and version. The newest first."""
     groups: dict[tuple[object, ...], list[Usage]] = {}
     for row in rows:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airloop.accounting.figures import Usage, bills, total
+from airloop.accounting.figures import Usage, summaries, total
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def test_several_pods_of_one_attempt_are_one_attempt() -> None:
 
 def test_each_run_has_its_bill_and_what_led_to_none_is_told_by_step() -> None:
     later = NOW + timedelta(hours=1)
-    found = bills([
+    found = summaries([
         row("trials:s:0", run_id="r1"),
         row("train:l:1", run_id="r1"),
         row("train:l:2", run_id="r2", at=later),

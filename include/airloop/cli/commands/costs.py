@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from airloop.accounting.figures import CostSummary, bills
+from airloop.accounting.figures import CostSummary, summaries
 from airloop.cli.known import check_name
 from airloop.console import out
 from airloop.settings import load_settings
@@ -34,7 +34,7 @@ def costs_command(
     ledger = open_ledger(load_settings())
     if entity is not None:
         check_name(entity, ledger)
-    found = bills(ledger.usage(entity))[:limit]
+    found = summaries(ledger.usage(entity))[:limit]
     if as_json:
         out.print_json(json.dumps([summary.model_dump(mode="json") for summary in found]))
         return
