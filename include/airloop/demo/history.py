@@ -42,7 +42,8 @@ def _backfill(stage: DemoStage) -> list[dict[str, Any]]:
         "max_active_runs": 4,
         "reprocess_behavior": "none",
     }
-    number = stage.airflow.call("POST", "/backfills", json=body)["id"]
+    # On a busy machine SQLite may be locked: then Airflow takes back what it made of a backfill, to be asked again.
+    number = stage.airflow.call("POST", "/backfills", repeat=True, json=body)["id"]
 
     def ended() -> bool | None:
         counts = states(_runs(stage))
