@@ -50,16 +50,16 @@ def measure(short: bool = False) -> dict[str, Any]:
             rate, side = timed(partial(way, _network().to(device), table, device))
             rates[name].append(rate)
             sides[name].append(side)
-    rate = {name: statistics.median(values) for name, values in rates.items()}
+    middles = {name: statistics.median(values) for name, values in rates.items()}
     seconds, size = _checkpoint(table, device)
     return {
         "values": {
-            "indexed": rate["airloop"] / rate["index batches"],
-            "loader": rate["airloop"] / rate["DataLoader"],
+            "indexed": middles["airloop"] / middles["index batches"],
+            "loader": middles["airloop"] / middles["DataLoader"],
             "checkpoint": seconds / (CheckpointSpec().minutes * 60),
         },
         "sides": {
-            name: replace(middle(them), more=f"{rate[name]:,.0f} rows/s").shown()
+            name: replace(middle(them), more=f"{middles[name]:,.0f} rows/s").shown()
             for name, them in sides.items()
         },
         "notes": [

@@ -37,6 +37,8 @@ from airloop.serving.log.compaction import compact
 from airloop.settings import Settings
 from airloop.specs import load_catalog
 from bench import serving_world as made
+from bench.rivals import servers
+from bench.serving import SAME
 from tests.support.checkout import ROOT
 from tests.support.hostile_files import WAYS, plant_leftovers
 
@@ -151,6 +153,20 @@ def test_it_answers_beside_broken_files_and_through_a_broken_spec_of_its_own(wor
             path.rmdir() if path.is_dir() else path.unlink()
     world.client.refresh(MODEL)
     assert {one.model for one in world.client.endpoints()} == {MODEL, "flight_delay_torch"}
+
+
+def test_the_yardstick_of_the_bench_does_the_same_work(world: World):
+    """What `make bench ROW=serving` compares with: the same answers, a token, every answer in the log."""
+    server = servers.rivals(world.home, TOKEN)["fastapi"]
+    asked = world.rows[:20]
+    with servers.answering(server, world.home / "rival.out") as (url, process):
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        assert httpx.post(url, json=server.body(asked[0])).status_code == 401
+        replies = [httpx.post(url, json=server.body(row), headers=headers) for row in asked]
+        assert servers.used(process) > 0
+    answers = np.array([reply.json()["predictions"][0] for reply in replies])
+    assert np.abs(answers - world.client.predict(MODEL, asked).predictions).max() <= SAME
+    assert (world.home / "rival.log").read_bytes().count(b"\n") == len(asked)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
+from bench import idle
+from bench.catalogue import ROWS
 from tests.support.killed_starts import becomes_well
 
 MODEL = "flight_delay"
@@ -223,6 +225,13 @@ def test_decisions_are_on_record(stack: Any) -> None:
     shown = stack.airloop("decisions", MODEL, "--json")
     assert shown.returncode == 0
     assert '"topic": "gate"' in shown.stdout
+
+
+def test_the_bench_of_an_idle_stack_tells_airflows_part_from_ours(stack: Any) -> None:
+    figures = idle.watch(stack.home, 0.5)
+    assert {one.figure for one in ROWS["idle"].targets} == set(figures["values"])
+    assert all(side["peak_mb"] > 50 for side in figures["sides"].values())
+    assert set(figures["sides"]) == {idle.AIRFLOW, idle.OURS}
 
 
 def test_going_back_from_the_first_version_is_refused(stack: Any) -> None:
