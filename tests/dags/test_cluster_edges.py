@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ def job(cluster: Cluster, tmp_path: Path) -> Any:
 def gone(cluster: Cluster) -> bool:
     cluster.wait(lambda: cluster.live() == [] and cluster.jobs.left() == [], 30)
     return True
+
+
+def after_a_refusal(cluster: Cluster, act: Callable[[], object]) -> None:
+    """Act as soon as a request was refused: sooner, nothing would be tested."""
+
+    def wait() -> None:
+        cluster.wait(lambda: cluster.refused > 0, 60)
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 # The way in
@@ -114,9 +124,7 @@ def test_a_running_pod_is_waited_for_until_the_credentials_are_back(
 ) -> None:
     task.begin()
     take(True)
-    back = threading.Timer(1.5, take, [False])
-    back.start()
-    threading.Timer(2.0, lambda: (task.leave(RESULT), cluster.finish(task.name))).start()
+    after_a_refusal(cluster, lambda: (take(False), task.leave(RESULT), cluster.finish(task.name)))
     event = task.watch()
     assert event["status"] == "success"
     assert task.resume(event) == RESULT["result"]
@@ -176,7 +184,7 @@ def test_a_token_that_was_renewed_in_its_file_is_read_again(
     token.write_text(TOKEN)
     task.begin()
     cluster.token = "renewed"
-    threading.Timer(1.0, token.write_text, ["renewed"]).start()
+    after_a_refusal(cluster, lambda: token.write_text("renewed"))
     task.leave(RESULT)
     cluster.finish(task.name)
     event = task.watch()
@@ -195,8 +203,9 @@ def test_credentials_that_were_changed_in_the_connection_are_taken_while_a_train
     task.begin()
     cluster.token = "another"
     changed = _connection(cluster, tmp_path / "second", "another", inline)
-    threading.Timer(1.0, monkeypatch.setenv, [VARIABLE, changed]).start()
-    threading.Timer(2.0, lambda: (task.leave(RESULT), cluster.finish(task.name))).start()
+    after_a_refusal(cluster, lambda: monkeypatch.setenv(VARIABLE, changed))
+    task.leave(RESULT)
+    cluster.finish(task.name)
     event = task.watch()
     assert event["status"] == "success"
     assert task.resume(event) == RESULT["result"]

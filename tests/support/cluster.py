@@ -56,6 +56,8 @@ class Cluster(Disruptions):
         self.user, self.rules = LAUNCHER, list(LAUNCHER_RULES)
         #: Whether the token's rights hold; without them every request is answered 403 (seen on Kubernetes v1.36).
         self.rights = True
+        #: How many requests were refused for want of credentials or rights.
+        self.refused = 0
         #: Why Pod Security refuses every pod; empty where it admits them.
         self.forbids = ""
         self.requests: list[tuple[str, str]] = []
@@ -105,7 +107,7 @@ class Cluster(Disruptions):
         self.requests.clear()
         self._events.clear()
         self._old, self.stale, self.token = [], False, TOKEN
-        self.rights, self.forbids = True, ""
+        self.rights, self.forbids, self.refused = True, "", 0
         self.node = Node(variables=self.node.variables, runs=self.node.runs)
 
     def kubeconfig(self, path: Path, token: str = TOKEN) -> Path:

@@ -48,12 +48,14 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.user = self.cluster.who(self.headers.get("Authorization"), self.connection)
         if self.user is None:
+            self.cluster.refused += 1
             self.send(*failure(401, "Unauthorized", "Unauthorized"))
             return
         self.cluster.asked.append((self.user, self.command, url.path))
         if not self.cluster.rights and not _REVIEWS.match(url.path):
             verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(self.command, "get")
             said = f'User "{self.cluster.user}" cannot {verb} resource "pods" in API group "" in the namespace "airloop"'
+            self.cluster.refused += 1
             self.send(*failure(403, "Forbidden", f"pods is forbidden: {said}"))
             return
         if fault is not None and fault.kind == "status":

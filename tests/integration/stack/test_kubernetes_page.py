@@ -59,6 +59,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         _change(root / "config" / "models" / f"{name}.yaml", keys)
     _change(root / "config" / "environments" / "local.yaml", {"kubernetes": {"image": IMAGE}})
+    # As the page says beside its command: what stands there is what every `up` gives Airflow.
+    pools = root / "config" / "pools.json"
+    found = json.loads(pools.read_text())
+    found["airloop_gpu"]["slots"] = 8
+    pools.write_text(json.dumps(found))
     identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
     for command in (
         ("init", "--quiet", "--bare", str(root.parent / "remote.git")),
@@ -253,7 +258,7 @@ def test_a_killed_triggerer_is_followed_by_another_that_goes_on_with_the_same_po
     for model, run in runs.items():
         wait_for(
             lambda m=model, r=run: _state(airflow, m, r) in {"success", "failed"} or None,
-            f"the training of {model} does not end", patience=120,
+            f"the training of {model} does not end", patience=240,
         )  # fmt: skip
         (task,) = [one for one in airflow.tasks(f"train_{model}", run) if one["task_id"] == "train"]
         assert (task["state"], task["try_number"]) == ("success", 1)
