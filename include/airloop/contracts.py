@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from airloop.figures import Figure, Figures, Metrics
 from airloop.partition import ANY_KEY
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
 
@@ -23,27 +22,6 @@ LINE_PATTERN = r"\A[^\x00-\x1f\x7f\u2028\u2029]{1,500}\Z"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PartitionKey = Annotated[str, StringConstraints(pattern=ANY_KEY)]
 Digest = Annotated[str, StringConstraints(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
-
-
-def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures without NaN and infinity, which no JSON has: what cannot be told is None."""
-    return {name: _number(value) for name, value in figures.items()}
-
-
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def known(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that are numbers; one that is not defined on these rows is left out."""
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
-
-
-#: Figures for people, and metrics by name: neither ever holds a NaN.
-Figures = Annotated[dict[str, float | int | str | None], AfterValidator(_numbers)]
-Metrics = Annotated[dict[str, float], AfterValidator(known)]
-Figure = Annotated[float | None, AfterValidator(_number)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Contract(BaseModel):

@@ -26,7 +26,7 @@ from airloop.contracts import (
     Triage,
 )
 from airloop.registry import runs
-from airloop.registry.segments import Entry
+from airloop.registry.segments import SegmentEntry
 from airloop.serving.responses import PredictionBody
 from airloop.vocabulary import Action, Topic
 
@@ -101,7 +101,9 @@ def test_no_contract_holds_a_figure_that_json_has_not(
             triage=Triage.NOTHING,
             reason="so",
         ),
-        Entry(segment="a", rows=1, number=0, status="own", own=value, overall=value, reason="so"),
+        SegmentEntry(
+            segment="a", rows=1, number=0, status="own", own=value, overall=value, reason="so"
+        ),
     ]
     for one in made:
         text = json.dumps(one.model_dump(mode="json"), allow_nan=False)

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from airloop.contracts import Contract, Figure, Metrics, Name
+from airloop.contracts import Contract, Name
 from airloop.errors import ArtifactError, DataError
+from airloop.figures import Figure, Metrics
 from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
 from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airloop.contracts import DatasetRef, known
+from airloop.contracts import DatasetRef
+from airloop.figures import known
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

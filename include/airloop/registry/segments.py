@@ -20,9 +20,10 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
-from airloop.contracts import Contract, Figure
+from airloop.contracts import Contract
 from airloop.errors import ArtifactError
 from airloop.features.casting import conform
+from airloop.figures import Figure
 from airloop.plugins.trainer import files_of_all
 from airloop.registry import artifacts
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from airloop.contracts import Contract, Finite, Name
+from airloop.contracts import Contract, Name
+from airloop.figures import Finite
 
 #: Set on an answer whose rows could not be written to the prediction log (a full disk).
 LOG_HEADER = "x-airloop-prediction-log"

@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from airloop.contracts import Digest, known
+from airloop.contracts import Digest
 from airloop.data.snapshot import Split
 from airloop.evaluation.metrics import evaluate
+from airloop.figures import known
 from airloop.monitoring import reference
 from airloop.registry import artifacts, lineage
 from airloop.registry.examples import write_examples
