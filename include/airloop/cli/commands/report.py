@@ -8,7 +8,6 @@ import typer
 
 from airloop.console import err, out
 from airloop.errors import RequestError
-from airloop.ledger import open_ledger
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
 
@@ -18,6 +17,8 @@ def report_command(
     night: Annotated[str, typer.Argument(help="A night that was looked at, such as 2013-03-07.")],
 ) -> None:
     """Draw Evidently's page of a night, which a quiet one does not have by itself."""
+    from airloop.ledger import open_ledger
+
     catalog, settings = load_catalog(), load_settings()
     spec, dataset = catalog.pair(model)
     deployment = open_ledger(settings).current_deployment(model)
