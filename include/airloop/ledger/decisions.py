@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from sqlalchemy import Connection, select
 
 from airloop.contracts import Decision
@@ -16,9 +14,7 @@ _FIELDS = [decisions.c[name] for name in Decision.model_fields]
 
 def record(connection: Connection, decision: Decision) -> Decision:
     """Append a decision; under an id that is taken, the first one stays and is returned."""
-    # In JSON text NaN and infinity become words: Postgres' JSON has no such numbers.
-    figures = json.loads(decision.model_dump_json(include={"figures"}))["figures"]
-    insert_or_ignore(connection, decisions, {**decision.model_dump(), "figures": figures})
+    insert_or_ignore(connection, decisions, decision.model_dump())
     return by_id(connection, decision.id) or decision
 
 
