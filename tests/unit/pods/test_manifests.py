@@ -174,6 +174,18 @@ def test_the_specs_resources_are_all_in_the_pod() -> None:
     assert container["envFrom"] == [{"secretRef": {"name": "airloop-step"}}]
 
 
+@pytest.mark.parametrize("size", ["20Gi", "75Gi"])
+def test_a_step_may_write_as_much_as_resources_scratch_says(size: str) -> None:
+    resources = {} if size == "20Gi" else {"scratch": size}
+    spec = rendered(model_spec(compute="kubernetes", resources=resources))["spec"]
+    amounts = spec["containers"][0]["resources"]
+    assert amounts["requests"]["ephemeral-storage"] == size
+    assert amounts["limits"]["ephemeral-storage"] == size
+    disks = [one["emptyDir"] for one in spec["volumes"] if "emptyDir" in one]
+    bounded = [one["sizeLimit"] for one in disks if one.get("medium") != "Memory"]
+    assert bounded == [size] * len(bounded) != []
+
+
 def test_the_specs_image_goes_before_the_environments() -> None:
     own = "registry.example/own@sha256:" + "a" * 64
     model = model_spec(compute="kubernetes", environment={"image": own})
