@@ -81,7 +81,7 @@ def test_attempts_that_failed_are_on_the_bill(
         raise RuntimeError("the worker is lost")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.trainer, "fit", crash)
+        patched.setattr(pipeline, "fit", crash)
         with pytest.raises(RuntimeError):
             run(world, "train", train, KEY, model="lateness")
     version = made(world)

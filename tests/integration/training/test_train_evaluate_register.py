@@ -30,7 +30,7 @@ from airloop.registry import artifacts, loader, models, tracking
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
-from airloop.training import trainer
+from airloop.training import pipeline
 from airloop.vocabulary import Cause, TriggerOutcome
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
@@ -248,14 +248,14 @@ def test_a_superseded_training_records_nothing(world):
 
 def test_an_attempt_overtaken_while_it_fits_leaves_the_newer_ones_candidate(world, monkeypatch):
     old = world.ledger.begin_attempt(KEY)
-    fit, newer = trainer.fit, []
+    fit, newer = pipeline.fit, []
 
     def overtaken(*args, **kwargs):
-        monkeypatch.setattr(trainer, "fit", fit)
+        monkeypatch.setattr(pipeline, "fit", fit)
         newer.append(world.train())
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(trainer, "fit", overtaken)
+    monkeypatch.setattr(pipeline, "fit", overtaken)
     with pytest.raises(SupersededError, match="attempt 2"):
         train.run(train.Request(fence=old, model="lateness"), world.context())
     recorded = world.ledger.decision(f"candidate:{KEY}")
