@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airloop.execution.pods.verdicts import doomed
+from airloop.execution.pods.verdicts import doomed, excerpt_of
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -42,3 +42,13 @@ def test_a_lost_node_at_once_and_a_deletion_when_its_grace_is_over(
     seen: dict[str, Any], given_up: bool
 ) -> None:
     assert doomed(seen, NOW) is given_up
+
+
+def test_of_a_long_message_the_cause_at_its_end_is_told() -> None:
+    """Messages were cut at 300 characters, before their cause."""
+    said = "failed to pull and unpack image " + "registry.example/" * 40 + ": connection refused"
+    told = excerpt_of(said)
+    assert len(told) <= 300
+    assert told.startswith("failed to pull and unpack image")
+    assert told.endswith("connection refused")
+    assert excerpt_of("two\n lines") == "two lines"
