@@ -226,7 +226,9 @@ def test_the_best_algorithm_is_taken_and_a_broken_one_is_out(world):
 def test_when_all_algorithms_fail_one_line_says_so(world):
     broken = [{"name": name, "build": "build_broken"} for name in ("a", "b")]
     respec(world, algorithms=broken)
-    with pytest.raises(SpecError, match=r"all 2 algorithms failed; a: .*ZeroDivisionError: by design"):
+    with pytest.raises(
+        SpecError, match=r"all 2 algorithms failed; a: .*ZeroDivisionError: by design"
+    ):
         world.train()
 
 
