@@ -42,7 +42,9 @@ def recorded(entity: str, context: Any) -> Iterator[None]:
 
 
 def _is_last(context: Any) -> bool:
-    task = context["ti"]
+    task = context.get("ti")
+    if task is None:  # outside of Airflow's run of a task nobody looks for the record
+        return False
     return int(task.try_number) > int(getattr(task, "max_tries", 0) or 0)
 
 

@@ -169,8 +169,9 @@ class RegisterScenario(Scenario):
 
     def visible(self) -> tuple[int, int] | None:
         """The run's version and the challenger; a version that is there has the candidate's bytes."""
-        found = models.of_run(MODEL, RUN, settings=self.settings())
+        # In this order: between two looks a version may come, and its alias after it.
         challenger = models.aliases(MODEL, settings=self.settings()).get(models.CHALLENGER, 0)
+        found = models.of_run(MODEL, RUN, settings=self.settings())
         if found is None:
             assert not challenger, f"challenger {challenger} has no version"
             return None
