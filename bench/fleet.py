@@ -255,6 +255,10 @@ def _processor(home: Path, config: Path, effort: Effort) -> Iterator[Processor]:
         closing(sqlite3.connect(home / "airflow.db")) as copy,
     ):
         whole.backup(copy)
+        # A database that others used has DAGs of theirs: none of them is this fleet's.
+        for table in ("serialized_dag", "dag_code", "dag_version", "dag_tag", "dag"):
+            copy.execute(f"DELETE FROM {table}")
+        copy.commit()
     size = len(list((config / "models").iterdir()))
     command = [str(Path(sys.executable).parent / "airflow"), "dag-processor"]
     with (home / "log").open("wb") as log:
