@@ -32,16 +32,7 @@ def transform(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> pd
     """
     inputs = conform(dataset, model.inputs, frame)
     function = model_function(model, "features")
-    try:
-        features = function(inputs)
-    except AirloopError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise DataError(
-            "the model's features() failed on these rows",
-            value=f"{type(error).__name__}: {error}",
-            where=f"{model.module}.features",
-        ) from error
+    features = _called(function, inputs, f"{model.module}.features")
     where = f"{model.module}.features"
     if not isinstance(features, pd.DataFrame) or len(features) != len(frame):
         shape = getattr(features, "shape", type(features).__name__)
@@ -67,7 +58,8 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
             "the rows lack the target column", value=target, where=f"model {model.name}"
         )
     module = model_module(model)
-    raw = _labelled(module, frame) if hasattr(module, "label") else frame[target]
+    where = f"{module.__name__}.label"
+    raw = _called(module.label, frame, where) if hasattr(module, "label") else frame[target]
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
     known = truth.dropna()
     if model.task == "classification" and not known.isin((0.0, 1.0)).all():
@@ -79,16 +71,17 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     return truth
 
 
-def _labelled(module: ModuleType, frame: pd.DataFrame) -> Any:
+def _called(function: Callable[..., Any], frame: pd.DataFrame, where: str) -> Any:
+    """What a function of the user's module makes of rows: whatever it raises is told as a fault of these."""
     try:
-        return module.label(frame)
+        return function(frame)
     except AirloopError:
         raise
     except (Exception, SystemExit) as error:
         raise DataError(
-            "the model's label() failed on these rows",
+            f"the model's {where.rpartition('.')[2]}() failed on these rows",
             value=f"{type(error).__name__}: {error}",
-            where=f"{module.__name__}.label",
+            where=where,
         ) from error
 
 
