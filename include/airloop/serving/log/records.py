@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ from airloop.columns import (
     REQUEST_ROW,
 )
 from airloop.data.schema import ARROW_TYPES
-from airloop.partition import Partition
+from airloop.partition import Cadence, Partition
 from airloop.serving.requests import Row
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
@@ -71,12 +72,17 @@ def encode(answered: Iterable[Answered]) -> bytes:
 
 def partition_of(row: Row, answered: Answered) -> str:
     """The partition a prediction is about: of the row's event time where it has one, else of the request."""
-    cadence, zone = answered.dataset.logged, answered.dataset.timezone
     value = row.get(answered.event_time) if answered.event_time else None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return str(Partition.of(value, cadence, zone))
-    moment = value if isinstance(value, datetime) else answered.at
-    return str(Partition.at(moment, cadence, zone))
+    when = value if isinstance(value, date) else answered.at
+    return _key_of(when, answered.dataset.logged, answered.dataset.timezone)
+
+
+@lru_cache(maxsize=1024)
+def _key_of(when: date, cadence: Cadence, zone: str) -> str:
+    """The key of a day's or a moment's partition: kept, since a request's rows have few of them."""
+    if isinstance(when, datetime):
+        return str(Partition.at(when, cadence, zone))
+    return str(Partition.of(when, cadence, zone))
 
 
 def decode(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
