@@ -11,10 +11,9 @@ in the log, and ended once `grace_minutes` are over. A pod that left a result it
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import Param, dag
+from airflow.sdk import dag
 
-from airloop_operators.defaults import lasting, policy
+from airloop_operators.defaults import housekeeping
 from airloop_operators.reconciling import ReconcilePodsOperator
 
 #: Every ten minutes.
@@ -29,15 +28,7 @@ def build() -> None:
         description="Ends pods and Jobs whose task has ended.",
         doc_md=__doc__,
         schedule=SCHEDULE,
-        start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
-        catchup=False,
-        max_active_runs=1,
-        dagrun_timeout=lasting(minutes=15),
-        is_paused_upon_creation=False,
-        params={
-            "grace_minutes": Param(10, type="integer", minimum=0, maximum=1440, title="Grace"),
-        },
-        default_args=policy("airloop", minutes=15),
+        **housekeeping(15, grace=10),
         tags=["airloop", "kubernetes"],
     )
     def reconcile() -> None:

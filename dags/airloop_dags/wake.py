@@ -11,10 +11,9 @@ its event was lost, or the training DAG was paused when it came. **Out**: the mo
 
 from __future__ import annotations
 
-import pendulum
-from airflow.sdk import Param, dag
+from airflow.sdk import dag
 
-from airloop_operators.defaults import lasting, policy
+from airloop_operators.defaults import housekeeping
 from airloop_operators.waking import WakeTrainingsOperator
 
 #: Every quarter of an hour.
@@ -29,15 +28,7 @@ def build() -> None:
         description="Wakes the trainings whose reasons nobody claimed.",
         doc_md=__doc__,
         schedule=SCHEDULE,
-        start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
-        catchup=False,
-        max_active_runs=1,
-        dagrun_timeout=lasting(minutes=5),
-        is_paused_upon_creation=False,
-        params={
-            "grace_minutes": Param(5, type="integer", minimum=0, maximum=1440, title="Grace"),
-        },
-        default_args=policy("airloop", minutes=5),
+        **housekeeping(5, grace=5),
         tags=["airloop", "train"],
     )
     def wake() -> None:
