@@ -15,21 +15,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from airloop.devstack.airflow_config import BUNDLE, FIXED, OF_THE_PROCESSOR
-from airloop.projects.stubs import MODEL_KINDS, PROJECT_DAGS, first_pass, parse_interval
+from airloop.devstack.airflow_config import FIXED
+from airloop.projects.stubs import MODEL_KINDS, PROJECT_DAGS, first_pass
+from bench.processor import Processor, migrated, started
 from tests.support.checkout import ROOT
 
 SIZES = (1, 100, 1_000, 3_000)
@@ -39,39 +36,6 @@ TARGET = 1.5
 REST, REFRESH = 20.0, int(FIXED["dag_processor"]["refresh_interval"])
 MODEL = "flight_delay"
 FIGURES = ROOT / "docs" / "benchmarks-fleet.json"
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """Seconds of CPU: the processor's own, and those of the parses that ended."""
-
-    own: float
-    parses: float
-
-    def __sub__(self, before: Cpu) -> Cpu:
-        return Cpu(self.own - before.own, self.parses - before.parses)
-
-
-@dataclass(frozen=True)
-class Processor:
-    """A DAG processor at work."""
-
-    pid: int
-    database: Path
-    config: Path
-
-    def cpu(self) -> Cpu:
-        """What it took so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-        own_user, own_system, user, system = (int(one) for one in fields.split()[11:15])
-        return Cpu((own_user + own_system) / _TICK, (user + system) / _TICK)
-
-    def ask(self, query: str, *values: str) -> Any:
-        """The first field that Airflow's database answers with."""
-        with closing(sqlite3.connect(self.database, timeout=60)) as connection:
-            row = connection.execute(query, values).fetchone()
-        return row[0] if row else None
 
 
 @dataclass(frozen=True)
@@ -91,7 +55,7 @@ def measure(sizes: tuple[int, ...] = SIZES, effort: Effort | None = None) -> dic
     """The figures of all sizes, and the cost of a change at each against that at the first."""
     effort = effort or Effort()
     with tempfile.TemporaryDirectory(prefix="airloop-fleet-") as scratch:
-        effort = replace(effort, database=effort.database or _database(Path(scratch)))
+        effort = replace(effort, database=effort.database or migrated(Path(scratch)))
         found = {}
         for size in sizes:
             found[size] = _size(size, effort, Path(scratch))
@@ -112,7 +76,7 @@ def _size(size: int, effort: Effort, scratch: Path) -> dict[str, Any]:
     home = scratch / f"fleet-{size}"
     config = fleet(home / "config", size)
     expected = len(MODEL_KINDS) * size + 1 + len(PROJECT_DAGS)
-    with _processor(home, config, effort) as processor:
+    with started(home, config, effort.database or Path(), effort.refresh) as processor:
         load, began, before = os.getloadavg()[0], time.monotonic(), processor.cpu()
         patience = first_pass(size)
         _until(lambda: _count(processor) >= expected, patience, "not every DAG is there")
@@ -133,7 +97,7 @@ def _size(size: int, effort: Effort, scratch: Path) -> dict[str, Any]:
 
 
 def _rest(processor: Processor, watched: float) -> dict[str, float]:
-    _until(lambda: not _children(processor), 30, "the last parse does not end")
+    _until(lambda: not processor.children(), 30, "the last parse does not end")
     before, began = processor.cpu(), time.monotonic()
     time.sleep(watched)
     spent, seconds = processor.cpu() - before, time.monotonic() - began
@@ -154,7 +118,7 @@ def _changes(processor: Processor, size: int, changes: int) -> dict[str, float]:
             f"the change of {name} was not seen",
         )
         seconds.append(time.monotonic() - began)
-        _until(lambda: not _children(processor), 30, "the parse does not end")
+        _until(lambda: not processor.children(), 30, "the parse does not end")
         spent = processor.cpu() - before
         parses.append(spent.parses)
         own.append(spent.own)
@@ -203,85 +167,12 @@ def _stored(processor: Processor, name: str) -> object:
     return processor.ask(query, f"score_{name}")
 
 
-def _children(processor: Processor) -> str:
-    return Path(f"/proc/{processor.pid}/task/{processor.pid}/children").read_text(encoding="utf-8")
-
-
 def _until(ask: Callable[[], bool], patience: float, otherwise: str) -> None:
     deadline = time.monotonic() + patience
     while not ask():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{otherwise} after {patience:.0f} s")
         time.sleep(0.2)
-
-
-def _environment(home: Path, config: Path, size: int, refresh: int = REFRESH) -> dict[str, str]:
-    options = {
-        **FIXED["dag_processor"],
-        "refresh_interval": str(refresh),
-        "bundle_refresh_check_interval": str(min(refresh, 5)),
-        "dag_bundle_config_list": json.dumps([BUNDLE]),
-        "dag_bundle_storage_path": str(home / "bundles"),
-        "min_file_process_interval": str(parse_interval(size + 1)),
-    }
-    return {
-        **{key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ},
-        **{f"AIRFLOW__DAG_PROCESSOR__{key.upper()}": value for key, value in options.items()},
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        **OF_THE_PROCESSOR,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
-        "AIRLOOP_PROJECT": str(ROOT),
-        "AIRLOOP_CONFIG": str(config),
-        "AIRLOOP_HOME": str(home / "airloop"),
-    }
-
-
-def _database(scratch: Path) -> Path:
-    """Airflow's tables, migrated once."""
-    home = scratch / "template"
-    home.mkdir()
-    env = _environment(home, ROOT / "config", 1)
-    command = [str(Path(sys.executable).parent / "airflow"), "db", "migrate"]
-    subprocess.run(command, env=env, cwd=home, check=True, capture_output=True, timeout=300)
-    return home / "airflow.db"
-
-
-@contextmanager
-def _processor(home: Path, config: Path, effort: Effort) -> Iterator[Processor]:
-    # Not as a file: what was written last may stand in its log still.
-    with (
-        closing(sqlite3.connect(effort.database or "")) as whole,
-        closing(sqlite3.connect(home / "airflow.db")) as copy,
-    ):
-        whole.backup(copy)
-        # A database that others used has DAGs of theirs: none of them is this fleet's.
-        for table in ("serialized_dag", "dag_code", "dag_version", "dag_tag", "dag"):
-            copy.execute(f"DELETE FROM {table}")
-        copy.commit()
-    size = len(list((config / "models").iterdir()))
-    command = [str(Path(sys.executable).parent / "airflow"), "dag-processor"]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            env=_environment(home, config, size, effort.refresh),
-            cwd=home,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            yield Processor(process.pid, home / "airflow.db", config)
-        except TimeoutError:
-            sys.stderr.write((home / "log").read_text(encoding="utf-8", errors="replace")[-3000:])
-            raise
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
 
 def rows(figures: dict[str, Any]) -> str:

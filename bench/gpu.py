@@ -28,7 +28,7 @@ from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainers.torch.loop import Training
 from airloop.training.trainers.torch.optimiser import Optimiser
 from airloop.training.trainers.torch.table import ResidentRows, TensorTable
-from bench.networks import BATCH, COLUMNS, _network, _plain, _table
+from bench.networks import BATCH, COLUMNS, _network, _plain, _table, fused_adam
 
 ROUNDS = 2
 TO_LOADER, TO_INDEX, BUSY = 10.0, 3.0, 0.9
@@ -83,12 +83,7 @@ def indexed(table: TensorTable, device: torch.device, epochs: int, *, compiled: 
     forward = torch.compile(network.body) if compiled else network.body
     dense, target = table.dense.to(device), table.target.to(device)
     options = FitOptions(batch_rows=BATCH)
-    adam = torch.optim.AdamW(
-        network.parameters(),
-        lr=options.learning_rate,
-        weight_decay=options.weight_decay,
-        fused=True,
-    )
+    adam = fused_adam(network, options)
     criterion = nn.BCEWithLogitsLoss()
     network.train()
 
