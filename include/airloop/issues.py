@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -47,6 +47,13 @@ class SpecIssuesError(ValueError):
     def __init__(self, found: Sequence[SpecIssue]) -> None:
         self.found = tuple(found)
         super().__init__("; ".join(f"{issue.key}: {issue.what}" for issue in found))
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """What stands at a path of plain data; None where something on the way is no mapping, or lacks the key."""
+    for key in path:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
 
 
 def refuse(found: Sequence[SpecIssue]) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from airloop import __version__, ejection, paths
 from airloop.compatibility import made_by, order
 from airloop.errors import SpecError
+from airloop.issues import value_at
 from airloop.ledger.database import Database
 from airloop.ledger.schema import COMMAND, Age, state
 from airloop.projects.template import ORIGIN, Origin, digest, template_files
@@ -83,9 +84,7 @@ def _modules(project: Path) -> Iterator[Finding]:
                 where = str(path.relative_to(project))
                 yield Finding(where, f"cannot be judged: {error}", "put it right first")
                 continue
-            value: object = document.data
-            for part in key:
-                value = value.get(part) if isinstance(value, dict) else None
+            value = value_at(document.data, key)
             if not isinstance(value, str):
                 continue
             module, colon, function = value.partition(":")

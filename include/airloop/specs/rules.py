@@ -12,7 +12,7 @@ from typing import Any
 
 from airloop.columns import PREFIX
 from airloop.errors import SpecError
-from airloop.issues import KeyPath, SpecIssue
+from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.executor import compute_issues
 from airloop.plugins.gate import STANDING
 from airloop.plugins.metric import Task, standard, tasks_of
@@ -66,11 +66,11 @@ def model_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one model's spec."""
     found = [*_twice(data, ("inputs",)), *_twice(data, ("gates", "slices"))]
     inputs = _list(data.get("inputs"))
-    target = _get(data, "target", "column")
+    target = value_at(data, ("target", "column"))
     if isinstance(target, str) and target in inputs:
         path = ("inputs", inputs.index(target))
         found.append(SpecIssue(path, "the target is among the inputs", target, "leave it out"))
-    event_time = _get(data, "serving", "event_time")
+    event_time = value_at(data, ("serving", "event_time"))
     if isinstance(event_time, str) and event_time not in inputs:
         found.append(_unknown(("serving", "event_time"), event_time, inputs, "input"))
     if (there := window_and_holdout(data)) is not None and there[1] >= there[0]:
@@ -94,17 +94,17 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
         *_unknown_columns(model, ("gates", "slices"), columns),
         *_unknown_columns(model, ("target", "column"), columns),
     ]
-    late = known_too_late(columns, {name: _get(columns, name, "known") for name in columns})
+    late = known_too_late(columns, {name: value_at(columns, (name, "known")) for name in columns})
     for path, name in _texts(model, ("inputs",)):
-        if name in late and name != _get(model, "target", "column"):
+        if name in late and name != value_at(model, ("target", "column")):
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(SpecIssue(path, what, name, "leave it out of inputs"))
     found += segment_column_rules(model, columns)
     found += tick_rules(model, dataset, MODEL_SCHEDULES)
     found += span_rules(model, dataset)
     found += split_rules(model, dataset)
-    event_time = _get(model, "serving", "event_time")
-    kind = _get(columns, event_time, "type") if isinstance(event_time, str) else None
+    event_time = value_at(model, ("serving", "event_time"))
+    kind = value_at(columns, (event_time, "type")) if isinstance(event_time, str) else None
     if isinstance(kind, str) and kind not in {"date", "timestamp"}:
         what = f"a column of type {kind} tells no time"
         remedy = "name an input of type date or timestamp"
@@ -164,7 +164,7 @@ def _metrics(data: Data) -> Iterator[SpecIssue]:
     absolute = gates.get("absolute")
     named: list[tuple[KeyPath, Any]] = [
         (("gates", "primary"), gates.get("primary")),
-        (("tuning", "metric"), _get(data, "tuning", "metric")),
+        (("tuning", "metric"), value_at(data, ("tuning", "metric"))),
     ]
     named += (
         [(("gates", "absolute", key), key) for key in absolute]
@@ -187,11 +187,11 @@ def _tasks(metric: Any) -> tuple[str, ...] | None:
 
 def _own_gates(data: Data) -> Iterator[SpecIssue]:
     seen = set(STANDING)
-    for index, own in enumerate(_list(_get(data, "gates", "own"))):
+    for index, own in enumerate(_list(value_at(data, ("gates", "own")))):
         path: KeyPath = ("gates", "own", index)
         for issue in rules(GATES, own):
             yield replace(issue, path=(*path, *issue.path))
-        name = own.rpartition(":")[2] if isinstance(own, str) else _get(own, "kind")
+        name = own.rpartition(":")[2] if isinstance(own, str) else value_at(own, ("kind",))
         if isinstance(name, str) and name in seen:
             what = "is one of the gates that every candidate passes" if name in STANDING else ""
             remedy = "leave it out" if what else "give one of them another name"
@@ -202,7 +202,7 @@ def _own_gates(data: Data) -> Iterator[SpecIssue]:
 def _unknown_columns(
     data: Data, path: KeyPath, columns: Data, prefix: KeyPath = ()
 ) -> Iterator[SpecIssue]:
-    if path == ("gates", "slices") and _get(data, *path) == "none":
+    if path == ("gates", "slices") and value_at(data, path) == "none":
         return
     for at, name in _texts(data, path):
         if columns and name not in columns:
@@ -226,7 +226,7 @@ def _twice(data: Data, path: KeyPath) -> Iterator[SpecIssue]:
 
 def _texts(data: Data, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """The text at a path, or the texts of the list at a path, each with its own path."""
-    value = _get(data, *path)
+    value = value_at(data, path)
     if isinstance(value, str):
         yield path, value
     for index, item in enumerate(_list(value)):
@@ -241,9 +241,3 @@ def _columns(data: Data) -> Data:
 
 def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
-
-
-def _get(data: Any, *path: str | int) -> Any:
-    for key in path:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data

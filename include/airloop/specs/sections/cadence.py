@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airloop.durations import spanned
-from airloop.issues import KeyPath, SpecIssue
+from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.partition import Cadence
-from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS, cadence_in
+from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS, cadence_in, window_and_holdout
 
 Data = Mapping[str, Any]
 #: Of which type the partition column may be: what is finer than a day needs a time.
@@ -50,7 +50,7 @@ def cadence_rules(data: Data, columns: Data) -> Iterator[SpecIssue]:
         valid = " or ".join(_TYPES[cadence])
         what = f"the partition column must be of type {valid}; {name} is of type {kind}"
         yield SpecIssue(path, what, name, f"one partition is one {cadence}")
-    query = _get(data, "source", "query")
+    query = value_at(data, ("source", "query"))
     if isinstance(query, str) and ":start" not in query:
         what = "the query must use the parameters :start and :end and no others"
         remedy = "write: WHERE day >= :start AND day < :end"
@@ -62,18 +62,20 @@ def span_rules(model: Data, dataset: Data) -> Iterator[SpecIssue]:
     cadence = cadence_in(dataset)
     for (section, key), (days, default) in _SPANS.items():
         # A spec that was read has every default: only another number was written by somebody.
-        written = _get(model, section, days) not in (None, default)
-        if _get(model, section, key) is not None and written:
+        written = value_at(model, (section, days)) not in (None, default)
+        if value_at(model, (section, key)) is not None and written:
             what = f"says what {section}.{days} says, too"
             yield SpecIssue(
-                (section, key), what, _get(model, section, key), "leave one of them out"
+                (section, key), what, value_at(model, (section, key)), "leave one of them out"
             )
     if cadence is None or not cadence.timed:
         return
     window, holdout = (
         _partitions(model, "training", key, cadence) for key in ("window", "holdout")
     )
-    if window is not None and holdout is not None and holdout >= window:
+    both = window_and_holdout(model)
+    told = both is not None and both[1] >= both[0]  # by the model's own rules, without its dataset
+    if not told and window is not None and holdout is not None and holdout >= window:
         what = f"must be smaller than training.window: {window} {cadence}s"
         path: KeyPath = ("training", "holdout")
         yield SpecIssue(path, what, f"{holdout} {cadence}s", "raise training.window")
@@ -81,18 +83,12 @@ def span_rules(model: Data, dataset: Data) -> Iterator[SpecIssue]:
 
 def _partitions(model: Data, section: str, key: str, cadence: Cadence) -> int | None:
     days, default = _SPANS[(section, key)]
-    said = _get(model, section, key)
+    said = value_at(model, (section, key))
     if said is None:
-        number = _get(model, section, days)
+        number = value_at(model, (section, days))
         number = default if number is None else number
         said = f"{number}d" if isinstance(number, int) and number else 0
     try:
         return spanned(said, cadence)
     except (TypeError, ValueError):  # no span: told by its own check
         return None
-
-
-def _get(data: Any, *keys: str) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data

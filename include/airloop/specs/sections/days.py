@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airloop.cron import times_a_day
-from airloop.issues import KeyPath, SpecIssue
+from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.partition import Cadence
 
 WINDOW_DAYS = 60
@@ -27,9 +27,11 @@ def cadence_in(dataset: Mapping[str, Any]) -> Cadence | None:
 
 
 def window_and_holdout(model: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Both lengths as a spec has them; None where one is no number, which is told elsewhere."""
+    """Both lengths in days as a spec has them; None where one is no number, or said as a span: told elsewhere."""
     training = model.get("training")
     training = training if isinstance(training, Mapping) else {}
+    if training.get("window") is not None or training.get("holdout") is not None:
+        return None
     window = training.get("window_days", WINDOW_DAYS)
     holdout = training.get("holdout_days", HOLDOUT_DAYS)
     return (window, holdout) if isinstance(window, int) and isinstance(holdout, int) else None
@@ -52,9 +54,7 @@ def tick_rules(
     if cadence in {None, Cadence.HOUR, Cadence.SNAPSHOT}:
         return
     for path in places:
-        value: Any = data
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
+        value = value_at(data, path)
         try:
             times = times_a_day(value) if isinstance(value, str) and value != "dataset" else 0
         except ValueError:  # no cron expression, which its field says

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
 from airloop.fields import ColumnName, Number
-from airloop.issues import SpecIssue
+from airloop.issues import SpecIssue, value_at
 from airloop.partition import Cadence
 from airloop.specs.sections.days import cadence_in
 
@@ -32,14 +32,13 @@ class SplitSpec(Contract):
 
 def split_rules(model: Mapping[str, Any], dataset: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """A split where time divides already, one by a column that is not there, and what needs time."""
-    training = model.get("training")
-    split = training.get("split") if isinstance(training, Mapping) else None
+    split = value_at(model, ("training", "split"))
     timed = cadence_in(dataset) is not Cadence.SNAPSHOT
     if split is not None and timed:
         what = "only a snapshot is divided so: the last partitions are held out of this dataset"
         yield SpecIssue(("training", "split"), what, None, "leave it out; see training.holdout")
     columns = dataset.get("columns")
-    column = split.get("column") if isinstance(split, Mapping) else None
+    column = value_at(split, ("column",))
     if isinstance(column, str) and isinstance(columns, Mapping) and column not in columns:
         path = ("training", "split", "column")
         yield SpecIssue(path, "no such column", column, "", tuple(map(str, columns)))
