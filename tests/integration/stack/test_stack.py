@@ -266,6 +266,8 @@ def test_of_equal_requests_to_train_one_trains_and_the_others_link_it(
     stack: Any, airflow: Airflow
 ) -> None:
     dag, conf = f"train_{MODEL}", {"until": "2013-01-07"}
+    # The training itself waits for a slot, so that it cannot end before the others have asked.
+    _slots(airflow, 0)
     first, *others = [airflow.trigger(dag, conf) for _ in range(3)]
     answer = stack.airloop("trigger", dag, "until=2013-01-07").stdout
     assert f"run {first} has this training, no other is started" in answer
@@ -282,6 +284,13 @@ def test_of_equal_requests_to_train_one_trains_and_the_others_link_it(
     assert "no reason to train waits" in looked.stdout, looked.stderr
     shown = stack.airloop("decisions", MODEL, "--topic", "run")
     assert "abandoned" in shown.stdout
+    _slots(airflow, 2)
+
+
+def _slots(airflow: Airflow, slots: int) -> None:
+    """How many heavy tasks may run at once."""
+    pool = {"name": "airloop_heavy", "slots": slots, "include_deferred": True}
+    airflow.call("PATCH", "/pools/airloop_heavy", params={"update_mask": "slots"}, json=pool)
 
 
 def _claim(airflow: Airflow, dag: str, run: str) -> str:
