@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +22,9 @@ from airloop.specs.model import ModelSpec
 MAX_ERRORS = 20
 
 Row = dict[str, Any]
+
+#: Each string of a JSON text; the group is there where the string is a key.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"(\s*:)?')
 
 
 class EndpointsQuery(Contract):
@@ -70,6 +76,9 @@ class RequestSchema:
             what = f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"
             raise InvalidRequestError(what, details) from None
         columns = self.columns
+        # The parser keeps the last of equal keys, so a body with more keys than the schema has names one twice.
+        if _more_keys(body, 1 + len(request.rows) * len(columns)):  # type: ignore[attr-defined]
+            raise _twice(body)
         return [dict(zip(columns, vars(row).values(), strict=True)) for row in request.rows]  # type: ignore[attr-defined]
 
     def _details(self, error: ValidationError) -> list[dict[str, Any]]:
@@ -87,6 +96,27 @@ class RequestSchema:
     def document(self) -> dict[str, Any]:
         """The request's JSON schema, for the docs page."""
         return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+def _more_keys(body: bytes, expected: int) -> bool:
+    """Whether valid JSON has more keys than expected; the texts are looked at only where its colons allow it."""
+    return body.count(b":") > expected and sum(map(bool, _STRINGS.findall(body))) > expected
+
+
+def _twice(body: bytes) -> InvalidRequestError:
+    """The error for a body that names a key twice: which of the values was meant, nobody can tell."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        counts = Counter(key for key, _ in pairs)
+        doubled.extend(key for key, times in counts.items() if times > 1)
+
+    json.loads(body, object_pairs_hook=look)
+    details = [
+        {"loc": [key[:64]], "msg": "the field is there more than once", "type": "doubled"}
+        for key in dict.fromkeys(doubled)
+    ]
+    return InvalidRequestError(f"{doubled[0]}: {details[0]['msg']}", details[:MAX_ERRORS])
 
 
 def plain(value: Any) -> Any:

@@ -59,6 +59,25 @@ def test_an_unknown_field_is_refused_with_the_name_that_was_meant():
         SCHEMA.parse(body({**GOOD_ROW, "clas": "a"}))
 
 
+@pytest.mark.parametrize(
+    ("once", "doubled", "key"),
+    [
+        (b'"n": 1', b'"n": 1, "n": 1', "n"),
+        (b'"n": 1', b'"n": 1 , "\\u006e" :2', "n"),
+        (b'"class": "a"', b'"class": "x\\": ", "class": "a"', "class"),
+        (b'{"rows"', b'{"rows": [], "rows"', "rows"),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused(once: bytes, doubled: bytes, key: str):
+    with pytest.raises(InvalidRequestError, match=f"^{key}: the field is there more than once"):
+        SCHEMA.parse(body(GOOD_ROW, GOOD_ROW).replace(once, doubled, 1))
+
+
+def test_a_text_that_looks_like_a_field_is_a_text():
+    row = {**GOOD_ROW, "key": '"n": 1, "n": 2', "class": '\\":'}
+    assert SCHEMA.parse(body(row))[0]["key"] == row["key"]
+
+
 def test_a_column_known_only_afterwards_cannot_be_sent():
     with pytest.raises(InvalidRequestError, match="late: unknown field"):
         SCHEMA.parse(body({**GOOD_ROW, "late": 1.0}))
