@@ -15,7 +15,7 @@ from bench.apart import HERE, MissingError, call
 from bench.catalogue import ROWS
 
 #: Those that start servers, hosts or a stack are tried by `make bench-short`, and their parts where such a server runs.
-LIGHT = ("drift", "gx", "ingest", "networks", "page", "parse", "rows", "tuning")
+LIGHT = ("drift", "gx", "ingest", "networks", "page", "parse", "pods", "rows", "specs", "tuning")
 
 
 @pytest.fixture(autouse=True)
