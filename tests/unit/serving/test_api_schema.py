@@ -94,6 +94,25 @@ def test_a_misspelt_parameter_is_refused_not_passed_over(api):
     assert answer.json()["details"][0]["loc"] == ["query", "modle"]
 
 
+def test_a_repeated_parameter_is_refused_by_its_name_wherever_there_are_any(api):
+    operations, headers = api
+    asking = {
+        (label, one.name)
+        for label, operation in operations.items()
+        for one in operation.iter_parameters()
+        if one.location == "query"
+    }
+    assert asking == {(REFRESH, "model"), (SLOTS, "model")}
+    for label, name in asking:
+        case = operations[label].Case(query={name: ["every", "every"]})
+        answer = case.call(headers=headers)
+        case.validate_response(answer)
+        assert answer.status_code == 422
+        assert answer.json()["details"] == [
+            {"loc": ["query", name], "msg": "Say it once", "type": "repeated"}
+        ]
+
+
 @pytest.mark.parametrize("label", [PREDICT, REFRESH, SLOTS])
 def test_nothing_is_answered_without_a_token(api, label: str):
     operations, _ = api

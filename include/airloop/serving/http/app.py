@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -71,11 +72,18 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
     routes = _Routes(endpoints, drain)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
+    asked = [Depends(_each_once)]
     app.add_api_route(
-        "/slots", routes.endpoints, methods=["GET"], summary="What each endpoint serves"
+        *("/slots", routes.endpoints),
+        methods=["GET"],
+        summary="What each endpoint serves",
+        dependencies=asked,
     )
     app.add_api_route(
-        "/slots/refresh", routes.refresh, methods=["POST"], summary="Follow the ledger now"
+        *("/slots/refresh", routes.refresh),
+        methods=["POST"],
+        summary="Follow the ledger now",
+        dependencies=asked,
     )
     app.add_api_route(
         "/docs", routes.docs, methods=["GET"], include_in_schema=False, response_class=HTMLResponse
@@ -127,6 +135,22 @@ class _Routes:
 
 def _not_ready(reason: str) -> JSONResponse:
     return JSONResponse({"ready": False, "reason": reason}, 503, {"retry-after": "1"})
+
+
+def _each_once(request: Request) -> None:
+    """Of a parameter that is said twice FastAPI takes the last: which of them was meant is the caller's to say.
+
+    :raises RequestValidationError: if one is
+    """
+    counted = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = sorted(name for name, times in counted.items() if times > 1)
+    if repeated:
+        raise RequestValidationError(
+            [
+                {"loc": ("query", name), "msg": "Say it once", "type": "repeated"}
+                for name in repeated
+            ]
+        )
 
 
 async def _starlette_error(request: Request, error: Exception) -> Response:

@@ -115,7 +115,11 @@ def _page(path: str, methods: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page_errors(operation: dict[str, Any]) -> dict[str, Any]:
-    query = {"422": "The query has another parameter"} if "parameters" in operation else {}
+    query = (
+        {"422": "The query has another parameter, or one twice"}
+        if "parameters" in operation
+        else {}
+    )
     return _errors({**_ERRORS, **query})
 
 
