@@ -73,8 +73,8 @@ dist: .venv/.self ## build into dist/: the wheel, the source distribution, and t
 	@sed -n '/^[a-z0-9].*==/s/ \\$$//p' requirements.lock >dist/constraints.txt
 	@ls dist
 
-mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and print which of it no test notices
-	@$(BIN)/python -m tests.mutants
+mutants: .venv/.torch ## sabotage gates, verdicts, monitoring and ledger, and print which of it no test notices (ROOM=ledger for one)
+	@$(BIN)/python -m tests.mutants $(if $(ROOM),--only $(ROOM))
 
 killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` makes a stack of each that trains (half an hour)
 	@$(BIN)/python -m tests.support.killed_starts

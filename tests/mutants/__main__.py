@@ -7,14 +7,15 @@ the checkout itself is never changed. ``python -m tests.mutants --each 5 --only 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter
 from pathlib import Path
 
-from tests.mutants.mutation import Mutant, mutants
+from tests.mutants.mutation import mutants
+from tests.mutants.room import Fate, Room
 from tests.support.checkout import ROOT
 
 PACKAGE = ROOT / "include" / "airloop"
@@ -28,56 +29,47 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "monitoring": ("tests/unit/monitoring",),
     "ledger": ("tests/unit/ledger",),
 }
-PATIENCE = 600
 
 
-def main() -> int:
-    """Run the mutants; 1 where one survived."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the mutants; 1 where one survived, or its tests did not end."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--each", type=int, default=3, help="mutants of a module")
     parser.add_argument("--only", choices=sorted(ROOMS), action="append")
-    options = parser.parse_args()
-    survivors, tried = [], 0
+    options = parser.parse_args(arguments)
+    fates: Counter[Fate] = Counter()
     with tempfile.TemporaryDirectory(prefix="airloop-mutants-") as scratch:
-        copied = Path(shutil.copytree(PACKAGE, Path(scratch, "airloop")))
-        for room in options.only or ROOMS:
-            if not _passes(Path(scratch), ROOMS[room]):
-                sys.exit(f"{room}: its tests fail without any sabotage, so they can notice none")
-            for path in sorted((PACKAGE / room).glob("*.py")):
-                target = copied / room / path.name
-                for mutant in mutants(path.read_text(encoding="utf-8"), options.seed, options.each):
-                    tried += 1
-                    if _survives(mutant, target, Path(scratch), ROOMS[room]):
-                        survivors.append(f"{room}/{path.name}:{mutant.line}: {mutant.what}")
-                        sys.stdout.write(f"survived  {survivors[-1]}\n")
-                        sys.stdout.flush()
-                shutil.copy(path, target)
-    sys.stdout.write(f"{tried - len(survivors)} of {tried} sabotages were noticed\n")
-    return 1 if survivors else 0
+        shutil.copytree(PACKAGE, Path(scratch, "airloop"))
+        for name in options.only or ROOMS:
+            fates += _sabotage(Room(name, Path(scratch), ROOMS[name]), options.seed, options.each)
+    tried, late = fates.total(), fates[Fate.TIMED_OUT]
+    more = f"; {late} kept their tests from ending" if late else ""
+    _say(f"{fates[Fate.NOTICED]} of {tried} sabotages were noticed{more}")
+    return int(fates[Fate.NOTICED] < tried)
 
 
-def _survives(mutant: Mutant, target: Path, scratch: Path, tests: tuple[str, ...]) -> bool:
-    target.write_text(mutant.source, encoding="utf-8")
-    return _passes(scratch, tests)
+def _sabotage(room: Room, seed: int, each: int) -> Counter[Fate]:
+    """Every mutant of one room, told where nobody noticed it."""
+    began = time.monotonic()
+    if (seconds := room.learn()) is None:
+        sys.exit(f"{room.name}: its tests fail without any sabotage, so they can notice none")
+    _say(f"{room.name}: {seconds:.0f} s without any sabotage")
+    fates: Counter[Fate] = Counter()
+    for path in sorted((PACKAGE / room.name).glob("*.py")):
+        for mutant in mutants(path.read_text(encoding="utf-8"), seed, each):
+            fate = room.fate(mutant, path.name)
+            fates[fate] += 1
+            if fate is not Fate.NOTICED:
+                _say(f"{fate}  {room.name}/{path.name}:{mutant.line}: {mutant.what}")
+        shutil.copy(path, room.copy / "airloop" / room.name / path.name)
+    _say(f"{room.name}: {fates.total()} sabotages in {time.monotonic() - began:.0f} s")
+    return fates
 
 
-def _passes(scratch: Path, tests: tuple[str, ...]) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    path = os.pathsep.join((str(scratch), os.environ.get("PYTHONPATH", "")))
-    try:
-        ended = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False  # a loop without an end is noticed too
-    return ended.returncode == 0
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -147,6 +147,14 @@ def test_a_promotion_is_a_row_then_the_service_then_the_aliases_and_a_decision(w
     assert decision.figures["version"] == 2
 
 
+def test_a_promotion_ends_its_own_challenge_and_leaves_another_versions(world: World):
+    world.aliases["challenger"] = 2
+    world.promote(1)
+    assert world.aliases == {"champion": 1, "challenger": 2}
+    world.promote(2)
+    assert world.aliases == {"champion": 2, "previous": 1}
+
+
 def test_the_same_version_again_changes_nothing(world: World):
     first = world.promote(1)
     assert world.promote(1) == first
