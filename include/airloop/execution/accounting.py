@@ -16,7 +16,7 @@ from airloop.accounting.gpus import find_gpus
 from airloop.accounting.host import HostUse, own_cgroup
 from airloop.accounting.meter import Meter
 from airloop.contracts import Candidate, ModelVersion
-from airloop.errors import AirloopError
+from airloop.errors import AirloopError, RequestError
 from airloop.exchange import keys
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
@@ -101,9 +101,10 @@ def belongs(request: StepRequest, result: StepResult | None) -> tuple[str | None
 
 
 def _asked(step: str, entity: str, context: StepContext) -> int:
-    if entity not in context.catalog.model_names():
+    try:
+        resources = context.catalog.model(entity).resources
+    except RequestError:  # it is about a dataset
         return 0
-    resources = context.catalog.model(entity).resources
     placed = "segments" if step == "segment_worker" else step
     return resources.gpu if placed in resources.steps else 0
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -40,6 +40,10 @@ class Catalog:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def once(self) -> Catalog:
+        """The same specs, each read once: what a step and its account see does not change while they run."""
+        return _Kept(self.folder)
 
     def dataset_names(self) -> tuple[str, ...]:
         """Names of all datasets, sorted; no file is opened.
@@ -131,6 +135,19 @@ class Catalog:
             valid = _names(self.folder / kind)
             raise RequestError(f"no such spec in config/{kind}", value=name, valid=valid)
         return _read(path, model)
+
+
+class _Kept(Catalog):
+    """Remembers every spec that it read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._kept: dict[tuple[str, str], Contract] = {}
+
+    def _load(self, kind: str, name: str, model: type[T]) -> T:
+        if (found := self._kept.get((kind, name))) is None:
+            found = self._kept[kind, name] = super()._load(kind, name, model)
+        return cast(T, found)
 
 
 def parse(document: Document, model: type[T]) -> tuple[T | None, list[SpecIssue]]:

@@ -198,7 +198,7 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
     # What libraries leave in temporary folders goes too: a forked child ends without their clean-up at exit.
     tempfile.tempdir = workdir
     try:
-        context = StepContext(settings, load_catalog(), open_ledger(settings), Path(workdir))
+        context = StepContext(settings, load_catalog().once(), open_ledger(settings), Path(workdir))
         if helper is not None:
             with metered(step, request, context):
                 module.assist(request, context, helper)
