@@ -65,10 +65,10 @@ def read(*only: str) -> Any:
 
 
 def test_all_are_there_once_every_stub_was_read(project: Path) -> None:
-    from airloop_operators.ui.absent import absent
+    from airloop_operators.ui.app import absent_dags
 
     read()
-    assert absent() == ()
+    assert json.loads(bytes(absent_dags().body)) == {"expected": 10, "there": 10, "absent": []}
 
 
 def test_the_page_and_the_status_name_what_no_parse_brought(project: Path) -> None:
@@ -77,25 +77,30 @@ def test_the_page_and_the_status_name_what_no_parse_brought(project: Path) -> No
     read("datasets", "project", "models/flight_delay.py")
     lacking = "config/models/flight_delay_torch.yaml: Airflow lacks train_flight_delay_torch, "
     assert lacking in bytes(page().body).decode()
-    (sentence,) = json.loads(bytes(absent_dags().body))["absent"]
+    told = json.loads(bytes(absent_dags().body))
+    (sentence,) = told.pop("absent")
     assert sentence.startswith(lacking)
+    assert told == {"expected": 10, "there": 6}
 
 
 def test_a_wrong_spec_is_left_to_what_is_said_of_specs(project: Path) -> None:
-    from airloop_operators.ui.absent import absent
+    from airloop_operators.ui.absent import presence
 
     model = project / "config" / "models" / "flight_delay.yaml"
     model.write_text(model.read_text() + "holydays: none\n")
     read()
-    assert absent() == ()
+    found = presence()
+    assert (found.expected, found.there, found.absent) == (6, 6, ())
 
 
 def test_a_database_that_cannot_be_asked_is_said(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from fastapi import HTTPException
     from sqlalchemy.exc import OperationalError
 
     from airloop_operators.ui import absent
+    from airloop_operators.ui.app import absent_dags
 
     def refuse() -> None:
         raise OperationalError("select", {}, OSError("gone"))
@@ -104,6 +109,9 @@ def test_a_database_that_cannot_be_asked_is_said(
     assert absent.absent() == (
         "Airflow's database was not asked for missing DAGs: OperationalError",
     )
+    with pytest.raises(HTTPException, match="was not asked") as refusal:
+        absent_dags()
+    assert refusal.value.status_code == 503
 
 
 class _Hook(BaseHTTPRequestHandler):

@@ -98,7 +98,11 @@ def servers() -> Iterator[None]:
     write_addresses(layout, addresses)
     forget()
     env = process_environment(stack_environment(layout, addresses.url("mlflow")), mark)
-    parts = [one for one in components(layout, addresses) if one.name in {"mlflow", "serving"}]
+    parts = [
+        one
+        for one in components(layout, addresses, load_settings())
+        if one.name in {"mlflow", "serving"}
+    ]
     records = []
     try:
         for part in parts:

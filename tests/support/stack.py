@@ -46,7 +46,7 @@ class Stack:
     def up(
         self, script: str = "", before: Callable[[], None] = lambda: None
     ) -> Iterator[subprocess.CompletedProcess[str]]:
-        """Running, and down at the end. Of two workers' stacks one waits: starting together, they would choose the same ports.
+        """Running, and down at the end. Of two workers' stacks one waits: two at once are too much for two cores.
 
         :param script: a page's commands that start it, in the folder beside the home; `airloop up` without them
         :param before: what happens to this home before it is brought up

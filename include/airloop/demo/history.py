@@ -16,6 +16,7 @@ def history(stage: DemoStage) -> str:
     """January and February are ingested, each by one run; one day is refused, rows of another are put aside."""
     lose_column(stage.upstream, BROKEN_DAY, LOST_COLUMN)
     spoilt = spoil_rows(stage.upstream, DIRTY_DAY, DIRTY_FRACTION)
+    stage.ready()
     dag = dag_id("ingest")
     runs = [
         stage.airflow.trigger(dag, {"start": first, "end": last}, note="airloop demo")

@@ -12,6 +12,8 @@ from typing import Any
 from airloop.contracts import Decision
 from airloop.demo.traffic import Tally
 from airloop.devstack.airflow import Airflow, wait_for
+from airloop.devstack.pulse import Pulse
+from airloop.ejection import KINDS
 from airloop.errors import PermanentError
 from airloop.ledger import Ledger
 from airloop.serving.client import ServiceClient
@@ -20,7 +22,8 @@ from airloop.vocabulary import Topic
 
 MODEL = "flight_delay"
 DATASET = "flights"
-#: Seconds after which a run hangs: a tenth of it on an idle machine. No verdict depends on it.
+#: Seconds after which a run hangs: a tenth of it on an idle machine. No verdict depends on it, and a part of the stack
+#: that died is told of long before.
 PATIENCE = 2400.0
 
 
@@ -46,6 +49,8 @@ class DemoStage:
     airflow: Airflow
     service: ServiceClient
     ledger: Ledger
+    #: Tells early that what is waited for cannot come.
+    pulse: Pulse
     upstream: Path
     #: Tells the terminal what is being waited for.
     say: Callable[[str], None]
@@ -55,6 +60,16 @@ class DemoStage:
     _background: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
     #: What an earlier chapter set going for a later one, by name.
     going: dict[str, Future[Any]] = field(default_factory=dict)
+
+    def ready(self) -> None:
+        """Wait until Airflow has the story's DAGs: on a slow machine it reads them after everything is up."""
+        self.say("waiting for the DAGs to be read")
+        wanted = {dag_id(kind) for kind in KINDS}
+        wait_for(
+            self.pulse.watching(lambda: wanted <= set(self.airflow.dag_ids()) or None),
+            f"Airflow did not read {', '.join(sorted(wanted))}",
+            patience=PATIENCE,
+        )
 
     def run_dag(self, kind: str, conf: dict[str, Any], *, well: bool = True) -> dict[str, Any]:
         """Trigger ``<kind>_<name>`` by REST and wait for its end.
@@ -68,7 +83,7 @@ class DemoStage:
     def finish(self, dag: str, run: str, *, well: bool = True) -> dict[str, Any]:
         """Wait for a run that somebody started."""
         self.say(f"{dag} runs")
-        state = self.airflow.wait(dag, run, patience=PATIENCE)
+        state = self.airflow.wait(dag, run, patience=PATIENCE, pulse=self.pulse)
         if (state == "success") is not well:
             why = self.airflow.failure(dag, run) if well else "it succeeded"
             raise ChapterError(
@@ -81,7 +96,9 @@ class DemoStage:
         dag = dag_id(kind)
         self.say(f"waiting for {dag} to be woken")
         run = wait_for(
-            lambda: next((one for one in self.run_ids(kind) if one not in since), None),
+            self.pulse.watching(
+                lambda: next((one for one in self.run_ids(kind) if one not in since), None)
+            ),
             f"no new run of {dag} appeared",
             patience=PATIENCE,
         )
@@ -127,7 +144,7 @@ class DemoStage:
         """Wait until the service says that it serves a version; returns the seconds waited."""
         began = time.monotonic()
         wait_for(
-            lambda: self.service.endpoint(MODEL).version == version or None,
+            self.pulse.watching(lambda: self.service.endpoint(MODEL).version == version or None),
             f"the service did not take up version {version}",
             patience=patience,
             every=0.1,

@@ -22,6 +22,7 @@ from airloop.demo.serving import champion, march
 from airloop.demo.stage import DemoStage
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
+from airloop.devstack.pulse import Pulse
 from airloop.errors import AirloopError
 from airloop.ledger import open_ledger
 from airloop.paths import put_on_path
@@ -70,6 +71,7 @@ class Story:
                 airflow=airflow,
                 service=ServiceClient(settings),
                 ledger=open_ledger(settings),
+                pulse=Pulse(airflow, self._layout),
                 upstream=self._upstream.result(),
                 say=lambda text: line.update(text),
             )

@@ -11,7 +11,7 @@ import yaml
 
 from airloop.devstack import ports
 from airloop.devstack.layout import Layout
-from airloop.devstack.ports import HOST
+from airloop.devstack.ports import HOST, Promises
 from airloop.settings import load_settings
 from airloop.specs.yaml.document import read_yaml
 
@@ -33,10 +33,17 @@ class Addresses:
         return f"http://{HOST}:{getattr(self, server)}"
 
 
+#: Before the first `up`.
+NOWHERE = Addresses(airflow=0, execution=0, mlflow=0, serving=0)
+
+
 def choose_addresses(
-    layout: Layout, running: Collection[str], notice: Callable[[str], None]
+    layout: Layout, running: Collection[str], notice: Callable[[str], None], promises: Promises
 ) -> Addresses:
-    """Keep the ports of what runs and those of the last time; replace what somebody else took."""
+    """Keep the ports of what runs and those of the last time; replace what somebody else took.
+
+    :param promises: to be kept until the servers listen
+    """
     owner = {
         "airflow": "airflow-api",
         "execution": "airflow-execution",
@@ -51,9 +58,8 @@ def choose_addresses(
             chosen[server] = last
             continue
         # The usual port is tried again each time: an address people know is worth more than an old one.
-        port = ports.pick(usual, set(chosen.values()))
+        port = ports.pick((usual, last), promises)
         if port != usual:
-            port = ports.pick(last, set(chosen.values()) | {usual})
             by = ports.holder(usual) or "another process"
             notice(f"port {usual} is held by {by}: {server} uses {port} instead")
         chosen[server] = port

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from airloop.devstack.airflow_session import AirflowSession
+from airloop.devstack.pulse import Pulse
 from airloop.errors import RequestError, UnreachableError
 
 #: States a DAG run does not leave by itself.
@@ -98,13 +99,19 @@ class Airflow(AirflowSession):
         *,
         patience: float = 600.0,
         tell: Callable[[str], None] = lambda _: None,
+        pulse: Pulse | None = None,
     ) -> str:
         """Wait for a run's end; returns ``success`` or ``failed``.
 
+        :param pulse: what tells early that it can come to none
         :raises UnreachableError: after ``patience`` seconds
         """
+
+        def ask() -> str | None:
+            return _final(self.run(dag_id, run_id)["state"], tell)
+
         return wait_for(
-            lambda: _final(self.run(dag_id, run_id)["state"], tell),
+            pulse.watching(ask) if pulse else ask,
             f"the run {run_id} of {dag_id} did not end",
             patience=patience,
         )

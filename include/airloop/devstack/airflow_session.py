@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from airloop.contracts import Contract
 from airloop.devstack.secrets import AIRFLOW_USER
 from airloop.errors import PermanentError, RequestError, UnreachableError
 from airloop.settings import Settings
@@ -17,6 +18,14 @@ _TIMEOUT = 30.0
 _REPEATABLE = frozenset({"GET", "PATCH"})
 #: Seconds between attempts.
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
+
+
+class DagPresence(Contract):
+    """How many DAGs the specs ask for, how many are there, and a sentence for each spec that lacks its own."""
+
+    expected: int
+    there: int
+    absent: tuple[str, ...]
 
 
 class AirflowSession:
@@ -82,8 +91,14 @@ class AirflowSession:
             f"Airflow refused: {_detail(answer)}", value=answer.status_code, where=where
         )
 
-    def absent_dags(self) -> tuple[str, ...]:
-        """A sentence for each spec whose DAGs this Airflow lacks: Airloop's own page knows.
+    def heartbeats(self, *jobs: str) -> dict[str, str]:
+        """The last heartbeat of each of Airflow's jobs that ever had one."""
+        health = self.get("/monitor/health")
+        said = {job: (health.get(job) or {}).get(f"latest_{job}_heartbeat") for job in jobs}
+        return {job: str(latest) for job, latest in said.items() if latest}
+
+    def dag_presence(self) -> DagPresence:
+        """The DAGs of the specs that this Airflow has, and lacks: Airloop's own page knows.
 
         :raises UnreachableError: if the page does not answer
         """
@@ -91,7 +106,7 @@ class AirflowSession:
         if not answer.is_success:
             what = f"Airloop's page does not answer: {_detail(answer)}"
             raise UnreachableError(what, value=answer.status_code, where=str(answer.url))
-        return tuple(answer.json()["absent"])
+        return DagPresence.model_validate(answer.json())
 
     def _signed(
         self, method: str, path: str, *, base: str = "/api/v2", **arguments: Any

@@ -19,7 +19,7 @@ from airloop.devstack.environment import CONNECTION
 from airloop.devstack.layout import Layout
 from airloop.devstack.mlflow import server_environment
 from airloop.devstack.ports import HOST
-from airloop.settings import Settings, load_settings
+from airloop.settings import Settings
 from airloop.specs.sections.addresses import with_driver
 from airloop.specs.sections.storage import SECRETS, boto_environment
 
@@ -47,9 +47,8 @@ class Component:
     without: tuple[str, ...] = ()
 
 
-def components(layout: Layout, addresses: Addresses) -> list[Component]:
+def components(layout: Layout, addresses: Addresses, settings: Settings) -> list[Component]:
     """All parts, those that take longest to start first."""
-    settings = load_settings()
     # Connections are Airflow's: they hold the keys of clusters and buckets.
     connections = tuple(name for name in os.environ if name.startswith(CONNECTION))
     return [
@@ -69,7 +68,7 @@ def _services(
     layout: Layout, addresses: Addresses, settings: Settings, without: tuple[str, ...]
 ) -> Iterator[Component]:
     """What runs beside Airflow: MLflow and the prediction service."""
-    serving, serving_env = _serving_command(addresses.serving)
+    serving, serving_env = _serving_command(settings, addresses.serving)
     yield Component(
         "mlflow",
         "MLflow",
@@ -150,11 +149,11 @@ def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
     return {**server_environment(database, artifacts), **boto_environment(settings.storage_options)}
 
 
-def _serving_command(port: int) -> tuple[tuple[str, ...], dict[str, str]]:
+def _serving_command(settings: Settings, port: int) -> tuple[tuple[str, ...], dict[str, str]]:
     """The service's own command and what it adds to the environment."""
     from airloop.serving.command import service_command
 
-    command, env = service_command(load_settings(), port)
+    command, env = service_command(settings, port)
     return tuple(command), {key: env[key] for key in env if os.environ.get(key) != env[key]}
 
 

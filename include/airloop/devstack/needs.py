@@ -11,14 +11,12 @@ import httpx
 from airloop.contracts import Contract, Outcome
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
-from airloop.ejection import KINDS
 from airloop.errors import AirloopError
 from airloop.ledger import open_ledger
 from airloop.paths import config_folder
 from airloop.serving.client import ServiceClient
 from airloop.serving.responses import Condition
 from airloop.settings import Settings
-from airloop.specs import Catalog
 from airloop.specs.pools import read_pools
 
 #: Bytes that a night of the loop may need: a snapshot, a model, logs.
@@ -39,13 +37,16 @@ class Need(Contract):
 Finding = tuple[Outcome, str]
 
 
-def needs(layout: Layout, settings: Settings, catalog: Catalog) -> tuple[Need, ...]:
-    """Ask for all of it, side by side; what cannot be asked could not be told."""
+def needs(layout: Layout, settings: Settings, *, guessed: bool = False) -> tuple[Need, ...]:
+    """Ask for all of it, side by side; what cannot be asked could not be told.
+
+    :param guessed: the settings are wrong, and these hold the addresses alone: where the ledger is nobody knows
+    """
     checks: dict[str, Callable[[], Finding]] = {
         "database": lambda: _database(settings),
-        "ledger": lambda: _ledger(settings),
+        "ledger": lambda: _unknown_place() if guessed else _ledger(settings),
         "pools": lambda: _pools(settings),
-        "DAGs": lambda: _dags(settings, catalog),
+        "DAGs": lambda: _dags(settings),
         "DAG files": lambda: _import_errors(settings),
         "service": lambda: _service(settings),
         "MLflow": lambda: _mlflow(settings),
@@ -81,6 +82,10 @@ def _ledger(settings: Settings) -> Finding:
     return Outcome.OK, f"the ledger answers; it knows of {_count(len(deployed), 'delivered model')}"
 
 
+def _unknown_place() -> Finding:
+    return Outcome.UNKNOWN, "could not be asked: the settings, which say where it is, are wrong"
+
+
 def _pools(settings: Settings) -> Finding:
     """A task of a pool that is not there stays `scheduled` for ever, without a word."""
     wanted = read_pools(config_folder())
@@ -97,25 +102,18 @@ def _pools(settings: Settings) -> Finding:
     return Outcome.OK, f"slots by pool: {told}"
 
 
-def _dags(settings: Settings, catalog: Catalog) -> Finding:
-    wanted = expected_dags(catalog)
+def _dags(settings: Settings) -> Finding:
     with Airflow.connect(settings) as airflow:
-        there = set(airflow.dag_ids())
-    missing = [name for name in wanted if name not in there]
-    if not missing:
-        return Outcome.OK, f"all {len(wanted)} are there"
+        found = airflow.dag_presence()
+    if found.absent:
+        more = len(found.absent) - _SHOWN
+        told = "; ".join(found.absent[:_SHOWN])
+        return Outcome.BAD, told + (f"; and {_count(more, 'spec')} more" if more > 0 else "")
+    if found.there == found.expected:
+        return Outcome.OK, f"all {found.expected} are there"
     return Outcome.UNKNOWN, (
-        f"{len(missing)} of {len(wanted)} are not there yet ({_some(missing)}): after a start or a new spec "
-        "wait a minute; if they stay away, `airloop check` and logs/airflow-dag-processor.log say why"
-    )
-
-
-def expected_dags(catalog: Catalog) -> tuple[str, ...]:
-    """The DAGs that the specs ask for; those of a spec that is wrong are told of elsewhere."""
-    datasets = [one.name for one in catalog.datasets() if one.error is None]
-    models = [one.name for one in catalog.models() if one.error is None]
-    return tuple(
-        f"{kind}_{name}" for kind in KINDS for name in (datasets if kind == "ingest" else models)
+        f"{found.there} of {found.expected} are there yet: after a start or a new spec wait a minute; if the others stay "
+        "away, `airloop check` and logs/airflow-dag-processor.log say why"
     )
 
 
@@ -163,7 +161,3 @@ def free_disk(layout: Layout) -> Finding:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from airloop.devstack.machine import processes
 
@@ -23,16 +26,62 @@ def is_free(port: int) -> bool:
     return True
 
 
-def pick(preferred: int, taken: set[int]) -> int:
-    """``preferred`` if it is free and not promised to another component, else any free port."""
-    if preferred not in taken and is_free(preferred):
-        return preferred
+class Promises:
+    """The ports that one start has chosen and that its servers do not listen on yet: no other start chooses them.
+
+    Each is a name in the kernel's abstract namespace, which is, as the ports are, the same for all users of a machine and
+    another one in each network namespace. A start that is killed leaves none behind.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, socket.socket] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for port in tuple(self._kept):
+            self.release(port)
+
+    def take(self, port: int) -> bool:
+        """Whether the port was promised to nobody, and is this start's now."""
+        promise = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            promise.bind(f"\0airloop-port-{port}")
+        except OSError as error:
+            promise.close()
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+        self._kept[port] = promise
+        return True
+
+    def release(self, port: int) -> None:
+        """Give it back."""
+        self._kept.pop(port).close()
+
+
+def pick(preferred: Sequence[int], promises: Promises) -> int:
+    """The first of the preferred ports that is free and promised to nobody, else any such port; promised from now on."""
+    for port in preferred:
+        if _mine(port, promises):
+            return port
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = int(probe.getsockname()[1])
-        if port not in taken:
+        if _mine(port, promises):
             return port
+
+
+def _mine(port: int, promises: Promises) -> bool:
+    """Promised first, looked at then: whoever had it promised before listens by now, or never will."""
+    if not promises.take(port):
+        return False
+    if is_free(port):
+        return True
+    promises.release(port)
+    return False
 
 
 def holder(port: int) -> str:

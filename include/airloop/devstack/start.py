@@ -21,6 +21,7 @@ from airloop.devstack.environment import (
 from airloop.devstack.external import check_external
 from airloop.devstack.launch import Launch
 from airloop.devstack.layout import Layout
+from airloop.devstack.ports import Promises
 from airloop.devstack.processes import ProcessRecord, read_records
 from airloop.devstack.progress import Progress
 from airloop.devstack.provision import provision
@@ -53,7 +54,7 @@ def up(layout: Layout, progress: Progress) -> Started:
     :raises SpecError: if one of those refuses
     """
     layout.create()
-    with _only_one(layout):
+    with _only_one(layout), Promises() as promises:
         check_external(load_settings())
         for line in found_lines(load_settings(), load_catalog(), layout.cluster):
             progress.notice(f"cluster: {line}")
@@ -61,7 +62,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
         running = {name: record for name, record in records.items() if record.alive}
-        addresses = choose_addresses(layout, running, progress.notice)
+        addresses = choose_addresses(layout, running, progress.notice, promises)
         write_addresses(layout, addresses)
         settings = load_settings()
         _bring_ledger_up(settings, running, progress)
@@ -71,7 +72,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         options = airflow_config.options(layout, secrets, addresses, database)
         airflow_config.write(layout, options)
         env = process_environment(common, secrets["stack_id"])
-        parts = components(layout, addresses)
+        parts = components(layout, addresses, settings)
         missing = [part for part in parts if part.name not in running]
         airflow_database = AirflowDatabase(layout, database, env, progress)
         if "airflow-api" not in running:

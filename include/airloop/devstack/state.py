@@ -11,16 +11,17 @@ from airloop import ejection
 from airloop.check import broken
 from airloop.check.cluster import found_lines, kept
 from airloop.contracts import Contract, Outcome
-from airloop.devstack.addresses import Addresses, known_addresses
+from airloop.devstack.addresses import NOWHERE, Addresses, known_addresses
 from airloop.devstack.components import Component, components
 from airloop.devstack.layout import Layout
 from airloop.devstack.needs import Need, needs
 from airloop.devstack.processes import ProcessRecord, forget, read_ended, read_records, stop
-from airloop.errors import AirloopError
+from airloop.errors import AirloopError, SpecError
 from airloop.execution.pods.kubeconfig import connection_variable
 from airloop.paths import dags_folder
-from airloop.settings import load_settings
+from airloop.settings import Settings, read_settings
 from airloop.specs.catalog import load_catalog
+from airloop.specs.sections.servers import ServingSettings
 
 State = Literal["running", "not well", "crashed", "stopped"]
 
@@ -61,62 +62,74 @@ class StackState(Contract):
 
 
 def status(layout: Layout) -> StackState:
-    """Ask every part, side by side.
-
-    :raises SpecError: if a DAG file of the project bears a packaged one's name but is none that was ejected
-    """
+    """Ask every part, side by side. What is wrong with the project's own files is a finding, and hides nothing else."""
     records = read_records(layout.run) if layout.run.exists() else {}
-    addresses = known_addresses(layout) or Addresses(airflow=0, execution=0, mlflow=0, serving=0)
-    parts = components(layout, addresses)
+    addresses = _addresses(layout)
+    settings, wrong = read_settings()
+    guessed = settings is None
+    settings = settings or _guessed(addresses)
+    owned, foreign = _owned()
+    parts = components(layout, addresses or NOWHERE, settings)
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         states = list(pool.map(lambda part: _state(part, records.get(part.name), layout), parts))
     return StackState(
         home=str(layout.home),
         running=all(part.state == "running" for part in states),
         components=tuple(states),
-        owned=tuple(ejection.owned(dags_folder())),
+        owned=owned,
         findings=(
+            *(f"the settings are wrong: {error}" for error in wrong),
+            *foreign,
             *broken.sentences(load_catalog()),
-            *(_findings() if records else ()),
-            *(_absent() if _runs(states, "airflow-api") else ()),
+            *(_orphans(settings) if records and not guessed else ()),
         ),
-        cluster=_cluster(layout) if records else (),
-        needs=needs(layout, load_settings(), load_catalog()) if records else (),
+        cluster=_cluster(layout, None if guessed else settings) if records else (),
+        needs=needs(layout, settings, guessed=guessed) if records else (),
     )
 
 
-def _cluster(layout: Layout) -> tuple[str, ...]:
+def _addresses(layout: Layout) -> Addresses | None:
+    try:
+        return known_addresses(layout)
+    except SpecError:  # the file is a layer of the settings: their fault says it
+        return None
+
+
+def _guessed(addresses: Addresses | None) -> Settings:
+    """Settings that hold the addresses of the last `up` and are else as if nothing were set: nobody is refused by them."""
+    if addresses is None:
+        return Settings.model_construct()
+    return Settings.model_construct(
+        airflow_url=addresses.url("airflow"),
+        mlflow_uri=addresses.url("mlflow"),
+        serving=ServingSettings(url=addresses.url("serving")),
+    )
+
+
+def _owned() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The kinds of DAG that the project ejected, or what is wrong with a file that bears the name of one."""
+    try:
+        return tuple(ejection.owned(dags_folder())), ()
+    except SpecError as error:
+        return (), (str(error),)
+
+
+def _cluster(layout: Layout, settings: Settings | None) -> tuple[str, ...]:
     """Asked anew where this shell holds the connection; else what `up` found, its token's time counted from now."""
-    settings = load_settings()
-    if connection_variable(settings.kubernetes.connection_id) in os.environ:
+    if settings and connection_variable(settings.kubernetes.connection_id) in os.environ:
         return tuple(found_lines(settings, load_catalog()))
     found = kept(layout.cluster)
     return () if found is None else tuple(found.lines())
 
 
-def _findings() -> tuple[str, ...]:
+def _orphans(settings: Settings) -> tuple[str, ...]:
     from airloop.check.orphans import orphans
     from airloop.ledger import open_ledger
 
     try:
-        return orphans(load_catalog(), open_ledger(load_settings()))
+        return orphans(load_catalog(), open_ledger(settings))
     except AirloopError as error:
         return (f"models without a spec could not be looked for: {error}",)
-
-
-def _runs(states: list[ComponentState], name: str) -> bool:
-    return any(one.name == name and one.state == "running" for one in states)
-
-
-def _absent() -> tuple[str, ...]:
-    """DAGs that Airflow should have and has not: killed while they were read, vanished, or import errors."""
-    from airloop.devstack.airflow import Airflow
-
-    try:
-        with Airflow.connect(load_settings()) as airflow:
-            return airflow.absent_dags()
-    except AirloopError as error:
-        return (f"Airflow was not asked for missing DAGs: {error}",)
 
 
 def down(layout: Layout) -> tuple[int, int]:

@@ -41,6 +41,30 @@ class Absence:
         return f"{about}: Airflow lacks {', '.join(self.dags)}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Presence:
+    """What the specs promise against what is there; what a wrong spec would have is promised by nobody.
+
+    :param expected: the number of DAGs that the specs ask for
+    :param there: how many of them can run
+    :param absent: those that should be there by now
+    """
+
+    expected: int
+    there: int
+    absent: tuple[Absence, ...]
+
+
+def presence(stubs: Iterable[Stub], parsed: Parsed, now: float) -> Presence:
+    """What is there and what is missing."""
+    wanted = tuple(stubs)
+    found = absences(wanted, parsed, now)
+    wrong = {one.stub.path for one in found if one.of_the_spec}
+    names = {dag_id for stub in wanted if stub.path not in wrong for dag_id in stub.dags}
+    missing = tuple(one for one in found if not one.of_the_spec)
+    return Presence(len(names), len(names & parsed.dags.keys()), missing)
+
+
 def absences(stubs: Iterable[Stub], parsed: Parsed, now: float) -> tuple[Absence, ...]:
     """What is missing. A file that a processor had no time to read yet is not counted."""
     wanted = tuple(stubs)

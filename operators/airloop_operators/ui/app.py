@@ -19,7 +19,7 @@ from airloop.settings import load_settings, read_settings
 from airloop.specs import load_catalog
 from airloop.storage.expiry import SHARED
 from airloop_operators.ui import reports
-from airloop_operators.ui.absent import absent
+from airloop_operators.ui.absent import absent, presence
 from airloop_operators.ui.overview import View, names_alone, overview
 
 _FOLDER = Path(__file__).parent
@@ -86,11 +86,13 @@ def _content() -> tuple[View, ...]:
 
 
 def absent_dags() -> JSONResponse:
-    """What `airloop status` asks: a sentence for each spec whose DAGs Airflow lacks."""
+    """What `airloop status` asks: how many DAGs the specs promise, how many are there, a sentence for what is missing."""
     try:
-        return JSONResponse({"absent": absent()}, headers=PAGE_HEADERS)
+        found = presence()
     except AirloopError as error:
         raise HTTPException(503, str(error)) from error
+    said = {"expected": found.expected, "there": found.there, "absent": [*map(str, found.absent)]}
+    return JSONResponse(said, headers=PAGE_HEADERS)
 
 
 def report(path: str) -> Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
 from airloop.settings import Settings
+from airloop.specs.catalog import Catalog
 from bench import idle
 from bench.catalogue import ROWS
 from tests.support.killed_starts import becomes_well
@@ -59,14 +62,14 @@ def test_everything_runs(stack: Any) -> None:
     }  # fmt: skip
 
 
-def test_what_starts_that_were_killed_left_undone_is_done(stack: Any) -> None:
+def test_what_starts_that_were_killed_left_undone_is_done(stack: Any, airflow: Airflow) -> None:
     """Pools were never made after a first start that failed half-way: every heavy task waited for ever."""
     becomes_well(stack)
     needs = {
         need["name"]: need for need in json.loads(stack.airloop("status", "--json").stdout)["needs"]
     }
     assert "airloop_heavy 2" in needs["pools"]["says"]
-    assert needs["DAGs"]["says"] == "all 9 are there"
+    assert needs["DAGs"]["says"] == f"all {len(airflow.dag_ids())} are there"
     assert set(needs) == {
         "database", "ledger", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
     }  # fmt: skip
@@ -309,6 +312,50 @@ def _claim(airflow: Airflow, dag: str, run: str) -> str:
     )
 
 
+def test_broken_files_harm_only_themselves_while_everything_runs(
+    stack: Any, airflow: Airflow
+) -> None:
+    models = Path(stack.env["AIRLOOP_CONFIG"]) / "models"
+    broken, loop, lock = (models / name for name in ("broken.yaml", "loop.yaml", f".#{MODEL}.yaml"))
+    before = set(airflow.dag_ids())
+    broken.write_text("levle: 1\n")
+    loop.symlink_to(loop.name)
+    lock.symlink_to("somebody@host.123:4")
+    said = {one.name: str(one.error) for one in Catalog(models.parent).models() if one.error}
+    assert set(said) == {"broken", "loop"}
+    with ThreadPoolExecutor() as pool:
+        checked = pool.submit(stack.airloop, "check", "--offline")
+        told = pool.submit(stack.airloop, "status")
+        errors = _import_errors(airflow, len(said))
+    assert errors == {
+        f"airloop_stubs/models/{name}.py": f"airloop.errors.SpecError: {message}"
+        for name, message in said.items()
+    }
+    assert set(airflow.dag_ids()) == before
+    page = html.unescape(airflow._signed("GET", "/airloop/", base="").text)
+    assert (told.result().returncode, checked.result().returncode) == (1, 2)
+    for name, message in said.items():
+        assert message in page
+        assert f"model {name}: {message}" in told.result().stderr
+        assert f"{name}.yaml" in checked.result().stderr
+    for path in (broken, loop, lock):
+        path.unlink()
+    assert _import_errors(airflow, 0) == {}
+    becomes_well(stack)
+    assert set(airflow.dag_ids()) == before
+
+
+def _import_errors(airflow: Airflow, count: int) -> dict[str, str]:
+    """The last lines of Airflow's import errors by file, once there are so many."""
+
+    def ask() -> dict[str, str] | None:
+        found = airflow.get("/importErrors")["import_errors"]
+        told = {one["filename"]: one["stack_trace"].strip().splitlines()[-1] for one in found}
+        return told if len(told) == count else None
+
+    return wait_for(ask, f"{count} import errors", patience=120)
+
+
 def test_status_says_what_a_run_lacks_and_up_brings_it(stack: Any, airflow: Airflow) -> None:
     airflow.call("DELETE", "/pools/airloop_heavy")
     shown = stack.airloop("status")
@@ -324,6 +371,9 @@ def test_a_crash_is_noticed_and_up_repairs_it(stack: Any) -> None:
     time.sleep(0.5)
     assert stack.status()["airflow-triggerer"]["state"] == "crashed"
     assert stack.airloop("status").returncode == 1
+    waited = stack.airloop("trigger", "ingest_flights", f"partition={LAST}", "--wait", timeout=60)
+    assert waited.returncode == 1
+    assert "airflow-triggerer is dead (its process has ended)" in waited.stderr
     assert stack.airloop("up").returncode == 0
     assert stack.status()["airflow-triggerer"]["state"] == "running"
 

@@ -49,7 +49,11 @@ def test_the_settings_databases_are_taken_and_no_command_line_shows_them(layout:
     told = _mlflow_environment(layout, settings)
     assert told[mlflow.BACKEND_STORE_URI] == URL.replace("://", "+psycopg2://")
     assert told[mlflow.ARTIFACTS_DESTINATION] == "s3://bucket/mlflow"
-    (command,) = [one.command for one in components(layout, ADDRESSES) if one.name == "mlflow"]
+    (command,) = [
+        one.command
+        for one in components(layout, ADDRESSES, load_settings())
+        if one.name == "mlflow"
+    ]
     assert not [word for word in command if "canary" in word]
 
 
@@ -58,7 +62,7 @@ def test_airflows_processes_have_no_keys_besides_the_connections(
 ) -> None:
     monkeypatch.setenv("AIRLOOP__STORAGE_CONNECTION", "airloop_s3")
     load_settings.cache_clear()
-    without = {part.name: part.without for part in components(layout, ADDRESSES)}
+    without = {part.name: part.without for part in components(layout, ADDRESSES, load_settings())}
     load_settings.cache_clear()
     hidden = {name for name, left_out in without.items() if "AWS_SECRET_ACCESS_KEY" in left_out}
     assert hidden == {name for name in without if name.startswith("airflow-")}

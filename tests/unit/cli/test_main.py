@@ -13,12 +13,17 @@ from airloop.check.orphans import orphans
 from airloop.cli import main
 from airloop.cli.commands import loop
 from airloop.contracts import ArtifactRef
+from airloop.devstack.addresses import Addresses, write_addresses
+from airloop.devstack.layout import Layout
+from airloop.devstack.processes import ProcessRecord
 from airloop.ledger import Ledger, open_ledger
+from airloop.projects.creation import create
 from airloop.registry import tracking
 from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 from airloop.vocabulary import Action, DeploymentKind, Topic
 from tests.support.hostile_files import MODEL, plant_world
+from tests.support.projects import told_of
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +157,79 @@ def test_status_and_check_name_a_broken_model_and_status_shows_the_parts_all_the
     assert "config/models/victim.yaml" in capsys.readouterr().err
     assert main.run(["decisions", "flight_delay"]) == 0
     load_catalog.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("airloop.yaml", "lake_url: elsewhere\n", "did you mean 'lake_uri'"),
+        ("airloop.yaml", "a: [\n", "airloop.yaml"),
+        ("airloop.yaml", "environment: nowhere\n", "nowhere"),
+        ("environments/local.yaml", "reports_days: never\n", "reports_days"),
+        ("../home/runtime.yaml", "a: [\n", "runtime.yaml"),
+    ],
+    ids=["unknown key", "no YAML", "no such environment", "environment", "addresses"],
+)
+def test_status_shows_what_it_can_under_wrong_settings_and_names_their_fault(
+    file: str,
+    text: str,
+    said: str,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tmp_path / "config"
+    plant_world(config)
+    monkeypatch.setenv("AIRLOOP_CONFIG", str(config))
+    wrong = (home if file == "runtime.yaml" else config) / file
+    wrong.parent.mkdir(parents=True, exist_ok=True)
+    wrong.write_text(text)
+    load_catalog.cache_clear()
+    load_settings.cache_clear()
+    assert main.run(["status"]) == 1
+    shown = capsys.readouterr()
+    assert "Airflow scheduler" in shown.out
+    assert shown.err.startswith("the settings are wrong: ")
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
+    load_catalog.cache_clear()
+    load_settings.cache_clear()
+
+
+def test_status_asks_the_parts_that_run_under_wrong_settings_too(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRLOOP__LAKE_URL", "elsewhere")
+    layout = Layout(home)
+    layout.create()
+    # Nobody listens there.
+    write_addresses(layout, Addresses(airflow=1, execution=2, mlflow=3, serving=4))
+    record = ProcessRecord(
+        name="mlflow", pid=os.getpid(), started_ticks=0, started_at=0.0, command=("mlflow",)
+    )
+    record.write(layout.run)
+    load_settings.cache_clear()
+    assert main.run(["status", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {part["state"] for part in found["components"]} == {"stopped", "crashed"}
+    needs = {need["name"]: need for need in found["needs"]}
+    assert needs["disk"]["outcome"] == "ok"
+    assert "the settings, which say where it is, are wrong" in needs["ledger"]["says"]
+    assert "did you mean" in found["findings"][0]
+    load_settings.cache_clear()
+
+
+def test_status_names_a_dag_file_that_is_no_ejected_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = create(tmp_path / "mine", example="flights")
+    (project / "dags" / "train.py").write_text("")
+    with told_of(project, tmp_path / "home"):
+        assert main.run(["status"]) == 1
+    shown = capsys.readouterr()
+    assert "Airflow scheduler" in shown.out
+    assert "not the marker of an ejected one" in shown.err
 
 
 def test_every_commands_help_has_an_example() -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
-import socket
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from airloop.devstack import airflow_config, ports
+from airloop.devstack import airflow_config
 from airloop.devstack.addresses import DEFAULT_PORTS, Addresses, known_addresses
 from airloop.devstack.components import components
 from airloop.devstack.environment import (
@@ -78,22 +76,6 @@ def test_airflow_cfg_is_private_and_on_loopback(layout: Layout) -> None:
     assert parser["api_auth"]["jwt_secret"] == secrets["jwt_secret"]
 
 
-def test_a_taken_port_is_replaced_and_its_holder_named() -> None:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        taken = server.getsockname()[1]
-        chosen = ports.pick(taken, set())
-        assert chosen != taken
-        assert f"process {os.getpid()}" in ports.holder(taken)
-
-
-def test_a_free_port_is_kept_and_never_given_twice() -> None:
-    free = ports.pick(0, {0})
-    assert ports.pick(free, set()) == free
-    assert ports.pick(free, {free}) != free
-
-
 def test_no_library_reports_home(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere.example")
     monkeypatch.setenv("AIRFLOW_HOME", "/another/airflow")
@@ -113,7 +95,9 @@ def test_the_callers_connections_reach_airflow_and_nobody_else(
     monkeypatch.setenv(name, "{}")
     env = process_environment(stack_environment(layout, "http://127.0.0.1:5000"), "id")
     assert env[name] == "{}"
-    without = {part.name: set(part.without) for part in components(layout, ADDRESSES)}
+    without = {
+        part.name: set(part.without) for part in components(layout, ADDRESSES, load_settings())
+    }
     assert {part for part, names in without.items() if name in names} == {
         "mlflow",
         "serving",
@@ -141,7 +125,9 @@ def test_mlflow_gets_every_option_of_the_bucket(
     }
     monkeypatch.setenv("AIRLOOP__STORAGE_OPTIONS", json.dumps(options))
     load_settings.cache_clear()
-    (mlflow,) = [part for part in components(layout, ADDRESSES) if part.name == "mlflow"]
+    (mlflow,) = [
+        part for part in components(layout, ADDRESSES, load_settings()) if part.name == "mlflow"
+    ]
     load_settings.cache_clear()
     told = {
         "AWS_ENDPOINT_URL": "https://s3.example",

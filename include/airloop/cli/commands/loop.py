@@ -32,6 +32,8 @@ def trigger_command(
 ) -> int:
     """Start a run of a DAG, as its trigger form in Airflow does."""
     from airloop.devstack.airflow import Airflow
+    from airloop.devstack.layout import current_layout
+    from airloop.devstack.pulse import Pulse
 
     kind = _kind_of(dag)
     fields = _pairs(conf or [])
@@ -48,7 +50,11 @@ def trigger_command(
             return 0
         with err.status(f"{run}: queued") as line:
             state = airflow.wait(
-                dag, run, patience=3600, tell=lambda now: line.update(f"{run}: {now}")
+                dag,
+                run,
+                patience=3600,
+                tell=lambda now: line.update(f"{run}: {now}"),
+                pulse=Pulse(airflow, current_layout()),
             )
         if state != "success":
             raise PermanentError(

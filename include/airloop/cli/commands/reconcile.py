@@ -42,8 +42,14 @@ def reconcile_command(
 
 
 def _look(airflow: Airflow, dag: str, task: str, grace_minutes: int) -> Any:
+    from airloop.devstack.layout import current_layout
+    from airloop.devstack.pulse import Pulse
+
     with err.status(f"{dag} looks"):
         run = airflow.trigger(dag, {"grace_minutes": grace_minutes}, note="airloop reconcile")
-        if airflow.wait(dag, run, patience=600) != "success":
+        if (
+            airflow.wait(dag, run, patience=600, pulse=Pulse(airflow, current_layout()))
+            != "success"
+        ):
             raise PermanentError(airflow.failure(dag, run), where=f"{dag}, run {run}")
         return airflow.xcom(dag, run, task)
