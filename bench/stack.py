@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from airloop.devstack.airflow import Airflow
+from airloop.devstack.airflow import Airflow, wait_for
 from airloop.devstack.processes import MARK
 from airloop.settings import Settings, load_settings
 from tests.support.checkout import ROOT
@@ -30,9 +30,16 @@ def running_stack() -> Iterator[tuple[Settings, Airflow]]:
             airloop("up")
             settings = load_settings()
             with Airflow.connect(settings) as airflow:
+                wait_for(lambda: _read(airflow), "the DAGs are not there", patience=600)
                 yield settings, airflow
         finally:
             airloop("down")
+
+
+def _read(airflow: Airflow) -> bool | None:
+    """A stack that is up may still read its DAG files."""
+    found = airflow.dag_presence()
+    return found.there == found.expected or None
 
 
 def marked(home: Path) -> list[psutil.Process]:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,20 +103,29 @@ def round_of(kill: Kill) -> dict[str, object]:
         }
         stack = Stack(root / "home", env)
         kill_start(stack, kill)
-        began = time.monotonic()
+        seconds = {"killed_after": kill.seconds}
         try:
-            done = stack.airloop("up", timeout=1800)
-            assert done.returncode == 0, done.stderr
-            seconds = time.monotonic() - began
-            becomes_well(stack)
-            trains(stack)
+            with lasting("up", seconds):
+                done = stack.airloop("up", timeout=1800)
+                assert done.returncode == 0, done.stderr
+            with lasting("green", seconds):
+                becomes_well(stack)
+            with lasting("trained", seconds):
+                trains(stack)
         finally:
             stack.airloop("down")
         return {
-            "killed_after": round(kill.seconds, 1),
             "whole": kill.whole,
-            "up": round(seconds, 1),
+            **{name: round(lasted, 1) for name, lasted in seconds.items()},
         }
+
+
+@contextmanager
+def lasting(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Note how long something took."""
+    began = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - began
 
 
 def main() -> None:
