@@ -141,10 +141,11 @@ class AirflowSession:
 
 def _detail(answer: httpx.Response) -> str:
     try:
-        detail = answer.json().get("detail", answer.text)
+        said = answer.json()
     except ValueError:
-        detail = answer.text
+        said = None
+    detail = said.get("detail", answer.text) if isinstance(said, dict) else answer.text
     if isinstance(detail, list):
-        said = (f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg')}" for one in detail)
-        detail = "; ".join(said)
+        told = (f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg')}" for one in detail)
+        detail = "; ".join(told)
     return str(detail)[:300] or answer.reason_phrase

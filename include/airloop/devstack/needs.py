@@ -63,7 +63,7 @@ def needs(layout: Layout, settings: Settings, *, guessed: bool = False) -> tuple
 def _guarded(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except (AirloopError, httpx.HTTPError, OSError, ValueError, KeyError) as error:
+    except (AirloopError, httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
         return Outcome.UNKNOWN, f"could not be asked: {error}"
 
 

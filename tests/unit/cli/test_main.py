@@ -166,7 +166,7 @@ def test_status_and_check_name_a_broken_model_and_status_shows_the_parts_all_the
         ("airloop.yaml", "a: [\n", "airloop.yaml"),
         ("airloop.yaml", "environment: nowhere\n", "nowhere"),
         ("environments/local.yaml", "reports_days: never\n", "reports_days"),
-        ("../home/runtime.yaml", "a: [\n", "runtime.yaml"),
+        ("runtime.yaml", "a: [\n", "runtime.yaml"),
     ],
     ids=["unknown key", "no YAML", "no such environment", "environment", "addresses"],
 )

@@ -23,19 +23,22 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Room:
     tests.write_text(TEST, encoding="utf-8")
     made = Room("room", folder, (str(tests),))
     assert made.learn()
-    made.patience = 8.0
     return made
 
 
 @pytest.mark.parametrize(
-    ("line", "before", "after", "fate"),
+    ("line", "before", "after", "patience", "fate"),
     [
-        (4, "number + 1", "number - 1", Fate.NOTICED),
-        (3, "return 0", "return 1", Fate.SURVIVED),
-        (4, "    return number + 1", "    while True:\n        pass", Fate.TIMED_OUT),
+        (4, "number + 1", "number - 1", 120, Fate.NOTICED),
+        (3, "return 0", "return 1", 120, Fate.SURVIVED),
+        (4, "    return number + 1", "    while True:\n        pass", 2, Fate.TIMED_OUT),
     ],
+    ids=["noticed", "survived", "timed out"],
 )
-def test_a_mutants_fate(room: Room, line: int, before: str, after: str, fate: Fate) -> None:
+def test_a_mutants_fate(
+    room: Room, line: int, before: str, after: str, patience: float, fate: Fate
+) -> None:
+    room.patience = patience
     mutant = Mutant(line, f"{before} -> {after}", MODULE.replace(before, after))
     assert room.fate(mutant, "counting.py") is fate
 
