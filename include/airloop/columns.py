@@ -14,6 +14,10 @@ MODEL_VERSION: Final = f"{PREFIX}model_version"
 PREDICTED_AT: Final = f"{PREFIX}predicted_at"
 REQUEST_ID: Final = f"{PREFIX}request_id"
 REQUEST_ROW: Final = f"{PREFIX}request_row"
+#: Of a row in quarantine: when it was put there, for which expectations, and the digest of the good rows beside it.
+AT: Final = f"{PREFIX}at"
+REASONS: Final = f"{PREFIX}reasons"
+GOOD: Final = f"{PREFIX}good"
 
 #: What these were called up to 0.1, in the tables of predictions and of scores.
 BEFORE: Final = {
@@ -24,3 +28,5 @@ BEFORE: Final = {
     "request_id": REQUEST_ID,
     "request_row": REQUEST_ROW,
 }
+#: ... and in those of quarantined rows.
+QUARANTINE_BEFORE: Final = {"_at": AT, "_reasons": REASONS, "_good": GOOD}

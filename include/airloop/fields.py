@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Any
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -12,9 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from airloop.contracts import DAY_PATTERN, LINE_PATTERN
 from airloop.cron import check_cron
 from airloop.durations import duration_of
+from airloop.issues import SpecIssue, refuse
 
-#: A column becomes a field of the service's requests too, so its name is a plain identifier.
-COLUMN_PATTERN = r"\A[A-Za-z][A-Za-z0-9_]{0,127}\Z"
 #: Text that may run over several lines: any characters but control characters.
 TEXT_PATTERN = r"\A[^\x00-\x08\x0b-\x1f\x7f]{1,10000}\Z"
 MODULE_PATTERN = r"\A[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z"
@@ -24,6 +24,26 @@ FUNCTION_NAME_PATTERN = r"\A[A-Za-z_]\w{0,62}\Z"
 Scalar = bool | int | float | str | None
 VARIABLE_PATTERN = r"\A[A-Z][A-Z0-9_]*\Z"
 EXPECTATION_PATTERN = r"\Aexpect_[a-z0-9_]+\Z"
+
+
+#: What no name of a column holds: it ends a line, or is no character that a file could hold.
+_NEVER_IN_A_NAME = frozenset(("Cc", "Cs", "Zl", "Zp"))
+
+
+def column_name(name: str) -> str:
+    """The name itself: any text, as it is written, that a line can show from its first character to its last.
+
+    :raises SpecIssuesError: for one that is empty, holds a control character or has a blank at an end
+    """
+    if not name.strip():
+        refuse([SpecIssue((), "a column's name is empty", None, "give the column a name")])
+    if any(category(character) in _NEVER_IN_A_NAME for character in name):
+        what = "a column's name holds a control character"
+        refuse([SpecIssue((), what, name, "write it on one line, without tabs")])
+    if name != name.strip():
+        what = "a column's name begins or ends with a blank"
+        refuse([SpecIssue((), what, name, "take the blank away, here and at the source")])
+    return name
 
 
 def _day(value: Any) -> Any:
@@ -67,7 +87,8 @@ Fraction = Annotated[Number, Field(ge=0, le=1)]
 Day = Annotated[date, BeforeValidator(_day)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN)]
 Text = Annotated[str, StringConstraints(pattern=TEXT_PATTERN)]
-ColumnName = Annotated[str, StringConstraints(pattern=COLUMN_PATTERN)]
+#: What a column is called: nearly any text. What begins with ``airloop_`` is refused by the dataset's rules.
+ColumnName = Annotated[str, AfterValidator(column_name)]
 #: `package.module`
 ModulePath = Annotated[str, StringConstraints(pattern=MODULE_PATTERN)]
 #: `package.module:function`

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from airloop.columns import AT, REASONS
 from airloop.contracts import Fence, Outcome, ValidationReport
 from airloop.data.lake import delta, tables
 from airloop.data.lake.lake import Lake
@@ -47,9 +48,9 @@ def validated() -> Validated:
         dataset="rows", partition=PARTITION, outcome=Outcome.OK, checks=(), rows=GOOD + BAD
     )
     bad = _rows(range(GOOD, GOOD + BAD))
-    bad = bad.append_column("_reasons", pa.array(["because"] * BAD))
+    bad = bad.append_column(REASONS, pa.array(["because"] * BAD))
     now = pa.array([datetime.now(UTC)] * BAD, pa.timestamp("us", "UTC"))
-    return Validated(report, _rows(range(GOOD)), bad.append_column("_at", now))
+    return Validated(report, _rows(range(GOOD)), bad.append_column(AT, now))
 
 
 def _rows(numbers: range) -> pa.Table:

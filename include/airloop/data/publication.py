@@ -6,7 +6,7 @@ from airloop.contracts import DatasetRef, Fence
 from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, table_name
+from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, bring_up, table_name
 from airloop.errors import DataError
 from airloop.specs.dataset import DatasetSpec
 
@@ -40,6 +40,7 @@ class PartitionPublication:
         An older attempt that sleeps must not put its rows over them when it wakes: hence the token, and the
         second look after it.
         """
+        bring_up(self._lake, self._spec.name)
         if not self._is_there():
             return None
         self._lake.leave_token(table_name(self._spec.name), self._fence)

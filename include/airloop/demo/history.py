@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airloop.columns import REASONS
 from airloop.demo.stage import DATASET, DemoStage, dag_id, expect
 from airloop.demo.upstream import lose_column, spoil_rows
 
@@ -48,5 +49,5 @@ def _look_at_lake(stage: DemoStage, spoilt: int) -> None:
     expect(len(present) >= DAYS - 1, "every other day is there", value=len(present))
     put_aside = lake.snapshot(f"{DATASET}__quarantine", [DIRTY_DAY])
     expect(put_aside.rows == spoilt, "the impossible rows are in quarantine", value=put_aside.rows)
-    reasons = lake.read(put_aside, ["_reasons"])["_reasons"]
+    reasons = lake.read(put_aside, [REASONS])[REASONS]
     expect(reasons.astype(str).str.len().min() > 0, "each of them has its reasons")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,9 @@ def render(current: pd.DataFrame, before: pd.DataFrame, reference: Reference) ->
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    kinds = {column.bins.column: column.bins.kind for column in reference.columns}
+    # Evidently writes names into its page's script as they are.
+    kinds = {escape(column.bins.column): column.bins.kind for column in reference.columns}
+    current, before = current.rename(columns=escape), before.rename(columns=escape)
     definition = DataDefinition(
         numerical_columns=[name for name in current.columns if kinds[str(name)] is Kind.NUMERIC],
         categorical_columns=[name for name in current.columns if kinds[str(name)] is Kind.CATEGORY],

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airloop.columns import PREFIX
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.executor import compute_issues
@@ -20,6 +19,7 @@ from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
 from airloop.specs.sections.cadence import cadence_rules, span_rules
+from airloop.specs.sections.columns import column_names
 from airloop.specs.sections.days import (
     DATASET_SCHEDULES,
     MODEL_SCHEDULES,
@@ -48,7 +48,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
     found = [
         *_unknown_columns(data, ("keys",), columns),
         *_twice(data, ("keys",)),
-        *_reserved(columns),
+        *column_names(columns),
         *cadence_rules(data, columns),
         *_source(data),
         *tick_rules(data, data, DATASET_SCHEDULES),
@@ -118,13 +118,6 @@ def known_too_late(names: Iterable[str], known: Mapping[str, Any]) -> tuple[str,
     :param known: when each column is known
     """
     return tuple(name for name in names if known.get(name) == "after")
-
-
-def _reserved(columns: Data) -> Iterator[SpecIssue]:
-    for name in columns:
-        if str(name).lower().startswith(PREFIX):
-            what = f"names that begin with {PREFIX} are Airloop's own"
-            yield SpecIssue(("columns", str(name)), what, None, "give the column another name")
 
 
 def _source(data: Data) -> Iterator[SpecIssue]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -40,11 +40,17 @@ def _probes(features: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     rows = features.head(ROWS)
     for name in features.columns:
         if features[name].dtype == object:
-            yield f"an unseen value of {name}", rows.assign(**{name: UNSEEN})
-            yield f"a missing value of {name}", rows.assign(**{name: MISSING})
+            yield f"an unseen value of {name}", _with(rows, name, UNSEEN)
+            yield f"a missing value of {name}", _with(rows, name, MISSING)
         else:
             missing = (rows[name] * np.nan).astype(features[name].dtype)
-            yield f"a missing value of {name}", rows.assign(**{name: missing})
+            yield f"a missing value of {name}", _with(rows, name, missing)
+
+
+def _with(rows: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
+    changed = rows.copy(deep=False)
+    changed[name] = value
+    return changed
 
 
 def _asked(scorer: Scorer, rows: pd.DataFrame) -> Scores | None:

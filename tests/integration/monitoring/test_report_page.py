@@ -15,6 +15,8 @@ from airloop.monitoring import report
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Bins, Kind
 
+DEST = "dest </script><b>"
+
 def column(name, kind):
     bins = Bins(column=name, kind=kind)
     return ColumnReference(
@@ -23,16 +25,17 @@ def column(name, kind):
 
 random = np.random.default_rng(0)
 frames = [
-    pd.DataFrame({"temp": random.normal(place, 5, 2000), "dest": random.choice(["A", "B"], 2000)})
+    pd.DataFrame({"temp": random.normal(place, 5, 2000), DEST: random.choice(["A", "B"], 2000)})
     for place in (80, 35)
 ]
 frames[0].loc[::3, "temp"] = np.nan
-columns = (column("temp", Kind.NUMERIC), column("dest", Kind.CATEGORY))
+columns = (column("temp", Kind.NUMERIC), column(DEST, Kind.CATEGORY))
 known = Reference(model="m", dataset="d", rows=1, days=(), day_rows=(), columns=columns)
 import evidently.presets
 started = time.process_time()
 html = report.render(*frames, known)
 assert "<html" in html and "temp" in html and "dest" in html, html[:300]
+assert "<b>" not in html
 print(time.process_time() - started)
 from airloop.monitoring.scripts import share
 from airloop.storage.files import Files

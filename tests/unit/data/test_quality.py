@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from airloop.columns import AT, REASONS
 from airloop.contracts import Outcome
 from airloop.data.schema import to_pandas
 from airloop.data.validation import quality, structure, suite
@@ -144,8 +145,8 @@ def test_impossible_rows_go_to_quarantine_with_their_reasons() -> None:
     assert found.report.quarantined == 2
     good, quarantined = _frames(found)
     assert list(quarantined["id"]) == ["o4", "o9"]
-    assert set(quarantined["_reasons"]) == {"expect_column_values_to_be_between(price)"}
-    assert quarantined["_at"].notna().all()
+    assert set(quarantined[REASONS]) == {"expect_column_values_to_be_between(price)"}
+    assert quarantined[AT].notna().all()
     assert not set(good["id"]) & {"o4", "o9"}
     assert len(good) == 18
 
@@ -256,7 +257,7 @@ def test_a_large_partition_is_judged_in_batches_with_the_same_result(
     assert large.report.quarantined == 2
     for mine, theirs in zip(_frames(large), _frames(small), strict=True):
         pd.testing.assert_frame_equal(
-            mine.drop(columns="_at", errors="ignore"), theirs.drop(columns="_at", errors="ignore")
+            mine.drop(columns=AT, errors="ignore"), theirs.drop(columns=AT, errors="ignore")
         )
     assert large.report.docs_uri is not None
     assert Path(large.report.docs_uri.removeprefix("file://")).exists()

@@ -92,7 +92,7 @@ PLANTED = [
     (DATASET, "partition_column: flight_date", "partition_column: origin", "partition_column", "type date", None),
     (DATASET, "temp: {type: float", "temp: {type: flaot", "columns.temp.type", "not one of", "float"),
     (DATASET, "temp: {type: float", "temp: {type: float, knwon: after", "columns.temp.knwon", "unknown", "known"),
-    (DATASET, "  temp: {", '  "temp\\n": {', "columns.temp\n", "form", None),
+    (DATASET, "  temp: {", '  "temp\\n": {', "columns.temp\n", "control character", None),
     (DATASET, "to_be_unique", "to_be_uniqe", "expectations[2].expect", "no such expectation", "expect_column_values_to_be_unique"),
     (DATASET, "{column: flight_id}", "{column: fligth_id}", "expectations[2].with.column", "no such column", "flight_id"),
     (DATASET, "{column: flight_id}", "{colum: flight_id}", "expectations[2].with.colum", "no such argument", "column"),

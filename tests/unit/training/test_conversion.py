@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from airloop.registry import artifacts
-from airloop.training import conversion
+from airloop.training import conversion, plots
 from airloop.training.probes import disparity
 from airloop.training.trainers import scikit
 from tests.support.checkout import ROOT
@@ -50,6 +50,35 @@ def test_without_the_patch_skl2onnx_refuses_boosted_trees(tmp_path, monkeypatch)
 @pytest.mark.parametrize("value", [[True, False], (np.True_, np.False_)])
 def test_booleans_in_a_list_become_integers(value):
     assert scikit._integers(value) == [1, 0]
+
+
+def test_a_graphs_inputs_are_called_as_the_features():
+    """The converter makes ``a_b`` of ``a b``, and ``a_b1`` of ``a_b`` that comes after it."""
+    from onnx import TensorProto, helper
+
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in ("a_b", "a_b1")]
+    output = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])
+    graph = helper.make_graph(
+        [helper.make_node("Sub", ["a_b", "a_b1"], ["out"])], "airloop", inputs, [output]
+    )
+    scikit._name_inputs(graph, ["a b", "a_b"])
+    assert [one.name for one in graph.input] == ["a b", "a_b"]
+    assert list(graph.node[0].input) == ["a b", "a_b"]
+
+
+def test_importance_and_probes_take_a_column_of_any_name(tmp_path):
+    names = ["self", "$a$ $", "日付"]
+    rows = pd.DataFrame({name: np.arange(9.0, dtype="f4") + at for at, name in enumerate(names)})
+
+    def scorer(asked: pd.DataFrame) -> np.ndarray:
+        return asked["self"].to_numpy(dtype="f8")
+
+    truth = rows["self"].to_numpy(dtype="f8")
+    found = plots.permutation_importance("mae", rows, truth, scorer, seed=1)
+    assert set(found) == set(names)
+    plots.draw(tmp_path, "regression", truth, truth, found, "mae")
+    assert (tmp_path / "feature_importance.png").stat().st_size
+    assert disparity(rows, scorer, scorer, 1e-9) == ""
 
 
 FEATURES = pd.DataFrame(

@@ -2,12 +2,13 @@
 
 A partition is one Parquet file, ``<column>=<key>/<sha256 of its rows>-<attempt>.parquet``. Its name carries
 the digest, so that a table's log alone says which rows it holds, at every version, without a second
-book-keeping that could disagree. A staged file is nothing to any reader until the log names it.
+book-keeping that could disagree. A column whose name is more than a word is not part of a path. A staged file is nothing to any reader until the log names it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
+from airloop.columns import PARTITION
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
@@ -27,6 +29,8 @@ from airloop.errors import SupersededError, TransientError
 
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
+#: What every store takes as part of a path.
+_WORD: Final = re.compile(r"[A-Za-z0-9_]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def stage(
     """
     content = rows.drop_columns([column]) if column in rows.column_names else rows
     digest = rows_digest(content)
-    path = f"{column}={partition}/{digest.removeprefix('sha256:')}-{fence.token}.parquet"
+    folder = column if _WORD.fullmatch(column) else PARTITION
+    path = f"{folder}={partition}/{digest.removeprefix('sha256:')}-{fence.token}.parquet"
     with storage_errors(uri):
         filesystem = filesystem_of(table)
         pq.write_table(content, path, filesystem=filesystem, compression="zstd")

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airloop.columns import AT
 from airloop.errors import DataError
-
-#: When a row was written, which is not part of what it says.
-AT: Final = "_at"
 
 
 def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
@@ -25,7 +22,7 @@ def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
     Canonical form: columns by name; NaN is missing, -0.0 is 0.0; rows sorted by all columns; for each column
     its name, its kind, one byte a row for "is there", and the little-endian values. A column that is wholly
     missing counts as absent, so that a column added to a dataset later leaves older digests as they were;
-    the column ``_at`` is left out, since it says when a row was written and not what it says.
+    the column ``airloop_at`` is left out, since it says when a row was written and not what it says.
     Re-ingesting the same rows therefore gives the same digest.
 
     :param without: columns left out, such as the partition column, which is the key and not a row's content
@@ -43,8 +40,9 @@ def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
     present = {name: column for name, (_, column) in kinds_columns.items() if column is not None}
     if not present:
         return f"sha256:{sha.hexdigest()}"
-    rows = pa.table(present)
-    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in present])
+    # By position: Arrow takes a name that begins with a dot or a bracket for a path.
+    rows = pa.table(list(present.values()), names=[str(place) for place in range(len(present))])
+    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in rows.column_names])
     for name, column in present.items():
         sha.update(f"{name}\x00{kinds_columns[name][0]}\x00".encode())
         _update(sha, pc.take(column, order))

@@ -1,8 +1,8 @@
-"""Tables of predictions and scores from before Airloop's columns had a prefix: renamed once, in one commit."""
+"""Tables of predictions, scores and quarantined rows from before Airloop's columns had a prefix: renamed once, in one commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -15,35 +15,45 @@ from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import open_table, partition_column
 
 
-def bring_up_to_date(lake: Lake, name: str) -> bool:
+def bring_up_to_date(lake: Lake, name: str, before: Mapping[str, str] = BEFORE) -> bool:
     """Rename a table's columns where they have the names of 0.1; every reader sees the old table or the new.
 
     The rows go through memory a batch at a time. What was appended stays known to the log, and is not appended again.
 
+    :param before: what the columns were called, and are called now
     :returns: whether this call renamed them
     :raises UnreachableError: if the store does not answer
     """
     uri = lake.table_uri(name)
     table = open_table(uri, lake.options)
-    if table is None or partition_column(table) not in BEFORE:
+    if table is None or not _is_old(table, before):
         return False
+    column = partition_column(table)
     with storage_errors(uri):
         try:
             write_deltalake(
                 table,
-                _renamed(table),
+                _renamed(table, before),
                 mode="overwrite",
                 schema_mode="overwrite",
-                partition_by=[BEFORE[partition_column(table)]],
+                partition_by=[before.get(column, column)],
             )
         except CommitFailedError:  # another process renamed it, or appended: the next look does it
             return False
     return True
 
 
-def _renamed(table: DeltaTable) -> pa.RecordBatchReader:
+def _is_old(table: DeltaTable, before: Mapping[str, str]) -> bool:
+    """Whether it has an old name of Airloop's and none of the new: a user's column may be called as one of ours was."""
+    if before is BEFORE:
+        return partition_column(table) in before
+    have = set(pa.schema(table.schema()).names)
+    return set(before) <= have and not have & set(before.values())
+
+
+def _renamed(table: DeltaTable, before: Mapping[str, str]) -> pa.RecordBatchReader:
     dataset: ds.Dataset = table.to_pyarrow_dataset()
-    names = [BEFORE.get(name, name) for name in dataset.schema.names]
+    names = [before.get(name, name) for name in dataset.schema.names]
     fields = zip(dataset.schema, names, strict=True)
     schema = pa.schema([field.with_name(name) for field, name in fields])
 

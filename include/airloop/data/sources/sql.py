@@ -43,7 +43,10 @@ def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
     try:
         with _connection(engine, source) as connection, _query_errors(engine, source, partition):
             result = connection.execution_options(
-                stream_results=True, yield_per=source.batch_rows
+                stream_results=True,
+                yield_per=source.batch_rows,
+                # Of a name with a dot SQLAlchemy would else keep what follows it.
+                sqlite_raw_colnames=True,
             ).execute(query, given)
             names = list(result.keys())
             if len(set(names)) != len(names):

@@ -6,7 +6,9 @@ GX's own site builder renders every result it ever kept again; a night needs the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from html import escape
+from typing import Any
 
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.render.renderer import ValidationResultsPageRenderer
@@ -15,6 +17,7 @@ from great_expectations.render.view import DefaultJinjaPageView
 from airloop.contracts import Check, Outcome
 from airloop.data.validation.suite import Evaluated
 from airloop.settings import Settings
+from airloop.specs.sections.expectations import COLUMN_ARGUMENTS, COLUMN_LIST_ARGUMENTS
 from airloop.storage.files import Files
 
 _PAGE = """<!doctype html>
@@ -64,12 +67,34 @@ def _of_checks(title: str, checks: Sequence[Check]) -> str:
     return _PAGE.format(title=escape(title), rows=rows)
 
 
+def _escaped(value: Any) -> Any:
+    """A value with its texts escaped: GX's templates put names and values into the page as they are."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {key: _escaped(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_escaped, value))
+    return value
+
+
+def _shown(result: Any) -> Any:
+    """An expectation's result as the page may show it: its columns' names and the values that it quotes are data."""
+    shown = deepcopy(result)
+    kwargs = shown.expectation_config.kwargs
+    for key in (*COLUMN_ARGUMENTS, *COLUMN_LIST_ARGUMENTS, "column_set"):
+        if key in kwargs:
+            kwargs[key] = _escaped(kwargs[key])
+    shown.result = _escaped(shown.result)
+    return shown
+
+
 def _as_one(name: str, evaluated: list[Evaluated]) -> ExpectationSuiteValidationResult:
     """The single results as the result of a suite, wherever each was computed."""
     good = sum(one.outcome is Outcome.OK for one in evaluated)
     return ExpectationSuiteValidationResult(
         success=good == len(evaluated),
-        results=[one.gx for one in evaluated if one.gx is not None],
+        results=[_shown(one.gx) for one in evaluated if one.gx is not None],
         suite_name=name,
         statistics={
             "evaluated_expectations": len(evaluated),

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pyarrow as pa
 
+from airloop.columns import AT, REASONS
 from airloop.contracts import Check, Outcome, ValidationReport
-from airloop.data.lake.digest import AT
 from airloop.data.schema import to_pandas
 from airloop.data.sources.conform import conform
 from airloop.data.validation import structure
@@ -21,9 +21,6 @@ from airloop.data.validation.batches import evaluate_batches, rows_of
 from airloop.data.validation.quarantine import Validated
 from airloop.data.validation.suite import Evaluated, declared_and_implied, evaluate, needed_columns
 from airloop.specs.dataset import DatasetSpec, Expectation, Severity
-
-#: Added to quarantined rows, beside the time: the expectations that they fail.
-REASONS = "_reasons"
 
 #: From this many rows on, only rows that must be named are looked up; below, every failing value is shown.
 LARGE_ROWS = 100_000

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from airloop.columns import GOOD, QUARANTINE_BEFORE
 from airloop.contracts import DatasetRef, Outcome, ValidationReport
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.renaming import bring_up_to_date
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The digest of the good rows that a quarantined row was separated from.
-GOOD: Final = "_good"
 #: What "no rows" digests to: an absent partition and an emptied one are the same.
 EMPTY: Final = rows_digest(pa.table({}))
 
@@ -44,6 +44,16 @@ def table_name(dataset: str) -> str:
     return f"{dataset}__quarantine"
 
 
+def bring_up(lake: Lake, dataset: str) -> str:
+    """The name of a dataset's quarantine table, whose columns have their present names from here on.
+
+    :raises UnreachableError: if the lake does not answer
+    """
+    name = table_name(dataset)
+    bring_up_to_date(lake, name, QUARANTINE_BEFORE)
+    return name
+
+
 def belonging_to(quarantined: pa.Table, good_digest: str) -> pa.Table:
     """Quarantined rows with the name of the good rows they were separated from."""
     return quarantined.append_column(
@@ -58,7 +68,7 @@ def quarantined_rows(lake: Lake, ref: DatasetRef) -> pd.DataFrame:
     """
     import pandas as pd
 
-    name = table_name(ref.name)
+    name = bring_up(lake, ref.name)
     there = set(lake.partitions(name))
     frames = []
     for partition in ref.partitions:

@@ -134,12 +134,23 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
         model = convert_sklearn(
             estimator, GRAPH, initial_types=types, options=options, target_opset=OPSET
         )
+    _name_inputs(model.graph, list(frozen.features))
     # The converter keeps them in a set, whose order differs from process to process.
     opsets = sorted(model.opset_import, key=lambda one: one.domain)
     del model.opset_import[:]
     model.opset_import.extend(opsets)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _name_inputs(graph: Any, features: list[str]) -> None:
+    """Call a graph's inputs as the features: the converter makes ``a_b`` of ``a b``."""
+    names = dict(zip((entry.name for entry in graph.input), features, strict=True))
+    for entry in graph.input:
+        entry.name = names[entry.name]
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            node.input[position] = names.get(name, name)
 
 
 @contextmanager
