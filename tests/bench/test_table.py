@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command
-from bench import apart, table
+from bench import apart, demo, table
 from bench.catalogue import ROWS
 from bench.row import Row, State, Target
 from tests.support.checkout import ROOT
@@ -108,6 +108,11 @@ def test_the_page_as_it_stands_was_written_by_the_command() -> None:
     kept = json.loads(command.FIGURES.read_text(encoding="utf-8"))
     text = command.PAGE.read_text(encoding="utf-8")
     assert table.render(kept, command.PAGE) == text
+
+
+def test_the_demos_clone_is_led_to_nothing_of_this_checkout() -> None:
+    here = {"PATH": "/bin", "AIRLOOP_HOME": "/h", "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": "/v"}
+    assert demo.foreign(here) == {"PATH": "/bin"}
 
 
 def test_a_function_apart_answers_or_says_why_not() -> None:
