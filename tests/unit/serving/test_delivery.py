@@ -10,6 +10,7 @@ import pytest
 from airloop.contracts import ArtifactRef, Deployment, ModelVersion
 from airloop.delivery import deployment
 from airloop.delivery.delivery import promote
+from airloop.delivery.following import confirms
 from airloop.delivery.retirement import retire
 from airloop.delivery.rollback import rollback
 from airloop.errors import (
@@ -250,6 +251,17 @@ def test_a_retry_never_undoes_a_persons_rollback(world: World):
     with pytest.raises(GateError, match="a later decision"):
         world.promote(2)
     assert world.served == 1
+
+
+def test_the_service_confirms_only_the_deployment_that_it_follows(world: World):
+    first, second = world.promote(1), world.promote(2)
+    state = world.service.refresh(MODEL)
+    assert confirms(state, second)
+    assert not confirms(state.model_copy(update={"version": 1}), second)
+    assert not confirms(state.model_copy(update={"sequence": first.sequence}), second)
+    assert not confirms(state.model_copy(update={"sequence": None, "version": None}), second)
+    with pytest.raises(SupersededError, match="another deployment"):
+        confirms(state, first)
 
 
 def test_an_attempt_that_was_overtaken_changes_nothing(world: World):
