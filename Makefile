@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
 	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/serving/test_api_schema.py
+
+orders: .venv/.self ## shuffle late, corrected and doubled deliveries 1,000 times; each order ends in one state of the lake
+	@AIRLOOP_ORDERS=1000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/cadence/test_orders.py
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

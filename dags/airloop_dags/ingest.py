@@ -5,7 +5,8 @@
 range: `{"start": "2013-01-01", "end": "2013-01-31"}`.
 
 **Does**: fetch, validate, put bad rows aside, commit the partition to the lake: it becomes visible whole or not
-at all. **Out**: the dataset's asset, an event a partition, with its key.
+at all. Where the spec says `recheck`, a second task asks the source again for the partitions before: one with other rows
+becomes a new version. **Out**: the dataset's asset, an event a partition, with its key.
 
 **When it fails**: the task's last line says what is wrong with which partition; the button *Data Docs* shows every check.
 Repair the source and clear the task. Running a partition twice changes nothing.
@@ -18,7 +19,7 @@ from airflow.sdk import dag
 from airloop.specs import DatasetSpec
 from airloop.specs.requests import IngestConf
 from airloop_operators.defaults import each_interval, form, lasting, policy, start_of
-from airloop_operators.ingestion import IngestDatasetOperator
+from airloop_operators.ingestion import IngestDatasetOperator, RecheckDatasetOperator
 
 
 def build(spec: DatasetSpec) -> None:
@@ -43,5 +44,11 @@ def build(spec: DatasetSpec) -> None:
         IngestDatasetOperator(
             task_id="ingest", dataset=spec.name, doc_md="Fetch, validate, quarantine, commit."
         )
+        if spec.recheck:
+            RecheckDatasetOperator(
+                task_id="recheck",
+                dataset=spec.name,
+                doc_md="Ask again for what the schedule ingested before.",
+            )
 
     ingest()

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from airloop.figures import Figure, Figures, Metrics
 from airloop.partition import ANY_KEY
@@ -60,6 +60,8 @@ class DatasetRef(Contract):
     partitions: tuple[PartitionKey, ...]
     rows: int = Field(ge=0)
     digest: Digest
+    #: The moment whose state of the lake this is; None for the newest when it was taken.
+    as_of: AwareDatetime | None = None
 
 
 class Check(Contract):

@@ -5,6 +5,7 @@ AirloopError
 │   ├── SpecError             a YAML file or a setting is wrong
 │   ├── RequestError          a `dag_run.conf`, a form or a command line is wrong
 │   ├── DataError             the data is not what its spec promises
+│   │   └── AbsentError       the source does not have what was asked for
 │   ├── GateError             a gate said no, or could not tell
 │   ├── ArtifactError         the bytes of a model are not the ones that were recorded
 │   ├── SupersededError       a newer attempt of the same step took over
@@ -93,6 +94,10 @@ class RequestError(PermanentError):
 
 class DataError(PermanentError):
     """The data is not what its spec promises."""
+
+
+class AbsentError(DataError):
+    """The source does not have what was asked for, neither damaged nor out of reach."""
 
 
 class GateError(PermanentError):

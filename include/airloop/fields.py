@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 from unicodedata import category
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from airloop.contracts import DAY_PATTERN, LINE_PATTERN
 from airloop.cron import check_cron
@@ -71,6 +71,20 @@ def _timezone(name: str) -> str:
     return name
 
 
+def _moment(value: Any) -> Any:
+    """Only as text: of a number it would be guessed what it counts."""
+    if isinstance(value, datetime):
+        return value
+    form = "write a moment with its offset, such as 2013-03-01T12:00:00Z"
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(form) from error
+    if moment.tzinfo is None:
+        raise ValueError(form)
+    return moment
+
+
 def _span(value: Any) -> Any:
     """A number of partitions, or a duration."""
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -85,6 +99,8 @@ Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Day = Annotated[date, BeforeValidator(_day)]
+#: An instant: without an offset it would be another one in each zone.
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN)]
 Text = Annotated[str, StringConstraints(pattern=TEXT_PATTERN)]
 #: What a column is called: nearly any text. What begins with ``airloop_`` is refused by the dataset's rules.

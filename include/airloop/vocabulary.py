@@ -9,6 +9,7 @@ class Topic(StrEnum):
     """What a decision is about."""
 
     VALIDATION = "validation"
+    CORRECTION = "correction"
     SWEEP = "sweep"
     TUNING = "tuning"
     ALGORITHM = "algorithm"
@@ -45,6 +46,8 @@ class Action(StrEnum):
     RETIRED = "retired"
     # What a step did.
     QUARANTINE = "quarantine"
+    CORRECTED = "corrected"
+    GONE = "gone"
     REMOVE = "remove"
     NOTHING = "nothing"
     TUNED = "tuned"

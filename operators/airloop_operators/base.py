@@ -23,7 +23,7 @@ from airloop_operators.errors import airflow_errors
 from airloop_operators.failures import recorded
 from airloop_operators.readiness import wait_for_the_stack
 from airloop_operators.retrying import RETRYING
-from airloop_operators.runs import run_name, task_name
+from airloop_operators.runs import moment_of, run_name, task_name
 from airloop_operators.side import Asked, Side, open_side
 
 
@@ -120,7 +120,7 @@ class StepOperator(BaseOperator):
         """Run a step of a training under its trigger's name; what trying again cannot repair ends the trigger too."""
         key = OF_TRAINING[step](request["model"], trigger_id or run_name(context))
         try:
-            return self.run_step(context, step, key, request)
+            return self.run_step(context, step, key, {**request, **moment_of(context)})
         except PermanentError:
             if trigger_id:
                 self.ledger().finish_trigger(trigger_id, TriggerOutcome.FAILED)

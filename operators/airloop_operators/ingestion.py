@@ -1,9 +1,11 @@
-"""Ingest: fetch, validate, quarantine, commit."""
+"""Ingest: fetch, validate, quarantine, commit; and look again at what was ingested."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airloop.errors import DataError
 from airloop.exchange import keys
@@ -12,7 +14,7 @@ from airloop_operators.assets import dataset_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.credentials import source_credentials
 from airloop_operators.links import DataDocsLink, report_link
-from airloop_operators.runs import partitions_of
+from airloop_operators.runs import earlier_partitions, partitions_of, run_name
 
 
 class IngestDatasetOperator(StepOperator):
@@ -65,6 +67,47 @@ class IngestDatasetOperator(StepOperator):
 
     def _link(self, uri: str | None) -> None:
         self.found_links[DataDocsLink().name] = report_link(self.settings(), uri)
+
+
+class RecheckDatasetOperator(StepOperator):
+    """Ask the source again for the partitions that the dataset's ``recheck`` reaches back to.
+
+    Emits the dataset's asset, one event for each partition that has other rows now, or has come late. Where none has, it
+    skips, and emits nothing; where something new is refused or gone, it fails and names it, once. What it finds stands in
+    the ledger.
+
+    :param dataset: name of the dataset, as in config/datasets
+    """
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        kwargs.setdefault("outlets", [dataset_asset(dataset)])
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def work(self, context: Any) -> dict[str, Any]:
+        """Look again."""
+        days = earlier_partitions(context, load_catalog().dataset(self.dataset))
+        # Its tick, which every attempt of the run has in common: what was committed since is its own.
+        since = context["dag_run"].run_after
+        result = self.run_step(
+            context,
+            "recheck",
+            keys.Recheck(self.dataset, run_name(context)),
+            {"dataset": self.dataset, "partitions": list(days), "since": since.isoformat()},
+        )
+        changed, trouble = result["changed"], "; ".join(result["trouble"])
+        if not changed and trouble:
+            raise DataError(trouble, where=f"dataset {self.dataset}")
+        if not changed:
+            raise AirflowSkipException(f"the {len(days)} partitions are as they were")
+        if trouble:
+            self.log.warning(trouble)
+        context["outlet_events"][dataset_asset(self.dataset)].add_partitions(list(changed))
+        return result
+
+    def credentials(self) -> dict[str, str]:
+        """The URL of the source's database, where an Airflow connection holds it."""
+        return source_credentials(load_catalog().dataset(self.dataset))
 
 
 def _summary(result: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from airloop.ledger import open_ledger
 from airloop.partition import Partition, ended
 from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, load_catalog
-from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, parse_conf
+from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, TrainConf, parse_conf
 from airloop.specs.spans import check_partition, newest
 from airloop.storage.options import with_credentials
 from airloop.vocabulary import TriggerOutcome
@@ -70,6 +70,31 @@ def partitions_of(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
     for key in (keys[0], keys[-1]):
         check_partition(dataset, key, datetime.now(UTC))
     return keys
+
+
+def earlier_partitions(context: Any, dataset: DatasetSpec) -> tuple[str, ...]:
+    """The partitions that a run of the schedule looks at again: those of its dataset's ``recheck`` before its own.
+
+    :raises AirflowSkipException: if a person or a backfill began the run, or nothing of the dataset is that young
+    """
+    if run_type(context) != "scheduled":
+        raise AirflowSkipException("only a run of the schedule looks again; a range asks by hand")
+    own = set(_ended(context, dataset, by_hand=False))
+    current = dataset.partition_at(_interval(context)[1])
+    last = current.before(1)
+    window = current.before(dataset.rechecked + len(own)).through(last)
+    found = [one for one in window if one not in own and _has(dataset, one)]
+    if not found:
+        raise AirflowSkipException(f"{dataset.name} has nothing as young as recheck says")
+    return tuple(str(one) for one in found)
+
+
+def moment_of(context: Any) -> dict[str, str]:
+    """The moment as of which a training run reads the lake, as its steps' requests have it; empty for now."""
+    # Of this key alone: the steps stand in DAGs of the project's own, too, whose conf has other keys.
+    said = (context["dag_run"].conf or {}).get("as_of")
+    asked = parse_conf(TrainConf, {"as_of": said}).as_of if said is not None else None
+    return {"as_of": asked.isoformat()} if asked is not None else {}
 
 
 def day_of(context: Any, conf: type[MonitorConf | ScoreConf], model: str) -> str:
@@ -130,8 +155,13 @@ def _ended(context: Any, dataset: DatasetSpec, by_hand: bool) -> list[Partition]
     if by_hand:
         last = newest(dataset, datetime.now(UTC))
         found = [one for one in found if one <= last]
+    return [one for one in found if _has(dataset, one)]
+
+
+def _has(dataset: DatasetSpec, one: Partition) -> bool:
+    """Whether a partition lies between the dataset's start and its end."""
     last_day = dataset.end or date.max
-    return [one for one in found if one.days[1] > dataset.start and one.days[0] <= last_day]
+    return one.days[1] > dataset.start and one.days[0] <= last_day
 
 
 def _interval(context: Any) -> tuple[datetime, datetime]:

@@ -9,6 +9,7 @@ from airloop.exchange import keys
 from airloop.specs import ModelSpec
 from airloop_operators.base import StepOperator
 from airloop_operators.defaults import place
+from airloop_operators.runs import moment_of
 
 
 class OpenStudyOperator(StepOperator):
@@ -90,6 +91,7 @@ class RunTrialsOperator(StepOperator):
             return {"trials": 0}
         request = {
             **self.worker,
+            **moment_of(context),
             "model": self.model,
             "params": dict(self.parameters or {}),
         }

@@ -40,6 +40,7 @@ PUBLIC = {
         "MonitorModelOperator",
         "OpenStudyOperator",
         "PromoteModelOperator",
+        "RecheckDatasetOperator",
         "RegisterModelOperator",
         "RunTrialsOperator",
         "ScoreDatasetOperator",

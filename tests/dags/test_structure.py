@@ -69,7 +69,7 @@ def test_nothing_delivers_in_a_backfill(dags: dict[str, Any]) -> None:
 
 def test_the_form_asks_what_the_conf_takes(dags: dict[str, Any]) -> None:
     assert set(dags["ingest_flights"].params) == {"partition", "start", "end"}
-    assert set(dags["train_flight_delay"].params) == {"reason", "until", "params"}
+    assert set(dags["train_flight_delay"].params) == {"reason", "until", "as_of", "params"}
     assert set(dags["deploy_flight_delay"].params) == {"version"}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef, Fence
+from airloop.data.changes import Changes
 from airloop.data.lake import delta
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import PartitionPublication
@@ -62,7 +63,8 @@ def _publish_in_two_halves() -> None:
     """The partition appears by one commit, and would be completed by another: killed in between."""
 
     def publish(self: PartitionPublication, fence: Fence, digest: str) -> DatasetRef:
-        half = self._good.slice(0, self._good.num_rows // 2)
+        good = self._content.good
+        half = good.slice(0, good.num_rows // 2)
         staged = self._lake.stage_partition(
             "events", DAY, half, partition_column="day", fence=fence
         )
@@ -77,7 +79,9 @@ def _publish_without_asking() -> None:
     """Nobody asks what is there already."""
     PartitionPublication.published = lambda self: None  # type: ignore[method-assign]
 
-    def commit_partition(self: Lake, name: str, staged: delta.Staged, fence: Fence) -> int:
+    def commit_partition(
+        self: Lake, name: str, staged: delta.Staged, fence: Fence, changes: Changes | None = None
+    ) -> int:
         return delta.commit(self._there(name), staged, fence, name)
 
     Lake.commit_partition = commit_partition  # type: ignore[method-assign]

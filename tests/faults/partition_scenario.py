@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from airloop.columns import AT, REASONS
 from airloop.contracts import Fence, Outcome, ValidationReport
+from airloop.data.changes import Changes
 from airloop.data.lake import delta, tables
 from airloop.data.lake.lake import Lake
-from airloop.data.publication import PartitionPublication
+from airloop.data.publication import Content, PartitionPublication
 from airloop.data.validation.quarantine import Validated, quarantined_rows, table_name
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
@@ -58,7 +59,9 @@ def _rows(numbers: range) -> pa.Table:
     return pa.table({"id": list(numbers), "day": pa.array([day] * len(numbers), pa.date32())})
 
 
-def _commit_whatever_is_there(self: Lake, name: str, staged: delta.Staged, fence: Fence) -> int:
+def _commit_whatever_is_there(
+    self: Lake, name: str, staged: delta.Staged, fence: Fence, changes: Changes | None = None
+) -> int:
     table = tables.open_table(self.table_uri(name), {})
     assert table is not None
     return delta.commit(table, staged, fence, name)
@@ -102,7 +105,7 @@ class PartitionScenario:
         commit(
             ledger,
             fence,
-            PartitionPublication(self.lake(), SPEC, PARTITION, validated(), fence),
+            PartitionPublication(self.lake(), Content.of(SPEC, PARTITION, validated()), fence),
         )
 
     def visible(self) -> str | None:

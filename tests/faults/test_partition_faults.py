@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airloop.data.publication import PartitionPublication
+from airloop.data.publication import Content
 from tests.faults.harness import Ended, kill_then_retry, overlap, run, watching
 from tests.faults.partition_scenario import PartitionScenario
 
@@ -40,7 +40,7 @@ def test_without_the_quarantine_first_a_partition_is_seen_without_it(
     scenario: PartitionScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the tests above."""
-    monkeypatch.setattr(PartitionPublication, "_quarantine_is_there", lambda self: True)
+    monkeypatch.setattr(Content, "quarantine_is_in", lambda self, lake: True)
     with watching(scenario) as reader:
         scenario.attempt()
     assert "a partition without its quarantine" in reader.torn

@@ -2,13 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import pyarrow as pa
+
 from airloop.contracts import DatasetRef, Fence
+from airloop.data.changes import Changes, compare
 from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.tables import open_table
 from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, bring_up, table_name
 from airloop.errors import DataError
+from airloop.ledger import Ledger
 from airloop.specs.dataset import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Content:
+    """A partition's good rows and its quarantined ones, each with their digest."""
+
+    spec: DatasetSpec
+    partition: str
+    good: pa.Table
+    good_digest: str
+    quarantined: pa.Table
+    quarantine_digest: str
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, partition: str, validated: Validated) -> Content:
+        """What validation let in and what it put aside.
+
+        :raises DataError: if it refused the partition
+        """
+        if validated.good is None or validated.quarantined is None:
+            raise DataError("a refused partition cannot be published", value=partition)
+        digest = rows_digest(validated.good, without=[spec.key_column])
+        aside = belonging_to(validated.quarantined, digest)
+        aside_digest = rows_digest(aside, without=[spec.key_column]) if aside.num_rows else EMPTY
+        return cls(spec, partition, validated.good, digest, aside, aside_digest)
+
+    def is_in(self, lake: Lake) -> bool:
+        """Whether the lake has these very rows."""
+        good = lake.partition_digest(self.spec.name, self.partition)
+        return good == self.good_digest and self.quarantine_is_in(lake)
+
+    def is_settled(self, lake: Lake, ledger: Ledger, fence_key: str) -> bool:
+        """Whether the lake has these very rows, and no attempt sleeps that could still put others in their place."""
+        if not self.is_in(lake):
+            return False
+        table = open_table(lake.table_uri(self.spec.name), lake.options)
+        shut_out = table.transaction_version(fence_key) if table is not None else None
+        return (shut_out or 0) >= ledger.newest_attempt(fence_key)
+
+    def quarantine_is_in(self, lake: Lake) -> bool:
+        """Whether these very rows are put aside."""
+        there = lake.partition_digest(table_name(self.spec.name), self.partition)
+        return (there or EMPTY) == self.quarantine_digest
+
+    def changes(self, lake: Lake) -> Changes | None:
+        """What would change in the lake's good rows; None where there are none, or these already."""
+        name = self.spec.name
+        digest = lake.partition_digest(name, self.partition)
+        if digest is None or digest == self.good_digest:
+            return None
+        before = lake.read_table(lake.snapshot(name, [self.partition]))
+        # The partition's own key is the same in all rows, and a date in some tables where it is a text in others.
+        own = self.spec.key_column
+        sides = [
+            table.select([column for column in table.column_names if column != own])
+            for table in (before, self.good)
+        ]
+        keys = [key for key in self.spec.keys if key != own]
+        return compare(sides[0], sides[1], keys, digest)
 
 
 class PartitionPublication:
@@ -17,20 +83,11 @@ class PartitionPublication:
     A :class:`airloop.ledger.commit.Publication` of the partition's reference.
     """
 
-    def __init__(
-        self, lake: Lake, spec: DatasetSpec, partition: str, validated: Validated, fence: Fence
-    ) -> None:
-        if validated.good is None or validated.quarantined is None:
-            raise DataError("a refused partition cannot be published", value=partition)
-        self._lake, self._spec, self._partition, self._fence = lake, spec, partition, fence
-        self._good = validated.good
-        self._good_digest = rows_digest(self._good, without=[spec.key_column])
-        self._quarantined = belonging_to(validated.quarantined, self._good_digest)
-        self._quarantine_digest = (
-            rows_digest(self._quarantined, without=[spec.key_column])
-            if self._quarantined.num_rows
-            else EMPTY
-        )
+    def __init__(self, lake: Lake, content: Content, fence: Fence) -> None:
+        self._lake, self._content, self._fence = lake, content, fence
+        self._spec, self._partition = content.spec, content.partition
+        #: Against the version that was there, once it is staged.
+        self.changes: Changes | None = None
         self._staged: Staged | None = None
         self._staged_quarantine: Staged | None = None
 
@@ -41,30 +98,31 @@ class PartitionPublication:
         second look after it.
         """
         bring_up(self._lake, self._spec.name)
-        if not self._is_there():
+        if not self._content.is_in(self._lake):
             return None
         self._lake.leave_token(table_name(self._spec.name), self._fence)
         self._lake.leave_token(self._spec.name, self._fence)
-        if not self._is_there():
+        if not self._content.is_in(self._lake):
             return None
         ref = self._lake.snapshot(self._spec.name, [self._partition])
         self._lake.verify(ref)
         return ref
 
     def stage(self) -> None:
-        """Write both files beside their tables, where no reader looks."""
-        if not self._quarantine_is_there():
+        """Write both files beside their tables, where no reader looks; compare with what they would replace."""
+        self.changes = self._content.changes(self._lake)
+        if not self._content.quarantine_is_in(self._lake):
             self._staged_quarantine = self._lake.stage_partition(
                 table_name(self._spec.name),
                 self._partition,
-                self._quarantined,
+                self._content.quarantined,
                 partition_column=self._spec.key_column,
                 fence=self._fence,
             )
         self._staged = self._lake.stage_partition(
             self._spec.name,
             self._partition,
-            self._good,
+            self._content.good,
             partition_column=self._spec.key_column,
             fence=self._fence,
         )
@@ -74,10 +132,12 @@ class PartitionPublication:
 
         :raises DataError: if they are not the rows that were validated
         """
-        good = self._read_back(self._spec.name, self._staged, self._good_digest)
+        good = self._read_back(self._spec.name, self._staged, self._content.good_digest)
         if self._staged_quarantine is not None:
             self._read_back(
-                table_name(self._spec.name), self._staged_quarantine, self._quarantine_digest
+                table_name(self._spec.name),
+                self._staged_quarantine,
+                self._content.quarantine_digest,
             )
         return dataset_digest([(self._partition, good)])
 
@@ -93,7 +153,7 @@ class PartitionPublication:
             self._lake.commit_partition(name, self._staged_quarantine, fence)
         else:
             self._lake.leave_token(name, fence)
-        self._lake.commit_partition(self._spec.name, self._staged, fence)
+        self._lake.commit_partition(self._spec.name, self._staged, fence, self.changes)
         return self._lake.snapshot(self._spec.name, [self._partition])
 
     def verify(self, result: DatasetRef, digest: str) -> None:
@@ -106,14 +166,6 @@ class PartitionPublication:
                 "the partition does not show what was staged", value=result.digest, where=result.uri
             )
         self._lake.verify(result)
-
-    def _is_there(self) -> bool:
-        good = self._lake.partition_digest(self._spec.name, self._partition)
-        return good == self._good_digest and self._quarantine_is_there()
-
-    def _quarantine_is_there(self) -> bool:
-        there = self._lake.partition_digest(table_name(self._spec.name), self._partition)
-        return (there or EMPTY) == self._quarantine_digest
 
     def _read_back(self, name: str, staged: Staged | None, wanted: str) -> str:
         digest = self._lake.staged_digest(name, staged) if staged is not None else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import DatasetRef
+from airloop.data.cadence import check_cadence
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.data.splitting import held_out
@@ -68,9 +70,14 @@ def choose_days(
             f"{len(window)} {cadence}s are not enough to train on and to hold {held} out",
             value=window[:5],
             where=f"partitions of {dataset.name} up to {last or 'the newest'}",
-            remedy=f"ingest more {cadence}s, or lower training.holdout",
+            remedy=f"ingest more {cadence}s, or lower training.{_key(spec.holdout, 'holdout')}",
         )
     return Days(tuple(window[:-held]), tuple(window[-held:]))
+
+
+def _key(span: int | str | None, name: str) -> str:
+    """By which of its two keys a span is said."""
+    return f"{name}_days" if span is None else name
 
 
 def _newest(dataset: DatasetSpec, there: Sequence[str], until: str | None) -> Days:
@@ -93,14 +100,19 @@ def labelled_until(model: ModelSpec, dataset: DatasetSpec, there: Sequence[str])
 
 
 def take(
-    lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    until: str | None,
+    as_of: datetime | None = None,
 ) -> tuple[DatasetRef, Days]:
-    """Pin the window of a model's dataset.
+    """Pin the window of a model's dataset, as the lake is now or was at a moment.
 
+    :raises RequestError: if the moment lies in the future
     :raises DataError: if there is not enough of it
     """
-    days = choose_days(model, dataset, lake.partitions(dataset.name), until)
-    return lake.snapshot(dataset.name, days.all), days
+    days = choose_days(model, dataset, check_cadence(lake, dataset, as_of), until)
+    return lake.snapshot(dataset.name, days.all, as_of), days
 
 
 def split(

@@ -191,7 +191,7 @@ def _better(name: str, whom: str, result: Comparison, case: Case, margin: float)
 
 def _too_few(case: Case, rows: int) -> str:
     least = case.model.gates.min_holdout_rows
-    return f"{rows} holdout rows, {least} are needed" if rows < least else ""
+    return f"{rows} holdout rows, gates.min_holdout_rows asks for {least}" if rows < least else ""
 
 
 def _check(name: str, good: bool, reason: str) -> Check:

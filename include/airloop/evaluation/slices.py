@@ -44,7 +44,7 @@ def check(case: Case) -> Check:
     judged = case.unseen if case.champion else np.ones(len(case.truth), dtype=bool)
     slices = cut(case, judged, columns)
     if not slices:
-        return _unknown(f"no slice has {gates.min_slice_rows} rows")
+        return _unknown(_too_small(case, judged, columns))
     shared = 1 - (1 - gates.confidence) / len(slices)
     results = [(one.name, case.compare(other, one.rows, shared)) for one in slices]
     known = [(name, result) for name, result in results if result.known]
@@ -97,6 +97,16 @@ def cut(case: Case, judged: npt.NDArray[np.bool_], columns: Sequence[str]) -> li
             if count >= case.model.gates.min_slice_rows:
                 slices.append(Slice(f"{column}={value}", (values == value) & judged))
     return slices
+
+
+def _too_small(case: Case, judged: npt.NDArray[np.bool_], columns: Sequence[str]) -> str:
+    largest = max(case.holdout[name][judged].value_counts().max() for name in columns)
+    rows = 0 if np.isnan(largest) else int(largest)
+    least = case.model.gates.min_slice_rows
+    return (
+        f"the largest slice has {rows} rows, gates.min_slice_rows asks for {least}: lower it, or write "
+        "gates.slices: none"
+    )
 
 
 def _lost(result: Comparison, margin: float) -> bool:

@@ -59,6 +59,15 @@ class Ingest(Key):
 
 
 @dataclass(frozen=True)
+class Recheck(Key):
+    """A run's second look at partitions of a dataset."""
+
+    form = "recheck:{dataset}:{run}"
+    dataset: str
+    run: str
+
+
+@dataclass(frozen=True)
 class Training(Key):
     """A step of a training; ``run`` is its trigger, or the Airflow run where nobody claimed one."""
 

@@ -25,6 +25,12 @@ def begin(connection: Connection, key: str, owner: str = "") -> Fence:
     return Fence(key=key, token=token)
 
 
+def newest(connection: Connection, key: str) -> int:
+    """The newest attempt's token; 0 where there was none."""
+    query = select(attempts.c.token).where(attempts.c.key == key)
+    return int(connection.execute(query).scalar() or 0)
+
+
 def alone(connection: Connection, name: str) -> None:
     """Let one transaction at a time past this point, on any database, until it ends."""
     begin(connection, f"lock:{name}")

@@ -46,6 +46,11 @@ class Ledger:
         with self._database.writing() as connection:
             return attempts.begin(connection, key, owner)
 
+    def newest_attempt(self, key: str) -> int:
+        """The token of the newest attempt under a key; 0 where there was none."""
+        with self._database.reading() as connection:
+            return attempts.newest(connection, key)
+
     def check_fence(self, fence: Fence) -> None:
         """Whether this attempt is still the newest.
 

@@ -97,11 +97,16 @@ def _cannot_tell(
     column: ColumnReference, current: Counts, days: int, spec: MonitoringSpec
 ) -> str | None:
     if current.present < spec.min_rows:
-        return f"{current.present} values, fewer than {spec.min_rows}"
+        return f"{current.present} values, monitoring.min_rows asks for {spec.min_rows}"
     if sum(column.counts) < spec.min_rows:
-        return f"the reference has {sum(column.counts)} values, fewer than {spec.min_rows}"
+        values = sum(column.counts)
+        return f"the reference has {values} values, monitoring.min_rows asks for {spec.min_rows}"
     if 1 < len(column.day_counts) < MIN_BLOCKS * days:
-        return f"{len(column.day_counts)} reference days say too little of {days}-day windows"
+        there, wanted = len(column.day_counts), MIN_BLOCKS * days
+        return (
+            f"{there} reference days say too little of {days}-day windows: lower monitoring.window, or raise "
+            f"training.window to {wanted}"
+        )
     return None
 
 

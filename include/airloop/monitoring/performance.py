@@ -49,7 +49,7 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     rows = labelled.rows
     now = metric_of(name, rows)
     current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
-    days = {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby(PARTITION)}
+    days = by_day(name, rows)
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
     if why := _cannot_tell(model, labelled, promised):
@@ -70,6 +70,11 @@ def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perfo
     return Performance(check, current, baseline, days)
 
 
+def by_day(name: str, rows: pd.DataFrame) -> dict[str, tuple[int, float]]:
+    """Prediction date → rows and metric (NaN where one day's rows do not define it)."""
+    return {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby(PARTITION)}
+
+
 def metric_of(name: str, rows: pd.DataFrame) -> float:
     """A metric of labels and predictions; NaN where it is not defined."""
     return metric(name, *_arrays(rows))
@@ -83,7 +88,7 @@ def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -
     if len(labelled.rows) < model.monitoring.min_rows:
         return (
             f"{len(labelled.rows)} of {labelled.predicted} predictions have a label, "
-            f"fewer than {model.monitoring.min_rows}"
+            f"monitoring.min_rows asks for {model.monitoring.min_rows}"
         )
     days = labelled.rows[PARTITION].str[DAY].nunique()
     if days < MIN_DAYS:

@@ -117,11 +117,17 @@ def look(
                 part = observe(reference, frame, dataset.keys)
                 days[key] = days[key] + part if days[key].rows else part
             if key in complete:
-                truth = frame[[*dataset.keys]].copy()
-                truth[LABEL], truth[PARTITION] = labels(model, frame), key
-                truths.append(truth)
-    blank = pd.DataFrame(columns=[*dataset.keys, LABEL, PARTITION])
-    return Window(partition, days, pd.concat(truths, ignore_index=True) if truths else blank)
+                truths.append(_truths(model, dataset, key, frame))
+    return Window(partition, days, _together(dataset, truths))
+
+
+def truths_of(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, keys: Sequence[str]
+) -> pd.DataFrame:
+    """Keys, partition and label of the rows of some partitions, of those that are there."""
+    there = sorted(set(keys) & set(lake.partitions(dataset.name)))
+    frames = _frames(lake, dataset, lake.snapshot(dataset.name, there)) if there else ()
+    return _together(dataset, [_truths(model, dataset, key, frame) for key, frame in frames])
 
 
 def recent_keys(model: ModelSpec, dataset: DatasetSpec, partition: str) -> list[str]:
@@ -145,6 +151,17 @@ def keys_before(dataset: DatasetSpec, partition: str, size: int, delay: int = 0)
         return [partition]
     last = dataset.partition(partition).before(delay)
     return [str(one) for one in last.before(size - 1).through(last)]
+
+
+def _truths(model: ModelSpec, dataset: DatasetSpec, key: str, frame: pd.DataFrame) -> pd.DataFrame:
+    truth = frame[[*dataset.keys]].copy()
+    truth[LABEL], truth[PARTITION] = labels(model, frame), key
+    return truth
+
+
+def _together(dataset: DatasetSpec, truths: list[pd.DataFrame]) -> pd.DataFrame:
+    blank = pd.DataFrame(columns=[*dataset.keys, LABEL, PARTITION])
+    return pd.concat(truths, ignore_index=True) if truths else blank
 
 
 def _frames(

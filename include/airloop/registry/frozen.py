@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import AwareDatetime
 
 from airloop.contracts import Contract, PartitionKey
 from airloop.plugins.spec import FROZEN
@@ -27,6 +28,8 @@ class FrozenSpec(Contract):
     features: dict[str, Literal["number", "string"]]
     #: The days whose rows it learned from; a later comparison on one of them would flatter it.
     trained_on: tuple[PartitionKey, ...] = ()
+    #: The moment whose state of the lake it learned from; None for the newest.
+    as_of: AwareDatetime | None = None
 
     @classmethod
     def read(cls, content: bytes) -> FrozenSpec:

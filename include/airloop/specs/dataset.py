@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from airloop.columns import PARTITION
 from airloop.contracts import Contract, Name
+from airloop.durations import spanned
 from airloop.errors import RequestError
 from airloop.fields import (
     ColumnName,
@@ -18,6 +19,7 @@ from airloop.fields import (
     ExpectationName,
     Fraction,
     Line,
+    Span,
     Text,
     TimeZone,
 )
@@ -93,6 +95,8 @@ class DatasetSpec(Contract):
     keys: tuple[ColumnName, ...] = Field(min_length=1)
     columns: dict[ColumnName, Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = Field(min_length=1)
+    #: How far back each run of the schedule asks the source again: corrections and late rows, in partitions or a duration.
+    recheck: Span | None = None
     #: A partition with a larger share of quarantined rows is refused.
     max_quarantine_fraction: Fraction = 0.05
 
@@ -110,6 +114,11 @@ class DatasetSpec(Contract):
         """
         day = self.partition_column if self.cadence is Cadence.DAY else None
         return day or PARTITION
+
+    @property
+    def rechecked(self) -> int:
+        """How many partitions before the newest are looked at again."""
+        return spanned(self.recheck or 0, self.cadence)
 
     def partition(self, key: str) -> Partition:
         """The partition that a key names.

@@ -26,6 +26,7 @@ from pydantic.config import JsonDict
 from airloop.calendar import cadence_of, moment_of
 from airloop.contracts import LINE_PATTERN, Contract
 from airloop.errors import RequestError
+from airloop.fields import Moment
 from airloop.issues import issues_of
 from airloop.partition import ANY_KEY
 from airloop.specs.dataset import DatasetSpec
@@ -156,6 +157,12 @@ class TrainConf(Contract):
         title="Last partition of the window",
         description="The training window ends with it, YYYY-MM-DD. Empty: the newest whose labels are complete.",
         json_schema_extra=_DATE,
+    )
+    as_of: Moment | None = Field(
+        default=None,
+        title="As of",
+        description="Train on what the lake held at this moment, such as 2013-03-01T12:00:00Z. Empty: on what it holds now.",
+        json_schema_extra={"section": "Advanced"},
     )
     params: Params | None = Field(
         default=None,

@@ -9,19 +9,24 @@ step            request, besides ``fence``                          result
 ==============  ==================================================  =================================================
 ingest          dataset: Name, partition: PartitionKey | None,      dataset: DatasetRef, report: ValidationReport,
                 partitions: tuple (instead of partition)            partitions: tuple[Ingested, ...]
-study           model: Name, until, params: as train                study: str | None, shares: tuple[int, ...],
+recheck         dataset: Name, partitions: tuple,                   changed: tuple[PartitionKey, ...],
+                since: datetime                                     trouble: tuple[str, ...], looked_at: int
+study           model: Name, until, as_of, params: as train         study: str | None, shares: tuple[int, ...],
                                                                     until: PartitionKey, reason: str
 trials          model: Name, study: str | None, worker: int,        trials: int
-                share: int, until: PartitionKey, params: dict
-divide          model: Name, until, params, study: as train         plan: str, packs: tuple[int, ...], segments: int,
+                share: int, until: PartitionKey, as_of,
+                params: dict
+divide          model: Name, until, as_of, params, study: as train  plan: str, packs: tuple[int, ...], segments: int,
                                                                     left_out: int, until: PartitionKey
 segments        model: Name, plan: str, pack: int                   trained: int, failed: int
 segment_worker  model, plan, pack: as segments,
                 watcher: Fence (of the attempt that started it)
 train           model: Name, trigger_id: str | None,                candidate: Candidate, run_url: str | None
                 until: PartitionKey | None (last day of the window;
-                None: the newest), params: dict (laid over the
-                spec's training.params), reason: str,
+                None: the newest), as_of: datetime | None (the
+                moment as of which the lake is read; None: now),
+                params: dict (laid over the spec's
+                training.params), reason: str,
                 study: str | None, plan: str | None
 evaluate        candidate: Candidate                                report: GateReport
 register        candidate: Candidate, report: GateReport            version: ModelVersion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from airloop.contracts import Name, PartitionKey
 from airloop.exchange.step import StepRequest, StepResult
@@ -22,6 +22,8 @@ class Request(StepRequest):
 
     model: Name
     until: PartitionKey | None = None
+    #: The moment as of which the lake is read; None for now.
+    as_of: AwareDatetime | None = None
     params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
     #: The search for parameters that ran before, whose best the segments take too.
     study: str | None = None
@@ -54,7 +56,7 @@ def run(request: Request, context: StepContext) -> Result:
     check_inputs(model, dataset)
     check_spec(model, dataset)
     lake = Lake(context.settings)
-    ref, days = snapshot.take(lake, model, dataset, request.until)
+    ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from airloop.alerts import sending
@@ -24,13 +24,13 @@ from airloop.data.lake.lake import Lake
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.monitoring import drift, health, performance, reference, report
+from airloop.monitoring import corrected, drift, health, performance, reference, report
 from airloop.monitoring.decision import answer
 from airloop.monitoring.health import Finding
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.sketch import count
 from airloop.monitoring.triage import triage
-from airloop.monitoring.window import Window, keys_before, labelled_keys, look
+from airloop.monitoring.window import Window, keys_before, labelled_keys, look, truths_of
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
@@ -96,7 +96,16 @@ def run(request: Request, context: StepContext) -> Result:
     )
     found = report.publish(context.settings, lake, model, dataset, profile, found)
     context.ledger.check_fence(request.fence)
-    _record_by_day(context, model, deployment, measured)
+    again = corrected.to_measure(
+        context.ledger,
+        model.name,
+        dataset.name,
+        deployment.version,
+        _complete(model, dataset, request),
+    )
+    _record_by_day(context, model, deployment, measured.by_day, measured.baseline)
+    days = _measured_again(lake, model, dataset, deployment, list(again))
+    _record_by_day(context, model, deployment, days, measured.baseline, again)
     return _decide(context, model, found, max(lake.partitions(dataset.name), default=None))
 
 
@@ -136,6 +145,27 @@ def _performance(
     return performance.measure(model, profile, joined)
 
 
+def _complete(model: ModelSpec, dataset: DatasetSpec, request: Request) -> str:
+    """The last partition whose labels are complete by this night."""
+    return labelled_keys(model, dataset, request.partition)[-1]
+
+
+def _measured_again(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    deployment: Deployment,
+    days: Sequence[str],
+) -> Mapping[str, tuple[int, float]]:
+    """The metric of days that were corrected, with the labels that they have now."""
+    if not days:
+        return {}
+    logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
+    truths = truths_of(lake, model, dataset, days)
+    joined = labels.join(logged, truths, dataset.row_keys)
+    return performance.by_day(model.gates.primary, joined.rows)
+
+
 def _features(
     profile: reference.Reference,
     window: Window,
@@ -172,22 +202,32 @@ def _short_window(window: Window, size: int) -> str:
 
 
 def _record_by_day(
-    context: StepContext, model: ModelSpec, deployment: Deployment, measured: Performance
+    context: StepContext,
+    model: ModelSpec,
+    deployment: Deployment,
+    days: Mapping[str, tuple[int, float]],
+    baseline: Mapping[str, float],
+    again: Mapping[str, str] | None = None,
 ) -> None:
-    """The metric of each prediction date, again whenever more labels of it have arrived."""
+    """The metric of each prediction date, again whenever more labels of it have arrived, or it was corrected.
+
+    :param again: of days that were corrected, the id of the decision
+    """
     name = model.gates.primary
-    for day, (rows, value) in measured.by_day.items():
+    for day, (rows, value) in days.items():
+        identity = f"performance:{model.name}:v{deployment.version}:{day}:{rows}"
         context.ledger.record_decision(
             entity=model.name,
             topic=Topic.PERFORMANCE,
             action=Action.MEASURED,
-            reason=f"{name} {value:.3f} on {rows} labelled predictions of {day}",
+            reason=f"{name} {value:.3f} on {rows} labelled predictions of {day}"
+            + (", corrected since" if again else ""),
             figures={
                 "partition": day,
                 "version": deployment.version,
                 "rows": rows,
                 name: value,
-                "promised": measured.baseline.get(name),
+                "promised": baseline.get(name),
             },
-            id=f"performance:{model.name}:v{deployment.version}:{day}:{rows}",
+            id=again[day] if again else identity,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from airloop.contracts import Name, PartitionKey
 from airloop.errors import RequestError
@@ -24,6 +24,8 @@ class Request(StepRequest):
 
     model: Name
     until: PartitionKey | None = None
+    #: The moment as of which the lake is read; None for now.
+    as_of: AwareDatetime | None = None
     params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
 
 
@@ -44,6 +46,7 @@ def run(request: Request, context: StepContext) -> Result:
     :raises UnreachableError: if the tuning database or MLflow does not answer
     """
     from airloop.data import snapshot
+    from airloop.data.cadence import check_cadence
     from airloop.data.lake.lake import Lake
     from airloop.training.tuning import policy
 
@@ -51,7 +54,7 @@ def run(request: Request, context: StepContext) -> Result:
     if model.tuning is None:
         raise RequestError("the model's spec has no tuning", value=model.name)
     dataset = context.catalog.dataset(model.dataset)
-    there = Lake(context.settings).partitions(dataset.name)
+    there = check_cadence(Lake(context.settings), dataset, request.as_of)
     day = snapshot.choose_days(model, dataset, there, request.until).all[-1]
     wanted, reason = policy.due(context.ledger, model, day)
     given = sorted(set(request.params) & set(model.tuning.space))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from airloop.contracts import Candidate, Name, PartitionKey
 from airloop.errors import SupersededError
@@ -26,6 +26,8 @@ class Request(StepRequest):
     trigger_id: str | None = None
     #: The last day of the window; None for the newest in the lake.
     until: PartitionKey | None = None
+    #: The moment as of which the lake is read; None for now.
+    as_of: AwareDatetime | None = None
     #: Override the spec's training.params, for this run only.
     params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
     reason: str = Field(default="", max_length=500)
@@ -90,6 +92,7 @@ def _asked(request: Request, context: StepContext) -> TrainingRun:
         dataset=context.catalog.dataset_of(model),
         fence=request.fence,
         until=request.until,
+        as_of=request.as_of,
         params=request.params,
         study=request.study,
         plan=request.plan,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from airloop.contracts import Name, PartitionKey
 from airloop.exchange.step import StepRequest, StepResult
@@ -20,6 +20,8 @@ class Request(StepRequest):
     worker: Whole = Field(ge=0)
     share: Whole = Field(ge=0)
     until: PartitionKey
+    #: The moment as of which the lake is read; None for now.
+    as_of: AwareDatetime | None = None
     params: dict[ParameterName, Scalar] = Field(default={}, max_length=50)
 
 
@@ -45,7 +47,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
-    ref, days = snapshot.take(lake, model, dataset, request.until)
+    ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     done = work(
         context.settings,

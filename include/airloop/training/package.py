@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +63,7 @@ def pack(
     folder: Path,
     *,
     trained_on: Sequence[str] = (),
+    as_of: datetime | None = None,
     composite: Composite | None = None,
 ) -> Package:
     """Write every file of the artifact.
@@ -75,6 +77,7 @@ def pack(
         dataset=dataset,
         features=kinds(fitted.features),
         trained_on=tuple(trained_on),
+        as_of=as_of,
     )
     (folder / artifacts.SPEC).write_text(
         frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"

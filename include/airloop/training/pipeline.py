@@ -73,7 +73,7 @@ def pin(run: TrainingRun) -> Pinned:
     """The window's rows; with segments those that the plan pinned."""
     lake = Lake(run.settings)
     if run.segments is None:
-        ref, days = snapshot.take(lake, run.model, run.dataset, run.until)
+        ref, days = snapshot.take(lake, run.model, run.dataset, run.until, run.as_of)
     else:
         plan, _ = run.segments
         ref, days = plan.dataset, Days(plan.training, plan.holdout)
@@ -104,6 +104,7 @@ def pack(run: TrainingRun, pinned: Pinned, made: Made) -> Packed:
         made.fitted,
         folder / tracking.FOLDER,
         trained_on=pinned.days.training,
+        as_of=pinned.ref.as_of,
         composite=made.composite,
     )
     conversion = package.conversion
@@ -157,9 +158,11 @@ def _figures(pinned: Pinned, made: Made, packed: Packed) -> dict[str, float]:
 
 def _params(made: Made) -> dict[str, object]:
     """What it was fitted with, and how the snapshot was cut."""
-    fields = made.model.training.model_dump(
-        include={"trainer", "build", "window_days", "holdout_days", "seed"}
-    )
+    training = made.model.training
+    # A span is said by one of two keys.
+    window = "window_days" if training.window is None else "window"
+    holdout = "holdout_days" if training.holdout is None else "holdout"
+    fields = training.model_dump(include={"trainer", "build", "seed", window, holdout})
     return {**{f"training.{name}": value for name, value in fields.items()}, **made.fitted.params}
 
 
@@ -171,6 +174,7 @@ def _tags(run: TrainingRun, pinned: Pinned, packed: Packed) -> dict[str, str]:
         "airloop.params_override": json.dumps(dict(run.params or {})),
         "airloop.model": run.model.name,
         "airloop.dataset": pinned.ref.model_dump_json(),
+        "airloop.as_of": pinned.ref.as_of.isoformat() if pinned.ref.as_of else "",
         "airloop.artifact_digest": packed.package.digest,
         "airloop.lock_digest": lineage.lock_digest() or "",
         "airloop.onnx": packed.package.conversion.reason,

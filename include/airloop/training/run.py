@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class TrainingRun:
     """What every stage of a training knows.
 
     :param until: the last day of the window; None for the newest in the lake
+    :param as_of: the moment as of which the lake is read; None for now
     :param params: laid over the spec's, for this run only
     :param study: the search for parameters that ran before
     :param plan: the plan under which the model's segments were trained before
@@ -42,6 +44,7 @@ class TrainingRun:
     model: ModelSpec
     dataset: DatasetSpec
     until: str | None = None
+    as_of: datetime | None = None
     params: Mapping[str, Any] | None = None
     study: str | None = None
     plan: str | None = None

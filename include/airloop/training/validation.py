@@ -39,7 +39,7 @@ def judging_days(model: ModelSpec, dataset: DatasetSpec, rows: Split) -> tuple[s
             "one day of training rows cannot be divided into rows that fit and rows that judge",
             value=keys,
             where=f"model {model.name}",
-            remedy="raise training.window_days",
+            remedy="raise training.window, or training.window_days",
         )
     count = min(model.training.holdout_in(dataset.cadence), max(1, len(keys) // SHARE))
     return tuple(keys[-count:])

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from airloop.contracts import Candidate
 from airloop.data.labels import read_predictions
+from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
 from airloop.delivery.rollback import rollback
 from airloop.errors import SpecError
@@ -117,6 +118,8 @@ def test_its_training_rows_are_found_by_its_candidates_reference(golden: Golden)
     here = ref.model_copy(update={"uri": lake.table_uri(ref.name)})
     lake.verify(here)
     assert len(lake.read(here)) == ref.rows
+    moment = next(one.at for one in committed(lake, ref.name, 1000) if one.version == ref.version)
+    assert lake.snapshot(ref.name, ref.partitions, moment).digest == ref.digest
 
 
 def test_it_serves_rolls_back_retrains_and_delivers(golden: Golden) -> None:

@@ -36,6 +36,12 @@ def rows(partition: str) -> Iterator[pd.DataFrame]:
     yield frame
 
 
+def one_row(partition: str) -> Iterator[pd.DataFrame]:
+    """The first of a partition's orders: all there is of it."""
+    for frame in rows(partition):
+        yield frame.head(1)
+
+
 def delivered(partition: str) -> bool:
     """Whether the key is one of a delivery: those of the tests come at seven past."""
     return partition.endswith("07Z")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from datetime import UTC, date, datetime
+import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from airloop.contracts import Fence
 from airloop.data.lake import delta, tables
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.errors import DataError, StorageFullError, SupersededError, UnreachableError
+from airloop.errors import (
+    AirloopError,
+    DataError,
+    RequestError,
+    StorageFullError,
+    SupersededError,
+    UnreachableError,
+)
 from airloop.settings import Settings
 
 
@@ -262,3 +270,45 @@ def test_a_digest_says_what_rows_are_and_not_how_they_lie() -> None:
 )
 def test_other_rows_have_another_digest(other: pa.Table) -> None:
     assert rows_digest(other) != rows_digest(pa.table({"s": ["a", "bc"], "x": [1, 2]}))
+
+
+def test_the_lake_of_a_moment_holds_the_versions_of_that_moment(lake: Lake) -> None:
+    refs, moments = [], []
+    for token, numbers in enumerate([[1], [1, 2], [1, 2, 3]], 1):
+        put(lake, "2013-01-01", rows("2013-01-01", numbers), token)
+        put(lake, f"2013-01-0{token + 1}", rows(f"2013-01-0{token + 1}", numbers))
+        refs.append(lake.snapshot("t", lake.partitions("t")))
+        time.sleep(0.005)
+        moments.append(datetime.now(UTC))
+    for ref, moment in zip(refs, moments, strict=True):
+        assert lake.partitions("t", moment) == ref.partitions
+        then = lake.snapshot("t", ref.partitions, moment)
+        assert then == ref.model_copy(update={"as_of": moment})
+        assert lake.read(then).equals(lake.read(ref))
+    with pytest.raises(DataError, match="1 of 1 partitions are not there"):
+        lake.snapshot("t", ["2013-01-04"], moments[1])
+
+
+@pytest.mark.parametrize(
+    ("ago", "kind", "told"),
+    [
+        (3600, DataError, "did not exist yet at that moment.*its first version is of"),
+        (-3600, RequestError, "as_of lies in the future"),
+    ],
+)
+def test_a_moment_without_a_lake_is_refused(
+    lake: Lake, ago: int, kind: type[AirloopError], told: str
+) -> None:
+    put(lake, "2013-01-01", rows("2013-01-01", [1]))
+    moment = datetime.now(UTC) - timedelta(seconds=ago)
+    for ask in (lambda: lake.partitions("t", moment), lambda: lake.snapshot("t", ["x"], moment)):
+        with pytest.raises(kind, match=told):
+            ask()
+
+
+def test_a_moment_of_which_the_log_is_gone_is_refused(lake: Lake, tmp_path: Path) -> None:
+    put(lake, "2013-01-01", rows("2013-01-01", [1]))
+    tables.open_table(lake.table_uri("t"), None).create_checkpoint()
+    (tmp_path / "lake" / "t" / "_delta_log" / f"{0:020d}.json").unlink()
+    with pytest.raises(DataError, match="the log does not reach back"):
+        lake.partitions("t", datetime.now(UTC))

@@ -156,7 +156,9 @@ def test_too_many_quarantined_rows_refuse_the_partition() -> None:
     spoiled.loc[:4, "price"] = -1.0
     found = validate(spec(), DAY, spoiled)
     [failed] = failures(found.report)
-    assert failed.reason == "5 of 20 rows quarantined (25.00%, allowed 20.00%)"
+    assert (
+        failed.reason == "5 of 20 rows quarantined (25.00%, max_quarantine_fraction allows 20.00%)"
+    )
     assert found.good is None
 
 
@@ -178,6 +180,15 @@ def test_a_column_nobody_depends_on_may_be_wholly_missing() -> None:
     found = validate(spec(), DAY, frame().assign(note=None))
     assert found.ok
     assert "all 20 values of note are missing" in {check.reason for check in found.report.checks}
+
+
+def test_of_a_few_rows_a_nullable_column_may_be_wholly_missing() -> None:
+    """A row a day lacks a value now and then; a column that must not, may not."""
+    row = frame().head(1)
+    found = validate(spec(), DAY, row.assign(price=np.nan))
+    assert found.ok
+    assert "all 1 values of price are missing" in {check.reason for check in found.report.checks}
+    assert not validate(spec(), DAY, row.assign(id=None)).ok
 
 
 def test_what_the_columns_promise_need_not_be_declared_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -84,7 +85,10 @@ def test_a_candidate_that_loses_one_slice_is_refused():
 
 def test_slices_that_are_too_small_could_not_tell():
     spec = model_spec(gates={"min_slice_rows": 100_000})
-    refused(judge(case(strong(), model=spec)), "slices", Outcome.UNKNOWN)
+    reason = refused(judge(case(strong(), model=spec)), "slices", Outcome.UNKNOWN)
+    assert re.match(
+        r"the largest slice has \d+ rows, gates.min_slice_rows asks for 100000: lower it", reason
+    )
 
 
 def slices_said(report):
@@ -151,7 +155,8 @@ def test_too_few_rows_could_not_tell():
     spec = model_spec(gates={"min_holdout_rows": 100_000})
     report = judge(case(strong(2.0), strong(1.0), model=spec))
     for gate in ("absolute", "baseline", "champion"):
-        refused(report, gate, Outcome.UNKNOWN)
+        reason = refused(report, gate, Outcome.UNKNOWN)
+        assert re.match(r"\d+ holdout rows, gates.min_holdout_rows asks for 100000", reason)
 
 
 def test_an_answer_that_is_not_a_number_could_not_tell():

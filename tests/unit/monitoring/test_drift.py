@@ -153,7 +153,7 @@ def test_too_few_rows_could_not_tell(
     day = observe(quiet_reference, make_frame(1, "2013-03-02", rows=60), dataset.keys)
     features = drift.judge(quiet_reference, day.columns, 1, SPEC)
     assert {one.outcome for one in features} == {Outcome.UNKNOWN}
-    assert "fewer than 200" in features[0].reason
+    assert "monitoring.min_rows asks for 200" in features[0].reason
 
 
 def test_a_reference_of_few_days_cannot_tell_of_long_windows(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from airloop.issues import issues_of
+from airloop.specs.dataset import DatasetSpec
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
 from airloop.testing.specs import toy_dataset, toy_model
 
@@ -52,6 +55,21 @@ def test_a_dataset_that_does_not_suit_its_cadence_is_told(
     changes: dict[str, Any], key: str
 ) -> None:
     assert [one.key for one in dataset_rules(DATASET | changes)] == [key]
+
+
+def test_a_snapshot_is_rechecked_by_its_next_delivery() -> None:
+    snapshot = {"cadence": "snapshot", "partition_column": None, "recheck": "14d"}
+    assert [one.key for one in dataset_rules(DATASET | snapshot)] == ["recheck"]
+    assert dataset_rules(DATASET | {"recheck": "14d"}) == []
+
+
+@pytest.mark.parametrize("keys", [[], None])
+def test_a_snapshot_without_keys_has_nothing_to_be_divided_by(keys: list[str] | None) -> None:
+    """Without a split it is divided by its keys; and labels, by a group or not, are joined by them."""
+    snapshot = DATASET | {"cadence": "snapshot", "partition_column": None, "keys": keys}
+    with pytest.raises(ValidationError) as caught:
+        DatasetSpec.model_validate(snapshot)
+    assert [one.key for one in issues_of(caught.value, DatasetSpec)] == ["keys"]
 
 
 def test_a_split_is_for_snapshots_alone_and_names_a_column_that_is_there() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import jsonschema
 import pytest
@@ -232,3 +233,14 @@ def test_a_required_key_has_no_default_and_an_enum_is_listed():
     assert fields["colour"]["enum"] == ["red", "blue"]
     assert fields["colour"]["default"] == "red"
     assert fields["shade"]["enum"] == ["light", "dark", None]
+
+
+@pytest.mark.parametrize("said", ["2013-03-01T12:00:00", "2013-03-01", "yesterday", 1362139200])
+def test_a_moment_without_its_offset_is_refused(said):
+    with pytest.raises(RequestError, match="such as 2013-03-01T12:00:00Z"):
+        parse_conf(TrainConf, {"as_of": said})
+
+
+def test_a_moment_is_an_instant():
+    asked = parse_conf(TrainConf, {"as_of": "2013-03-01T13:00:00+01:00"}).as_of
+    assert asked == datetime(2013, 3, 1, 12, tzinfo=UTC)

@@ -22,6 +22,7 @@ from deltalake.transaction import AddAction
 
 from airloop.columns import PARTITION
 from airloop.contracts import Fence
+from airloop.data.changes import Changes
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import filesystem_of, partition_column
@@ -74,19 +75,28 @@ def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
     return rows_digest(content)
 
 
-def commit(table: DeltaTable, staged: Staged, fence: Fence, uri: str) -> int:
+def commit(
+    table: DeltaTable, staged: Staged, fence: Fence, uri: str, changes: Changes | None = None
+) -> int:
     """Replace the partition by the staged file: one commit, or none.
 
     The fence's token goes into the log as a Delta application transaction. Delta refuses a commit when
     another with the same application id came in since the table was opened; that, and the check after
     opening, is what makes a stale attempt lose however long it slept.
 
+    :param changes: against the version that is replaced: they stand in the log, beside the rows' digest
     :returns: a version at which the partition is visible
     :raises SupersededError: if a newer attempt has committed this key
     :raises TransientError: if others kept changing the table
     """
     column = partition_column(table)
-    told = {"partition": staged.partition, "digest": staged.digest, "rows": staged.rows}
+    told: dict[str, object] = {
+        "partition": staged.partition,
+        "digest": staged.digest,
+        "rows": staged.rows,
+    }
+    if changes is not None:
+        told["changes"] = changes.model_dump()
     properties = CommitProperties(
         custom_metadata={"airloop": json.dumps(told)},
         app_transactions=[Transaction(fence.key, fence.token)],

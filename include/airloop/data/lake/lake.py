@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from airloop.contracts import NAME_PATTERN, DatasetRef, Fence
+from airloop.data.changes import Changes
 from airloop.data.lake import delta, tables
 from airloop.data.lake.append import append_once
 from airloop.data.lake.digest import dataset_digest
+from airloop.data.lake.moments import version_at
 from airloop.data.lake.pinned import PinnedRows, by_partition, partition_digest, pinned_rows
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
@@ -49,9 +52,13 @@ class Lake:
             raise DataError("not a name of a table", value=name, remedy="use a-z, 0-9 and _")
         return f"{self.uri}/{name}"
 
-    def partitions(self, name: str) -> tuple[str, ...]:
-        """The keys that are there, sorted; none where there is no table."""
-        table = self._open(name)
+    def partitions(self, name: str, as_of: datetime | None = None) -> tuple[str, ...]:
+        """The keys that are there, or were at a moment, sorted; none where there is no table.
+
+        :raises RequestError: if the moment lies in the future
+        :raises DataError: if there was no table yet
+        """
+        table = self._open(name, as_of)
         return tuple(sorted({file.partition for file in self._files(name, table)}))
 
     def partition_digest(self, name: str, partition: str) -> str | None:
@@ -64,13 +71,16 @@ class Lake:
             else None
         )
 
-    def snapshot(self, name: str, partitions: Sequence[str]) -> DatasetRef:
-        """Pin partitions: the table's version now, their rows, and the digest over their digests.
+    def snapshot(
+        self, name: str, partitions: Sequence[str], as_of: datetime | None = None
+    ) -> DatasetRef:
+        """Pin partitions: the table's version now, or at a moment, their rows, and the digest over their digests.
 
-        :raises DataError: naming the partitions that are not there
+        :raises RequestError: if the moment lies in the future
+        :raises DataError: naming the partitions that are not there, or if there was no table yet
         """
         wanted = tuple(sorted(set(partitions)))
-        table = self._open(name)
+        table = self._open(name, as_of)
         by_key = by_partition(self._files(name, table))
         missing = [key for key in wanted if key not in by_key]
         if missing or table is None or not wanted:
@@ -90,6 +100,7 @@ class Lake:
             partitions=wanted,
             rows=sum(file.rows for key in wanted for file in by_key[key]),
             digest=dataset_digest(digests),
+            as_of=as_of,
         )
 
     def read(self, ref: DatasetRef, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -121,7 +132,7 @@ class Lake:
 
     def schema(self, ref: DatasetRef) -> pa.Schema:
         """The columns of what :meth:`batches` yields."""
-        return self._pinned(ref).empty(None).schema
+        return self._pinned(ref).empty().schema
 
     def verify(self, ref: DatasetRef) -> None:
         """Compute a reference's digest again from the rows themselves.
@@ -154,8 +165,10 @@ class Lake:
         """The digest of what really lies in a staged file."""
         return delta.staged_digest(self._there(name), staged, self.table_uri(name))
 
-    def commit_partition(self, name: str, staged: delta.Staged, fence: Fence) -> int:
-        """Publish a staged partition by one Delta commit; returns a version that shows it.
+    def commit_partition(
+        self, name: str, staged: delta.Staged, fence: Fence, changes: Changes | None = None
+    ) -> int:
+        """Publish a staged partition, and what it changes, by one Delta commit; returns a version that shows it.
 
         :raises SupersededError: if a newer attempt has committed this key
         """
@@ -164,7 +177,7 @@ class Lake:
         if [file.digest for file in mine] == [staged.digest]:
             self.leave_token(name, fence)
             return table.version()
-        return delta.commit(table, staged, fence, self.table_uri(name))
+        return delta.commit(table, staged, fence, self.table_uri(name), changes)
 
     def leave_token(self, name: str, fence: Fence) -> None:
         """Shut attempts older than this one out of a table, whose rows are already as they should be.
@@ -219,8 +232,12 @@ class Lake:
             sequence=sequence,
         )
 
-    def _open(self, name: str) -> DeltaTable | None:
-        return tables.open_table(self.table_uri(name), self.options)
+    def _open(self, name: str, as_of: datetime | None = None) -> DeltaTable | None:
+        uri = self.table_uri(name)
+        table = tables.open_table(uri, self.options)
+        if table is None or as_of is None:
+            return table
+        return tables.open_table(uri, self.options, version_at(table, as_of, uri))
 
     def _there(self, name: str) -> DeltaTable:
         table = self._open(name)

@@ -56,7 +56,7 @@ class PinnedRows:
             found.append((key, rows_digest(rows, without=[self.column])))
         return found
 
-    def empty(self, columns: Sequence[str] | None) -> pa.Table:
+    def empty(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its columns without a row."""
         names = self.checked(columns)
         return with_dates(self.dataset.schema.empty_table().select(names), self.column)

@@ -15,7 +15,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from airloop.data.sources.specs import FileSpec
-from airloop.errors import AirloopError, DataError, SpecError, UnreachableError
+from airloop.errors import AbsentError, AirloopError, DataError, SpecError, UnreachableError
 from airloop.paths import root
 from airloop.settings import load_settings
 from airloop.storage.options import is_bucket
@@ -142,7 +142,7 @@ def _file_errors(url: str, partition: str) -> Iterator[None]:
     except AirloopError:
         raise
     except FileNotFoundError as error:
-        raise DataError("the partition does not exist", value=partition, where=url) from error
+        raise AbsentError("the partition does not exist", value=partition, where=url) from error
     except (EOFError, zlib.error) as error:
         raise DataError("the file is truncated or damaged", where=url) from error
     except (pa.ArrowException, UnicodeDecodeError) as error:

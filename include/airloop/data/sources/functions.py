@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from airloop.data.sources.specs import PythonSpec
-from airloop.errors import AirloopError, DataError, SpecError
+from airloop.errors import AbsentError, AirloopError, DataError, SpecError
 from airloop.renames import current
 
 
@@ -45,7 +45,8 @@ def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
 
 
 def _raised(error: BaseException, where: str) -> DataError:
-    return DataError(
+    kind = AbsentError if isinstance(error, FileNotFoundError) else DataError
+    return kind(
         f"the source's function raised {type(error).__name__}: {error}",
         where=where,
         remedy="run it by hand with this partition",

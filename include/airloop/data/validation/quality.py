@@ -143,7 +143,7 @@ def _quarantine_check(spec: DatasetSpec, quarantined: int, rows: int) -> Check:
     return structure.check(
         "quarantined rows are few",
         Outcome.BAD if too_many else Outcome.OK,
-        f"{quarantined} of {rows} rows quarantined ({fraction:.2%}, allowed {allowed:.2%})",
+        f"{quarantined} of {rows} rows quarantined ({fraction:.2%}, max_quarantine_fraction allows {allowed:.2%})",
         quarantined=quarantined,
         fraction=fraction,
         allowed=allowed,

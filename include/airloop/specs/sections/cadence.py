@@ -38,6 +38,9 @@ def cadence_rules(data: Data, columns: Data) -> Iterator[SpecIssue]:
         if name is not None:
             what = "a snapshot is delivered whole: no column of it says when"
             yield SpecIssue(path, what, name, "leave it out, or name another cadence")
+        if data.get("recheck") is not None:
+            what = "a snapshot is delivered whole: a correction is the next delivery"
+            yield SpecIssue(("recheck",), what, data["recheck"], "leave it out")
         return
     if name is None:
         remedy = f"name the column that says in which {cadence} a row was"
