@@ -92,7 +92,8 @@ def _side(side: Mapping[str, Any]) -> str:
     if side.get("peak_mb") is not None:
         inside.append(f"{side['peak_mb']:,.0f} MB")
     inside += [side["more"]] if side.get("more") else []
-    return f"{_seconds(side['wall'])} ({', '.join(inside)})"
+    told = f" ({', '.join(inside)})" if inside else ""
+    return f"{_seconds(side['wall'])}{told}"
 
 
 def _seconds(value: float) -> str:

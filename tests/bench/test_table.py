@@ -37,6 +37,13 @@ def test_a_missed_figure_stands_out_and_one_that_is_not_there_is_a_question_mark
     assert ROW.measured({"values": {"ratio": 2.5}}) == "**2.50 ×**; ?"
 
 
+def test_a_side_tells_what_is_known_of_it() -> None:
+    values = {"ratio": 1.0, "kept": 1}
+    sides = {"all": {"wall": 344.0, "cpu": None, "peak_mb": None}, "one": {"wall": 2.0, "cpu": 1.0}}
+    told = ROW.measured({"values": values, "sides": sides})
+    assert told == "1.00 ×; 1.00; all 344 s; one 2.00 s (1.00 s CPU)"
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_has_a_target_that_can_be_missed_and_a_bench(name: str) -> None:
     assert ROWS[name].targets

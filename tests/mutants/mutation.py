@@ -58,11 +58,17 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
         if (
             (isinstance(node, ast.Compare) and type(node.ops[0]) in _TURNED)
             or (isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS)
-            or isinstance(node, ast.BoolOp | ast.IfExp | ast.If)
+            or (isinstance(node, ast.BoolOp | ast.IfExp | ast.If) and not _of_types(node))
             or (isinstance(node, ast.Constant) and type(node.value) in (int, float, bool))
             or (isinstance(node, ast.Return) and isinstance(node.value, ast.Call | ast.Name))
         ):
             yield node
+
+
+def _of_types(node: ast.BoolOp | ast.IfExp | ast.If) -> bool:
+    """Whether it is `if TYPE_CHECKING`: denied, it imports what is there anyway."""
+    test = getattr(node, "test", None)
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
 def _change(node: ast.AST) -> str:

@@ -23,6 +23,11 @@ def test_each_mutant_is_another_program_that_still_parses() -> None:
     assert any("failed != 0" in source for source in sources)
 
 
+def test_what_is_imported_for_types_alone_is_left_alone() -> None:
+    source = "if TYPE_CHECKING:\n    import json\nif ready:\n    go()\n"
+    assert [mutant.line for mutant in mutants(source, seed=1, limit=100)] == [3]
+
+
 def test_a_seed_names_the_same_mutants_again() -> None:
     assert mutants(SOURCE, seed=3, limit=2) == mutants(SOURCE, seed=3, limit=2)
     assert len(mutants(SOURCE, seed=3, limit=2)) == 2
