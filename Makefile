@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders judge clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench-docs: .venv/.bench ## write what `make bench` measured into docs/benchmark
 
 bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and 3,000 model specs (FLEET="1 100" for some)
 	@$(BIN)/python -m bench.fleet $(FLEET)
+
+judge: .venv/.locked .venv/.self ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
+	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist

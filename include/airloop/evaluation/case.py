@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,16 @@ from airloop.data.rows import rows_in
 from airloop.data.snapshot import Split
 from airloop.data.splitting import held_out
 from airloop.errors import GateError
+from airloop.evaluation.blocks import LEAST, Blocks, blocks_of, dealt
 from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
 from airloop.features.transform import transform
 from airloop.registry.loader import LoadedModel
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+
+#: How certain a loss must be that refuses a candidate, at least.
+VETO: Final = 0.95
 
 
 @dataclass(frozen=True)
@@ -102,20 +106,33 @@ class Case:
         before, after = (transform(self.model, self.dataset, part) for part in rows)
         return before, after
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Which holdout rows hang together: chance draws them as one."""
+        return blocks_of(self.model, self.dataset, self.holdout)
+
     def compare(
         self,
         other: Floats,
         rows: npt.NDArray[Any] | slice = slice(None),
-        confidence: float | None = None,
+        *,
+        name: str | None = None,
+        veto: bool = False,
     ) -> Comparison:
-        """The candidate against other answers by the primary metric, on some of the holdout rows."""
+        """The candidate against other answers on some of the holdout rows.
+
+        :param name: of the metric; the primary one by default
+        :param veto: whether a loss refuses: that must be certain, however little certainty the spec asks of a gain
+        """
         gates = self.model.gates
+        confidence = max(gates.confidence, VETO) if veto else gates.confidence
+        blocks = self.blocks.of(rows)
         return compare(
-            gates.primary,
+            name or gates.primary,
             self.truth[rows],
             self.scores[rows],
             other[rows],
-            resamples=gates.resamples,
-            confidence=confidence or gates.confidence,
-            seed=self.model.training.seed,
+            # One day alone tells nothing of others; what its rows tell is then the best there is.
+            blocks if len(blocks) >= LEAST else dealt(len(blocks.codes)),
+            confidence=confidence,
         )

@@ -1,20 +1,27 @@
-"""Is the candidate better, or is it luck? A paired bootstrap over the same rows (Efron and Tibshirani, 1993)."""
+"""Is the candidate better, or is it luck? The paired gain with the error that days make of it, not rows.
+
+Each block (a day) is left out once, and the spread of what is left is the gain's standard error: the jackknife by
+clusters (Tukey, 1958; for AUCs of clustered data Obuchowski, 1997). Its bounds are Student's with one degree of freedom
+less than there are blocks, as MacKinnon, Nielsen and Webb (2023, "Fast and reliable jackknife and bootstrap methods for
+cluster-robust inference", CV3) advise for few clusters, where a percentile bootstrap of five days passes twice as many
+equals as it says (`make judge`, docs/judgement.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
+from airloop.evaluation.blocks import LEAST, Blocks, dealt
 from airloop.evaluation.metrics import Floats, gain, metric, resampled
 
-#: Cells (resamples × rows) handled at once: 2 MB of float64, which a core's cache holds.
-CELLS = 250_000
-#: More undefined resamples (one class only) than this, and the comparison says nothing.
-MAX_UNDEFINED = 0.01
+#: Cells (blocks × rows) handled at once: 2 MB of float64, which a core's cache holds.
+CELLS: Final = 250_000
 
 
 @dataclass(frozen=True)
@@ -28,66 +35,62 @@ class Comparison:
     low: float
     high: float
     rows: int
+    #: The gain's standard error, and the blocks that it was told from.
+    error: float = float("nan")
+    blocks: int = 0
 
     @property
     def known(self) -> bool:
         """Whether every figure is a number."""
         return bool(np.isfinite([self.candidate, self.other, self.low, self.high]).all())
 
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of the error."""
+        return self.blocks - 1
+
     def figures(self, digits: int = 4) -> dict[str, float | int | str | None]:
         """The figures as a check keeps them."""
-        names = ("candidate", "other", "gain", "low", "high")
-        return {name: round(getattr(self, name), digits) for name in names} | {"rows": self.rows}
+        names = ("candidate", "other", "gain", "low", "high", "error")
+        told = {name: round(getattr(self, name), digits) for name in names}
+        return told | {"rows": self.rows, "blocks": self.blocks}
 
 
 def compare(
-    name: str,
-    truth: Floats,
-    candidate: Floats,
-    other: Floats,
-    *,
-    resamples: int,
-    confidence: float,
-    seed: int = 0,
+    name: str, truth: Floats, candidate: Floats, other: Floats, blocks: Blocks, *, confidence: float
 ) -> Comparison:
     """Compare two models' scores of the same rows by one metric.
 
-    Each bound is the more cautious of the percentile and the basic bootstrap's, at a quantile that is moved outwards by
-    the error of reading it from so few draws: without both, more equals pass than the confidence promises.
+    The error is never taken to be smaller than that of rows which nothing joins: two days may agree by accident.
     """
     ours, theirs = metric(name, truth, candidate), metric(name, truth, other)
     point = float(gain(name, np.array(ours), np.array(theirs)))
-    nothing = Comparison(ours, theirs, point, np.nan, np.nan, len(truth))
-    if not np.isfinite(point):
-        return nothing
-    draws = np.concatenate(
+    count = len(blocks)
+    if not np.isfinite(point) or count < LEAST:
+        return Comparison(ours, theirs, point, np.nan, np.nan, len(truth), blocks=count)
+    error = max(
+        jackknifed(name, truth, candidate, other, one) for one in (blocks, dealt(len(truth)))
+    )
+    reach = float(stdtrit(count - 1, confidence)) * error
+    return Comparison(ours, theirs, point, point - reach, point + reach, len(truth), error, count)
+
+
+def jackknifed(name: str, truth: Floats, candidate: Floats, other: Floats, blocks: Blocks) -> float:
+    """The gain's standard error, each block left out once; NaN where the metric is not defined without one."""
+    left = np.concatenate(
         [
             gain(name, resampled(name, truth, candidate, part), resampled(name, truth, other, part))
-            for part in _weights(len(truth), resamples, seed)
+            for part in _without(blocks)
         ]
     )
-    draws = draws[np.isfinite(draws)]
-    if len(draws) < resamples * (1 - MAX_UNDEFINED):
-        return nothing
-    below, above = _outer_quantiles(np.sort(draws), 1 - confidence)
-    low, high = min(below, 2 * point - above), max(above, 2 * point - below)
-    return Comparison(ours, theirs, point, float(low), float(high), len(truth))
+    count = len(left)
+    return float(np.sqrt((count - 1) / count * np.sum((left - left.mean()) ** 2)))
 
 
-def _outer_quantiles(draws: Floats, tail: float) -> tuple[float, float]:
-    """The draws that lie beyond the tail's true quantiles with 97.5 % certainty (binomial order statistics)."""
-    expected = len(draws) * tail
-    rank = max(0, int(expected - 1.96 * np.sqrt(expected * (1 - tail))) - 1)
-    return float(draws[rank]), float(draws[-1 - rank])
-
-
-def _weights(rows: int, resamples: int, seed: int) -> Iterator[npt.NDArray[Any]]:
-    """How often each row is drawn, for as many resamples at a time as fit in :data:`CELLS`."""
-    random = np.random.default_rng(seed)
-    step = max(1, CELLS // max(1, rows))
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        drawn = random.integers(rows, size=(count, rows))
-        drawn += rows * np.arange(count)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=count * rows)
-        yield counts.reshape(count, rows).astype(np.float64)
+def _without(blocks: Blocks) -> Iterator[npt.NDArray[Any]]:
+    """Weights that leave out one block each, for as many at a time as fit in :data:`CELLS`."""
+    found = np.unique(blocks.codes)
+    step = max(1, CELLS // max(1, len(blocks.codes)))
+    for start in range(0, len(found), step):
+        part = found[start : start + step]
+        yield (blocks.codes[None, :] != part[:, None]).astype(np.float64)

@@ -12,7 +12,6 @@ import numpy as np
 from airloop.contracts import Check, GateReport, Outcome
 from airloop.errors import TransientError
 from airloop.evaluation.case import Case
-from airloop.evaluation.comparison import Comparison
 from airloop.evaluation.gate import Gate
 from airloop.evaluation.metrics import evaluate, expected_calibration_error
 from airloop.evaluation.sensitivity import wobble
@@ -103,56 +102,25 @@ def signature(case: Case) -> Check:
     return Check(name="signature", outcome=Outcome.OK, reason=reason, figures=figures)
 
 
-def absolute(case: Case) -> Check:
-    """Every threshold of the spec holds on the holdout."""
-    if few := _too_few(case, len(case.truth)):
-        return Check(name="absolute", outcome=Outcome.UNKNOWN, reason=few)
-    metrics = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
-    bad, unknown = [], []
-    for name, bound in case.model.gates.absolute.items():
-        value = metrics.get(name, math.nan)
-        if not math.isfinite(value):
-            unknown.append(f"{name} is not a number")
-        elif bound.min is not None and value < bound.min:
-            bad.append(f"{name} {value:.4f} is below {bound.min}")
-        elif bound.max is not None and value > bound.max:
-            bad.append(f"{name} {value:.4f} is above {bound.max}")
-    outcome = Outcome.BAD if bad else Outcome.UNKNOWN if unknown else Outcome.OK
-    names = ", ".join(
-        f"{name} {metrics[name]:.4f}" for name in case.model.gates.absolute if name in metrics
-    )
-    figures: dict[str, float | int | str | None] = {
-        name: round(value, 6) for name, value in metrics.items()
-    }
-    reason = "; ".join(bad + unknown) or names
-    return Check(name="absolute", outcome=outcome, reason=reason, figures=figures)
-
-
 def baseline(case: Case) -> Check:
-    """Better than always answering the training days' mean label, by the margin and beyond noise."""
-    if few := _too_few(case, len(case.truth)):
+    """Better than always answering the training days' mean label, by the margin and beyond chance."""
+    if few := too_few(case, len(case.truth)):
         return Check(name="baseline", outcome=Outcome.UNKNOWN, reason=few)
-    result = case.compare(case.baseline)
-    return _better(
-        "baseline", "the trivial baseline", result, case, case.model.gates.baseline_margin
+    gates, result = case.model.gates, case.compare(case.baseline)
+    margin = gates.baseline_margin
+    figures = result.figures() | {"margin": margin, "confidence": gates.confidence}
+    if not result.known:
+        reason = f"{gates.primary} against the trivial baseline is not a number"
+        return Check(name="baseline", outcome=Outcome.UNKNOWN, reason=reason, figures=figures)
+    story = (
+        f"{gates.primary} {result.candidate:.4f} against {result.other:.4f} of the trivial baseline: "
+        f"{result.gain:+.4f}, at least {result.low:+.4f} with {gates.confidence:.0%} confidence"
     )
-
-
-def champion(case: Case) -> Check:
-    """Better than who serves, on the same rows, by the margin and beyond noise.
-
-    Rows of days that the champion learned from are left out: on those it only repeats what it was told.
-    """
-    if case.champion is None:
-        return _check("champion", True, "no champion yet")
-    rows = int(case.unseen.sum())
-    if few := _too_few(case, rows):
-        seen = len(case.truth) - rows
-        reason = f"{few}; the champion learned from {seen} of the holdout rows" if seen else few
-        return Check(name="champion", outcome=Outcome.UNKNOWN, reason=reason)
-    result = case.compare(case.incumbent_scores, case.unseen)
-    name = f"the champion (version {case.champion.version})"
-    return _better("champion", name, result, case, case.model.gates.champion_margin)
+    if result.low > margin:
+        return Check(name="baseline", outcome=Outcome.OK, reason=story, figures=figures)
+    luck = "; the gain may be luck" if result.gain > margin else ""
+    reason = f"{story}{luck}, needed > {margin}"
+    return Check(name="baseline", outcome=Outcome.BAD, reason=reason, figures=figures)
 
 
 def calibration(case: Case) -> Check:
@@ -170,26 +138,8 @@ def calibration(case: Case) -> Check:
     return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=figures)
 
 
-def _better(name: str, whom: str, result: Comparison, case: Case, margin: float) -> Check:
-    gates = case.model.gates
-    figures = result.figures() | {"margin": margin, "confidence": gates.confidence}
-    if not result.known:
-        reason = f"{gates.primary} against {whom} is not a number"
-        return Check(name=name, outcome=Outcome.UNKNOWN, reason=reason, figures=figures)
-    story = (
-        f"{gates.primary} {result.candidate:.4f} against {result.other:.4f} of {whom}: "
-        f"{result.gain:+.4f}, at least {result.low:+.4f} with {gates.confidence:.0%} confidence"
-    )
-    if result.low > margin:
-        return Check(name=name, outcome=Outcome.OK, reason=story, figures=figures)
-    if result.gain > margin:
-        story += "; the gain may be luck"
-    return Check(
-        name=name, outcome=Outcome.BAD, reason=f"{story}, needed > {margin}", figures=figures
-    )
-
-
-def _too_few(case: Case, rows: int) -> str:
+def too_few(case: Case, rows: int) -> str:
+    """Why so few rows say nothing; empty where they are enough."""
     least = case.model.gates.min_holdout_rows
     return f"{rows} holdout rows, gates.min_holdout_rows asks for {least}" if rows < least else ""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from airloop.contracts import Check, Outcome
 from airloop.errors import SpecError
-from airloop.evaluation.case import Case
+from airloop.evaluation.case import VETO, Case
 from airloop.evaluation.comparison import Comparison
+from airloop.evaluation.shrinkage import Pooled, pool
 
 #: What a spec writes that has no slices, and how many values an input may have to be proposed for one.
 NONE, FEW = "none", 20
@@ -26,10 +28,10 @@ class Slice:
 
 
 def check(case: Case) -> Check:
-    """No slice may lose more than the margin, beyond noise, against the champion or else the trivial baseline.
+    """No slice may lose more than the margin, beyond chance, against the champion or else the trivial baseline.
 
-    Noise: the loss must also be certain at the gates' confidence, shared among the slices (Bonferroni), for the more
-    slices there are, the likelier one looks bad by chance.
+    The slices are seen together: the more of them there are, the likelier the worst looks bad by chance, and what the
+    others say of it counts as much as its own few rows are uncertain (:mod:`airloop.evaluation.shrinkage`).
     """
     gates = case.model.gates
     if gates.slices == NONE:
@@ -45,25 +47,38 @@ def check(case: Case) -> Check:
     slices = cut(case, judged, columns)
     if not slices:
         return _unknown(_too_small(case, judged, columns))
-    shared = 1 - (1 - gates.confidence) / len(slices)
-    results = [(one.name, case.compare(other, one.rows, shared)) for one in slices]
-    known = [(name, result) for name, result in results if result.known]
+    results = {one.name: case.compare(other, one.rows) for one in slices}
+    known = {name: result for name, result in results.items() if result.known}
     if not known:
         return _unknown("the primary metric is defined on no slice")
-    lost = [(name, result) for name, result in known if _lost(result, gates.slice_margin)]
-    worst, figure = min(lost or known, key=lambda entry: entry[1].gain)
-    reason = f"worst of {len(known)} slices against {against}: {worst} ({figure.gain:+.4f})"
-    if not gates.slices:
-        taken = ", ".join(columns)
-        reason += f"; the spec names none, so the inputs of few values were taken: {taken}"
+    check = _seen_together(case, known, f"against {against}")
+    if gates.slices:
+        return check
+    taken = f"the spec names none, so the inputs of few values were taken: {', '.join(columns)}"
+    return check.model_copy(update={"reason": f"{check.reason}; {taken}"})
+
+
+def _seen_together(case: Case, known: Mapping[str, Comparison], against: str) -> Check:
+    gates, names = case.model.gates, tuple(known)
+    pooled = _pooled([*known.values()])
+    high = pooled.gains + stdtrit(pooled.freedom, max(gates.confidence, VETO)) * pooled.errors
+    losing = (pooled.gains < -gates.slice_margin) & (high < 0)
+    lost = [name for name, loses in zip(names, losing, strict=True) if loses]
+    place = int(np.argmin(pooled.gains))
+    worst, figure, seen = names[place], known[names[place]], float(pooled.gains[place])
+    reason = (
+        f"worst of {len(known)} slices {against}: {worst} ({figure.gain:+.4f} alone, "
+        f"{seen:+.4f} seen beside the others)"
+    )
     if lost:
-        names = ", ".join(name for name, _ in lost[:5])
-        reason = f"{len(lost)} of {len(known)} slices lost against {against}: {names}; {reason}"
+        reason = (
+            f"{len(lost)} of {len(known)} slices lost {against}: {', '.join(lost[:5])}; {reason}"
+        )
     return Check(
         name="slices",
         outcome=Outcome.BAD if lost else Outcome.OK,
         reason=reason,
-        figures={"worst": worst, "slices": len(known), **figure.figures()},
+        figures={"worst": worst, "slices": len(known), "pooled": round(seen, 4)} | figure.figures(),
     )
 
 
@@ -109,5 +124,9 @@ def _too_small(case: Case, judged: npt.NDArray[np.bool_], columns: Sequence[str]
     )
 
 
-def _lost(result: Comparison, margin: float) -> bool:
-    return result.gain < -margin and result.high < 0
+def _pooled(results: Sequence[Comparison]) -> Pooled:
+    gains, errors, rows, blocks = (
+        np.array([getattr(one, name) for one in results], dtype=np.float64)
+        for name in ("gain", "error", "rows", "blocks")
+    )
+    return pool(gains, errors, rows, blocks)

@@ -79,6 +79,7 @@ class MeanAbsoluteError(MeanMetric):
 
     tasks: tuple[Task, ...] = ("regression",)
     higher_is_better = False
+    in_label_units = True
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
         """Each distance."""
@@ -91,6 +92,7 @@ class RootMeanSquaredError(Metric):
 
     tasks: tuple[Task, ...] = ("regression",)
     higher_is_better = False
+    in_label_units = True
 
     def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
         """The root of the mean squared error."""

@@ -37,9 +37,9 @@ class Absolute(Gate):
 
     def check(self, case: Case, spec: GateSpec) -> Check:
         """Every threshold of the spec holds."""
-        from airloop.evaluation import gates
+        from airloop.evaluation import absolute
 
-        return gates.absolute(case)
+        return absolute.check(case)
 
 
 class Baseline(Gate):
@@ -53,13 +53,13 @@ class Baseline(Gate):
 
 
 class ChampionGate(Gate):
-    """It is better than who serves."""
+    """It may take the place of who serves."""
 
     def check(self, case: Case, spec: GateSpec) -> Check:
-        """It is better than who serves."""
-        from airloop.evaluation import gates
+        """It may take the place of who serves."""
+        from airloop.evaluation import swap
 
-        return gates.champion(case)
+        return swap.check(case)
 
 
 class Slices(Gate):

@@ -28,6 +28,8 @@ class Metric(Protocol):
     tasks: tuple[Task, ...]
     #: Whether more is better.
     higher_is_better: bool
+    #: Whether it has the label's unit: margins are then shares of the champion's figure.
+    in_label_units: bool = False
 
     @abstractmethod
     def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:

@@ -138,9 +138,15 @@ class GatesSpec(Contract):
     absolute: dict[MetricName, Threshold] = Field(min_length=1)
     #: The candidate must beat the trivial baseline by this much of the primary metric.
     baseline_margin: Number = Field(default=0.02, ge=0)
-    #: ... and the champion by this much, with this confidence, by paired bootstrap.
+    #: ``costly``: a swap is work, so the candidate must be better than the champion beyond chance; ``free``: it must not
+    #: be clearly worse.
+    swap: Literal["costly", "free"] = "costly"
+    #: costly: the champion must be beaten by this much, with this confidence, on days that neither learned from.
     champion_margin: Number = Field(default=0.0, ge=0)
+    #: free: the champion may be better by this much.
+    margin: Number = Field(default=0.01, ge=0)
     confidence: Number = Field(default=0.95, gt=0.5, lt=1)
+    #: Read and not used: of the bootstrap that the days' jackknife replaced.
     resamples: Whole = Field(default=500, ge=100)
     #: Columns by whose values the worst slice is looked for. Not said: the inputs of few values; ``none``: no slice.
     slices: Literal["none"] | tuple[ColumnName, ...] = ()

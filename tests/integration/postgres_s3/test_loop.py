@@ -20,7 +20,7 @@ from airloop.vocabulary import Action, Topic
 
 MODEL = "flight_delay"
 DATABASES = ("airflow", "mlflow", "ledger", "tuning")
-WINTER, SUMMER = ("2013-01-02", "2013-01-13"), ("2013-06-26", "2013-07-07")
+WINTER, SUMMER = ("2013-01-02", "2013-01-13"), ("2013-06-13", "2013-06-24")
 NIGHT = SUMMER[1]
 
 

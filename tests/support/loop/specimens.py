@@ -150,7 +150,7 @@ def case(
         model=model.name,
         run_id="run1",
         artifact=ArtifactRef(uri="runs:/run1/model", digest=DIGEST),
-        dataset=ref(),
+        dataset=ref(tuple(sorted({*DAYS[:4], *holdout}))),
         holdout=holdout,
         metrics=recorded,
     )

@@ -13,23 +13,32 @@ import pytest
 
 from airloop.contracts import Outcome
 from airloop.errors import ArtifactError, UnreachableError
-from airloop.evaluation import gates, slices
+from airloop.evaluation import absolute, gates, slices
 from airloop.evaluation.case import Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.metrics import evaluate
 from airloop.plugins.gate import STANDING
 from airloop.specs.model import Threshold
-from tests.support.loop.specimens import (
-    DAYS,
-    HOLDOUT,
-    case,
-    holdout_truth,
-    model_spec,
-    quality,
-    rows,
-)
+from tests.support.loop import specimens
+from tests.support.loop.specimens import model_spec, quality
 
+#: Eight days held out: what a day tells of the others is told by several.
+DAYS = tuple(f"2024-03-{day:02}" for day in range(1, 13))
+HOLDOUT = DAYS[4:]
 NOISE = np.random.default_rng(9).normal(size=2_000)
+
+
+def rows(**more):
+    return specimens.rows(per_day=100, days=DAYS, **more)
+
+
+def case(scores=None, champion=None, *, frame=None, **more):
+    planted = rows() if frame is None else frame
+    return specimens.case(scores, champion, frame=planted, **{"holdout": HOLDOUT} | more)
+
+
+def holdout_truth():
+    return case().truth
 
 
 def verdicts(report):
@@ -123,7 +132,7 @@ def test_a_spec_may_say_that_there_are_no_slices():
 def test_a_holdout_on_which_nothing_is_defined_is_said_in_figures_that_json_has():
     frame = rows()
     frame.loc[frame["day"].isin(pd.to_datetime(HOLDOUT)), "minutes_late"] = 100.0  # one class only
-    scores = np.full(800, 0.5)
+    scores = np.full(len(HOLDOUT) * 100, 0.5)
     report = judge(case(scores, scores, frame=frame))
     assert report.outcome is not Outcome.OK
     assert verdicts(report)["champion"] is Outcome.UNKNOWN
@@ -191,9 +200,10 @@ def test_a_champion_that_learned_from_the_holdout_is_no_measure():
 
 
 def test_days_that_the_champion_learned_from_are_left_out():
-    report = judge(case(strong(2.0), strong(1.0), seen=HOLDOUT[:1]))
+    report = judge(case(strong(2.0), strong(1.0), seen=HOLDOUT[:4]))
     check = next(check for check in report.checks if check.name == "champion")
     assert 300 < check.figures["rows"] < 420
+    assert check.figures["blocks"] == 4
 
 
 def test_a_champion_that_cannot_be_opened_could_not_tell():
@@ -214,7 +224,7 @@ def test_an_unreachable_store_is_tried_again_and_decides_nothing():
 
 
 def test_a_gate_that_raises_could_not_tell(monkeypatch):
-    monkeypatch.setattr(gates, "absolute", lambda _: 1 / 0)
+    monkeypatch.setattr(absolute, "check", lambda _: 1 / 0)
     assert "ZeroDivisionError" in refused(judge(case(strong())), "absolute", Outcome.UNKNOWN)
 
 
@@ -244,23 +254,6 @@ def test_calibrations_figure_is_the_distance_between_what_was_said_and_what_was_
     assert f"{wrong.figures['calibration_error']:.3f}" in wrong.reason
 
 
-def test_of_two_hundred_equal_challengers_at_most_one_in_twenty_is_promoted():
-    spec = model_spec(gates={"resamples": 100, "slices": []})
-    truth = holdout_truth()
-    random = np.random.default_rng(1)
-    base = case(strong(), strong(), model=spec)
-    promoted = 0
-    for _ in range(200):
-        shared = 1.5 * truth + random.normal(size=len(truth))
-        ours, theirs = (
-            1 / (1 + np.exp(-(shared + 0.5 * random.normal(size=len(truth))))) for _ in range(2)
-        )
-        result = replace(base)
-        result.scores, result.incumbent_scores = ours, theirs
-        promoted += gates.champion(result).ok
-    assert promoted <= 10
-
-
 def test_an_artifact_of_other_inputs_or_another_task_is_refused_by_name():
     planted = case(strong())
     fewer = planted.model.model_copy(update={"inputs": planted.model.inputs[1:]})
@@ -271,3 +264,28 @@ def test_an_artifact_of_other_inputs_or_another_task_is_refused_by_name():
     said = gates.signature(replace(planted, model=other))
     assert said.outcome is Outcome.BAD
     assert "regression" in said.reason
+
+
+def test_a_threshold_that_the_champion_misses_too_and_by_more_is_a_hard_season():
+    spec = model_spec(gates={"absolute": {"roc_auc": {"min": 0.95}}})
+    said = absolute.check(case(strong(1.5), strong(0.8), model=spec))
+    assert said.outcome is Outcome.OK, said.reason
+    assert "hard season: the champion (version 3)" in said.reason
+
+
+def test_a_threshold_that_the_champion_keeps_is_no_hard_season():
+    spec = model_spec(gates={"absolute": {"roc_auc": {"min": 0.8}}})
+    said = absolute.check(case(strong(0.8), strong(2.5), model=spec))
+    assert said.outcome is Outcome.BAD, said.reason
+
+
+def test_a_threshold_that_both_miss_and_the_candidate_by_more_is_the_candidates_fault():
+    spec = model_spec(gates={"absolute": {"roc_auc": {"min": 0.95}}})
+    said = absolute.check(case(strong(0.8), strong(1.5), model=spec))
+    assert said.outcome is Outcome.BAD, said.reason
+
+
+def test_a_champion_that_saw_the_holdout_excuses_nothing():
+    spec = model_spec(gates={"absolute": {"roc_auc": {"min": 0.95}}})
+    said = absolute.check(case(strong(1.5), strong(0.8), model=spec, seen=DAYS))
+    assert said.outcome is Outcome.BAD, said.reason

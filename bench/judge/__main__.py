@@ -1,0 +1,94 @@
+"""`make judge`: how the champion gate decides, on challengers of known worth; written into docs/judgement.md.
+
+Each part is kept in ``.airloop/judge`` as soon as it is measured, with its commit; a run that was ended goes on where it
+was. ``python -m bench.judge --short`` is a small form of everything, ``--docs`` writes the page from what is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support.checkout import ROOT
+
+os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
+os.environ.setdefault("AIRLOOP_HOME", str(ROOT / ".airloop" / "judge" / "home"))
+sys.path.insert(0, str(ROOT / "include"))
+
+from bench import machine
+from bench.judge.answers import windows
+from bench.judge.methods import bounds
+from bench.judge.page import write
+from bench.judge.trials import POLICIES, promoted
+from bench.judge.worlds import GAINS, Flights, Weather
+
+#: Days held out, for the level of each method.
+SPANS = (5, 7, 10, 20)
+Part = Callable[[], dict[str, Any]]
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is not kept yet, then write the page where it is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.judge", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="small sizes: does it work at all?")
+    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
+    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
+    asked = parser.parse_args(arguments)
+    kept = {}
+    for name, part in parts(asked.folder, short=asked.short):
+        path = asked.folder / f"{'short-' if asked.short else ''}{name}.json"
+        if asked.again or not path.exists():
+            found = part() | {"at": machine.now(), "commit": machine.commit()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        kept[name] = json.loads(path.read_text(encoding="utf-8"))
+        print(name, kept[name], flush=True)
+    if asked.docs:
+        write(kept, ROOT / "docs" / "judgement.md")
+    return 0
+
+
+def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
+    """Every part by its name: the curve of each world at each gain, the level of each method at each span."""
+    if not short:
+        for name, uneven in (("flights", False), ("uneven", True)):
+            for gain in GAINS:
+                yield (
+                    f"{name}-{gain:+g}",
+                    lambda gain=gain, uneven=uneven: _curve(
+                        Flights(windows(folder, seeds=4), uneven=uneven), gain
+                    ),
+                )
+    weather = Weather(10, 20) if short else Weather(600)
+    for gain in GAINS:
+        yield f"weather-{gain:+g}", lambda gain=gain: _curve(weather, gain)
+    for days in SPANS[: 1 if short else None]:
+        yield f"level-{days}", lambda days=days: _level(Weather(5 if short else 600), days)
+
+
+def _curve(world: Flights | Weather, gain: float) -> dict[str, Any]:
+    passed, trials = dict.fromkeys(POLICIES, 0), 0
+    for duel in world.duels(gain):
+        trials += 1
+        for policy, passes in promoted(duel).items():
+            passed[policy] += passes
+    true = world.loss(world.strength(gain)) * (1 if gain > 0 else -1)
+    return {"trials": trials, "promoted": passed, "true": true if gain else 0.0}
+
+
+def _level(world: Weather, days: int) -> dict[str, Any]:
+    passed: Counter[str] = Counter()
+    for duel in world.duels(0.0, days):
+        passed.update({name: int(low > 0) for name, low in bounds(duel).items()})
+    return {"trials": world.trials, "promoted": dict(passed)}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

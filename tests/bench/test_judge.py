@@ -1,0 +1,51 @@
+"""`make judge` in its short form: every part gives its figures, and the page holds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.judge import __main__ as command
+from bench.judge.page import BEGIN, END, render, write
+from bench.judge.trials import Share
+
+
+def test_the_short_form_measures_and_what_is_kept_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--short", "--folder", str(tmp_path)]
+    assert command.main(asked) == 0
+    kept = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    worse, better = kept["short-weather--0.02"], kept["short-weather-+0.02"]
+    assert worse["true"] == pytest.approx(-0.02, abs=0.002)
+    assert worse["promoted"]["costly"] <= better["promoted"]["costly"]
+    assert all(one["commit"] and one["at"] for one in kept.values())
+    monkeypatch.setattr(command, "_curve", None)
+    monkeypatch.setattr(command, "_level", None)
+    assert command.main(asked) == 0
+    assert "weather-+0.02" in capsys.readouterr().out
+
+
+def test_a_share_has_wilsons_interval() -> None:
+    low, high = Share(8, 200).bounds
+    assert (low, high) == (pytest.approx(0.0204, abs=1e-4), pytest.approx(0.0769, abs=1e-4))
+
+
+def test_the_page_holds_every_part_between_its_marks(tmp_path: Path) -> None:
+    part = {"trials": 10, "at": "2026-01-01 00:00 UTC", "commit": "abc"}
+    kept = {
+        "flights-+0.01": part | {"true": 0.0101, "promoted": {"costly": 5, "free": 10}},
+        "level-5": part | {"promoted": {"days": 1}},
+    }
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write(kept, page)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert render(kept) in text
+    assert "| +0.0101 | 50.0% (23.7% to 76.3%, n = 10) | 100.0% (72.2% to 100.0%, n = 10) |" in text
+    assert "| days | 10.0% (1.8% to 40.4%, n = 10) |" in text
