@@ -42,6 +42,14 @@ ROWS: dict[str, Row] = {
         ),
         limit_seconds=300,
     ),
+    "days": Row(
+        "365 days of 300 rows × 23 CSV backfilled in one range, quarantine and a commit a day, libraries loaded",
+        "a loop of pandas and deltalake with the same checks, quarantine and commits",
+        (
+            Target("cpu", "{} s of CPU", most=60, form=".0f"),
+            Target("same", "{} of the rows the same", least=1.0, form=".0f"),
+        ),
+    ),
     "gx": Row(
         "GX suite on a partition set of 3.4M rows, read from the lake, verdicts only",
         "GX on one pandas frame of the suite's columns, read from the lake, verdicts only",

@@ -15,7 +15,10 @@ from bench.apart import HERE, MissingError, call
 from bench.catalogue import ROWS
 
 #: Those that start servers, hosts or a stack are tried by `make bench-short`, and their parts where such a server runs.
-LIGHT = ("drift", "gx", "ingest", "networks", "page", "parse", "pods", "rows", "specs", "tuning")
+LIGHT = (
+    *("days", "drift", "gx", "ingest", "networks", "page", "parse", "pods", "rows", "specs"),
+    "tuning",
+)
 
 
 @pytest.fixture(autouse=True)
