@@ -22,6 +22,7 @@ class Topic(StrEnum):
     RETIREMENT = "retirement"
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
+    SHADOW = "shadow"
     ALERT = "alert"
     RUN = "run"
 
@@ -65,6 +66,10 @@ class Cause(StrEnum):
 
     DRIFT = "drift"
     PERFORMANCE = "performance"
+    #: A shadow candidate has shown to be better.
+    GAIN = "gain"
+    #: The longest time without a training is over.
+    CALENDAR = "calendar"
     SCHEDULE = "schedule"
     ON_DEMAND = "on_demand"
 

@@ -134,7 +134,12 @@ def _live(ledger: Ledger) -> None:
             topic="retraining",
             action="retrain" if triage == "drift" else "wait",
             reason=f"<b>{triage}</b>",
-            figures={"partition": day, "features_drifted": 4, "triage": triage},
+            figures={
+                "partition": day,
+                "features_drifted": 4,
+                "triage": triage,
+                "alternatives": "wait: costs and gains nothing; train: +0.0200, costs 0.05",
+            },
         )
 
 
@@ -150,6 +155,7 @@ def test_the_page_tells_champion_trend_and_decisions(
         'class="drift"',
         "2013-07-01",
         "<polyline",
+        "train: +0.0200, costs 0.05",
     ):
         assert words in page.text
     assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup

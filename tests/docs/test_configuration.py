@@ -38,6 +38,7 @@ from airloop.specs.sections.segments import SegmentsSpec
 from airloop.specs.sections.servers import ServingSettings, StackSettings
 from airloop.specs.sections.storage import OPTIONS
 from airloop.specs.sections.tuning import AlgorithmSpec, TuningSpec
+from airloop.specs.sections.watching import PricesSpec
 from airloop.specs.yaml.document import read_document
 from tests.support.checkout import ROOT
 
@@ -62,6 +63,7 @@ TABLES = [
     ServingSpec,
     MonitoringSpec,
     RetrainingSpec,
+    PricesSpec,
     ScoringSpec,
     ResourcesSpec,
     Toleration,

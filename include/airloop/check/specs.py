@@ -177,6 +177,7 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     problems = problems_of(document, found)
     if spec is not None:
         problems += _few_windows(document, spec)
+        problems += _no_budget(document, spec)
         problems += missing_plugins(document, spec)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))
@@ -192,6 +193,16 @@ def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
     issue = SpecIssue(
         ("training", "window_days"), what, training, f"raise it to {_WINDOWS * night}"
     )
+    return [replace(one, severity="notice") for one in problems_of(document, [issue])]
+
+
+def _no_budget(document: Document, spec: ModelSpec) -> list[Problem]:
+    """Where the budget is nothing the loop never trains by itself, which may be meant so."""
+    if spec.retraining.monthly_budget or spec.level is Level.MANUAL:
+        return []
+    what = "is nothing: whatever is found, the loop never trains by itself"
+    remedy = "raise it, or ignore this where only a schedule or a person shall train"
+    issue = SpecIssue(("retraining", "monthly_budget"), what, 0, remedy)
     return [replace(one, severity="notice") for one in problems_of(document, [issue])]
 
 

@@ -9,12 +9,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from airloop.contracts import Decision, DriftKind, DriftReport, Outcome, Trigger
+from airloop.contracts import Decision, DriftReport, Outcome, Trigger
 from airloop.ledger import Ledger, attempts, decisions, triggers
 from airloop.policy import retraining
+from airloop.policy.findings import Evidence, Findings
 from airloop.policy.retraining import History
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Cause, Topic
+from airloop.vocabulary import Action, Topic
+
+_NOTHING_BESIDE = Evidence()
 
 
 def answer(
@@ -24,6 +27,8 @@ def answer(
     *,
     now: datetime,
     newest: str | None = None,
+    champion: str | None = None,
+    evidence: Evidence = _NOTHING_BESIDE,
 ) -> tuple[Decision, Trigger | None]:
     """Answer a night, record the answer, and emit the trigger with it.
 
@@ -34,6 +39,8 @@ def answer(
 
     :param now: the wall clock
     :param newest: the newest day in the lake
+    :param champion: the night on which the champion's labels were complete
+    :param evidence: what is known beside the report
     """
     identity = _identity(report)
     with ledger.transaction() as connection:
@@ -41,15 +48,16 @@ def answer(
         attempts.alone(connection, f"retraining:{report.model}")
         if earlier := decisions.by_id(connection, identity):
             return earlier, _trigger_of(connection, earlier, report)
-        found = retraining.decide(spec, _history(connection, spec, report, newest), report)
+        history = history_of(connection, spec, report, newest, champion)
+        found = retraining.decide(spec, history, Findings(report, evidence))
         trigger = None
-        if found.action is Action.RETRAIN:
+        if found.cause is not None:
             trigger, _ = triggers.emit(
                 connection,
                 model=report.model,
-                cause=_cause(report),
+                cause=found.cause,
                 dedup_key=dedup_key(report),
-                reason=report.reason,
+                reason=found.reason,
                 partition=report.partition,
                 at=now,
             )
@@ -59,7 +67,7 @@ def answer(
             topic=Topic.RETRAINING,
             action=found.action,
             reason=found.reason,
-            figures=_figures(report),
+            figures=_figures(report) | found.figures,
             at=now,
         )
         return decisions.record(connection, decision), trigger
@@ -75,9 +83,14 @@ def _identity(report: DriftReport) -> str:
     return f"retraining:{report.model}:{report.partition}:{report.triage}"
 
 
-def _history(
-    connection: Connection, spec: RetrainingSpec, report: DriftReport, newest: str | None
+def history_of(
+    connection: Connection,
+    spec: RetrainingSpec,
+    report: DriftReport,
+    newest: str | None,
+    champion: str | None,
 ) -> History:
+    """The trainings that the ledger knows of, as far as a night's answer rests on them."""
     first, last = retraining.span(spec, report.partition)
     near = triggers.between(connection, report.model, first, last, retraining.AUTOMATIC)
     flying = triggers.in_flight(connection, report.model)
@@ -87,6 +100,7 @@ def _history(
         waiting=tuple(triggers.unclaimed(connection, report.model)),
         automatic=tuple(near),
         newest=newest,
+        champion=champion,
     )
 
 
@@ -94,11 +108,6 @@ def _trigger_of(connection: Connection, decision: Decision, report: DriftReport)
     if decision.action is not Action.RETRAIN:
         return None
     return triggers.by_key(connection, report.model, dedup_key(report))
-
-
-def _cause(report: DriftReport) -> Cause:
-    """``performance`` where the model itself got worse, else ``drift``."""
-    return Cause.PERFORMANCE if DriftKind.CONCEPT in report.kinds else Cause.DRIFT
 
 
 def _figures(report: DriftReport) -> dict[str, float | int | str | None]:

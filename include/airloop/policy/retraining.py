@@ -6,16 +6,19 @@ backfill of old nights spends what those nights would have spent, in any order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from airloop.calendar import cadence_of, keys_between, moment_of
-from airloop.contracts import DriftReport, Triage, Trigger
+from airloop.contracts import DriftKind, Triage, Trigger
+from airloop.figures import Figures
+from airloop.policy.findings import Findings
+from airloop.policy.worth import Worth, worth_of
 from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
 #: What cooldown and budget count: the trainings the loop started by itself.
-AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE)
+AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE, Cause.GAIN, Cause.CALENDAR)
 #: A night so far behind the newest day says nothing of the data that a training would learn from.
 OLD = timedelta(days=7)
 
@@ -26,6 +29,10 @@ class Answer:
 
     action: Action
     reason: str
+    #: Why a training follows, where one does.
+    cause: Cause | None = None
+    #: What was weighed, and what else could have been done.
+    figures: Figures = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,57 +49,164 @@ class History:
     newest: str | None = None
     #: Started by the loop for nights near this one, the oldest first; :func:`span` says how near.
     automatic: tuple[Trigger, ...] = ()
+    #: The night on which the champion's labels were complete; None where that is not known.
+    champion: str | None = None
 
 
-def decide(spec: RetrainingSpec, history: History, report: DriftReport) -> Answer:
+@dataclass(frozen=True)
+class _Reason:
+    cause: Cause
+    why: str
+
+
+def decide(spec: RetrainingSpec, history: History, findings: Findings) -> Answer:
     """Answer a night: retrain, wait or alert."""
-    if report.triage is Triage.INCIDENT:
-        return Answer(Action.ALERT, f"data incident, no model learns from it: {report.reason}")
-    if report.triage is Triage.UNKNOWN:
-        return Answer(Action.WAIT, f"could not tell, so nothing follows: {report.reason}")
-    if report.triage is not Triage.DRIFT:
-        return Answer(Action.WAIT, f"nothing that matters: {report.reason}")
-    if held := _held_back(spec, history, report):
-        return Answer(Action.WAIT, f"drift ({report.reason}), but {held}")
-    return Answer(Action.RETRAIN, report.reason)
+    if findings.report.triage is Triage.INCIDENT:
+        reason = f"data incident, no model learns from it: {findings.report.reason}"
+        return Answer(Action.ALERT, reason)
+    if spec.policy == "on_drift":
+        return _on_drift(spec, history, findings)
+    return _by_gain(spec, history, findings)
 
 
 def span(spec: RetrainingSpec, partition: str) -> tuple[str, str]:
     """The first and the last partition whose trainings a night's answer rests on."""
     night = moment_of(partition).date()
-    reach = spec.cooldown_of(cadence_of(partition))
+    cadence = cadence_of(partition)
+    reach = spec.cooldown_of(cadence)
+    before = max(reach, spec.floor_of(cadence) or reach)
     month = night.replace(day=1)
     after = (month + timedelta(days=31)).replace(day=1)
-    return keys_between(min(night - reach, month), max(night + reach, after), partition)
+    return keys_between(min(night - before, month), max(night + reach, after), partition)
 
 
-def _held_back(spec: RetrainingSpec, history: History, report: DriftReport) -> str | None:
-    """Why a night with drift does not train all the same."""
-    night = moment_of(report.partition)
+def overdue(spec: RetrainingSpec, history: History, partition: str) -> str | None:
+    """Why the calendar asks for a training; None where it does not."""
+    floor = spec.floor_of(cadence_of(partition))
+    night = moment_of(partition)
+    near = [one.partition for one in history.automatic if one.partition]
+    known = [key for key in [history.champion, *near] if key and moment_of(key) <= night]
+    if floor is None or history.champion is None or not known:
+        return None
+    last = max(known, key=moment_of)
+    if night - moment_of(last) < floor:
+        return None
+    return f"no training since {last}, and one is due every {_said(floor)}"
+
+
+def _on_drift(spec: RetrainingSpec, history: History, findings: Findings) -> Answer:
+    """Drift trains, nothing else."""
+    report = findings.report
+    if report.triage is Triage.UNKNOWN:
+        return Answer(Action.WAIT, f"could not tell, so nothing follows: {report.reason}")
+    if report.triage is not Triage.DRIFT:
+        return Answer(Action.WAIT, f"nothing that matters: {report.reason}")
+    if held := _held_back(spec, history, report.partition):
+        return Answer(Action.WAIT, f"drift ({report.reason}), but {held}")
+    return Answer(Action.RETRAIN, report.reason, _explained(findings))
+
+
+def _by_gain(spec: RetrainingSpec, history: History, findings: Findings) -> Answer:
+    """Drift explains; a better model decides."""
+    worth = worth_of(spec, findings)
+    reason = _reason(spec, history, findings, worth)
+    figures = _figures(findings, worth)
+    if reason is None:
+        return Answer(Action.WAIT, _quiet(findings, worth), figures=figures)
+    held = _nothing_new(findings) or _held_back(spec, history, findings.report.partition)
+    figures |= {"cause": reason.cause.value}
+    if held:
+        return Answer(Action.WAIT, f"{reason.why}, but {held}", figures=figures)
+    return Answer(Action.RETRAIN, reason.why, reason.cause, figures)
+
+
+def _reason(
+    spec: RetrainingSpec, history: History, findings: Findings, worth: Worth | None
+) -> _Reason | None:
+    """What speaks for a training; a gain before all else."""
+    drifted = findings.report.triage is Triage.DRIFT
+    if worth is not None and worth.pays:
+        why = f"{worth.sentence}; {findings.report.reason}" if drifted else worth.sentence
+        return _Reason(_explained(findings) if drifted else Cause.GAIN, why)
+    if drifted and worth is None:
+        without = (
+            f"; no shadow candidate: {findings.evidence.no_shadow}"
+            if findings.evidence.no_shadow
+            else ""
+        )
+        return _Reason(_explained(findings), findings.report.reason + without)
+    if late := overdue(spec, history, findings.report.partition):
+        return _Reason(Cause.CALENDAR, late)
+    return None
+
+
+def _explained(findings: Findings) -> Cause:
+    """``performance`` where the model itself got worse, else ``drift``."""
+    concept = DriftKind.CONCEPT in findings.report.kinds
+    return Cause.PERFORMANCE if concept else Cause.DRIFT
+
+
+def _quiet(findings: Findings, worth: Worth | None) -> str:
+    """Why nothing speaks for a training."""
+    report = findings.report
+    weighed = "" if worth is None else f"; no gain worth a training: {worth.sentence}"
+    if report.triage is Triage.DRIFT:
+        return f"drift ({report.reason}), but a model of today's data is no better{weighed}"
+    if report.triage is Triage.UNKNOWN:
+        return f"could not tell, so nothing follows: {report.reason}{weighed}"
+    return f"nothing that matters: {report.reason}{weighed}"
+
+
+def _figures(findings: Findings, worth: Worth | None) -> Figures:
+    """What was weighed, and both alternatives in a line."""
+    figures: Figures = {} if worth is None else worth.figures
+    if findings.evidence.no_shadow:
+        figures["no_shadow"] = findings.evidence.no_shadow
+    if findings.evidence.new_data is not None:
+        figures["new_partitions"] = findings.evidence.new_data.partitions
+        figures["new_rows"] = findings.evidence.new_data.rows
+    if worth is not None:
+        cost = "its cost is not known yet" if worth.cost is None else f"costs {worth.cost:.2f}"
+        figures["alternatives"] = f"wait: costs and gains nothing; train: {worth.gain.gain:+.4f}, {cost}"  # fmt: skip
+    return figures
+
+
+def _nothing_new(findings: Findings) -> str | None:
+    new = findings.evidence.new_data
+    return "nothing has arrived since its days" if new is not None and not new.rows else None
+
+
+def _held_back(spec: RetrainingSpec, history: History, partition: str) -> str | None:
+    """Why a night with a reason to train does not train all the same."""
+    night = moment_of(partition)
     if history.newest is not None and moment_of(history.newest) - night >= OLD:
         return f"the night is old: a training learns from the data up to {history.newest}"
     if history.trained:
-        return f"{report.partition} has had its training"
+        return f"{partition} has had its training"
     if history.in_flight:
         flying = history.in_flight[0]
         return f"a training is in flight (trigger {flying.id}, {flying.cause})"
     if history.waiting:
         first = history.waiting[0]
         return f"a reason to train waits for its run already (trigger {first.id}, {first.cause})"
-    cooldown = spec.cooldown_of(cadence_of(report.partition))
     automatic = [(moment_of(one.partition), one) for one in history.automatic if one.partition]
+    cooldown = spec.cooldown_of(cadence_of(partition))
     # A training too near to this night, before it or (when nights come out of order) after it.
     for at, near in automatic:
         if abs(at - night) < cooldown:
             return f"within {_said(cooldown)} of the training of {near.partition}"
+    return _spent(spec, night, [at for at, _ in automatic])
+
+
+def _spent(spec: RetrainingSpec, night: datetime, automatic: list[datetime]) -> str | None:
     month = f"{night:%Y-%m}"
-    spent = sum(f"{at:%Y-%m}" == month for at, _ in automatic)
+    spent = sum(f"{at:%Y-%m}" == month for at in automatic)
     if spent >= spec.monthly_budget:
         return f"{spent} of {spec.monthly_budget} trainings of {month} are spent"
     return None
 
 
 def _said(length: timedelta) -> str:
-    """A cooldown in the largest unit that it is a whole number of."""
+    """A length in the largest unit that it is a whole number of."""
     hours = round(length / timedelta(hours=1))
     return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"

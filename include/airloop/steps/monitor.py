@@ -7,33 +7,30 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from airloop.alerts import sending
-from airloop.columns import LABEL, PARTITION
 from airloop.contracts import (
     Decision,
     Deployment,
     DriftReport,
-    FeatureDrift,
     Name,
-    Outcome,
     PartitionKey,
     Triage,
     Trigger,
 )
 from airloop.data import labels
+from airloop.data.labels import Labelled
 from airloop.data.lake.lake import Lake
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.monitoring import corrected, drift, health, performance, reference, report
+from airloop.monitoring import corrected, performance, reference, report
 from airloop.monitoring.decision import answer
-from airloop.monitoring.health import Finding
+from airloop.monitoring.judging import judge
 from airloop.monitoring.performance import Performance
-from airloop.monitoring.sketch import count
-from airloop.monitoring.triage import triage
-from airloop.monitoring.window import Window, keys_before, labelled_keys, look, truths_of
+from airloop.monitoring.window import Window, labelled_keys, look, truths_of
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.training.evidence import Night, gather
 from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.monitor")
@@ -78,42 +75,36 @@ def run(request: Request, context: StepContext) -> Result:
     lake = Lake(context.settings)
     compact(context.settings, model.name, lake=lake, catalog=context.catalog)
     window = look(lake, model, dataset, profile, request.partition)
-    measured = _performance(lake, model, dataset, profile, window, deployment)
-    findings = health.check(profile, window, model.monitoring)
-    features = _features(profile, window, model, dataset, findings)
-    verdict = triage(findings, features, measured.check)
-    found = DriftReport(
-        model=model.name,
-        partition=request.partition,
-        reference_rows=profile.rows,
-        current_rows=window.rows,
-        features=features,
-        performance=measured.current,
-        baseline_performance=measured.baseline,
-        triage=verdict.triage,
-        kinds=verdict.kinds,
-        reason=verdict.reason + _short_window(window, model.monitoring.window_in(dataset.cadence)),
-    )
+    labelled = _labelled(lake, model, dataset, window, deployment)
+    found, measured = judge(model, dataset, profile, window, labelled)
     found = report.publish(context.settings, lake, model, dataset, profile, found)
     context.ledger.check_fence(request.fence)
-    again = corrected.to_measure(
-        context.ledger,
-        model.name,
-        dataset.name,
-        deployment.version,
-        _complete(model, dataset, request),
+    _record_measured(context, lake, model, dataset, deployment, request, measured)
+    night = Night(
+        settings=context.settings,
+        ledger=context.ledger,
+        lake=lake,
+        model=model,
+        dataset=dataset,
+        deployment=deployment,
+        reference=profile,
+        partition=request.partition,
+        fence=request.fence,
     )
-    _record_by_day(context, model, deployment, measured.by_day, measured.baseline)
-    days = _measured_again(lake, model, dataset, deployment, list(again))
-    _record_by_day(context, model, deployment, days, measured.baseline, again)
-    return _decide(context, model, found, max(lake.partitions(dataset.name), default=None))
+    return _decide(context, night, found)
 
 
-def _decide(
-    context: StepContext, model: ModelSpec, found: DriftReport, newest: str | None
-) -> Result:
-    now = datetime.now(UTC)
-    decision, trigger = answer(context.ledger, model.retraining, found, now=now, newest=newest)
+def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
+    model, now = night.model, datetime.now(UTC)
+    decision, trigger = answer(
+        context.ledger,
+        model.retraining,
+        found,
+        now=now,
+        newest=max(night.lake.partitions(night.dataset.name), default=None),
+        champion=night.champion,
+        evidence=gather(night, found),
+    )
     log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
     told = None
     if found.triage is Triage.INCIDENT:
@@ -123,14 +114,9 @@ def _decide(
     )
 
 
-def _performance(
-    lake: Lake,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    profile: reference.Reference,
-    window: Window,
-    deployment: Deployment,
-) -> Performance:
+def _labelled(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, window: Window, deployment: Deployment
+) -> Labelled:
     """The champion's own predictions only: its promise is the one that is compared."""
     days = labelled_keys(model, dataset, window.partition)
     logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
@@ -142,7 +128,29 @@ def _performance(
         joined.unlabelled,
         joined.unmatched,
     )
-    return performance.measure(model, profile, joined)
+    return joined
+
+
+def _record_measured(
+    context: StepContext,
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    deployment: Deployment,
+    request: Request,
+    measured: Performance,
+) -> None:
+    """The metric of each prediction date, those of corrected days anew."""
+    again = corrected.to_measure(
+        context.ledger,
+        model.name,
+        dataset.name,
+        deployment.version,
+        _complete(model, dataset, request),
+    )
+    _record_by_day(context, model, deployment, measured.by_day, measured.baseline)
+    days = _measured_again(lake, model, dataset, deployment, list(again))
+    _record_by_day(context, model, deployment, days, measured.baseline, again)
 
 
 def _complete(model: ModelSpec, dataset: DatasetSpec, request: Request) -> str:
@@ -164,41 +172,6 @@ def _measured_again(
     truths = truths_of(lake, model, dataset, days)
     joined = labels.join(logged, truths, dataset.row_keys)
     return performance.by_day(model.gates.primary, joined.rows)
-
-
-def _features(
-    profile: reference.Reference,
-    window: Window,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    findings: Sequence[Finding],
-) -> tuple[FeatureDrift, ...]:
-    """All columns judged; of a column that is broken tonight, nothing can be told."""
-    columns = window.columns
-    cadence = dataset.cadence
-    size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
-    recent = window.truths[PARTITION].isin(keys_before(dataset, window.partition, size, delay))
-    truth = window.truths[LABEL][recent]
-    if profile.label is not None and truth.notna().any():
-        columns[LABEL] = count(profile.label.bins, truth)
-    judged = drift.judge(profile, columns, len(window.days), model.monitoring)
-    broken = {name: one.what for one in findings for name in one.columns}
-    told = {one.column: one for one in judged}
-    for name, what in broken.items():
-        told[name] = FeatureDrift(
-            column=name,
-            outcome=Outcome.UNKNOWN,
-            statistic=None,
-            threshold=None,
-            p_value=None,
-            reason=f"could not tell: {what}",
-        )
-    return tuple(told.values())
-
-
-def _short_window(window: Window, size: int) -> str:
-    there = len(window.days)
-    return f"; only {there} of the window's {size} partitions are there" if there < size else ""
 
 
 def _record_by_day(

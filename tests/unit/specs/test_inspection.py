@@ -175,6 +175,27 @@ def test_fewer_training_days_than_three_monitored_windows_are_worth_a_word(confi
         assert "63" in problems[0].remedy
 
 
+@pytest.mark.parametrize(("level", "budget", "told"), [(1, 0, True), (1, 1, False), (0, 0, False)])
+def test_a_budget_of_nothing_is_worth_a_word_where_the_loop_could_train(
+    config, level, budget, told
+):
+    change(config, MODEL, "level: 1", f"level: {level}")
+    change(config, MODEL, "monthly_budget: 4", f"monthly_budget: {budget}")
+    problems = check(Catalog(config))
+    assert [problem.severity for problem in problems] == ["notice"] * told
+    if told:
+        assert problems[0].key == "retraining.monthly_budget"
+        assert "the loop never trains by itself" in problems[0].what
+
+
+@pytest.mark.parametrize("key", ["cpu_hour", "gpu_hour", "gain"])
+def test_a_negative_price_is_refused(config, key):
+    change(config, MODEL, "monthly_budget: 4", f"monthly_budget: 4, prices: {{{key}: -0.1}}")
+    problem = found(config)[f"retraining.prices.{key}"]
+    assert problem.severity == "error"
+    assert problem.value == -0.1
+
+
 def test_a_yml_file_and_a_file_with_a_wild_name_are_told(config):
     (config / "models" / "other.yml").write_text("a: 1")
     (config / "models" / "Other One.yaml").write_text("a: 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -46,14 +46,46 @@ class MonitoringSpec(Contract):
         return spanned(said(self.window, self.window_days), cadence)
 
 
+class PricesSpec(Contract):
+    """What a training costs and what better answers are worth, in one currency."""
+
+    #: Of a core. The default is what clouds ask on demand for a virtual one of a common machine.
+    cpu_hour: Number = Field(default=0.05, ge=0)
+    #: Of a GPU; the default is what they ask for one that trains.
+    gpu_hour: Number = Field(default=3.0, ge=0)
+    #: What a thousand answers are worth more for each unit by which the primary metric is better. None: nobody has
+    #: said; cost then only breaks ties.
+    gain: Annotated[Number, Field(ge=0)] | None = None
+
+
 class RetrainingSpec(Contract):
     """When the loop may spend money."""
 
+    #: ``by_gain``: a training follows where a model of today's data has shown to be better; ``on_drift``: where a
+    #: night's window has drifted.
+    policy: Literal["by_gain", "on_drift"] = "by_gain"
     cooldown_days: Whole = Field(default=7, ge=0)
     #: The same in partitions, or as a duration.
     cooldown: Span | None = None
     monthly_budget: Whole = Field(default=4, ge=0)
+    #: How often a shadow candidate is fitted and compared with the champion; a night of drift fits one as well.
+    shadow_every: Span = "7d"
+    #: A gain of the primary metric up to this is none.
+    min_gain: Number = Field(default=0.0, ge=0)
+    #: How sure it must be that there is a gain.
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.8
+    #: The longest time without a training, whatever the shadows say; None for no such time.
+    at_least_every: Span | None = "30d"
+    prices: PricesSpec = PricesSpec()
 
     def cooldown_of(self, cadence: Cadence) -> timedelta:
         """How long nothing is trained after a training."""
         return lasting(said(self.cooldown, self.cooldown_days), cadence)
+
+    def floor_of(self, cadence: Cadence) -> timedelta | None:
+        """After how long without a training one is due."""
+        return None if self.at_least_every is None else lasting(self.at_least_every, cadence)
+
+    def shadows_of(self, cadence: Cadence) -> timedelta:
+        """How far two shadow candidates lie apart."""
+        return lasting(self.shadow_every, cadence)

@@ -1,0 +1,83 @@
+"""A night's verdict from what was seen of it: pure, so that the live loop and the replay ask one function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airloop.columns import LABEL, PARTITION
+from airloop.contracts import DriftReport, FeatureDrift, Outcome
+from airloop.data.labels import Labelled
+from airloop.monitoring import drift, health, performance
+from airloop.monitoring.health import Finding
+from airloop.monitoring.performance import Performance
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.sketch import count
+from airloop.monitoring.triage import triage
+from airloop.monitoring.window import Window, keys_before
+from airloop.specs import DatasetSpec, ModelSpec
+
+
+def judge(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    window: Window,
+    labelled: Labelled,
+) -> tuple[DriftReport, Performance]:
+    """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
+
+    :param labelled: the champion's own predictions with their truth
+    """
+    measured = performance.measure(model, reference, labelled)
+    findings = health.check(reference, window, model.monitoring)
+    features = _features(model, dataset, reference, window, findings)
+    verdict = triage(findings, features, measured.check)
+    size = model.monitoring.window_in(dataset.cadence)
+    report = DriftReport(
+        model=model.name,
+        partition=window.partition,
+        reference_rows=reference.rows,
+        current_rows=window.rows,
+        features=features,
+        performance=measured.current,
+        baseline_performance=measured.baseline,
+        triage=verdict.triage,
+        kinds=verdict.kinds,
+        reason=verdict.reason + _short_window(window, size),
+    )
+    return report, measured
+
+
+def _features(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    window: Window,
+    findings: Sequence[Finding],
+) -> tuple[FeatureDrift, ...]:
+    """All columns judged; of a column that is broken tonight, nothing can be told."""
+    columns = window.columns
+    cadence = dataset.cadence
+    size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
+    recent = window.truths[PARTITION].isin(keys_before(dataset, window.partition, size, delay))
+    truth = window.truths[LABEL][recent]
+    if reference.label is not None and truth.notna().any():
+        columns[LABEL] = count(reference.label.bins, truth)
+    judged = drift.judge(reference, columns, len(window.days), model.monitoring)
+    broken = {name: one.what for one in findings for name in one.columns}
+    told = {one.column: one for one in judged}
+    for name, what in broken.items():
+        told[name] = FeatureDrift(
+            column=name,
+            outcome=Outcome.UNKNOWN,
+            statistic=None,
+            threshold=None,
+            p_value=None,
+            reason=f"could not tell: {what}",
+        )
+    return tuple(told.values())
+
+
+def _short_window(window: Window, size: int) -> str:
+    there = len(window.days)
+    return f"; only {there} of the window's {size} partitions are there" if there < size else ""

@@ -1,0 +1,118 @@
+"""Shadow candidates: fitted as a candidate of tonight would be, compared with the champion, and thrown away.
+
+No packing, no gates, no registration: what is left of a training is the fit, and the answer to one question, by how
+much today's data make a better model, on days from which neither learned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from airloop.data.lake.lake import Lake
+from airloop.data.rows import rows_in
+from airloop.data.snapshot import choose_days, split
+from airloop.errors import DataError
+from airloop.evaluation.blocks import blocks_of
+from airloop.evaluation.comparison import compare
+from airloop.evaluation.metrics import Floats
+from airloop.policy.findings import PairedGain
+from airloop.registry.loader import LoadedModel
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.training.fitted import fit
+from airloop.training.validation import with_training
+
+#: On fewer days chance cannot be told from a gain.
+MIN_DAYS = 3
+#: What of a partition's key names its day; the keys of longer partitions are shorter.
+_DAY = slice(10)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What came of one: its gain over the champion, and what it took."""
+
+    gain: PairedGain
+    cpu_seconds: float
+    #: The days that it learned from.
+    training: tuple[str, ...]
+
+
+def cast(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    open_champion: Callable[[], LoadedModel],
+    until: str,
+) -> Shadow:
+    """Fit one on the window that ends with a night, and compare it with the champion on the days held out from both.
+
+    :raises DataError: if there is too little history for one, or too few days that the champion did not learn from
+    :raises SpecError: if the fit fails
+    """
+    began = time.process_time()
+    if not dataset.cadence.timed:
+        raise DataError("a delivery has no days on which two models could be compared")
+    there = [key for key in lake.partitions(dataset.name) if key <= until]
+    days = choose_days(model, dataset, there, until)
+    champion = open_champion()
+    unseen = unseen_by(champion.trained_on, days.holdout)
+    rows = split(model, dataset, lake.read(lake.snapshot(dataset.name, days.all)), days.holdout)
+    fitted = fit(_alone(model), dataset, rows)
+    ours = rows_in(dataset, rows.holdout.frame, unseen)
+    gain = paired(
+        model,
+        dataset,
+        rows.holdout.frame[ours],
+        np.asarray(fitted.truth)[ours],
+        np.asarray(fitted.scores, np.float64)[ours],
+        np.asarray(champion.predict(rows.holdout.frame[ours]), np.float64),
+    )
+    return Shadow(gain, time.process_time() - began, days.training)
+
+
+def unseen_by(learned: Sequence[str], holdout: Sequence[str]) -> tuple[str, ...]:
+    """The held-out partitions that the champion did not learn from.
+
+    :raises DataError: if they are too few to compare on
+    """
+    found = tuple(key for key in holdout if key not in set(learned))
+    days = len({key[_DAY] for key in found})
+    if days < MIN_DAYS:
+        raise DataError(
+            f"the champion did not learn from {days} of the last {len(holdout)} partitions, "
+            f"and a comparison needs {MIN_DAYS} days"
+        )
+    return found
+
+
+def paired(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    frame: pd.DataFrame,
+    truth: Floats,
+    ours: Floats,
+    theirs: Floats,
+) -> PairedGain:
+    """The gain of one model's answers over another's to the same labelled rows.
+
+    :raises DataError: if the metric is not defined on them
+    """
+    spec = model.gates
+    blocks = blocks_of(model, dataset, frame)
+    confidence = model.retraining.confidence
+    found = compare(spec.primary, truth, ours, theirs, blocks, confidence=confidence)
+    if not found.known:
+        raise DataError(f"{spec.primary} is not defined on the days that neither learned from")
+    return PairedGain(found.gain, found.low, found.high, found.blocks, found.rows)
+
+
+def _alone(model: ModelSpec) -> ModelSpec:
+    """The spec of a fit in one process without checkpoints: it is small, and nobody resumes it."""
+    if model.training.processes == 1 and model.training.checkpoint is None:
+        return model
+    return with_training(model, processes=1, checkpoint=None)

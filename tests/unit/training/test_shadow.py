@@ -1,0 +1,232 @@
+"""A shadow candidate against a real lake: better, no better, and where nothing can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
+from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import arrow_schema
+from airloop.errors import DataError
+from airloop.ledger import Ledger
+from airloop.settings import Settings
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.training import evidence, shadow
+from airloop.training.evidence import Night, gather
+from airloop.vocabulary import Action, Topic
+
+DATASET = DatasetSpec.model_validate(
+    {
+        "name": "world",
+        "description": "a small world",
+        "owner": "tests",
+        "source": {"kind": "python", "function": "somewhere:rows"},
+        "partition_column": "day",
+        "start": "2013-01-01",
+        "keys": ["id"],
+        "columns": {
+            "id": {"type": "string", "nullable": False},
+            "day": {"type": "date", "nullable": False},
+            "far": {"type": "float"},
+            "wet": {"type": "float"},
+            "late": {"type": "float", "known": "after"},
+        },
+        "expectations": [{"expect": "expect_table_row_count_to_be_between"}],
+    }
+)
+MODEL = ModelSpec.model_validate(
+    {
+        "name": "guess",
+        "description": "a guess",
+        "owner": "tests",
+        "dataset": "world",
+        "module": "airloop.testing.toy",
+        "task": "classification",
+        "target": {"column": "late"},
+        "inputs": ["far", "wet"],
+        "training": {"window_days": 10, "holdout_days": 4, "min_rows": 100},
+        "gates": {"primary": "roc_auc", "absolute": {"roc_auc": {"min": 0.5}}},
+    }
+)
+FIRST = date(2013, 1, 1)
+DAYS = [str(FIRST + timedelta(days=number)) for number in range(20)]
+NIGHT = DAYS[-1]
+
+
+def rows_of(day: str, rows: int = 120) -> pd.DataFrame:
+    random = np.random.default_rng(int(day.replace("-", "")))
+    far, wet = random.normal(size=(2, rows))
+    return pd.DataFrame(
+        {
+            "id": [f"{day}-{index}" for index in range(rows)],
+            "day": date.fromisoformat(day),
+            "far": far,
+            "wet": wet,
+            "late": (far + random.normal(size=rows) > 0).astype(float),
+        }
+    )
+
+
+def champion(skill: float, trained_on: Sequence[str]) -> Any:
+    """One that looks at the right column, or at its opposite."""
+
+    def predict(frame: pd.DataFrame) -> Any:
+        return 1 / (1 + np.exp(-skill * frame["far"].to_numpy()))
+
+    return SimpleNamespace(predict=predict, trained_on=tuple(trained_on))
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    home = tmp_path_factory.mktemp("shadow")
+    made, ledger = Lake(Settings(lake_uri=str(home / "lake"))), Ledger(f"sqlite:///{home / 'l.db'}")
+    for day in DAYS:
+        table = pa.Table.from_pandas(rows_of(day), arrow_schema(DATASET), preserve_index=False)
+        made.replace_partition(
+            "world",
+            day,
+            table,
+            partition_column="day",
+            fence=ledger.begin_attempt(f"ingest:world:{day}"),
+            digest=rows_digest(table, without=["day"]),
+        )
+    return made
+
+
+def test_a_better_shadow_tells_its_gain_on_days_that_neither_learned_from(lake: Lake) -> None:
+    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:17]), NIGHT)
+    assert found.training == tuple(DAYS[10:16])
+    assert (found.gain.days, found.gain.rows) == (3, 360)
+    assert found.gain.gain > 0.3
+    assert 0 < found.gain.low < found.gain.gain < found.gain.high
+    assert found.cpu_seconds > 0
+
+
+def test_a_shadow_that_is_no_better_says_so(lake: Lake) -> None:
+    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(1, DAYS[:10]), NIGHT)
+    assert (found.gain.days, found.gain.low <= 0) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "until", "why"),
+    [
+        (DAYS, NIGHT, "did not learn from 0 of the last 4 partitions"),
+        (DAYS[:18], NIGHT, "did not learn from 2 of the last 4 partitions"),
+        (DAYS[:1], DAYS[3], "4 days are not enough"),
+    ],
+)
+def test_without_history_that_neither_saw_nothing_can_be_told(
+    lake: Lake, trained_on: list[str], until: str, why: str
+) -> None:
+    with pytest.raises(DataError, match=why):
+        shadow.cast(lake, MODEL, DATASET, lambda: champion(1, trained_on), until)
+
+
+def test_an_earlier_night_learns_from_no_later_day(lake: Lake) -> None:
+    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:1]), DAYS[12])
+    assert max(found.training) < DAYS[12]
+
+
+@pytest.fixture
+def night(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Night]:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    opened: list[str] = []
+
+    def load(ref: ArtifactRef, settings: Settings) -> Any:
+        opened.append(ref.uri)
+        return champion(-1, DAYS[:10])
+
+    monkeypatch.setattr(evidence.loader, "load", load)
+
+    def make(partition: str = NIGHT) -> Night:
+        deployment = Deployment(
+            model="guess",
+            sequence=1,
+            version=1,
+            previous=None,
+            artifact=ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64),
+            kind="promote",
+            reason="r",
+            at="2013-01-20T00:00:00Z",
+        )
+        reference: Any = SimpleNamespace(days=tuple(DAYS[:14]), opened=opened)
+        return Night(
+            settings=Settings(lake_uri=lake.uri),
+            ledger=ledger,
+            lake=lake,
+            model=MODEL,
+            dataset=DATASET,
+            deployment=deployment,
+            reference=reference,
+            partition=partition,
+            fence=ledger.begin_attempt(f"monitor:guess:{partition}"),
+        )
+
+    return make
+
+
+def report(partition: str = NIGHT, triage: Triage = Triage.NOTHING) -> DriftReport:
+    return DriftReport(
+        model="guess",
+        partition=partition,
+        reference_rows=1,
+        current_rows=120,
+        features=(),
+        triage=triage,
+        reason="r",
+    )
+
+
+def test_a_shadow_is_recorded_with_figures_and_not_fitted_twice(
+    night: Callable[..., Night],
+) -> None:
+    one = night()
+    first = gather(one, report())
+    [told] = one.ledger.decisions("guess", Topic.SHADOW)
+    assert (told.action, told.figures["partition"]) == (Action.MEASURED, NIGHT)
+    assert told.figures["cpu_seconds"]
+    assert first.shadow is not None
+    assert told.figures["gain"] == first.shadow.gain
+    # A repeated night, and one after a killed step, gets the one it had.
+    assert gather(night(), report()).shadow == first.shadow
+    assert len(one.reference.opened) == 1  # type: ignore[attr-defined]
+    assert len(one.ledger.decisions("guess", Topic.SHADOW)) == 1
+
+
+def test_shadows_keep_their_cadence_and_drift_asks_for_one_between(
+    night: Callable[..., Night],
+) -> None:
+    assert gather(night(DAYS[16]), report(DAYS[16])).shadow is not None
+    assert gather(night(DAYS[18]), report(DAYS[18])).shadow is None
+    assert gather(night(DAYS[18]), report(DAYS[18], Triage.DRIFT)).shadow is not None
+
+
+def test_a_broken_night_and_the_old_rule_fit_none(night: Callable[..., Night]) -> None:
+    assert gather(night(), report(triage=Triage.INCIDENT)) == evidence.Evidence()
+    assert night().ledger.decisions("guess", Topic.SHADOW) == []
+
+
+def test_what_cannot_be_told_leaves_the_night_its_answer(night: Callable[..., Night]) -> None:
+    found = gather(night(DAYS[2]), report(DAYS[2], Triage.DRIFT))
+    assert found.shadow is None
+    assert "3 days are not enough" in found.no_shadow
+
+
+def test_new_data_and_traffic_are_those_since_the_champions_days(
+    night: Callable[..., Night],
+) -> None:
+    found = gather(night(), report())
+    assert found.new_data is not None
+    assert (found.new_data.partitions, found.new_data.rows) == (6, 720)
+    assert found.traffic == 120
+    assert found.cost is None
