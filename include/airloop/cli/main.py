@@ -29,6 +29,7 @@ from airloop.cli.commands import (
     predictions,
     project,
     reconcile,
+    replay,
     report,
     stack,
 )
@@ -85,6 +86,9 @@ app.command("decisions", epilog="Example: airloop decisions flight_delay --limit
 
 app.command("report", epilog="Example: airloop report flight_delay 2013-03-07")(
     in_project(report.report_command)
+)
+app.command("replay", epilog="Example: airloop replay flight_delay --from 2013-01-01")(
+    in_project(replay.replay_command)
 )
 app.command("clean", epilog="Example: airloop clean --older-than 30d")(
     in_project(clean.clean_command)

@@ -1,0 +1,108 @@
+"""`airloop replay`: what each way to decide would have been worth on the past."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airloop.console import err, out
+from airloop.paths import home_folder
+from airloop.settings import Settings, load_settings
+from airloop.specs import DatasetSpec, ModelSpec, load_catalog
+
+if TYPE_CHECKING:
+    from airloop.replay.account import Account
+
+
+def replay_command(
+    model: Annotated[str, typer.Argument(help="A model's name.")],
+    first: Annotated[
+        str | None, typer.Option("--from", help="The first partition; the lake's by default.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="The last partition; the lake's by default.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Only this policy; may be said several times.")
+    ] = None,
+    cores: Annotated[int, typer.Option(min=1, help="Processes that work at once.")] = min(
+        os.cpu_count() or 1, 8
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+) -> None:
+    """Replay the loop over the lake's history under several policies, and propose thresholds."""
+    catalog, settings = load_catalog(), load_settings()
+    spec, dataset = catalog.pair(model)
+    account = _replayed(settings, spec, dataset, (first, last), policy or [], cores)
+    link = _kept(settings, account)
+    if as_json:
+        out.print(account.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
+        return
+    _show(account)
+    out.print(link, soft_wrap=True)
+
+
+def _replayed(
+    settings: Settings,
+    spec: ModelSpec,
+    dataset: DatasetSpec,
+    span: tuple[str | None, str | None],
+    names: list[str],
+    cores: int,
+) -> Account:
+    from rich.progress import Progress
+
+    from airloop.replay import past as pasts
+    from airloop.replay.account import account
+    from airloop.replay.policies import chosen, standing, tried
+    from airloop.replay.replay import Asked, opening, replay
+
+    first, last = span
+    with err.status("reading the history"):
+        past = pasts.read(settings, spec, dataset, first=first, last=last)
+        opening(past)
+    known = standing(spec.retraining, dataset.cadence, len(past.keys))
+    policies = chosen(known, names)
+    others = [] if names else tried(spec.retraining)
+    asked = Asked(settings, spec, dataset, home_folder() / "replay" / spec.name, first, last)
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("replaying", total=None)
+
+        def tell(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        scores = replay(asked, past, [*policies, *others], cores=cores, tell=tell)
+    return account(past, scores[: len(policies)], scores[len(policies) :])
+
+
+def _kept(settings: Settings, account: Account) -> str:
+    """Keep the figures and the page among the reports; returns the page's link."""
+    from airloop.replay.page import html
+    from airloop.storage.files import Files
+
+    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
+    folder = f"{account.model}/replay"
+    reports.write(f"{folder}/replay.json", account.model_dump_json(indent=1).encode())
+    reports.write(f"{folder}/replay.html", html(account).encode())
+    uri = reports.place(f"{folder}/replay.html")
+    return uri if "://" in uri else Path(uri).as_uri()
+
+
+def _show(account: Account) -> None:
+    from rich.table import Table
+
+    from airloop.replay.page import lines, summary
+
+    head, *rows = lines(account)
+    table = Table(box=None, pad_edge=False)
+    for number, name in enumerate(head):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(summary(account), soft_wrap=True)
+    out.print(table)
+    if account.proposal is not None:
+        out.print(account.proposal.sentence, soft_wrap=True)

@@ -1,0 +1,189 @@
+"""The models of a replay: each fitted once, its answers to all later rows kept on disk under what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.data.snapshot import Days, Part, Split, choose_days
+from airloop.evaluation.metrics import Floats, metric
+from airloop.registry.loader import LoadedModel
+from airloop.replay.past import Past
+from airloop.storage.files import Files
+from airloop.training.fitted import fit
+from airloop.training.validation import with_training
+
+#: Fits whose answers stay in memory.
+_KEPT = 64
+#: Part of every name: another way to fit or to keep makes other names.
+_SCHEME = "1"
+
+
+@dataclass(frozen=True, order=True)
+class Made:
+    """A model as it could be made on a night."""
+
+    #: The night, as its place in the history.
+    night: int
+    #: Of the window, in partitions; None for the spec's.
+    window: int | None = None
+    #: Trained on the held-out days, too, once the other had shown that it is good.
+    refit: bool = False
+
+    @property
+    def judged(self) -> Made:
+        """The one that was judged, where this is its refit."""
+        return replace(self, refit=False)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a fit left: answers from a row on, and what it cost."""
+
+    begin: int
+    scores: npt.NDArray[np.float32]
+    cpu_seconds: float
+
+
+class Fits:
+    """All models that a replay asks for.
+
+    :param folder: where they are kept
+    """
+
+    def __init__(self, past: Past, folder: Path) -> None:
+        self.past = past
+        self._files = Files(str(folder), {}, "the replay's cache")
+        self._answers = lru_cache(_KEPT)(self._load)
+        self._metrics: dict[tuple[Made, int, str], float] = {}
+
+    def days(self, made: Made) -> Days:
+        """Its training days and those held out.
+
+        :raises DataError: if there is too little history
+        """
+        past = self.past
+        model = past.model
+        if made.window is not None:
+            model = with_training(model, window=made.window, window_days=60)
+        there = past.keys[: made.night + 1]
+        days = choose_days(model, past.dataset, there, there[-1])
+        return Days(days.all, days.holdout) if made.refit else days
+
+    def answers(self, made: Made) -> Answers:
+        """Its answers, from its first held-out row on; a refit's from the row after its last day on."""
+        return self._answers(made)
+
+    def scores(self, made: Made, rows: slice) -> Floats:
+        """Its answers to rows; a refit's judged twin answers for it on days that the refit has learned from."""
+        if made.refit:
+            line = self.past.starts[self.past.place[self.days(made).all[-1]] + 1]
+            if rows.start < line:
+                twin = self.scores(made.judged, slice(rows.start, min(line, rows.stop)))
+                rest = slice(max(line, rows.start), rows.stop)
+                return np.concatenate([twin, self.scores(made, rest)]) if rows.stop > line else twin
+        found = self.answers(made)
+        part = found.scores[rows.start - found.begin : rows.stop - found.begin]
+        return part.astype(np.float64)
+
+    def by_day(self, made: Made, night: int, name: str) -> float:
+        """A metric of one partition; NaN where its rows do not define it."""
+        at = (made, night, name)
+        if at not in self._metrics:
+            rows = self.past.rows(night)
+            known = self.past.known(rows)
+            truth, scores = self.past.truth[rows][known], self.scores(made, rows)[known]
+            self._metrics[at] = metric(name, truth, scores)
+        return self._metrics[at]
+
+    def loaded(self, made: Made) -> LoadedModel:
+        """The model as the gates ask one, its answers looked up by the rows' places."""
+        past = self.past
+
+        def scorer(features: pd.DataFrame) -> Floats:
+            rows = features.index.to_numpy()
+            first = int(rows.min())
+            wanted: Floats = self.scores(made, slice(first, int(rows.max()) + 1))[rows - first]
+            return wanted
+
+        return LoadedModel(
+            spec=past.model,
+            dataset=past.dataset,
+            digest=self.name(made),
+            runtime=past.model.training.trainer,
+            features=tuple(past.features.columns),
+            trained_on=self.days(made.judged).training,
+            scorer=scorer,
+        )
+
+    def split(self, made: Made) -> Split:
+        """The rows of its window, as a training has them."""
+        days = self.days(made)
+        held = self._rows(days.holdout)
+        line = held.start if not made.refit else held.stop
+        begin = self.past.rows(self.past.place[days.all[0]]).start
+        everything = self.past.frame.iloc[begin : held.stop]
+        return Split(everything, self._part(slice(begin, line)), self._part(held))
+
+    def name(self, made: Made) -> str:
+        """Of what it was made from: the same rows, code and parameters are the same model."""
+        days = self.days(made)
+        digests = [self.past.digests[key] for key in days.training]
+        told = f"{_SCHEME}\0{self.past.code}\0{days.training}\0{digests}\0{self._last}"
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+    @cached_property
+    def _last(self) -> str:
+        """What the answers reach up to, and of which rows they are."""
+        digests = [self.past.digests[key] for key in self.past.keys]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def _rows(self, days: tuple[str, ...]) -> slice:
+        place = self.past.place
+        return self.past.rows(place[days[0]], place[days[-1]])
+
+    def _part(self, rows: slice) -> Part:
+        known = self.past.known(rows)
+        frame = self.past.frame.iloc[rows][known]
+        truth = pd.Series(self.past.truth[rows][known], index=frame.index)
+        return Part(frame, truth, int(rows.stop - rows.start - len(frame)))
+
+    def _load(self, made: Made) -> Answers:
+        name = f"fits/{self.name(made)}.npz"
+        content = self._files.read(name)
+        if content is not None:
+            with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+                return Answers(int(kept["begin"]), kept["scores"], float(kept["cpu"]))
+        found = self._fit(made)
+        out = io.BytesIO()
+        np.savez(out, begin=found.begin, scores=found.scores, cpu=found.cpu_seconds)
+        self._files.write(name, out.getvalue())
+        return found
+
+    def _fit(self, made: Made) -> Answers:
+        past, rows = self.past, self.split(made)
+        began = time.process_time()
+        fitted = fit(past.model, past.dataset, rows)
+        spent = time.process_time() - began
+        held = self._rows(self.days(made).holdout)
+        begin = held.stop if made.refit else held.start
+        scores = np.empty(0, np.float32)
+        if begin < len(past.frame):
+            scorer = fitted.scorer(past.model.task)
+            scores = np.asarray(scorer(past.features.iloc[begin:]), np.float32)
+        return Answers(begin, scores, spent)
+
+
+def alone() -> None:
+    """One thread for the libraries of this process: as many processes as cores fit at once."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"

@@ -1,0 +1,123 @@
+"""A dataset's history in memory: rows, features and truth, cut into partitions. Read once, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from airloop.data.lake.lake import Lake
+from airloop.data.rows import keys_of
+from airloop.errors import DataError, RequestError
+from airloop.evaluation.metrics import Floats
+from airloop.features.transform import labels, model_module, transform
+from airloop.settings import Settings
+from airloop.specs import DatasetSpec, ModelSpec
+
+
+@dataclass(frozen=True)
+class Past:
+    """All rows of a dataset's partitions, in their order; the index counts them."""
+
+    model: ModelSpec
+    dataset: DatasetSpec
+    frame: pd.DataFrame = field(repr=False)
+    features: pd.DataFrame = field(repr=False)
+    truth: Floats = field(repr=False)
+    keys: tuple[str, ...]
+    #: Where each partition's rows begin, and where the last one's end.
+    starts: tuple[int, ...]
+    #: Of each partition's rows.
+    digests: dict[str, str] = field(repr=False)
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Where in the history a partition stands."""
+        return {key: number for number, key in enumerate(self.keys)}
+
+    def rows(self, first: int, last: int | None = None) -> slice:
+        """The rows of a partition, or of those up to and including another."""
+        return slice(self.starts[first], self.starts[(first if last is None else last) + 1])
+
+    def known(self, rows: slice) -> npt.NDArray[np.bool_]:
+        """Where among some rows the truth is known."""
+        return np.isfinite(self.truth[rows])
+
+    @cached_property
+    def code(self) -> str:
+        """A digest of what turns rows into features and an estimator: the model's spec and its module's text."""
+        told = self.model.model_dump(
+            mode="json", include={"dataset", "module", "task", "target", "inputs", "training"}
+        )
+        file = model_module(self.model).__file__
+        text = Path(file).read_bytes() if file else b""
+        columns = self.dataset.model_dump_json(include={"columns", "keys", "partition_column"})
+        return hashlib.sha256(f"{told}\0{columns}\0".encode() + text).hexdigest()
+
+
+def read(
+    settings: Settings,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    *,
+    first: str | None = None,
+    last: str | None = None,
+) -> Past:
+    """Read the history, or a part of it.
+
+    :raises RequestError: if the dataset has no days, or an end of the part is not there
+    :raises DataError: if there are no rows
+    """
+    if not dataset.cadence.timed:
+        raise RequestError(
+            "a dataset of deliveries has no history to replay: each delivery holds all there is",
+            value=dataset.name,
+            remedy="replay a model of a dataset whose cadence is hour, day, week or month",
+        )
+    lake = Lake(settings)
+    digests = lake.partition_digests(dataset.name)
+    for key in filter(None, (first, last)):
+        if key not in digests:
+            raise RequestError(
+                f"that {dataset.cadence} is not in the lake",
+                value=key,
+                where=f"dataset {dataset.name}",
+                remedy="ingest it, or name one that is there",
+                valid=_ends(digests),
+            )
+    keys = [key for key in digests if (first or "") <= key <= (last or "~")]
+    if not keys:
+        raise DataError("the lake holds no partition of it", where=f"dataset {dataset.name}")
+    frame = lake.read(lake.snapshot(dataset.name, keys))
+    return of(model, dataset, frame, {key: digests[key] for key in keys})
+
+
+def of(
+    model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame, digests: dict[str, str]
+) -> Past:
+    """The past of rows that were read already."""
+    named = keys_of(dataset, frame).to_numpy(dtype=str)
+    order = np.argsort(named, kind="stable")
+    frame = frame.iloc[order].reset_index(drop=True)
+    keys, starts = np.unique(named[order], return_index=True)
+    return Past(
+        model=model,
+        dataset=dataset,
+        frame=frame,
+        features=transform(model, dataset, frame),
+        truth=np.asarray(labels(model, frame), np.float64),
+        keys=tuple(keys.tolist()),
+        starts=(*starts.tolist(), len(frame)),
+        digests=digests,
+    )
+
+
+def _ends(keys: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
+    there = sorted(keys)
+    return (there[0], there[-1]) if there else ()

@@ -1,0 +1,241 @@
+"""One policy, night by night: each night decides who serves the next day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from airloop.contracts import DriftKind, DriftReport, Outcome, Triage, Trigger
+from airloop.durations import spanned
+from airloop.errors import DataError
+from airloop.partition import LENGTHS
+from airloop.policy import Evidence, Findings, History, decide
+from airloop.policy.findings import Cost, NewData, PairedGain
+from airloop.policy.retraining import AUTOMATIC
+from airloop.policy.shadows import due
+from airloop.replay.fits import Fits, Made
+from airloop.replay.judges import Judges
+from airloop.replay.nights import Nights
+from airloop.replay.policies import Kind, Policy, Signal
+from airloop.training import shadow
+from airloop.vocabulary import Action, Cause
+
+#: By how far an oracle sees.
+WEEK = "7d"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A night's answer."""
+
+    night: str
+    triage: str
+    action: str
+    cause: str | None
+    reason: str
+
+
+@dataclass
+class Run:
+    """What came of a policy."""
+
+    policy: Policy
+    first: int
+    served: dict[int, Made] = field(default_factory=dict)
+    #: Night, candidate, who served, and whether it took over.
+    trainings: list[tuple[int, Made, Made, bool]] = field(default_factory=list)
+    decisions: list[Decided] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+
+
+@dataclass
+class _Loop:
+    """What a loop remembers between nights."""
+
+    triggers: list[Trigger] = field(default_factory=list)
+    #: The nights that had a shadow against the champion of now.
+    shadows: list[str] = field(default_factory=list)
+
+
+class Player:
+    """Plays policies over one past."""
+
+    def __init__(self, fits: Fits, judges: Judges, first: int) -> None:
+        self.fits, self.past, self._judges, self._first = fits, fits.past, judges, first
+        self._nights = Nights(fits)
+        self.week = spanned(WEEK, fits.past.dataset.cadence)
+
+    @property
+    def nights(self) -> range:
+        """Those that decide who serves the next partition."""
+        return range(self._first, len(self.past.keys) - 1)
+
+    def play(self, policy: Policy) -> Run:
+        """All nights of the past."""
+        run = Run(policy, self._first)
+        champion = self._made(policy, self._first)
+        loop, pool = _Loop(), [champion]
+        steps: dict[Kind, Callable[[int, Made], Made]] = {
+            Kind.NEVER: lambda _night, now: now,
+            Kind.CALENDAR: lambda night, now: self._calendar(run, night, now),
+            Kind.LOOP: lambda night, now: self._loop(run, loop, night, now),
+            Kind.ORACLE: lambda night, now: self._oracle(run, night, now),
+            Kind.HINDSIGHT: lambda night, now: self._hindsight(pool, night, now),
+        }
+        for night in self.nights:
+            if night > self._first:
+                champion = steps[policy.kind](night, champion)
+            run.served[night + 1] = champion
+        return run
+
+    def ahead(self, made: Made, night: int, length: int, name: str | None = None) -> float:
+        """The mean of a metric over the partitions after a night."""
+        last = min(night + length, len(self.past.keys) - 1)
+        name = name or self.past.model.gates.primary
+        found = [self.fits.by_day(made, one, name) for one in range(night + 1, last + 1)]
+        known = [value for value in found if np.isfinite(value)]
+        return float(np.mean(known)) if known else float("nan")
+
+    def better(self, one: float, other: float) -> bool:
+        """Whether a figure of the primary metric is better than another."""
+        from airloop.evaluation.metrics import higher_is_better
+
+        up = higher_is_better(self.past.model.gates.primary)
+        return one > other if up else one < other
+
+    def _made(self, policy: Policy, night: int) -> Made:
+        return Made(night, policy.window, policy.refit)
+
+    def _calendar(self, run: Run, night: int, champion: Made) -> Made:
+        if (night - self._first) % run.policy.every:
+            return champion
+        made = self._made(run.policy, night)
+        run.trainings.append((night, made, champion, True))
+        run.cpu_seconds += self.fits.answers(made).cpu_seconds
+        return made
+
+    def _oracle(self, run: Run, night: int, champion: Made) -> Made:
+        if (night - self._first) % self.week:
+            return champion
+        made = self._made(run.policy, night)
+        if not self.better(self.ahead(made, night, self.week), self.ahead(champion, night, self.week)):  # fmt: skip
+            return champion
+        run.trainings.append((night, made, champion, True))
+        return made
+
+    def _hindsight(self, pool: list[Made], night: int, champion: Made) -> Made:
+        if (night - self._first) % self.week:
+            return champion
+        pool.append(replace(pool[0], night=night))
+        best = champion
+        for made in pool:
+            if self.better(self.ahead(made, night, self.week), self.ahead(best, night, self.week)):
+                best = made
+        return best
+
+    def _loop(self, run: Run, loop: _Loop, night: int, champion: Made) -> Made:
+        """As the live loop: report, evidence, decision, gates."""
+        spec, key = run.policy.spec, self.past.keys[night]
+        report = _heard(self._nights.report(night, champion, run.served), run.policy.signal)
+        evidence = self._evidence(run, loop, night, champion, report)
+        answer = decide(spec, self._history(loop, night, champion), Findings(report, evidence))
+        run.decisions.append(
+            Decided(key, report.triage, answer.action, answer.cause, answer.reason)
+        )
+        if answer.action is not Action.RETRAIN or answer.cause is None:
+            return champion
+        made = self._made(run.policy, night)
+        loop.triggers.append(_trigger(self.past.model.name, key, answer.cause))
+        run.cpu_seconds += self.fits.answers(made.judged).cpu_seconds
+        passed = self._judges.ask(made, champion).outcome is Outcome.OK
+        run.trainings.append((night, made, champion, passed))
+        if not passed:
+            return champion
+        if made.refit:
+            run.cpu_seconds += self.fits.answers(made).cpu_seconds
+        loop.shadows.clear()
+        return made
+
+    def _evidence(
+        self, run: Run, loop: _Loop, night: int, champion: Made, report: DriftReport
+    ) -> Evidence:
+        spec, past = run.policy.spec, self.past
+        if spec.policy == "on_drift" or report.triage is Triage.INCIDENT:
+            return Evidence()
+        key, drifted = past.keys[night], report.triage is Triage.DRIFT
+        gain, why = None, ""
+        if due(spec, key, loop.shadows, drifted=drifted):
+            try:
+                gain = self._gain(run, night, champion)
+                loop.shadows.append(key)
+            except DataError as error:
+                why = str(error)
+        last = past.place[self.fits.days(champion).all[-1]]
+        rows = past.starts[night + 1] - past.starts[last + 1]
+        size = past.model.monitoring.window_in(past.dataset.cadence)
+        length = LENGTHS[past.dataset.cadence] / timedelta(days=1)
+        return Evidence(
+            shadow=gain,
+            no_shadow=why,
+            new_data=NewData(night - last, rows),
+            cost=Cost(self.fits.answers(champion.judged).cpu_seconds),
+            traffic=report.current_rows / size / length,
+        )
+
+    def _gain(self, run: Run, night: int, champion: Made) -> PairedGain:
+        """The night's shadow candidate against the champion: the candidate's own fit."""
+        past, made = self.past, self._made(run.policy, night).judged
+        learned = self.fits.days(champion.judged).training
+        unseen = shadow.unseen_by(learned, self.fits.days(made).holdout)
+        run.cpu_seconds += self.fits.answers(made).cpu_seconds
+        rows = past.rows(past.place[unseen[0]], past.place[unseen[-1]])
+        known = past.known(rows)
+        return shadow.paired(
+            past.model,
+            past.dataset,
+            past.frame.iloc[rows][known],
+            past.truth[rows][known],
+            self.fits.scores(made, rows)[known],
+            self.fits.scores(champion, rows)[known],
+        )
+
+    def _history(self, loop: _Loop, night: int, champion: Made) -> History:
+        past, key = self.past, self.past.keys[night]
+        last = past.dataset.partition(self.fits.days(champion).all[-1])
+        delay = past.model.target.delay_in(past.dataset.cadence)
+        return History(
+            automatic=tuple(one for one in loop.triggers if one.cause in AUTOMATIC),
+            newest=key,
+            champion=str(last.before(-delay)),
+        )
+
+
+def _heard(report: DriftReport, signal: Signal) -> DriftReport:
+    """A report as a loop takes it that listens to one signal."""
+    concept = DriftKind.CONCEPT in report.kinds
+    moved = bool(set(report.kinds) - {DriftKind.CONCEPT})
+    heard = {
+        Signal.ALL: True,
+        Signal.DRIFT: moved,
+        Signal.PERFORMANCE: concept,
+        Signal.GAIN: False,
+    }[signal]
+    if report.triage is not Triage.DRIFT or heard:
+        return report
+    return report.model_copy(update={"triage": Triage.NOTHING, "kinds": ()})
+
+
+def _trigger(model: str, partition: str, cause: Cause) -> Trigger:
+    return Trigger(
+        id=partition,
+        model=model,
+        cause=cause,
+        dedup_key=f"night:{partition}",
+        reason="",
+        partition=partition,
+        at=_EPOCH,
+    )

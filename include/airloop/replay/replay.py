@@ -1,0 +1,171 @@
+"""A whole replay: what is fitted, who plays, and on how many cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airloop.durations import spanned
+from airloop.errors import DataError
+from airloop.paths import put_on_path
+from airloop.replay import past as pasts
+from airloop.replay.fits import Fits, Made, alone
+from airloop.replay.judges import Judges
+from airloop.replay.past import Past
+from airloop.replay.play import WEEK, Player
+from airloop.replay.policies import Kind, Policy
+from airloop.replay.scoring import Score, score
+from airloop.settings import Settings
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.storage.files import Files
+
+#: Nights that a replay needs at least, to say anything.
+MIN_WEEKS = 4
+#: What is told of the progress: done, of how many, and what it is about.
+Tell = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is replayed, and where what was fitted is kept."""
+
+    settings: Settings
+    model: ModelSpec
+    dataset: DatasetSpec
+    cache: Path
+    first: str | None = None
+    last: str | None = None
+
+
+class Theatre:
+    """One process's past, and who plays on it."""
+
+    def __init__(self, past: Past, cache: Path) -> None:
+        self.past, self.fits = past, Fits(past, cache)
+        files = Files(str(cache), {}, "the replay's cache")
+        self.player = Player(self.fits, Judges(self.fits, files), opening(past))
+
+    def make(self, made: Made) -> None:
+        """Fit a model, unless it is kept already."""
+        self.fits.answers(made)
+
+    def play(self, policy: Policy) -> Score:
+        """A policy from the first night to the last, and what came of it."""
+        return score(self.player, self.player.play(policy))
+
+
+def opening(past: Past) -> int:
+    """The first night: a window's worth of history, a third of all at most.
+
+    :raises DataError: if there is too little history
+    """
+    cadence, count = past.dataset.cadence, len(past.keys)
+    window, held = (
+        past.model.training.window_in(cadence),
+        past.model.training.holdout_in(cadence),
+    )
+    first = max(min(window, count // 3), held + 2) - 1
+    least = MIN_WEEKS * spanned(WEEK, cadence)
+    if count - first <= least:
+        raise DataError(
+            f"{count} {cadence}s are too short a history: a replay needs {first + 1} to begin and {least} to play",
+            where=f"dataset {past.dataset.name}",
+            remedy=f"ingest {first + least + 1} {cadence}s, or lower training.holdout",
+        )
+    return first
+
+
+def repertoire(past: Past, policies: Iterable[Policy]) -> list[Made]:
+    """The models that will be asked for whatever is decided, the longest fits first."""
+    first, last, week = opening(past), len(past.keys) - 1, spanned(WEEK, past.dataset.cadence)
+    found: set[Made] = set()
+    for policy in policies:
+        step = policy.every if policy.kind is Kind.CALENDAR else week
+        nights = [first] if policy.kind is Kind.NEVER else range(first, last, step)
+        refit = policy.refit and policy.kind is Kind.CALENDAR
+        found |= {Made(night, policy.window, refit) for night in nights}
+    # What a training has missed is told by a fresh model a week.
+    found |= {Made(night) for night in range(first, last, week)}
+    return sorted(found, key=lambda made: (-(made.window or 0), -made.night))
+
+
+def replay(
+    asked: Asked, past: Past, policies: list[Policy], *, cores: int, tell: Tell
+) -> list[Score]:
+    """Fit, then play every policy; what was fitted before is taken from the cache.
+
+    :param past: the same history, as this process has read it
+    :param cores: processes that work at once; with one, this process does it
+    """
+    models = repertoire(past, policies)
+    total = len(models) + len(policies)
+    if cores == 1:
+        return _here(Theatre(past, asked.cache), models, policies, tell)
+    scores: dict[str, Score] = {}
+    with _pool(asked, cores) as pool:
+        fitting: dict[Future[Any], Made] = {pool.submit(_make, made): made for made in models}
+        for done, future in enumerate(as_completed(fitting), 1):
+            future.result()
+            tell(done, total, f"fitted {past.keys[fitting[future].night]}")
+        playing: dict[Future[Score], Policy] = {
+            pool.submit(_play, policy): policy for policy in _hardest_first(policies)
+        }
+        for done, played in enumerate(as_completed(playing), len(models) + 1):
+            scores[playing[played].name] = played.result()
+            tell(done, total, f"played {playing[played].name}")
+    return [scores[policy.name] for policy in policies]
+
+
+def _here(theatre: Theatre, models: list[Made], policies: list[Policy], tell: Tell) -> list[Score]:
+    total = len(models) + len(policies)
+    for done, made in enumerate(models, 1):
+        theatre.make(made)
+        tell(done, total, f"fitted {theatre.past.keys[made.night]}")
+    scores = []
+    for done, policy in enumerate(policies, len(models) + 1):
+        scores.append(theatre.play(policy))
+        tell(done, total, f"played {policy.name}")
+    return scores
+
+
+def _hardest_first(policies: list[Policy]) -> list[Policy]:
+    """Loops ask monitors and gates each night: they begin, so that no core waits for the last of them."""
+    return sorted(policies, key=lambda policy: policy.kind is not Kind.LOOP)
+
+
+@contextmanager
+def _pool(asked: Asked, cores: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that each have read the past; what they have not begun is dropped when something fails."""
+    # Not forked: this process has the threads of the lake's library.
+    pool = ProcessPoolExecutor(
+        cores, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(asked,)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_theatre: list[Theatre] = []
+
+
+def _begin(asked: Asked) -> None:
+    alone()
+    put_on_path()
+    past = pasts.read(
+        asked.settings, asked.model, asked.dataset, first=asked.first, last=asked.last
+    )
+    _theatre[:] = [Theatre(past, asked.cache)]
+
+
+def _make(made: Made) -> None:
+    _theatre[0].make(made)
+
+
+def _play(policy: Policy) -> Score:
+    return _theatre[0].play(policy)

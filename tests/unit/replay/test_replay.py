@@ -1,0 +1,174 @@
+"""A replay tells a world that changed from one that did not, and says what each way to decide was worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from airloop.errors import DataError, RequestError
+from airloop.partition import Cadence
+from airloop.replay.account import Account, account
+from airloop.replay.fits import Fits, Made
+from airloop.replay.page import html, lines, summary
+from airloop.replay.past import Past
+from airloop.replay.policies import chosen, standing, tried
+from airloop.replay.replay import Asked, opening, replay
+from airloop.replay.scoring import Score, regret
+from airloop.settings import Settings
+from tests.unit.replay.conftest import DAYS, TURN
+
+NAMES = ("never", "every 30d", "drift alone", "performance alone", "gain alone", "on_drift", "by_gain", "oracle")  # fmt: skip
+
+
+def silent(done: int, total: int, what: str) -> None:
+    assert 0 < done <= total
+    assert what
+
+
+@pytest.fixture(scope="module")
+def played(past: Callable[..., Past], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Each world's scores, by the policy's name."""
+    found: dict[int | None, dict[str, Score]] = {}
+
+    def play(turn: int | None) -> dict[str, Score]:
+        if turn not in found:
+            one = past(turn)
+            policies = chosen(standing(one.model.retraining, Cadence.DAY, DAYS), NAMES)
+            asked = Asked(Settings(), one.model, one.dataset, tmp_path_factory.mktemp("cache"))
+            scores = replay(asked, one, policies, cores=1, tell=silent)
+            found[turn] = {score.policy.name: score for score in scores}
+        return found[turn]
+
+    return play
+
+
+def test_where_the_world_turns_over_a_gain_trains_soon_and_is_taken(played: Any) -> None:
+    scores = played(TURN)
+    never, gain, oracle = (scores[name].mean()[0] for name in ("never", "by_gain", "oracle"))
+    assert gain > never + 0.1
+    assert oracle > gain - 0.02
+    first = next(night for night in scores["gain alone"].nights if night >= "2013-02-25")
+    assert first <= "2013-03-10"
+    assert scores["by_gain"].wrong_promotions == 0
+
+
+def test_where_nothing_happens_only_the_calendar_trains(played: Any) -> None:
+    scores = played(None)
+    assert scores["by_gain"].trainings <= scores["every 30d"].trainings + 1
+    assert scores["by_gain"].mean()[0] > scores["never"].mean()[0] - 0.01
+    assert scores["never"].missed == 0
+
+
+def test_never_misses_the_weeks_after_the_turn(played: Any) -> None:
+    assert played(TURN)["never"].missed >= 4
+    assert played(TURN)["never"].trainings == 0
+
+
+def test_a_covariate_signal_alone_is_blind_to_a_change_of_meaning(played: Any) -> None:
+    """Neither input moves: only performance and gain can see it."""
+    scores = played(TURN)
+    assert scores["performance alone"].mean()[0] > scores["drift alone"].mean()[0] + 0.02
+
+
+def test_every_decision_is_told_with_its_reason(played: Any) -> None:
+    decisions = played(TURN)["by_gain"].decisions
+    assert len(decisions) == DAYS - 2 - opening_night()
+    trained = [one for one in decisions if one.action == "retrain"]
+    assert [one.night for one in trained] == list(played(TURN)["by_gain"].nights)
+    assert any("gain +" in one.reason for one in trained)
+
+
+def opening_night() -> int:
+    return 13
+
+
+def test_the_account_compares_and_can_be_drawn(past: Callable[..., Past], played: Any) -> None:
+    one = past(TURN)
+    found = account(one, list(played(TURN).values()), [played(TURN)["by_gain"]])
+    assert found.row("never").regret.low is not None
+    assert found.row("never").regret.low > 0
+    assert found.row(found.best).regret.mean == 0
+    assert found.proposal is not None
+    assert found.proposal.loss.mean == 0
+    assert found.proposal.chosen_on[1] < found.proposal.shown_on[0]
+    assert Account.model_validate(json.loads(found.model_dump_json())) == found
+    page = html(found)
+    assert page.count("<svg") == 2
+    assert found.proposal.sentence.split(";")[0] in page
+    assert len(lines(found)) == len(found.rows) + 1
+    assert "best that could be followed" in summary(found)
+
+
+def test_a_fit_is_made_once_and_then_read(
+    past: Callable[..., Past], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = past(None)
+    first = Fits(one, tmp_path).answers(Made(40))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("airloop.replay.fits.fit", refuse)
+    again = Fits(one, tmp_path).answers(Made(40))
+    assert np.array_equal(first.scores, again.scores)
+    with pytest.raises(AssertionError, match="fitted again"):  # the control
+        Fits(one, tmp_path).answers(Made(41))
+
+
+def test_a_refit_answers_for_days_that_it_has_not_seen_and_its_twin_for_the_others(
+    past: Callable[..., Past], tmp_path: Path
+) -> None:
+    fits = Fits(past(None), tmp_path)
+    judged, refit = Made(40), Made(40, refit=True)
+    assert fits.days(refit).training == fits.days(judged).all
+    held = fits.past.rows(fits.past.place[fits.days(judged).holdout[0]])
+    assert np.array_equal(fits.scores(refit, held), fits.scores(judged, held))
+    later = fits.past.rows(41)
+    assert not np.array_equal(fits.scores(refit, later), fits.scores(judged, later))
+
+
+def test_two_processes_find_what_one_finds(past: Callable[..., Past], tmp_path: Path) -> None:
+    """Only what is fitted is shared; the order in which it is asked for changes nothing."""
+    one = past(TURN)
+    policies = chosen(standing(one.model.retraining, Cadence.DAY, DAYS), ["by_gain", "never"])
+    asked = Asked(Settings(), one.model, one.dataset, tmp_path)
+    there = replay(asked, one, policies, cores=1, tell=silent)
+    back = replay(asked, one, policies[::-1], cores=1, tell=silent)[::-1]
+    assert [score.nights for score in there] == [score.nights for score in back]
+    assert all(np.array_equal(a.primary, b.primary) for a, b in zip(there, back, strict=True))
+
+
+def test_an_unknown_policy_is_refused_with_those_there_are(past: Callable[..., Past]) -> None:
+    known = standing(past(None).model.retraining, Cadence.DAY, DAYS)
+    with pytest.raises(RequestError, match="by_gain") as told:
+        chosen(known, ["by_gian"])
+    assert "there is no such policy" in str(told.value)
+
+
+def test_a_history_too_short_says_how_long_it_must_be(past: Callable[..., Past]) -> None:
+    one = past(None)
+    short = Past(**{**vars(one), "keys": one.keys[:30], "starts": one.starts[:31]})
+    with pytest.raises(DataError, match="30 days are too short a history"):
+        opening(short)
+
+
+def test_the_regret_of_the_best_is_nothing_and_of_a_worse_one_beyond_chance() -> None:
+    random = np.random.default_rng(0)
+    best = random.normal(0.7, 0.02, 140)
+    assert regret(best, best, week=7, higher=True).high == 0
+    worse = regret(best - 0.05, best, week=7, higher=True)
+    assert (round(worse.mean, 6), worse.blocks) == (0.05, 20)
+    assert worse.low > 0
+    unsure = regret(best + random.normal(0, 0.05, 140), best, week=7, higher=True)
+    assert unsure.low < 0 < unsure.high
+
+
+def test_thresholds_are_tried_around_the_specs_own(past: Callable[..., Past]) -> None:
+    found = tried(past(None).model.retraining)
+    assert len({policy.name for policy in found}) == len(found) == 6
+    assert {policy.spec.policy for policy in found} == {"by_gain"}
