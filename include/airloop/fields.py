@@ -94,6 +94,11 @@ def _span(value: Any) -> Any:
     return value
 
 
+def _window(value: Any) -> Any:
+    """A span, or ``auto``."""
+    return value if value == "auto" else _span(value)
+
+
 Whole = Annotated[int, Field(strict=True)]
 #: Finite: 1e999 and NaN are refused.
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -114,4 +119,6 @@ ExpectationName = Annotated[str, StringConstraints(pattern=EXPECTATION_PATTERN)]
 Cron = Annotated[str, AfterValidator(check_cron)]
 #: Partitions, as a number, or a duration: 60d.
 Span = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_span)]
+#: A span of history, or ``auto``: the one that has shown to be best.
+Window = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_window)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

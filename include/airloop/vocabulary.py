@@ -11,6 +11,7 @@ class Topic(StrEnum):
     VALIDATION = "validation"
     CORRECTION = "correction"
     SWEEP = "sweep"
+    WINDOW = "window"
     TUNING = "tuning"
     ALGORITHM = "algorithm"
     SEGMENTS = "segments"

@@ -35,6 +35,7 @@ from airloop.specs.catalog import Catalog, misnamed, parse
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import Level, ModelSpec, trainers_of
 from airloop.specs.rules import dataset_rules, model_rules, pair_rules
+from airloop.specs.sections.days import WINDOW_DAYS
 from airloop.specs.sections.pod_security import restricted_rules
 from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.specs.sections.templates import FOLDER, template_rules
@@ -186,7 +187,7 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
 
 def _few_windows(document: Document, spec: ModelSpec) -> list[Problem]:
     """A night is compared with the training days: too few of them, and chance looks like drift."""
-    training, night = spec.training.window_days, spec.monitoring.window_days
+    training, night = spec.training.window_days or WINDOW_DAYS, spec.monitoring.window_days
     if training >= _WINDOWS * night:
         return []
     what = f"is less than {_WINDOWS} times monitoring.window_days ({night}): the reference is thin"

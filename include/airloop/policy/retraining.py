@@ -80,6 +80,11 @@ def span(spec: RetrainingSpec, partition: str) -> tuple[str, str]:
     return keys_between(min(night - before, month), max(night + reach, after), partition)
 
 
+def is_old(partition: str, newest: str | None) -> bool:
+    """Whether a night lies so far back that no training follows from it, whatever it shows."""
+    return newest is not None and moment_of(newest) - moment_of(partition) >= OLD
+
+
 def overdue(spec: RetrainingSpec, history: History, partition: str) -> str | None:
     """Why the calendar asks for a training; None where it does not."""
     floor = spec.floor_of(cadence_of(partition))
@@ -179,7 +184,7 @@ def _nothing_new(findings: Findings) -> str | None:
 def _held_back(spec: RetrainingSpec, history: History, partition: str) -> str | None:
     """Why a night with a reason to train does not train all the same."""
     night = moment_of(partition)
-    if history.newest is not None and moment_of(history.newest) - night >= OLD:
+    if is_old(partition, history.newest):
         return f"the night is old: a training learns from the data up to {history.newest}"
     if history.trained:
         return f"{partition} has had its training"

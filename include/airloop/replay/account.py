@@ -13,7 +13,8 @@ from airloop.figures import Figure
 from airloop.policy.findings import Cost
 from airloop.replay.past import Past
 from airloop.replay.play import WEEK
-from airloop.replay.scoring import PROPER, Regret, Score, regret
+from airloop.replay.scoring import Regret, Score, regret
+from airloop.training.windows import PROPER
 
 
 class Interval(Contract):

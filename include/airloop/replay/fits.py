@@ -64,6 +64,7 @@ class Fits:
         self.past = past
         self._files = Files(str(folder), {}, "the replay's cache")
         self._answers = lru_cache(_KEPT)(self._load)
+        self._days: dict[Made, Days] = {}
         self._metrics: dict[tuple[Made, int, str], float] = {}
 
     def days(self, made: Made) -> Days:
@@ -71,13 +72,15 @@ class Fits:
 
         :raises DataError: if there is too little history
         """
-        past = self.past
-        model = past.model
-        if made.window is not None:
-            model = with_training(model, window=made.window, window_days=60)
-        there = past.keys[: made.night + 1]
-        days = choose_days(model, past.dataset, there, there[-1])
-        return Days(days.all, days.holdout) if made.refit else days
+        if made not in self._days:
+            past = self.past
+            model = past.model
+            if made.window is not None:
+                model = with_training(model, window=made.window, window_days=None)
+            there = past.keys[: made.night + 1]
+            days = choose_days(model, past.dataset, there, there[-1])
+            self._days[made] = Days(days.all, days.holdout) if made.refit else days
+        return self._days[made]
 
     def answers(self, made: Made) -> Answers:
         """Its answers, from its first held-out row on; a refit's from the row after its last day on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +32,13 @@ class Past:
     keys: tuple[str, ...]
     #: Where each partition's rows begin, and where the last one's end.
     starts: tuple[int, ...]
-    #: Of each partition's rows.
-    digests: dict[str, str] = field(repr=False)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of each partition's rows, as they were read."""
+        rows = pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
+        parts = {key: rows[self.rows(number)] for number, key in enumerate(self.keys)}
+        return {key: hashlib.sha256(part.tobytes()).hexdigest() for key, part in parts.items()}
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -81,26 +85,24 @@ def read(
             remedy="replay a model of a dataset whose cadence is hour, day, week or month",
         )
     lake = Lake(settings)
-    digests = lake.partition_digests(dataset.name)
+    there = lake.partitions(dataset.name)
     for key in filter(None, (first, last)):
-        if key not in digests:
+        if key not in there:
             raise RequestError(
                 f"that {dataset.cadence} is not in the lake",
                 value=key,
                 where=f"dataset {dataset.name}",
                 remedy="ingest it, or name one that is there",
-                valid=_ends(digests),
+                valid=there[:1] + there[-1:],
             )
-    keys = [key for key in digests if (first or "") <= key <= (last or "~")]
+    keys = [key for key in there if (first or "") <= key <= (last or "~")]
     if not keys:
         raise DataError("the lake holds no partition of it", where=f"dataset {dataset.name}")
     frame = lake.read(lake.snapshot(dataset.name, keys))
-    return of(model, dataset, frame, {key: digests[key] for key in keys})
+    return of(model, dataset, frame)
 
 
-def of(
-    model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame, digests: dict[str, str]
-) -> Past:
+def of(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> Past:
     """The past of rows that were read already."""
     named = keys_of(dataset, frame).to_numpy(dtype=str)
     order = np.argsort(named, kind="stable")
@@ -114,10 +116,4 @@ def of(
         truth=np.asarray(labels(model, frame), np.float64),
         keys=tuple(keys.tolist()),
         starts=(*starts.tolist(), len(frame)),
-        digests=digests,
     )
-
-
-def _ends(keys: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
-    there = sorted(keys)
-    return (there[0], there[-1]) if there else ()

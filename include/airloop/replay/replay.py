@@ -12,6 +12,7 @@ from typing import Any
 
 from airloop.durations import spanned
 from airloop.errors import DataError
+from airloop.lifeline import end_with_parent
 from airloop.paths import put_on_path
 from airloop.replay import past as pasts
 from airloop.replay.fits import Fits, Made, alone
@@ -155,6 +156,8 @@ _theatre: list[Theatre] = []
 
 
 def _begin(asked: Asked) -> None:
+    # A replay that is killed leaves nobody at work.
+    end_with_parent()
     alone()
     put_on_path()
     past = pasts.read(

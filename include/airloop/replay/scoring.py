@@ -8,14 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from airloop.evaluation.metrics import higher_is_better
-from airloop.plugins.metric import Task
 from airloop.replay.fits import Made
 from airloop.replay.play import Decided, Player, Run
 from airloop.replay.policies import Policy
+from airloop.training.windows import PROPER
 
 Floats = npt.NDArray[np.float64]
-#: The proper score beside the primary metric.
-PROPER: dict[Task, str] = {"classification": "log_loss", "regression": "rmse"}
 #: Draws of the interval over blocks of weeks, and the share that lies within.
 DRAWS, WITHIN = 2000, 0.95
 #: Weeks after a training that tell whether it was right.

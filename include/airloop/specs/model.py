@@ -20,6 +20,7 @@ from airloop.fields import (
     Span,
     Text,
     Whole,
+    Window,
 )
 from airloop.issues import KeyPath, refuse
 from airloop.partition import Cadence
@@ -96,9 +97,9 @@ class TrainingSpec(Contract):
     #: The torch trainer's checkpoints; None for the default interval.
     checkpoint: CheckpointSpec | None = None
     #: The most recent days of the dataset that a snapshot takes ...
-    window_days: Whole = Field(default=WINDOW_DAYS, ge=2)
-    #: ... or partitions, or a duration.
-    window: Span | None = None
+    window_days: Annotated[Whole, Field(ge=2)] | None = None
+    #: ... or partitions, or a duration, or ``auto``, which holds where neither is said: what has shown to be best.
+    window: Window | None = None
     #: Of those, the last days, held out for the gates ...
     holdout_days: Whole = Field(default=HOLDOUT_DAYS, ge=1)
     #: ... or partitions, or a duration.
@@ -109,9 +110,15 @@ class TrainingSpec(Contract):
     seed: Whole = 0
     schedule: Cron | None = None
 
+    @property
+    def auto(self) -> bool:
+        """Whether the window is chosen by what it is worth."""
+        return self.window == "auto" or (self.window is None and self.window_days is None)
+
     def window_in(self, cadence: Cadence) -> int:
-        """The window in partitions."""
-        return spanned(said(self.window, self.window_days), cadence)
+        """The window in partitions; where it is not chosen yet, the one that is taken without a choice."""
+        window = None if self.window == "auto" else self.window
+        return spanned(said(window, self.window_days or WINDOW_DAYS), cadence)
 
     def holdout_in(self, cadence: Cadence) -> int:
         """The held-out part of it, in partitions."""

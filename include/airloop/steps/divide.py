@@ -50,12 +50,15 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.data.lake.lake import Lake
     from airloop.training.segments import plan as plans
     from airloop.training.segments.checks import check_spec
+    from airloop.training.windows import settled
 
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset_of(model)
     check_inputs(model, dataset)
     check_spec(model, dataset)
     lake = Lake(context.settings)
+    if request.as_of is None:
+        model = settled(context.ledger, lake, model, dataset, request.until)
     ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}

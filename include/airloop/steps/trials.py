@@ -43,10 +43,12 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.data.lake.lake import Lake
     from airloop.training.tuning.trials import work
     from airloop.training.validation import inner
+    from airloop.training.windows import known
 
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
+    model = known(context.ledger, model, dataset, request.until)
     ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     done = work(

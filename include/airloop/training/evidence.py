@@ -13,17 +13,20 @@ from airloop.ledger import Ledger
 from airloop.monitoring.reference import Reference
 from airloop.partition import LENGTHS
 from airloop.policy.findings import Cost, Evidence, NewData, PairedGain
+from airloop.policy.retraining import is_old
 from airloop.policy.shadows import due
 from airloop.registry import loader
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.training import shadow
+from airloop.training import shadow, windows
 from airloop.vocabulary import Action, Topic
 
 log = logging.getLogger("airloop.shadow")
 
 #: Shadows of the ledger that are looked at for the newest; more have not come in any cadence.
 _RECENT = 50
+#: Attempts that are looked through for the last training's.
+_ATTEMPTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ def gather(night: Night, report: DriftReport) -> Evidence:
     """
     if night.model.retraining.policy == "on_drift" or report.triage is Triage.INCIDENT:
         return Evidence()
-    gain, why = _shadow(night, drifted=report.triage is Triage.DRIFT)
+    gain, why = None, ""
+    # From an old night nothing follows: a backfill of a year must not fit a model for each week of it.
+    if not is_old(night.partition, max(night.lake.partitions(night.dataset.name), default=None)):
+        gain, why = _shadow(night, drifted=report.triage is Triage.DRIFT)
     size = night.model.monitoring.window_in(night.dataset.cadence)
     day = LENGTHS[night.dataset.cadence] / timedelta(days=1)
     return Evidence(
@@ -71,7 +77,7 @@ def gather(night: Night, report: DriftReport) -> Evidence:
 
 def cost_of(ledger: Ledger, model: str) -> Cost | None:
     """What the last training took, by the ledger: all attempts of the steps behind its run."""
-    rows = [row for row in ledger.usage(model) if row.run_id is not None]
+    rows = [row for row in ledger.usage(model, limit=_ATTEMPTS) if row.run_id is not None]
     newest = next((row.run_id for row in rows if row.step == "train"), None)
     mine = [row for row in rows if row.run_id == newest]
     if newest is None:
@@ -98,17 +104,18 @@ def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:
     try:
         found = shadow.cast(
             night.lake,
-            night.model,
+            windows.known(night.ledger, night.model, night.dataset, night.partition),
             night.dataset,
             lambda: loader.load(night.deployment.artifact, night.settings),
             night.partition,
         )
     except TransientError:
         raise
-    # The night has its report without one, and a fit may fail in every way that a training may.
-    except AirloopError as error:
-        log.info("no shadow candidate: %s", error)
-        return None, str(error)[:300]
+    # The night has its verdict without one, and a fit fails in every way that a user's code may.
+    except Exception as error:
+        log.warning("no shadow candidate: %s", error, exc_info=not isinstance(error, AirloopError))
+        told = str(error) if isinstance(error, AirloopError) else f"{type(error).__name__}: {error}"
+        return None, told[:300]
     night.ledger.check_fence(night.fence)
     return _gain_of(_record(night, identity, found)), ""
 

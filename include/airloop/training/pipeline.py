@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airloop.contracts import DatasetRef
@@ -13,7 +13,7 @@ from airloop.data.lake.lake import Lake
 from airloop.data.snapshot import Days, Split
 from airloop.registry import lineage, tracking
 from airloop.specs.model import ModelSpec
-from airloop.training import plots
+from airloop.training import plots, windows
 from airloop.training.composite import Composite
 from airloop.training.fitted import Fitted, fit
 from airloop.training.package import Package
@@ -62,11 +62,21 @@ def train(run: TrainingRun) -> Training:
     :raises DataError: if there are too few days, rows or labels
     :raises RequestError: if a parameter of this run does not suit the estimator
     """
+    run = choose_window(run)
     pinned = pin(run)
     made = make(run, pinned)
     packed = pack(run, pinned, made)
     draw(made, packed)
     return tell(run, pinned, made, packed)
+
+
+def choose_window(run: TrainingRun) -> TrainingRun:
+    """The run with its model's window chosen, where the spec leaves it open; with segments the plan has chosen."""
+    # What the lake was at a moment is asked for again: a choice by what it is now would be another training.
+    if run.segments is not None or run.as_of is not None:
+        return run
+    lake = Lake(run.settings)
+    return replace(run, model=windows.settled(run.ledger, lake, run.model, run.dataset, run.until))
 
 
 def pin(run: TrainingRun) -> Pinned:

@@ -96,10 +96,7 @@ def past(model: ModelSpec, dataset: DatasetSpec) -> MakePast:
 
     def make(turn: int | None = None) -> Past:
         if turn not in made:
-            frame = world(turn)
-            keys = frame["day"].dt.strftime("%Y-%m-%d").unique()
-            digests = {str(key): f"{key}:{turn}" for key in keys}
-            made[turn] = pasts.of(model, dataset, frame, digests)
+            made[turn] = pasts.of(model, dataset, world(turn))
         return made[turn]
 
     return make

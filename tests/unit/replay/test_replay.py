@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,11 @@ from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
 from tests.unit.replay.conftest import DAYS, TURN
 
-NAMES = ("never", "every 30d", "drift alone", "performance alone", "gain alone", "on_drift", "by_gain", "oracle")  # fmt: skip
+#: In the quiet world only those that might train for nothing.
+NAMES = {
+    TURN: ("never", "drift alone", "performance alone", "by_gain", "oracle"),
+    None: ("never", "every 30d", "by_gain"),
+}
 
 
 def silent(done: int, total: int, what: str) -> None:
@@ -38,7 +43,7 @@ def played(past: Callable[..., Past], tmp_path_factory: pytest.TempPathFactory) 
     def play(turn: int | None) -> dict[str, Score]:
         if turn not in found:
             one = past(turn)
-            policies = chosen(standing(one.model.retraining, Cadence.DAY, DAYS), NAMES)
+            policies = chosen(standing(one.model.retraining, Cadence.DAY, DAYS), NAMES[turn])
             asked = Asked(Settings(), one.model, one.dataset, tmp_path_factory.mktemp("cache"))
             scores = replay(asked, one, policies, cores=1, tell=silent)
             found[turn] = {score.policy.name: score for score in scores}
@@ -52,7 +57,7 @@ def test_where_the_world_turns_over_a_gain_trains_soon_and_is_taken(played: Any)
     never, gain, oracle = (scores[name].mean()[0] for name in ("never", "by_gain", "oracle"))
     assert gain > never + 0.1
     assert oracle > gain - 0.02
-    first = next(night for night in scores["gain alone"].nights if night >= "2013-02-25")
+    first = next(night for night in scores["by_gain"].nights if night >= "2013-02-25")
     assert first <= "2013-03-10"
     assert scores["by_gain"].wrong_promotions == 0
 
@@ -132,10 +137,13 @@ def test_a_refit_answers_for_days_that_it_has_not_seen_and_its_twin_for_the_othe
     assert not np.array_equal(fits.scores(refit, later), fits.scores(judged, later))
 
 
-def test_two_processes_find_what_one_finds(past: Callable[..., Past], tmp_path: Path) -> None:
-    """Only what is fitted is shared; the order in which it is asked for changes nothing."""
+def test_the_order_in_which_policies_play_changes_nothing(
+    past: Callable[..., Past], tmp_path: Path
+) -> None:
     one = past(TURN)
-    policies = chosen(standing(one.model.retraining, Cadence.DAY, DAYS), ["by_gain", "never"])
+    policies = chosen(
+        standing(one.model.retraining, Cadence.DAY, DAYS), ["performance alone", "never"]
+    )
     asked = Asked(Settings(), one.model, one.dataset, tmp_path)
     there = replay(asked, one, policies, cores=1, tell=silent)
     back = replay(asked, one, policies[::-1], cores=1, tell=silent)[::-1]
@@ -152,7 +160,7 @@ def test_an_unknown_policy_is_refused_with_those_there_are(past: Callable[..., P
 
 def test_a_history_too_short_says_how_long_it_must_be(past: Callable[..., Past]) -> None:
     one = past(None)
-    short = Past(**{**vars(one), "keys": one.keys[:30], "starts": one.starts[:31]})
+    short = dataclasses.replace(one, keys=one.keys[:30], starts=one.starts[:31])
     with pytest.raises(DataError, match="30 days are too short a history"):
         opening(short)
 

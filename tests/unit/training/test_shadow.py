@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
-from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.schema import arrow_schema
 from airloop.errors import DataError
 from airloop.ledger import Ledger
 from airloop.settings import Settings
@@ -24,6 +21,7 @@ from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training import evidence, shadow
 from airloop.training.evidence import Night, gather
 from airloop.vocabulary import Action, Topic
+from tests.support.toy_lake import filled
 
 DATASET = DatasetSpec.model_validate(
     {
@@ -88,19 +86,8 @@ def champion(skill: float, trained_on: Sequence[str]) -> Any:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    home = tmp_path_factory.mktemp("shadow")
-    made, ledger = Lake(Settings(lake_uri=str(home / "lake"))), Ledger(f"sqlite:///{home / 'l.db'}")
-    for day in DAYS:
-        table = pa.Table.from_pandas(rows_of(day), arrow_schema(DATASET), preserve_index=False)
-        made.replace_partition(
-            "world",
-            day,
-            table,
-            partition_column="day",
-            fence=ledger.begin_attempt(f"ingest:world:{day}"),
-            digest=rows_digest(table, without=["day"]),
-        )
-    return made
+    frame = pd.concat([rows_of(day) for day in DAYS], ignore_index=True)
+    return Lake(filled(tmp_path_factory.mktemp("shadow"), DATASET, frame))
 
 
 def test_a_better_shadow_tells_its_gain_on_days_that_neither_learned_from(lake: Lake) -> None:
@@ -216,10 +203,19 @@ def test_a_broken_night_and_the_old_rule_fit_none(night: Callable[..., Night]) -
     assert night().ledger.decisions("guess", Topic.SHADOW) == []
 
 
-def test_what_cannot_be_told_leaves_the_night_its_answer(night: Callable[..., Night]) -> None:
-    found = gather(night(DAYS[2]), report(DAYS[2], Triage.DRIFT))
+def test_an_old_night_fits_none_since_nothing_could_follow(night: Callable[..., Night]) -> None:
+    assert gather(night(DAYS[12]), report(DAYS[12], Triage.DRIFT)).shadow is None
+    assert gather(night(DAYS[13]), report(DAYS[13], Triage.DRIFT)).shadow is not None
+
+
+def test_what_cannot_be_told_leaves_the_night_its_answer(
+    night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = champion(1, DAYS)
+    monkeypatch.setattr(evidence.loader, "load", lambda ref, settings: seen)
+    found = gather(night(), report(triage=Triage.DRIFT))
     assert found.shadow is None
-    assert "3 days are not enough" in found.no_shadow
+    assert "did not learn from 0 of the last 4 partitions" in found.no_shadow
 
 
 def test_new_data_and_traffic_are_those_since_the_champions_days(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airloop.console import err, out
+from airloop.errors import TransientError
 from airloop.paths import home_folder
 from airloop.settings import Settings, load_settings
 from airloop.specs import DatasetSpec, ModelSpec, load_catalog
 
 if TYPE_CHECKING:
     from airloop.replay.account import Account
+    from airloop.replay.past import Past
 
 
 def replay_command(
@@ -64,6 +66,7 @@ def _replayed(
     with err.status("reading the history"):
         past = pasts.read(settings, spec, dataset, first=first, last=last)
         opening(past)
+        _compared(settings, past)
     known = standing(spec.retraining, dataset.cadence, len(past.keys))
     policies = chosen(known, names)
     others = [] if names else tried(spec.retraining)
@@ -76,6 +79,17 @@ def _replayed(
 
         scores = replay(asked, past, [*policies, *others], cores=cores, tell=tell)
     return account(past, scores[: len(policies)], scores[len(policies) :])
+
+
+def _compared(settings: Settings, past: Past) -> None:
+    """Today's features against the champion's, where its artifact can be had: the replay itself needs no server."""
+    from airloop.ledger import open_ledger
+    from airloop.replay.champion import check_features
+
+    try:
+        check_features(settings, open_ledger(settings), past)
+    except TransientError as error:
+        err.print(f"not compared with the champion: {error}", soft_wrap=True, markup=False)
 
 
 def _kept(settings: Settings, account: Account) -> str:

@@ -71,15 +71,6 @@ class Lake:
             else None
         )
 
-    def partition_digests(self, name: str) -> dict[str, str]:
-        """The digest of the rows of every partition that is there."""
-        table = self._open(name)
-        if table is None:
-            return {}
-        by_key = by_partition(self._files(name, table))
-        where = self.table_uri(name)
-        return {key: partition_digest(table, by_key[key], where) for key in sorted(by_key)}
-
     def snapshot(
         self, name: str, partitions: Sequence[str], as_of: datetime | None = None
     ) -> DatasetRef:

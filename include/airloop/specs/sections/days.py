@@ -30,9 +30,10 @@ def window_and_holdout(model: Mapping[str, Any]) -> tuple[int, int] | None:
     """Both lengths in days as a spec has them; None where one is no number, or said as a span: told elsewhere."""
     training = model.get("training")
     training = training if isinstance(training, Mapping) else {}
-    if training.get("window") is not None or training.get("holdout") is not None:
+    if training.get("window") not in {None, "auto"} or training.get("holdout") is not None:
         return None
-    window = training.get("window_days", WINDOW_DAYS)
+    window = training.get("window_days")
+    window = WINDOW_DAYS if window is None else window
     holdout = training.get("holdout_days", HOLDOUT_DAYS)
     return (window, holdout) if isinstance(window, int) and isinstance(holdout, int) else None
 

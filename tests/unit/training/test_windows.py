@@ -1,0 +1,111 @@
+"""The window that predicts best is chosen, put on record, and kept for a while; too little history says what is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from airloop.data.lake.lake import Lake
+from airloop.errors import DataError
+from airloop.ledger import Ledger
+from airloop.specs import DatasetSpec, ModelSpec
+from airloop.training import windows
+from airloop.training.validation import with_training
+from airloop.vocabulary import Action, Topic
+from tests.support.toy_lake import filled
+from tests.unit.replay.conftest import dataset as dataset
+from tests.unit.replay.conftest import model as fixed  # noqa: F401 - a fixture
+from tests.unit.replay.conftest import world
+
+
+@pytest.fixture(scope="module")
+def model(fixed: ModelSpec) -> ModelSpec:
+    return with_training(fixed, window_days=None)
+
+
+@pytest.fixture(scope="module")
+def lake(dataset: DatasetSpec, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A world that turned over on its sixtieth day, 2013-03-02, forty days before its end."""
+    return Lake(filled(tmp_path_factory.mktemp("windows"), dataset, world(60)))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def test_after_the_world_has_turned_over_the_shortest_window_is_best(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    choice = windows.choose(lake, model, dataset, None)
+    assert choice.window == 30
+    assert choice.losses["30d"] < choice.losses["60d"] < choice.losses["all"]
+    assert "window 30d: log_loss of the next 5 days, 3 times" in choice.reason
+
+
+def test_where_nothing_changed_more_history_is_no_worse(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    choice = windows.choose(lake, model, dataset, "2013-03-01")
+    assert choice.losses["all"] < choice.losses["30d"] + 0.005
+    assert choice.window in {30, windows.ALL}
+
+
+def test_the_gates_days_judge_no_window(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def loss(_model: object, _dataset: object, frame: pd.DataFrame, *_: object) -> float:
+        seen.append(f"{frame['day'].max():%Y-%m-%d}")
+        return 0.0
+
+    monkeypatch.setattr(windows, "_loss", loss)
+    choice = windows.choose(lake, model, dataset, "2013-03-10")
+    assert set(seen) == {"2013-03-05"}  # five days are held out
+    assert choice.window == 30  # of equals the shorter
+
+
+def test_too_short_a_history_says_what_is_done_instead(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    choice = windows.choose(lake, model, dataset, "2013-02-10")
+    assert (choice.window, choice.losses) == (60, {})
+    assert "too few to choose a window by: the last 60 are taken, or all there are" in choice.reason
+    with pytest.raises(DataError, match="not enough"):
+        windows.choose(lake, model, dataset, "2013-01-04")
+
+
+def test_a_choice_is_on_record_and_holds_for_a_while(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert windows.known(ledger, model, dataset, "2013-04-10") == model
+    first = windows.settled(ledger, lake, model, dataset, None)
+    assert (first.training.window, first.training.auto) == (30, False)
+    [told] = ledger.decisions("guess", Topic.WINDOW)
+    assert (told.action, told.figures["window"]) == (Action.CHOSEN, 30)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("chosen again")
+
+    monkeypatch.setattr(windows, "choose", refuse)
+    assert windows.settled(ledger, lake, model, dataset, None) == first
+    assert windows.known(ledger, model, dataset, "2013-04-30") == first
+    assert windows.known(ledger, model, dataset, "2013-07-30") == model
+    with pytest.raises(
+        AssertionError, match="chosen again"
+    ):  # a choice is not for nights before it
+        windows.settled(ledger, lake, model, dataset, "2013-03-20")
+
+
+def test_a_window_that_is_said_is_taken(
+    lake: Lake, fixed: ModelSpec, dataset: DatasetSpec, ledger: Ledger
+) -> None:
+    assert windows.settled(ledger, lake, fixed, dataset, None) == fixed
+    assert ledger.decisions("guess", Topic.WINDOW) == []
