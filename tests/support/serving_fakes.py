@@ -71,7 +71,7 @@ class FakeModel:
         self.calls: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+    def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> np.ndarray:
         self.before()
         self.calls.append(len(frame))
         if (frame["class"] == "unseen").any():

@@ -9,7 +9,8 @@ import pandas as pd
 
 from airloop.columns import LABEL, MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.renaming import bring_up_to_date
+from airloop.data.lake.renaming import bring_up_to_date, follow
+from airloop.data.schema import arrow_schema
 from airloop.specs import DatasetSpec
 
 
@@ -41,6 +42,7 @@ def read_predictions(
     name = f"predictions__{model}"
     columns = [*dataset.keys, PARTITION, PREDICTION, PREDICTED_AT, MODEL_VERSION]
     bring_up_to_date(lake, name)
+    follow(lake, name, arrow_schema(dataset))
     there = sorted(set(keys) & set(lake.partitions(name)))
     if not there:
         return pd.DataFrame(columns=columns)

@@ -67,13 +67,21 @@ class Content:
         if digest is None or digest == self.good_digest:
             return None
         before = lake.read_table(lake.snapshot(name, [self.partition]))
+        present = self.spec.present_names
+        before = before.rename_columns([present.get(one, one) for one in before.column_names])
         # The partition's own key is the same in all rows, and a date in some tables where it is a text in others.
         own = self.spec.key_column
-        sides = [
+        sides: list[pa.Table] = [
             table.select([column for column in table.column_names if column != own])
             for table in (before, self.good)
         ]
         keys = [key for key in self.spec.keys if key != own]
+        if any(key not in sides[0].column_names for key in keys):
+            return None  # what names a row now did not name one then
+        for key in keys:
+            wide = sides[1].schema.field(key).type
+            place = sides[0].column_names.index(key)
+            sides[0] = sides[0].set_column(place, key, sides[0][key].cast(wide))
         return compare(sides[0], sides[1], keys, digest)
 
 
@@ -110,7 +118,6 @@ class PartitionPublication:
 
     def stage(self) -> None:
         """Write both files beside their tables, where no reader looks; compare with what they would replace."""
-        self.changes = self._content.changes(self._lake)
         if not self._content.quarantine_is_in(self._lake):
             self._staged_quarantine = self._lake.stage_partition(
                 table_name(self._spec.name),
@@ -126,6 +133,7 @@ class PartitionPublication:
             partition_column=self._spec.key_column,
             fence=self._fence,
         )
+        self.changes = self._content.changes(self._lake)
 
     def checksum(self) -> str:
         """The digest of the rows read back from the staged files.

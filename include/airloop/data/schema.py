@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -13,6 +15,11 @@ from airloop.specs.dataset import ColumnType, DatasetSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+#: A field's metadata: the names that its column had, newest first.
+WAS: Final = b"airloop.was"
+#: Years that a nanosecond timestamp can hold: a date outside would overflow in pandas.
+FIRST_YEAR: Final = 1678
+LAST_YEAR: Final = 2261
 ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
     ColumnType.STRING: pa.string(),
     ColumnType.INTEGER: pa.int64(),
@@ -23,11 +30,41 @@ ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
 }
 
 
+def formerly(field: pa.Field, names: Sequence[str]) -> pa.Field:
+    """A field that tells what its column was called before, newest first."""
+    if not names:
+        return field
+    older = json.dumps(list(names), ensure_ascii=False).encode()
+    return field.with_metadata({**(field.metadata or {}), WAS: older})
+
+
+def older_names(field: pa.Field) -> tuple[str, ...]:
+    """What a column was called before, newest first."""
+    older = (field.metadata or {}).get(WAS)
+    return tuple(json.loads(older)) if older else ()
+
+
 def arrow_schema(spec: DatasetSpec) -> pa.Schema:
-    """The schema a partition's table has before it is committed, in the spec's column order."""
+    """The schema a partition's table has before it is committed, in the spec's column order.
+
+    Its fields tell what their columns were called before.
+    """
     return pa.schema(
-        [pa.field(name, ARROW_TYPES[column.type]) for name, column in spec.columns.items()]
+        [
+            formerly(pa.field(name, ARROW_TYPES[column.type]), column.was)
+            for name, column in spec.columns.items()
+        ]
     )
+
+
+def told(table: pa.Table, spec: DatasetSpec) -> pa.Table:
+    """A table whose fields tell what the dataset's columns were called before."""
+    known = {field.name: field for field in arrow_schema(spec)}
+    fields = [
+        field.with_metadata(known[field.name].metadata) if field.name in known else field
+        for field in table.schema
+    ]
+    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
 
 
 def stored_schema(schema: pa.Schema, partition_column: str) -> pa.Schema:

@@ -97,7 +97,7 @@ class Case:
     @cached_property
     def incumbent_scores(self) -> Floats:
         """The champion's answers to every holdout row."""
-        return self.incumbent.predict(self.holdout)
+        return self.incumbent.predict(self.holdout, self.dataset)
 
     @cached_property
     def features(self) -> tuple[pd.DataFrame, pd.DataFrame]:

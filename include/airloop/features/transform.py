@@ -61,6 +61,13 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     where = f"{module.__name__}.label"
     raw = _called(module.label, frame, where) if hasattr(module, "label") else frame[target]
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
+    if (lost := truth.isna() & pd.Series(raw, index=frame.index).notna()).any():
+        raise DataError(
+            "a label must be a number",
+            value=sorted({str(one) for one in pd.Series(raw, index=frame.index)[lost]})[:5],
+            where=f"label of model {model.name}",
+            remedy="write label(frame) in its module, which makes numbers of them",
+        )
     known = truth.dropna()
     if model.task == "classification" and not known.isin((0.0, 1.0)).all():
         raise DataError(

@@ -77,6 +77,17 @@ class Reference(Contract):
         )
 
 
+def beside(reference: Reference, now: DatasetSpec) -> Reference:
+    """A reference by the names that the dataset's columns have now, without those that it no longer has."""
+    columns = []
+    for one in reference.columns:
+        name = now.present_names.get(one.bins.column, one.bins.column)
+        if name in now.columns:
+            bins = one.bins.model_copy(update={"column": name})
+            columns.append(one.model_copy(update={"bins": bins}))
+    return reference.model_copy(update={"columns": tuple(columns)})
+
+
 def build(
     model: ModelSpec,
     dataset: DatasetSpec,

@@ -55,6 +55,9 @@ def picked(seam: Seam, base: type[PluginSpec]) -> Callable[[Any, ValidationInfo]
     absent: Any = type("AbsentSpec", (base, AbsentSpec), {"__module__": __name__})
 
     def pick(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, list | tuple):
+            what = f"names {len(value)}, and there can be only one {seam.noun}"
+            refuse([SpecIssue((), what, None, "name one; two datasets may have one each")])
         if not isinstance(value, Mapping):
             return value
         try:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from airloop.contracts import ArtifactRef
 from airloop.errors import AirloopError, ArtifactError, SpecError
+from airloop.features.succession import as_then
 from airloop.features.transform import transform
 from airloop.plugins import registry as plugins
 from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
@@ -58,13 +59,17 @@ class LoadedModel:
     #: Where segments have models of their own; ``scorer`` is then the one for all others.
     routing: Routing | None = None
 
-    def predict(self, frame: pd.DataFrame) -> Scores:
+    def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
         """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
 
+        :param now: the dataset as it is today, where the rows are of today and the model may be of yesterday
         :raises DataError: if the rows do not fit the model's inputs
         :raises ArtifactError: if the code's features are no longer the model's, or an answer is not a number
         """
-        rows = transform(self.spec, self.dataset, frame)
+        dataset = self.dataset
+        if now is not None and now.columns != dataset.columns:
+            dataset, frame = as_then(dataset, now, self.spec.inputs, frame)
+        rows = transform(self.spec, dataset, frame)
         if tuple(rows.columns) != self.features:
             raise ArtifactError(
                 "features() no longer makes the columns that this model was trained on",

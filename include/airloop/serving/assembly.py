@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import AirloopError
 from airloop.ledger import Ledger, open_ledger
-from airloop.serving.requests import RequestSchema, Row, plain
+from airloop.serving.requests import InvalidRequestError, RequestSchema, Row, plain
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
@@ -77,10 +78,20 @@ def example_row(settings: Settings, model: Model) -> Row | None:
         return None
     if batch is None or not batch.num_rows:
         return None
-    keys = {
-        name: value for name, value in schema.placeholder.items() if name not in model.spec.inputs
-    }
-    return keys | {name: plain(_frequent(batch.column(name))) for name in model.spec.inputs}
+    found = {name: plain(_frequent(batch.column(name))) for name in model.spec.inputs}
+    # An input that no row has any more stays made up: some models have no answer without it.
+    there = {name: value for name, value in found.items() if value is not None}
+    return _fitting(schema, schema.placeholder | there)
+
+
+def _fitting(schema: RequestSchema, row: Row) -> Row:
+    """A row with a made-up value where today's does not fit a version of before: its column is wider now, or gone."""
+    try:
+        schema.parse(orjson.dumps({"rows": [row]}))
+    except InvalidRequestError as error:
+        wrong = {detail["loc"][-1] for detail in error.details}
+        return {name: schema.placeholder[name] if name in wrong else row[name] for name in row}
+    return row
 
 
 def _frequent(values: pa.Array) -> Any:

@@ -9,9 +9,10 @@ from airloop.columns import MODEL_VERSION, PREDICTION
 from airloop.contracts import DatasetRef, Deployment, Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.renaming import bring_up_to_date
-from airloop.data.schema import to_pandas
+from airloop.data.lake.renaming import bring_up_to_date, follow
+from airloop.data.schema import arrow_schema, to_pandas, told
 from airloop.registry.loader import LoadedModel
+from airloop.specs.dataset import DatasetSpec
 
 #: Rows scored at a time: bounds memory.
 BATCH_ROWS = 50_000
@@ -23,30 +24,39 @@ def scores_table(model: str) -> str:
 
 
 def score_partition(
-    lake: Lake, model: LoadedModel, deployment: Deployment, partition: str, fence: Fence
+    lake: Lake,
+    model: LoadedModel,
+    dataset: DatasetSpec,
+    deployment: Deployment,
+    partition: str,
+    fence: Fence,
 ) -> DatasetRef:
     """Score one partition and replace it in the scores' table; the same model and rows change nothing.
 
     Other versions' scores of the partition stay beside them. The table has the dataset's keys and partition column,
     the prediction and the version.
 
+    :param dataset: as it is now, after which the table's columns are called; the model knows it as it was
     :raises DataError: if the partition is not in the lake
     :raises SupersededError: if a newer attempt has scored it
     """
-    dataset, inputs = model.dataset, model.spec.inputs
+    inputs = model.spec.inputs
     ref = lake.snapshot(dataset.name, [partition])
     kept = tuple(dict.fromkeys((*dataset.keys, dataset.key_column)))
     parts = []
     for batch in lake.batches(ref, tuple(dict.fromkeys((*kept, *inputs))), BATCH_ROWS):
         rows = pa.Table.from_batches([batch])
-        predictions = pa.array(model.predict(to_pandas(rows.select(list(inputs)))), pa.float64())
+        asked = to_pandas(rows.select(list(inputs)))
+        predictions = pa.array(model.predict(asked, dataset), pa.float64())
         versions = pa.array([deployment.version] * rows.num_rows, pa.int64())
         scored = rows.select(list(kept)).append_column(PREDICTION, predictions)
         parts.append(scored.append_column(MODEL_VERSION, versions))
     name = scores_table(model.spec.name)
     bring_up_to_date(lake, name)
+    follow(lake, name, arrow_schema(dataset))
     others = _of_others(lake, name, partition, deployment.version)
     table = pa.concat_tables([*parts, *(one.select(parts[0].column_names) for one in others)])
+    table = told(table, dataset)
     lake.replace_partition(
         name,
         partition,

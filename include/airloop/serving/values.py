@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from airloop.data.schema import FIRST_YEAR, LAST_YEAR
 from airloop.specs.dataset import ColumnType
 
-#: Years that a nanosecond timestamp can hold: a date outside would overflow in the transform.
-FIRST_YEAR: Final = 1678
-LAST_YEAR: Final = 2261
 #: The same as a pattern: a JSON schema knows no range of dates.
 _YEARS = r"(16(7[89]|[89]\d)|1[789]\d\d|2[01]\d\d|22([0-5]\d|6[01]))"
 _DAY = rf"^{_YEARS}-\d\d-\d\d$"

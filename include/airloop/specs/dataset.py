@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from airloop.columns import PARTITION
 from airloop.contracts import Contract, Name
@@ -48,6 +48,13 @@ class Known(StrEnum):
     AFTER = "after"
 
 
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+FormerNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_as_list)]
+
+
 class Column(Contract):
     """One column's contract."""
 
@@ -56,6 +63,8 @@ class Column(Contract):
     #: A column known only ``after`` can be a label, never an input: that would be leakage.
     known: Known = Known.BEFORE
     description: Text | Literal[""] = ""
+    #: What the column was called before, newest first: older partitions and versions have it under these names.
+    was: FormerNames = ()
 
 
 class Severity(StrEnum):
@@ -140,6 +149,11 @@ class DatasetSpec(Contract):
         """The columns that name a row among those of all partitions, each frame's partition among them if need be."""
         once = self.keys_unique == "forever" or not self.cadence.timed
         return self.keys if once else (*self.keys, PARTITION)
+
+    @property
+    def present_names(self) -> dict[str, str]:
+        """What each column is called now that was called otherwise."""
+        return {old: name for name, column in self.columns.items() for old in column.was}
 
     @property
     def logged(self) -> Cadence:

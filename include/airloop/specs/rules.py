@@ -19,7 +19,7 @@ from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
 from airloop.specs.sections.cadence import cadence_rules, span_rules
-from airloop.specs.sections.columns import column_names
+from airloop.specs.sections.columns import column_names, former_names, taken_name
 from airloop.specs.sections.days import (
     DATASET_SCHEDULES,
     MODEL_SCHEDULES,
@@ -46,9 +46,11 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one dataset's spec."""
     columns = _columns(data)
     found = [
+        *taken_name(data.get("name")),
         *_unknown_columns(data, ("keys",), columns),
         *_twice(data, ("keys",)),
         *column_names(columns),
+        *former_names(columns, data.get("partition_column")),
         *cadence_rules(data, columns),
         *_source(data),
         *tick_rules(data, data, DATASET_SCHEDULES),

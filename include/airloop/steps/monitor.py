@@ -71,7 +71,9 @@ def run(request: Request, context: StepContext) -> Result:
             value=model.name,
             remedy=f"train it first: run train_{model.name}",
         )
-    profile = reference.read(fetch(deployment.artifact, context.settings))
+    profile = reference.beside(
+        reference.read(fetch(deployment.artifact, context.settings)), dataset
+    )
     lake = Lake(context.settings)
     compact(context.settings, model.name, lake=lake, catalog=context.catalog)
     window = look(lake, model, dataset, profile, request.partition)

@@ -40,7 +40,7 @@ def run(request: Request, context: StepContext) -> Result:
             remedy="train and deploy one first",
         )
     model = load(deployment.artifact, context.settings)
-    table = score_partition(
-        Lake(context.settings), model, deployment, request.partition, request.fence
-    )
+    dataset = context.catalog.dataset_of(context.catalog.model(request.model))
+    lake = Lake(context.settings)
+    table = score_partition(lake, model, dataset, deployment, request.partition, request.fence)
     return Result(table=table, model_version=deployment.version, rows=table.rows)

@@ -93,8 +93,7 @@ def model(name: str, **training: Any) -> dict[str, Any]:
 
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
-    named = frame[[*NUMBERS, *TEXTS, "class"]].copy()
-    named["<b>"] = named["<b>"].fillna(0.0)
+    named = frame.drop(columns=[DAY, "{x}"]).fillna({"<b>": 0.0, "new": 0.0, "1st": 0.0})
     named["self"] = frame["{x}"].dt.hour.astype(float)
     return named
 
@@ -106,8 +105,7 @@ def build(params: dict[str, Any]) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    numbers = [*NUMBERS, "class", "self"]
-    split = ColumnTransformer([("codes", codes, list(TEXTS)), ("rest", "passthrough", numbers)])
+    split = ColumnTransformer([("codes", codes, list(TEXTS))], remainder="passthrough")
     return make_pipeline(split, LogisticRegression(**params))
 
 

@@ -92,6 +92,21 @@ def test_a_file_is_read_under_its_own_names(tmp_path: Path, kind: str) -> None:
     assert read["a,b"].astype(float).tolist() == pytest.approx(frame["a,b"].tolist())
 
 
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [(10, "one\n\nthree"), (3_000, "a review\n" * 60), (60_000, "one\ntwo, three")],
+)
+def test_a_quoted_text_may_run_over_lines_in_files_of_any_size(
+    tmp_path: Path, rows: int, text: str
+) -> None:
+    with (tmp_path / f"{DAY}.csv").open("w") as file:
+        file.write("id,text\n")
+        file.writelines(f'{number},"{text}"\n' for number in range(rows))
+    source = {"kind": "file", "format": "csv", "path": f"{tmp_path}/{{partition}}.csv"}
+    read = read_frame(DatasetSpec.model_validate(made.dataset(source)), DAY)
+    assert read["text"].eq(text).sum() == rows
+
+
 def test_a_query_is_read_under_its_own_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

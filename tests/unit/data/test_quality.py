@@ -197,9 +197,7 @@ def test_what_the_columns_promise_need_not_be_declared_again() -> None:
         "expect_column_values_to_be_unique(id)"
     }
     missing = validate(spec(), DAY, _one("id", None)(frame()))
-    assert {check.name for check in failures(missing.report)} == {
-        "expect_column_values_to_not_be_null(id)"
-    }
+    assert {check.name for check in failures(missing.report)} == {"id names every row"}
 
 
 def test_several_keys_are_unique_together() -> None:
@@ -294,3 +292,47 @@ def _frames(found: Validated) -> tuple[pd.DataFrame, pd.DataFrame]:
     assert found.good is not None
     assert found.quarantined is not None
     return to_pandas(found.good), to_pandas(found.quarantined)
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize("gone", [3, 20])
+def test_a_key_that_is_missing_is_told_once(nullable: bool, gone: int) -> None:
+    rows = frame()
+    rows.loc[: gone - 1, "id"] = None
+    columns = spec().model_dump(mode="json")["columns"]
+    columns["id"]["nullable"] = nullable
+    validated = validate(spec(columns=columns), DAY, rows)
+    told = f"{gone} of 20 rows of {DAY} have no value in the key column id"
+    assert [check.reason for check in failures(validated.report)] == [told]
+    assert validated.good is None
+
+
+def test_a_row_without_a_key_may_go_to_quarantine() -> None:
+    rows = frame()
+    rows.loc[0, "id"] = None
+    asked = {"expect": "expect_column_values_to_not_be_null", "with": {"column": "id"}}
+    validated = validate(spec(expectations=[{**asked, "severity": "quarantine"}]), DAY, rows)
+    assert validated.ok
+    assert validated.quarantined is not None
+    assert validated.quarantined.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("expect", "column", "low", "high"),
+    [
+        ("expect_column_values_to_be_between", "day", "2013-01-01", "2013-12-31"),
+        ("expect_column_values_to_be_between", "at", "2013-01-05", "2013-01-05T12:00:00+01:00"),
+        ("expect_column_max_to_be_between", "day", "2013-01-05", "2013-12-31"),
+        ("expect_column_min_to_be_between", "at", "2013-01-05", None),
+    ],
+)
+def test_bounds_on_dates_and_moments_are_as_they_are_written(
+    expect: str, column: str, low: str, high: str | None
+) -> None:
+    def outcome(low: str, high: str | None) -> Outcome:
+        bounds = {"column": column, "min_value": low} | ({"max_value": high} if high else {})
+        asked = spec(expectations=[{"expect": expect, "with": bounds}])
+        return validate(asked, DAY, frame()).report.outcome
+
+    assert outcome(low, high) is Outcome.OK
+    assert outcome("2014-01-01", "2014-02-01") is Outcome.BAD

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from airloop.data.sources.conform import conform
 from airloop.data.sources.reading import read_frame, read_partition
+from airloop.data.validation.quality import validate
 from airloop.errors import DataError, SpecError, UnreachableError
 from airloop.specs.dataset import DatasetSpec
 from tests.unit.data.specimens import DAY, frame, spec
@@ -60,6 +61,24 @@ def test_every_day_is_read_once_by_adjacent_partitions(orders: str) -> None:
 
 def test_a_day_without_rows_is_an_empty_frame(orders: str) -> None:
     assert read_frame(of_query(), "2014-01-01").empty
+
+
+def test_a_whole_number_beside_a_gap_keeps_its_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERS_URL", f"sqlite:///{tmp_path / 'orders.db'}")
+    numbers = f"SELECT {2**53 + 1} AS pieces UNION ALL SELECT NULL"
+    query = f"SELECT pieces FROM ({numbers}) WHERE :start < :end"
+    table, problems = conform(spec(), read_frame(of_query(query), DAY))
+    assert problems == []
+    assert table["pieces"].to_pylist() == [2**53 + 1, None]
+
+
+def test_a_year_that_nobody_could_read_again_is_told() -> None:
+    report = validate(spec(), DAY, frame(3).assign(at="9999-12-31T00:00:00Z")).report
+    reason = "; ".join(check.reason for check in report.checks)
+    assert "column at is wrongly typed" in reason
+    assert "is no timestamp of the years 1678 to 2261" in reason
 
 
 @pytest.mark.parametrize(
@@ -177,11 +196,15 @@ def typed(column: str, values: Any, **changes: Any) -> pa.ChunkedArray:
         ("pieces", [1.0, np.nan, 3.0], [1, None, 3]),
         ("pieces", ["007", " 8 ", None], [7, 8, None]),
         ("pieces", [2**53 + 1], [2**53 + 1]),
+        ("pieces", ["12.0", None, "-3.00"], [12, None, -3]),
+        ("pieces", [f"{2**53 + 1}.0"], [2**53 + 1]),
         ("price", [1, 2], [1.0, 2.0]),
         ("price", ["1.5", "-2e3"], [1.5, -2000.0]),
         ("price", [Decimal("1.25")], [1.25]),
         ("paid", [True, None], [True, None]),
         ("paid", ["true", "0"], [True, False]),
+        ("paid", [1, 0], [True, False]),
+        ("paid", [1.0, np.nan, 0.0], [True, None, False]),
         ("shop", pd.Categorical(["a", "b", "a"]), ["a", "b", "a"]),
         ("shop", [np.nan, np.nan], [None, None]),
         ("day", ["2013-01-05"], [date(2013, 1, 5)]),
@@ -226,6 +249,11 @@ def test_a_moment_without_an_offset_is_in_the_datasets_timezone() -> None:
         ("price", "1e400"),
         ("paid", 1),
         ("paid", "maybe"),
+        ("paid", 2),
+        ("paid", 0.5),
+        ("pieces", "12.05"),
+        ("at", "9999-12-31T00:00:00Z"),
+        ("day", "9999-12-31"),
         ("shop", 7),
         ("shop", b"north"),
         ("at", 1357380000),

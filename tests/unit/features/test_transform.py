@@ -105,6 +105,14 @@ def test_a_label_that_is_no_class_is_refused(monkeypatch):
         labels(spec, rows(5))
 
 
+def test_a_target_of_texts_is_told_and_not_taken_for_missing_labels(monkeypatch):
+    spec = model_spec(module=module(monkeypatch))
+    frame = rows(2).assign(minutes_late=["yes", None, "no"] * 4)
+    with pytest.raises(DataError, match=r"a label must be a number; got \['no', 'yes'\]") as error:
+        labels(spec, frame)
+    assert "label(frame)" in str(error.value)
+
+
 def test_numbers_become_what_onnx_computes_with():
     features = transform(model_spec(), dataset_spec(), rows(2))
     assert {str(kind) for kind in features.drop(columns="courier").dtypes} == {"float32"}

@@ -45,7 +45,8 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 def score(lake: Lake, token: int, number: int = 7, scale: float = 2.0):  # type: ignore[no-untyped-def]
     fence = Fence(key=f"score:doubler:{DAY}", token=token)
-    return score_partition(lake, FakeModel(scale), deployment(number), DAY, fence)
+    model = FakeModel(scale)
+    return score_partition(lake, model, model.dataset, deployment(number), DAY, fence)
 
 
 def test_a_partition_is_scored_with_keys_prediction_and_version(lake: Lake):
@@ -80,6 +81,7 @@ def test_an_attempt_that_was_overtaken_changes_nothing(lake: Lake):
 
 
 def test_a_partition_that_is_not_there_is_an_error(lake: Lake):
+    model, fence = FakeModel(), Fence(key="k", token=1)
     with pytest.raises(DataError):
-        score_partition(lake, FakeModel(), deployment(1), "2013-03-02", Fence(key="k", token=1))
+        score_partition(lake, model, model.dataset, deployment(1), "2013-03-02", fence)
     assert lake.partitions("scores__doubler") == ()

@@ -39,7 +39,7 @@ def report_command(
                 where=f"model {model}",
                 remedy=f"run `airloop trigger monitor_{model} partition={night}`",
             )
-        known = reference.read(fetch(deployment.artifact, settings))
+        known = reference.beside(reference.read(fetch(deployment.artifact, settings)), dataset)
         link = report.draw(settings, Lake(settings), spec, dataset, known, found)
     if link is None:
         raise RequestError(

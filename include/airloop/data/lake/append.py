@@ -6,8 +6,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 
-from airloop.data.lake.delta import repeat
+from airloop.data.lake.delta import evolve, repeat
+from airloop.data.lake.evolution import GONE
 from airloop.data.lake.tables import open_or_create
+
+
+def _as_stored(rows: pa.Table, stored: pa.Schema) -> pa.Table:
+    """Rows whose columns that are gone from the dataset, and so are texts, have the types that the table has for them."""
+    for index, field in enumerate(rows.schema):
+        if GONE in (field.metadata or {}) and field.name in stored.names:
+            kind = stored.field(field.name).type
+            rows = rows.set_column(index, field.name, rows[field.name].cast(kind))
+    return rows
 
 
 def append_once(
@@ -22,11 +32,14 @@ def append_once(
     """Append rows, unless the table's log knows this sequence number of ``app_id``, or a later one.
 
     :returns: whether this call appended them
+    :raises DataError: if a column is of another kind in the table
     :raises TransientError: if others kept changing the table
     """
     index = table.column_names.index(partition_by)
     rows = table.set_column(index, partition_by, pc.cast(table[partition_by], pa.string()))
     opened = open_or_create(uri, options, rows.schema, partition_by)
+    rows = _as_stored(rows, pa.schema(opened.schema()))
+    evolve(opened, rows.schema, uri)
     properties = CommitProperties(app_transactions=[Transaction(app_id, sequence)])
 
     def wanted() -> bool:

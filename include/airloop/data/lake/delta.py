@@ -17,19 +17,24 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from airloop.columns import PARTITION
 from airloop.contracts import Fence
 from airloop.data.changes import Changes
+from airloop.data.lake import evolution
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import filesystem_of, partition_column
+from airloop.data.schema import stored_schema
 from airloop.errors import SupersededError, TransientError
 
 #: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
 _COMMIT_ATTEMPTS: Final = 5
+#: The key of no partition.
+_NOWHERE: Final = "none"
 #: What every store takes as part of a path.
 _WORD: Final = re.compile(r"[A-Za-z0-9_]{1,128}")
 
@@ -43,6 +48,8 @@ class Staged:
     rows: int
     size: int
     digest: str
+    #: The columns of a table that holds these rows.
+    schema: pa.Schema
 
 
 def stage(
@@ -50,9 +57,11 @@ def stage(
 ) -> Staged:
     """Write a partition's file beside the table's own: under the attempt's name, seen by no reader.
 
+    :raises DataError: if a column does not fit the table's
     :raises StorageFullError: if there is no space left
     :raises UnreachableError: if the store does not answer
     """
+    check_columns(table, rows.schema, uri)
     content = rows.drop_columns([column]) if column in rows.column_names else rows
     digest = rows_digest(content)
     folder = column if _WORD.fullmatch(column) else PARTITION
@@ -61,7 +70,8 @@ def stage(
         filesystem = filesystem_of(table)
         pq.write_table(content, path, filesystem=filesystem, compression="zstd")
         size = filesystem.get_file_info(path).size
-    return Staged(path, partition, rows.num_rows, size, digest)
+    schema = stored_schema(rows.schema, column)
+    return Staged(path, partition, rows.num_rows, size, digest, schema)
 
 
 def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
@@ -110,7 +120,7 @@ def commit(
         table.create_write_transaction(
             [_added(staged, column)],
             "overwrite",
-            table.schema(),
+            _evolved(table, staged.schema, uri, whole=True)[1],
             [column],
             [(column, "=", staged.partition)],
             commit_properties=properties,
@@ -118,6 +128,43 @@ def commit(
 
     repeat(table, uri, wanted, write)
     return table.version()
+
+
+def check_columns(table: DeltaTable, rows: pa.Schema, uri: str) -> None:
+    """Whether a table can take rows with these columns.
+
+    :raises DataError: if a column is of another kind in the table, or was never called what it says
+    """
+    _evolved(table, stored_schema(rows, partition_column(table)), uri, whole=True)
+
+
+def evolve(table: DeltaTable, rows: pa.Schema, uri: str) -> None:
+    """Let a table know columns before rows of them come: new ones, new names, wider types.
+
+    :raises DataError: if a column is of another kind in the table
+    :raises TransientError: if others kept changing the table
+    """
+    column = partition_column(table)
+
+    def wanted() -> bool:
+        return _evolved(table, rows, uri, whole=False)[0]
+
+    def write() -> None:
+        schema = _evolved(table, rows, uri, whole=False)[1]
+        # A commit without files, over a partition that no table has: nothing but the schema changes.
+        table.create_write_transaction([], "overwrite", schema, [column], [(column, "=", _NOWHERE)])
+
+    repeat(table, uri, wanted, write)
+
+
+def _evolved(
+    table: DeltaTable, rows: pa.Schema, uri: str, *, whole: bool
+) -> tuple[bool, DeltaSchema]:
+    """Whether rows change a table's schema, and to what."""
+    now = pa.schema(table.schema())
+    then = evolution.evolved(now, rows, whole=whole, where=uri)
+    changed = not then.equals(now, check_metadata=True)
+    return changed, DeltaSchema.from_arrow(then) if changed else table.schema()
 
 
 def _added(staged: Staged, column: str) -> AddAction:

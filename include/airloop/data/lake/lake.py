@@ -150,7 +150,7 @@ class Lake:
     ) -> delta.Staged:
         """Write a partition's rows beside the table, where no reader sees them.
 
-        :raises DataError: if a column has another type than in the lake
+        :raises DataError: if a column is of another kind than in the lake, or was never called what it says
         :raises StorageFullError: if there is no space left
         :raises SupersededError: if a newer attempt has already committed
         """

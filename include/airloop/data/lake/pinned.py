@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef
-from airloop.data.lake import tables
+from airloop.data.lake import evolution, tables
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import with_dates
@@ -25,14 +28,18 @@ class PinnedRows:
     dataset: ds.Dataset
     column: str
 
+    #: The partitions' files, and where they lie.
+    files: Mapping[str, list[tables.File]]
+    filesystem: pafs.FileSystem
+
     def checked(self, columns: Sequence[str] | None) -> list[str]:
-        """The columns that are asked for; all without a wish.
+        """The columns that are asked for, by their present or an older name; without a wish those of this version.
 
         :raises DataError: if there is no such column
         """
-        have: list[str] = self.dataset.schema.names
+        have = evolution.shown(self.dataset.schema)
         for name in columns or ():
-            if name not in have:
+            if name not in self._sources:
                 raise DataError("no such column", value=name, where=self.ref.uri, valid=have)
         return list(columns) if columns is not None else have
 
@@ -40,7 +47,7 @@ class PinnedRows:
         """The rows, ``batch_rows`` at a time."""
         waiting: list[pa.RecordBatch] = []
         rows = 0
-        for batch in self.dataset.to_batches(columns=names, batch_size=batch_rows):
+        for batch in self._batches(names, batch_rows):
             if rows + batch.num_rows > batch_rows:
                 yield from _joined(waiting, self.column)
                 waiting, rows = [], 0
@@ -48,18 +55,39 @@ class PinnedRows:
             rows += batch.num_rows
         yield from _joined(waiting, self.column)
 
+    def _batches(self, names: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows under the names that are asked for, whatever their files call them."""
+        physical = list(dict.fromkeys(one for name in names for one in self._sources[name]))
+        for batch in self.dataset.to_batches(columns=physical, batch_size=batch_rows):
+            if physical == names:
+                yield batch
+            else:
+                arrays = [evolution.gathered(batch, self._sources[name]) for name in names]
+                yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, ...]]:
+        return evolution.sources(self.dataset.schema)
+
     def digests(self) -> list[tuple[str, str]]:
-        """Each partition's digest, computed from the rows themselves."""
-        found = []
-        for key in self.ref.partitions:
-            rows = self.dataset.to_table(filter=ds.field(self.column) == key)
-            found.append((key, rows_digest(rows, without=[self.column])))
-        return found
+        """Each partition's digest, computed from the rows themselves, as their file has them."""
+        return [(key, self._digest(key)) for key in self.ref.partitions]
+
+    def _digest(self, key: str) -> str:
+        file, *more = self.files[key]
+        if file.digest is not None and not more:
+            return rows_digest(
+                pq.read_table(file.path, filesystem=self.filesystem, partitioning=None)
+            )
+        rows = self.dataset.to_table(filter=ds.field(self.column) == key)
+        return rows_digest(rows, without=[self.column])
 
     def empty(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its columns without a row."""
         names = self.checked(columns)
-        return with_dates(self.dataset.schema.empty_table().select(names), self.column)
+        none = pa.RecordBatch.from_pylist([], self.dataset.schema)
+        arrays = [evolution.gathered(none, self._sources[name]) for name in names]
+        return with_dates(pa.Table.from_arrays(arrays, names=names), self.column)
 
 
 def pinned_rows(ref: DatasetRef, options: dict[str, str] | None) -> PinnedRows:
@@ -80,7 +108,7 @@ def pinned_rows(ref: DatasetRef, options: dict[str, str] | None) -> PinnedRows:
     # The log lists the newest file first; readers get the days in their order.
     fragments = sorted(whole.get_fragments(filter=wanted), key=lambda one: str(one.path))
     dataset = ds.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
-    return PinnedRows(ref, dataset, column)
+    return PinnedRows(ref, dataset, column, by_key, tables.filesystem_of(table))
 
 
 def by_partition(files: list[tables.File]) -> dict[str, list[tables.File]]:

@@ -10,9 +10,11 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from airloop.columns import BEFORE
+from airloop.data.lake.delta import evolve
 from airloop.data.lake.lake import BATCH_ROWS, Lake
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import open_table, partition_column
+from airloop.data.schema import older_names
 
 
 def bring_up_to_date(lake: Lake, name: str, before: Mapping[str, str] = BEFORE) -> bool:
@@ -41,6 +43,20 @@ def bring_up_to_date(lake: Lake, name: str, before: Mapping[str, str] = BEFORE) 
         except CommitFailedError:  # another process renamed it, or appended: the next look does it
             return False
     return True
+
+
+def follow(lake: Lake, name: str, schema: pa.Schema) -> None:
+    """Give a table's columns the names and types that a dataset's have by now, without a row.
+
+    :param schema: its fields tell what they were called before; of those that the table never had nothing comes
+    :raises DataError: if a column is of another kind in the table
+    """
+    uri = lake.table_uri(name)
+    if (table := open_table(uri, lake.options)) is None:
+        return
+    have = {*pa.schema(table.schema()).names} - {partition_column(table)}
+    known = [one for one in schema if have & {one.name, *older_names(one)}]
+    evolve(table, pa.schema(known), uri)
 
 
 def _is_old(table: DeltaTable, before: Mapping[str, str]) -> bool:

@@ -47,15 +47,15 @@ def open_table(
 
 
 def open_or_create(
-    uri: str, options: dict[str, str] | None, schema: pa.Schema, partition_column: str
+    uri: str, options: dict[str, str] | None, schema: pa.Schema, wanted: str
 ) -> DeltaTable:
-    """The table, created empty if there is none, with columns added that it does not have yet.
+    """The table, created empty if there is none. One that is there is left as it is.
 
-    :raises DataError: if a column has another type than the table's
+    :raises DataError: if it is partitioned by another column
     :raises UnreachableError: if the store does not answer
     """
     table = open_table(uri, options)
-    stored = stored_schema(schema, partition_column)
+    stored = stored_schema(schema, wanted)
     with storage_errors(uri):
         if table is None:
             try:
@@ -63,13 +63,19 @@ def open_or_create(
                     uri,
                     stored,
                     mode="ignore",
-                    partition_by=[partition_column],
+                    partition_by=[wanted],
                     configuration=_KEEP_HISTORY,
                     storage_options=options,
                 )
             except CommitFailedError:  # another process created it in this moment
                 table = DeltaTable(uri, storage_options=options)
-        _add_columns(table, stored, uri)
+    if (known := partition_column(table)) != wanted:
+        raise DataError(
+            f"the table is partitioned by {known}",
+            value=wanted,
+            where=uri,
+            remedy="keep that column's name, or give the dataset another",
+        )
     return table
 
 
@@ -97,30 +103,6 @@ def files(table: DeltaTable, uri: str) -> list[File]:
 def filesystem_of(table: DeltaTable) -> pafs.FileSystem:
     """The table's folder as a filesystem, with the storage options the table was opened with."""
     return pafs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
-
-
-def _add_columns(table: DeltaTable, stored: pa.Schema, uri: str) -> None:
-    have = {field.name: field for field in pa.schema(table.schema())}
-    for field in stored:
-        known = have.get(field.name)
-        if known is not None and not _same_type(known.type, field.type):
-            raise DataError(
-                f"the column {field.name!r} is {known.type} in the lake",
-                value=str(field.type),
-                where=uri,
-                remedy="give the column another name, or the dataset",
-            )
-    new = [field for field in stored if field.name not in have]
-    if new:
-        from deltalake import Schema
-
-        table.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
-
-
-def _same_type(first: pa.DataType, second: pa.DataType) -> bool:
-    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    both_text = any(is_(first) for is_ in text) and any(is_(second) for is_ in text)
-    return both_text or first.equals(second)
 
 
 def _digest_in(path: str) -> str | None:

@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.data.schema import ARROW_TYPES
+from airloop.data.schema import ARROW_TYPES, FIRST_YEAR, LAST_YEAR, told
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
 _OFFSET: Final = re.compile(r"(?:Z|z|[+-]\d\d:?\d\d)\s*\Z")
+_POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
 _MIXTURES: Final = {"mixed", "mixed-integer"}
 _ARROW_FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
@@ -46,7 +47,7 @@ def conform(spec: DatasetSpec, frame: pd.DataFrame) -> tuple[pa.Table, list[Wron
             arrays[name] = _cast(series, column.type, spec.timezone)
         except _ARROW_FAILURES:
             problems.append(_first_wrong(name, series, column.type, spec.timezone))
-    return pa.table(arrays), problems
+    return told(pa.table(arrays), spec), problems
 
 
 def _cast(series: pd.Series, wanted: ColumnType, timezone: str) -> pa.Array:
@@ -64,7 +65,15 @@ def _cast(series: pd.Series, wanted: ColumnType, timezone: str) -> pa.Array:
     if array.null_count == len(array):  # whatever pandas made of a column without a value
         return pa.nulls(len(array), ARROW_TYPES[wanted])
     casted: pa.Array = _CASTS[wanted](array, timezone)
+    if pa.types.is_temporal(casted.type) and not _readable(casted):
+        raise OverflowError("a year that pandas does not know")
     return casted
+
+
+def _readable(array: pa.Array) -> bool:
+    """Whether pandas can hold these dates: a partition that nobody can read again does not go in."""
+    bounds = pc.min_max(pc.year(array)).as_py()
+    return bounds["min"] is None or FIRST_YEAR <= bounds["min"] <= bounds["max"] <= LAST_YEAR
 
 
 def _text(array: pa.Array, _timezone: str) -> pa.Array:
@@ -76,7 +85,10 @@ def _text(array: pa.Array, _timezone: str) -> pa.Array:
 def _whole(array: pa.Array, _timezone: str) -> pa.Array:
     if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
         raise TypeError("not a whole number")
-    return _trimmed(array).cast(pa.int64(), safe=True)
+    if _is_text(array.type):
+        # 12.0 is how a column of whole numbers with gaps is written to CSV.
+        array = pc.replace_substring_regex(_trimmed(array), _POINT_ZERO, r"\1")
+    return array.cast(pa.int64(), safe=True)
 
 
 def _number(array: pa.Array, _timezone: str) -> pa.Array:
@@ -95,6 +107,11 @@ def _number(array: pa.Array, _timezone: str) -> pa.Array:
 
 
 def _truth(array: pa.Array, _timezone: str) -> pa.Array:
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        # As MySQL, SQLite and pandas tell them: 0 and 1, beside a gap 0.0 and 1.0.
+        if not pc.all(pc.is_in(array.drop_null().cast(pa.float64()), pa.array([0.0, 1.0]))).as_py():
+            raise ValueError("neither 0 nor 1")
+        return array.cast(pa.bool_())
     if not (pa.types.is_boolean(array.type) or _is_text(array.type)):
         raise TypeError("not a truth value")
     return _trimmed(array).cast(pa.bool_())

@@ -64,7 +64,9 @@ def _read_csv(file: IO[bytes], url: str, options: dict[str, Any]) -> Iterator[pd
     reader = pv.open_csv(
         pa.PythonFile(checked, mode="r"),
         read_options=pv.ReadOptions(use_threads=False, column_names=header),
-        parse_options=pv.ParseOptions(delimiter=options.get("delimiter", ",")),
+        parse_options=pv.ParseOptions(
+            delimiter=options.get("delimiter", ","), newlines_in_values=True
+        ),
         convert_options=pv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()),
             null_values=list(options.get("null_values", NULL_VALUES)),

@@ -52,7 +52,8 @@ def read_sql(source: SqlSpec, partition: str) -> Iterator[pd.DataFrame]:
             if len(set(names)) != len(names):
                 raise DataError("the query names a column twice", value=names)
             for rows in result.partitions(source.batch_rows):
-                yield pd.DataFrame([tuple(row) for row in rows], columns=names)
+                # As the driver gives them: of whole numbers with a gap pandas would make floats, and round them.
+                yield pd.DataFrame([tuple(row) for row in rows], columns=names, dtype=object)
     finally:
         engine.dispose()
 

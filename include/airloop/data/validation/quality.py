@@ -46,12 +46,13 @@ def validate(
     evaluated = _evaluated(spec, table)
     checks += [_checked(one) for one in evaluated]
     reasons = _reasons(evaluated)
+    good, quarantined = _split(table, reasons)
+    checks += structure.key_checks(spec, partition, good)
     checks.append(_quarantine_check(spec, len(reasons), table.num_rows))
     docs_uri = keep_docs(evaluated, checks) if keep_docs is not None else None
     report = _report(spec, partition, checks, table.num_rows, len(reasons), docs_uri)
     if report.outcome is not Outcome.OK:
         return Validated(report)
-    good, quarantined = _split(table, reasons)
     return Validated(report, good, quarantined)
 
 

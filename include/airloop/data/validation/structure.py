@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.contracts import Check, Outcome
+from airloop.data.schema import FIRST_YEAR, LAST_YEAR
 from airloop.data.sources.conform import WrongType
 from airloop.data.validation.suite import columns_of
-from airloop.specs.dataset import DatasetSpec, Severity
+from airloop.specs.dataset import ColumnType, DatasetSpec, Severity
 
 #: Fewer rows may all lack a value by chance.
 FEW: Final = 20
@@ -53,6 +54,8 @@ def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[C
     guarded = _guarded(spec)
     for name in table.column_names:
         column = table[name]
+        if column.null_count == len(column) and name in spec.keys:
+            continue  # told by the keys' own check
         if column.null_count == len(column):
             # Of a nullable column, and of so few rows, it may be chance: a row a day lacks a value now and then.
             chance = spec.columns[name].nullable and len(column) < FEW
@@ -80,6 +83,21 @@ def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[C
     return checks
 
 
+def key_checks(spec: DatasetSpec, partition: str, good: pa.Table) -> list[Check]:
+    """Rows that no key names, of those that would go in."""
+    lacking = {name: good[name].null_count for name in spec.keys}
+    return [
+        check(
+            f"{name} names every row",
+            Outcome.BAD,
+            f"{missing} of {good.num_rows} rows of {partition} have no value in the key column {name}",
+            unexpected_count=missing,
+        )
+        for name, missing in lacking.items()
+        if missing
+    ]
+
+
 def check(
     name: str,
     outcome: Outcome,
@@ -97,10 +115,12 @@ def _wrong_type(problem: WrongType) -> Check:
     row = "" if problem.row is None else f" in row {problem.row}"
     shown = repr(problem.value)
     shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
+    temporal = problem.wanted in {ColumnType.DATE, ColumnType.TIMESTAMP}
+    years = f" of the years {FIRST_YEAR} to {LAST_YEAR}" if temporal else ""
     return check(
         f"{problem.column} is {problem.wanted.value}",
         Outcome.BAD,
-        f"column {problem.column} is wrongly typed: {shown}{row} is no {problem.wanted.value}",
+        f"column {problem.column} is wrongly typed: {shown}{row} is no {problem.wanted.value}{years}",
     )
 
 

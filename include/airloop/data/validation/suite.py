@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 # Read when GX is imported and when a context is made: nothing is reported to anybody.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -21,11 +23,12 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from airloop.contracts import Outcome
 from airloop.errors import SpecError
-from airloop.specs.dataset import DatasetSpec, Expectation, Severity
+from airloop.specs.dataset import ColumnType, DatasetSpec, Expectation, Severity
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_BOUNDS = ("min_value", "max_value")
 #: Expectations about the table that need no particular column.
 _ROW_COUNTS = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 
@@ -64,13 +67,16 @@ def columns_of(expectation: Expectation) -> tuple[str, ...]:
 
 
 def declared_and_implied(spec: DatasetSpec) -> tuple[Expectation, ...]:
-    """The YAML's expectations, and those that its ``nullable: false`` and ``keys`` already state."""
+    """The YAML's expectations, and those that its ``nullable: false`` and ``keys`` already state.
+
+    That a key is there has a check of its own, which names the column and the partition.
+    """
     if not spec.expectations:
         return ()
     implied = [
         _expectation("expect_column_values_to_not_be_null", column=name)
         for name, column in spec.columns.items()
-        if not column.nullable
+        if not column.nullable and name not in spec.keys
     ]
     if len(spec.keys) == 1:
         implied.append(_expectation("expect_column_values_to_be_unique", column=spec.keys[0]))
@@ -79,7 +85,34 @@ def declared_and_implied(spec: DatasetSpec) -> tuple[Expectation, ...]:
             _expectation("expect_compound_columns_to_be_unique", column_list=list(spec.keys))
         )
     blocking = {label(one) for one in spec.expectations if one.severity is Severity.BLOCK}
-    return (*spec.expectations, *(one for one in implied if label(one) not in blocking))
+    return (
+        *(_with_moments(spec, one) for one in spec.expectations),
+        *(one for one in implied if label(one) not in blocking),
+    )
+
+
+def _with_moments(spec: DatasetSpec, expectation: Expectation) -> Expectation:
+    """An expectation whose bounds on a date or a timestamp are moments: YAML has them as texts, which GX compares with none."""
+    column = spec.columns.get(str(expectation.arguments.get("column")))
+    if column is None or column.type not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
+        return expectation
+    zone = ZoneInfo(spec.timezone) if column.type is ColumnType.TIMESTAMP else None
+    bounds = {
+        key: _moment(value, zone)
+        for key, value in expectation.arguments.items()
+        if key in _BOUNDS and isinstance(value, str)
+    }
+    return expectation.model_copy(update={"arguments": {**expectation.arguments, **bounds}})
+
+
+def _moment(text: str, zone: ZoneInfo | None) -> datetime | str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:  # GX says what is wrong with it
+        return text
+    if zone is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=zone).astimezone(UTC)
 
 
 def needed_columns(expectations: tuple[Expectation, ...], have: list[str]) -> list[str]:

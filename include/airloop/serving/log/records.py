@@ -6,7 +6,7 @@ reserved: the partition, the prediction, the version, the moment, the request an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -23,7 +23,8 @@ from airloop.columns import (
     REQUEST_ID,
     REQUEST_ROW,
 )
-from airloop.data.schema import ARROW_TYPES
+from airloop.data.lake.evolution import GONE
+from airloop.data.schema import ARROW_TYPES, told
 from airloop.partition import Cadence, Partition
 from airloop.serving.requests import Row
 from airloop.specs.dataset import ColumnType, DatasetSpec
@@ -86,21 +87,31 @@ def _key_of(when: date, cadence: Cadence, zone: str) -> str:
 
 
 def decode(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
-    """The rows of frames as a table, typed by the dataset; a column the dataset no longer has becomes text."""
-    records = [record for frame in frames for record in _records(orjson.loads(frame))]
+    """The rows of frames as a table, typed by the dataset; a column the dataset no longer has becomes text.
+
+    A version that was trained before a column was renamed is asked by the old name: it is kept under the new one.
+    """
+    present = dataset.present_names
+    records = [record for frame in frames for record in _records(orjson.loads(frame), present)]
     names = dict.fromkeys(RECORD_TYPES)
     for record in records:
         names.update(dict.fromkeys(record))
     columns = {name: [record.get(name) for record in records] for name in names}
-    return pa.table({name: _array(name, values, dataset) for name, values in columns.items()})
+    rows = pa.table({name: _array(name, values, dataset) for name, values in columns.items()})
+    gone = {name for name in columns if name not in RECORD_TYPES and name not in dataset.columns}
+    fields = [
+        field.with_metadata({GONE: b"true"}) if field.name in gone else field
+        for field in told(rows, dataset).schema
+    ]
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
-def _records(batch: list[dict[str, Any]]) -> Iterable[Row]:
+def _records(batch: list[dict[str, Any]], present: Mapping[str, str]) -> Iterable[Row]:
     for request in batch:
         lines = zip(request["rows"], request["predictions"], request["dates"], strict=True)
         for index, (row, prediction, key) in enumerate(lines):
             yield {
-                **row,
+                **(_renamed(row, present) if present else row),
                 PARTITION: key,
                 PREDICTION: prediction,
                 MODEL_VERSION: request["version"],
@@ -108,6 +119,10 @@ def _records(batch: list[dict[str, Any]]) -> Iterable[Row]:
                 REQUEST_ID: request["id"],
                 REQUEST_ROW: index,
             }
+
+
+def _renamed(row: Row, present: Mapping[str, str]) -> Row:
+    return {present.get(name, name): value for name, value in row.items()}
 
 
 def _array(name: str, values: list[Any], dataset: DatasetSpec) -> pa.Array:

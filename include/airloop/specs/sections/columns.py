@@ -1,12 +1,22 @@
-"""What a dataset's columns may be called."""
+"""What a dataset and its columns may be called, and what a column may have been called before."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from airloop.columns import PREFIX
-from airloop.issues import SpecIssue
+from airloop.issues import KeyPath, SpecIssue, value_at
+
+_OWN_TABLE: Final = re.compile(r"(predictions|scores)__|.*__quarantine\Z")
+
+
+def taken_name(name: Any) -> Iterator[SpecIssue]:
+    """A dataset whose table would be one that Airloop itself fills: two sources of one partition."""
+    if isinstance(name, str) and _OWN_TABLE.match(name):
+        what = "names a table that Airloop fills: of predictions, scores or quarantined rows"
+        yield SpecIssue(("name",), what, name, "give the dataset another name")
 
 
 def column_names(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
@@ -21,3 +31,28 @@ def column_names(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
                 f"differs from {other} only in capital letters, and the lake takes the two for one"
             )
             yield SpecIssue(("columns", name), what, None, "give one of them another name")
+
+
+def former_names(columns: Mapping[str, Any], partition_column: Any) -> Iterator[SpecIssue]:
+    """A name that is still in use, that two columns claim, or of the column that the lake's files are cut by."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        path: KeyPath = ("columns", column, "was")
+        for name in _texts(value_at(columns, (column, "was"))):
+            if name in columns:
+                what = "names a column that is still there"
+                yield SpecIssue(path, what, name, "leave `was` out, or the old column")
+            elif name in seen:
+                what = f"names what {seen[name]} was called, too"
+                yield SpecIssue(path, what, name, "leave one of them out")
+            seen.setdefault(name, column)
+        if column == partition_column and value_at(columns, (column, "was")):
+            what = "the partition column keeps its name: the lake's files are cut by it"
+            yield SpecIssue(path, what, None, "name it as before, or give the dataset another name")
+
+
+def _texts(was: Any) -> Iterator[str]:
+    names = [was] if isinstance(was, str) else was
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, str):
+            yield name
