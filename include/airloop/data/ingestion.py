@@ -40,7 +40,7 @@ class Ingested(Contract):
 
 
 def ingest(
-    context: StepContext, spec: DatasetSpec, key: str, fence: Fence, *, page: bool
+    context: StepContext, lake: Lake, spec: DatasetSpec, key: str, fence: Fence, *, page: bool
 ) -> Ingested:
     """One partition. Its page is drawn where something was found, and where one is wanted anyway.
 
@@ -55,9 +55,7 @@ def ingest(
         return write_page(context.settings, spec.name, key, fence.token, evaluated, checks)
 
     validated = judge(spec, key, read_frame(spec, key), keep)
-    publication = PartitionPublication(
-        Lake(context.settings), Content.of(spec, key, validated), fence
-    )
+    publication = PartitionPublication(lake, Content.of(spec, key, validated), fence)
     ref = commit(context.ledger, fence, publication)
     if publication.changes is not None:
         log.warning("%s was there with other rows: %s", key, publication.changes)

@@ -59,7 +59,7 @@ def run(request: Request, context: StepContext) -> Result:
         alone = request.partition is not None
         fence = request.fence if alone else _begin(context, spec, key)
         try:
-            done.append(ingest(context, spec, key, fence, page=key == keys[-1]))
+            done.append(ingest(context, lake, spec, key, fence, page=key == keys[-1]))
         except DataError as error:
             identity = f"{fence.key}:{fence.token}:refuse"
             refuse(context.settings, context.ledger, spec.name, key, error, identity)

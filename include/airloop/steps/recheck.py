@@ -83,7 +83,7 @@ def _look(context: StepContext, spec: DatasetSpec, lake: Lake, key: str) -> None
     fence_key = str(Ingest(spec.name, key))
     if not Content.of(spec, key, validated).is_settled(lake, context.ledger, fence_key):
         fence = context.ledger.begin_attempt(fence_key)
-        ingest(context, spec, key, fence, page=False)
+        ingest(context, lake, spec, key, fence, page=False)
 
 
 def _tell(

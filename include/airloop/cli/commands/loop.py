@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -16,6 +16,9 @@ from airloop.settings import load_settings
 from airloop.specs.catalog import load_catalog
 from airloop.specs.requests import CONFS, parse_conf
 from airloop.vocabulary import DeploymentKind, Topic
+
+if TYPE_CHECKING:
+    from airloop.devstack.airflow import Airflow
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name of config/models.")]
 
@@ -32,8 +35,6 @@ def trigger_command(
 ) -> int:
     """Start a run of a DAG, as its trigger form in Airflow does."""
     from airloop.devstack.airflow import Airflow
-    from airloop.devstack.layout import current_layout
-    from airloop.devstack.pulse import Pulse
 
     kind = _kind_of(dag)
     fields = _pairs(conf or [])
@@ -48,20 +49,29 @@ def trigger_command(
             out.print(f"{dag}: run {run} has this training, no other is started", soft_wrap=True)
         if not wait:
             return 0
-        with err.status(f"{run}: queued") as line:
-            state = airflow.wait(
-                dag,
-                run,
-                patience=3600,
-                tell=lambda now: line.update(f"{run}: {now}"),
-                pulse=Pulse(airflow, current_layout()),
-            )
-        if state != "success":
-            raise PermanentError(
-                f"the run failed: {airflow.failure(dag, run)}", where=f"{dag}, {run}"
-            )
-        out.print(f"{dag}: {state}")
+        _await(airflow, dag, run)
     return 0
+
+
+def _await(airflow: Airflow, dag: str, run: str) -> None:
+    """Wait for a run's good end, its state told meanwhile.
+
+    :raises PermanentError: if it fails
+    """
+    from airloop.devstack.layout import current_layout
+    from airloop.devstack.pulse import Pulse
+
+    with err.status(f"{run}: queued") as line:
+        state = airflow.wait(
+            dag,
+            run,
+            patience=3600,
+            tell=lambda now: line.update(f"{run}: {now}"),
+            pulse=Pulse(airflow, current_layout()),
+        )
+    if state != "success":
+        raise PermanentError(f"the run failed: {airflow.failure(dag, run)}", where=f"{dag}, {run}")
+    out.print(f"{dag}: {state}")
 
 
 def _kind_of(dag: str) -> str:

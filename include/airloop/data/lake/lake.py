@@ -15,7 +15,7 @@ from airloop.data.changes import Changes
 from airloop.data.lake import delta, tables
 from airloop.data.lake.append import append_once
 from airloop.data.lake.digest import dataset_digest
-from airloop.data.lake.moments import version_at
+from airloop.data.lake.opened import OpenTables
 from airloop.data.lake.pinned import PinnedRows, by_partition, partition_digest, pinned_rows
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
@@ -42,6 +42,7 @@ class Lake:
     def __init__(self, settings: Settings) -> None:
         self.uri = settings.lake_uri.rstrip("/")
         self.options = delta_options(self.uri, settings.storage_options)
+        self._opened = OpenTables(self.options)
 
     def table_uri(self, name: str) -> str:
         """Where a table lies.
@@ -65,11 +66,9 @@ class Lake:
         """The digest of a partition's rows as they are now; None where it is not there."""
         table = self._open(name)
         mine = [file for file in self._files(name, table) if file.partition == partition]
-        return (
-            partition_digest(table, mine, self.table_uri(name))
-            if table is not None and mine
-            else None
-        )
+        if table is None or not mine:
+            return None
+        return partition_digest(table, mine, self.table_uri(name))
 
     def snapshot(
         self, name: str, partitions: Sequence[str], as_of: datetime | None = None
@@ -157,7 +156,8 @@ class Lake:
         if not re.match(ANY_KEY, partition):
             raise DataError("not a partition key", value=partition)
         uri = self.table_uri(name)
-        opened = tables.open_or_create(uri, self.options, table.schema, partition_column)
+        there = self._opened.newest(uri)
+        opened = tables.open_or_create(uri, self.options, table.schema, partition_column, there)
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
         return delta.stage(opened, partition, table, partition_column, fence, uri)
 
@@ -234,10 +234,7 @@ class Lake:
 
     def _open(self, name: str, as_of: datetime | None = None) -> DeltaTable | None:
         uri = self.table_uri(name)
-        table = tables.open_table(uri, self.options)
-        if table is None or as_of is None:
-            return table
-        return tables.open_table(uri, self.options, version_at(table, as_of, uri))
+        return self._opened.newest(uri) if as_of is None else self._opened.at(uri, as_of)
 
     def _there(self, name: str) -> DeltaTable:
         table = self._open(name)

@@ -47,14 +47,19 @@ def open_table(
 
 
 def open_or_create(
-    uri: str, options: dict[str, str] | None, schema: pa.Schema, wanted: str
+    uri: str,
+    options: dict[str, str] | None,
+    schema: pa.Schema,
+    wanted: str,
+    opened: DeltaTable | None = None,
 ) -> DeltaTable:
     """The table, created empty if there is none. One that is there is left as it is.
 
+    :param opened: the table, where it is open already
     :raises DataError: if it is partitioned by another column
     :raises UnreachableError: if the store does not answer
     """
-    table = open_table(uri, options)
+    table = opened or open_table(uri, options)
     stored = stored_schema(schema, wanted)
     with storage_errors(uri):
         if table is None:
