@@ -1,0 +1,251 @@
+"""Datasets of every cadence in Airflow: real DAGs, real timetables, real steps; each run is one that the scheduler would make.
+
+``make timetables`` goes through 24 hours of an hourly dataset and some ticks of each other; here it is three hours. Airflow's own
+scheduler is left out, since it cannot be told what time it is: its timetables say which runs it would make, and each is run to its
+end as one of the schedule.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+import yaml
+
+from airloop.contracts import ModelVersion
+from airloop.data.lake.history import committed
+from airloop.data.lake.lake import Lake
+from airloop.ledger import Ledger, open_ledger
+from airloop.partition import Cadence, Partition
+from airloop.registry import models, tracking
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+from airloop.vocabulary import Action, Topic
+from tests.support.checkout import ROOT
+from tests.support.loop import cadences, orders
+
+LoadDags = Callable[..., dict[str, Any]]
+HOURS = int(os.environ.get("AIRLOOP_HOURS", "3"))
+#: All in `make timetables`.
+CADENCES = list(Cadence) if HOURS >= 24 else [Cadence.HOUR]
+TICKS = {
+    Cadence.HOUR: HOURS,
+    Cadence.DAY: 4,
+    Cadence.WEEK: 3,
+    Cadence.MONTH: 3,
+    Cadence.SNAPSHOT: 3,
+}
+#: When the schedule of the dataset ticks, and that of the training; deliveries come at seven past, as the source expects.
+CRONS = {
+    Cadence.HOUR: ("5 * * * *", "10 */2 * * *"),
+    Cadence.DAY: ("5 6 * * *", "10 6 */2 * *"),
+    Cadence.WEEK: ("5 6 * * 1", "10 6 * * 1"),
+    Cadence.MONTH: ("5 6 1 * *", "10 6 1 * *"),
+    Cadence.SNAPSHOT: ("7 6 * * *", "10 6 * * *"),
+}
+#: A change to summer time lies ahead.
+BEGIN = datetime(2013, 3, 30, 12, tzinfo=UTC)
+#: Partitions that are there before, ingested by hand.
+BEFORE = 12
+ROWS = 60
+
+
+def partition(cadence: Cadence, number: int) -> str:
+    """Counted from the first that the schedule ingests."""
+    if not cadence.timed:
+        tick = datetime(2013, 3, 30, 6, 7, tzinfo=UTC) + timedelta(days=number)
+        local = pendulum.datetime(tick.year, tick.month, tick.day, 6, 7, tz=cadences.ZONE)
+        return str(Partition.at(local.add(days=2), cadence))
+    return str(Partition.at(BEGIN, cadence, cadences.ZONE).before(-number))
+
+
+class Shop:
+    """The partitions' files, a project's config for them, and a step host."""
+
+    def __init__(self, place: Path, config: Path, cadence: Cadence) -> None:
+        self.place, self.cadence = place, cadence
+        dataset, model = orders.dataset(cadence), orders.model(cadence)
+        path = f"{place}/upstream/{{partition}}.csv"
+        dataset |= {"source": {"kind": "file", "path": path, "format": "csv"}}
+        dataset["schedule"], model["training"]["schedule"] = CRONS[cadence]
+        if cadence.timed:
+            dataset["recheck"] = 3
+            model["training"] |= {"window": BEFORE, "holdout": 4}
+        model["gates"] |= {"min_holdout_rows": 100}
+        for folder, spec in (("datasets", dataset), ("models", model)):
+            shutil.rmtree(config / folder)
+            (config / folder).mkdir()
+            (config / folder / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec))
+        (place / "upstream").mkdir()
+
+    def write(self, number: int, rows: int | None = None) -> None:
+        key = partition(self.cadence, number)
+        rows = rows or (ROWS if self.cadence.timed else None)
+        frame = next(cadences.rows(key))
+        frame.head(rows or len(frame)).to_csv(self.place / "upstream" / f"{key}.csv", index=False)
+
+
+@pytest.fixture(params=CADENCES)
+def shop(
+    request: pytest.FixtureRequest, home: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    place = Path(tempfile.mkdtemp(prefix="airloop-hours-"))
+    monkeypatch.setenv("AIRLOOP_HOME", str(place))
+    monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{place / 'mlflow.db'}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    made = Shop(place, config, request.param)
+    load_settings.cache_clear()
+    load_catalog.cache_clear()
+    # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
+    tracking.client(load_settings()).create_experiment("lateness", str(place / "mlruns"))
+    host = subprocess.Popen([sys.executable, "-m", "airloop.execution.host"], env=dict(os.environ))
+    while not (place / "run" / "steps.sock").exists() and host.poll() is None:
+        time.sleep(0.1)
+    yield made
+    host.terminate()
+    host.wait()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+class Schedule:
+    """The runs that Airflow's scheduler would make of a DAG, one after the other."""
+
+    def __init__(self, dag: Any, cadence: Cadence, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.serialization.serialized_objects import DagSerialization
+
+        core = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+        self.dag, self.timetable = dag, core.timetable
+        self.intervals: list[tuple[datetime, datetime]] = []
+        first = Partition.at(BEGIN, cadence, cadences.ZONE)
+        self._begin = pendulum.instance(first.start if cadence.timed else BEGIN)
+        self._patch = monkeypatch
+        self._last: Any = None
+
+    def until(self, now: datetime | None = None) -> Iterator[Any]:
+        """Each run whose time has come, to its end; without a time the next one."""
+        from airflow.timetables.base import TimeRestriction
+
+        restriction = TimeRestriction(self._begin, None, catchup=True)
+        while True:
+            info = self.timetable.next_dagrun_info(
+                last_automated_data_interval=self._last, restriction=restriction
+            )
+            if info is None or (now is not None and info.run_after > now):
+                return
+            self._last = info.data_interval
+            self.intervals.append((info.data_interval.start, info.data_interval.end))
+            yield self._run(info)
+            if now is None:
+                return
+
+    def _run(self, info: Any) -> Any:
+        import airflow.models.dagrun as module
+        from airflow.utils.types import DagRunType
+
+        make = module.get_or_create_dagrun
+
+        def scheduled(**kwargs: Any) -> Any:
+            run = make(**{**kwargs, "data_interval": info.data_interval})
+            run.run_type = DagRunType.SCHEDULED
+            kwargs["session"].commit()
+            return run
+
+        with self._patch.context() as patch:
+            patch.setattr(module, "get_or_create_dagrun", scheduled)
+            # The tick is now, whatever the interval's date: what a recheck changes is what was committed since.
+            done = self.dag.test(logical_date=info.logical_date, run_after=pendulum.now("UTC"))
+            return done, info.run_after
+
+
+def states(run: Any) -> dict[str, str]:
+    return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+def announced(run: Any) -> list[str]:
+    """The partitions of the asset events that a run emitted."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        query = select(AssetEvent.partition_key).where(AssetEvent.source_run_id == run.run_id)
+        return sorted(str(key) for key in session.scalars(query))
+
+
+def test_each_partition_is_ingested_once_and_trained_on_when_due(
+    shop: Shop, load_dags: LoadDags, database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dags, cadence = load_dags(), shop.cadence
+    numbers = range(-BEFORE if cadence.timed else -1, TICKS[cadence])
+    for number in numbers:
+        shop.write(number)
+    keys = [partition(cadence, number) for number in numbers]
+    dags["ingest_orders"].test(run_conf=by_hand(cadence, keys[: -TICKS[cadence]]))
+    ingesting, training = (
+        Schedule(dags[dag], cadence, monkeypatch) for dag in ("ingest_orders", "train_lateness")
+    )
+    trained = []
+    for number in range(TICKS[cadence]):
+        corrected = cadence.timed and number == 2
+        if corrected:
+            shop.write(0, ROWS - 5)
+        [(run, now)] = ingesting.until()
+        new = [partition(cadence, number), *([partition(cadence, 0)] * corrected)]
+        assert states(run)["ingest"] == "success"
+        assert states(run).get("recheck") == recheck_of(cadence, changed=corrected)
+        assert announced(run) == sorted(new)
+        later = now + timedelta(minutes=10)
+        trained += [states(one) for one, _ in training.until(later)]
+    again = [partition(cadence, 0)] * (cadence.timed and TICKS[cadence] > 2)
+    lake = Lake(load_settings())
+    assert sorted(one.partition for one in committed(lake, "orders", 1000)) == sorted(
+        [*keys, *again]
+    )
+    for one in (ingesting, training):
+        assert all(before[1] == after[0] for before, after in pairwise(one.intervals))
+    assert len(trained) == len(training.intervals) >= TICKS[cadence] // 3
+    ledger = open_ledger(load_settings())
+    judged = ledger.decisions("lateness", Topic.GATE)
+    assert [one["register"] == "success" for one in reversed(trained)] == [
+        one.action is Action.PASSED for one in judged
+    ]
+    assert Action.PASSED in {one.action for one in judged}
+    deliver(ledger)
+    for kind in ("score", "monitor"):
+        done = dags[f"{kind}_lateness"].test(run_conf={"partition": keys[-1]})
+        assert states(done) == {kind: "success"}
+
+
+def by_hand(cadence: Cadence, keys: list[str]) -> dict[str, str]:
+    """What a person asks for: a range, or the one delivery."""
+    return {"start": keys[0], "end": keys[-1]} if cadence.timed else {"partition": keys[0]}
+
+
+def recheck_of(cadence: Cadence, *, changed: bool) -> str | None:
+    if not cadence.timed:
+        return None
+    return "success" if changed else "skipped"
+
+
+def deliver(ledger: Ledger) -> None:
+    """The last registered version serves; without a service there is nobody to verify it."""
+    version: ModelVersion = models.version("lateness", 1, settings=load_settings())
+    ledger.record_deployment(
+        ledger.begin_attempt("promote:lateness"),
+        model="lateness",
+        version=version.version,
+        artifact=version.artifact,
+        kind="promote",
+        reason="test",
+    )
