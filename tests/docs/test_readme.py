@@ -24,7 +24,17 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 #: Where the sources of a package lie.
 FOLDERS = {"airloop": "include", "airloop_operators": "operators", "airloop_dags": "dags"}
 #: Files, and tags of a run in MLflow.
-NO_MODULES = {"airloop.yaml", "airloop.params", "airloop.usage"} | {seam.group for seam in SEAMS}
+NO_MODULES = {
+    *(
+        "airloop.yaml",
+        "airloop.params",
+        "airloop.usage",
+        "airloop.as_of",
+        "airloop.was",
+        "airloop.gone",
+    ),
+    *(seam.group for seam in SEAMS),
+}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
