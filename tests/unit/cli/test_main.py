@@ -57,6 +57,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["rollback"], "MODEL"),
         (["report", "flight_dely", "2013-03-07"], "did you mean 'flight_delay'"),
         (["report", "flight_delay", "2013-03-07"], "has no champion"),
+        (["replay", "flight_dely"], "did you mean 'flight_delay'"),
+        (["replay", "flight_delay", "--from", "2013-13-01"], "that day is not in the lake"),
         (["clean", "--older-than", "soon"], "write 12h, 30d or 8w"),
         (["clean"], "--older-than"),
         (["nonsense"], "nonsense"),
@@ -237,7 +239,7 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
-        "reconcile", "report", "dags",
+        "reconcile", "replay", "report", "dags",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger", "dags")}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}
