@@ -89,7 +89,8 @@ orders: .venv/.self ## shuffle late, corrected and doubled deliveries 1,000 time
 	@AIRLOOP_ORDERS=1000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/cadence/test_orders.py
 
 timetables: .venv/.torch ## go through 24 hours of an hourly dataset and some ticks of each other cadence, by real DAGs and steps
-	@AIRLOOP_HOURS=24 $(BIN)/python -m pytest -q --timeout 0 tests/dags/test_timetables.py
+	@for cadence in hour day week month snapshot; do AIRLOOP_HOURS=24 AIRLOOP_CADENCE=$$cadence \
+		$(BIN)/python -m pytest -q --timeout 0 tests/dags/test_timetables.py || exit 1; done
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

@@ -142,7 +142,7 @@ def _context() -> dict[str, Any]:
     from types import SimpleNamespace
 
     names = {"dag_id": "train_flight_delay", "run_id": "r", "task_id": "train", "map_index": -1}
-    run = SimpleNamespace(dag_id="train_flight_delay", run_id="r")
+    run = SimpleNamespace(dag_id="train_flight_delay", run_id="r", conf={})
     return {"ti": SimpleNamespace(**names, try_number=1), "run_id": "r", "dag_run": run}
 
 

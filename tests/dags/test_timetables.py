@@ -1,6 +1,7 @@
 """Datasets of every cadence in Airflow: real DAGs, real timetables, real steps; each run is one that the scheduler would make.
 
-``make timetables`` goes through 24 hours of an hourly dataset and some ticks of each other; here it is three hours. Airflow's own
+``make timetables`` goes through 24 hours of an hourly dataset and some ticks of each other, each with a database of its own, since
+the DAGs are named alike; here it is three hours. Airflow's own
 scheduler is left out, since it cannot be told what time it is: its timetables say which runs it would make, and each is run to its
 end as one of the schedule.
 """
@@ -37,8 +38,7 @@ from tests.support.loop import cadences, orders
 
 LoadDags = Callable[..., dict[str, Any]]
 HOURS = int(os.environ.get("AIRLOOP_HOURS", "3"))
-#: All in `make timetables`.
-CADENCES = list(Cadence) if HOURS >= 24 else [Cadence.HOUR]
+CADENCE = Cadence(os.environ.get("AIRLOOP_CADENCE", "hour"))
 TICKS = {
     Cadence.HOUR: HOURS,
     Cadence.DAY: 4,
@@ -96,15 +96,13 @@ class Shop:
         frame.head(rows or len(frame)).to_csv(self.place / "upstream" / f"{key}.csv", index=False)
 
 
-@pytest.fixture(params=CADENCES)
-def shop(
-    request: pytest.FixtureRequest, home: Path, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
+@pytest.fixture
+def shop(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     place = Path(tempfile.mkdtemp(prefix="airloop-hours-"))
     monkeypatch.setenv("AIRLOOP_HOME", str(place))
     monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{place / 'mlflow.db'}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made = Shop(place, config, request.param)
+    made = Shop(place, config, CADENCE)
     load_settings.cache_clear()
     load_catalog.cache_clear()
     # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
