@@ -77,7 +77,10 @@ class Shop:
         self.place, self.cadence = place, cadence
         dataset, model = orders.dataset(cadence), orders.model(cadence)
         path = f"{place}/upstream/{{partition}}.csv"
-        dataset |= {"source": {"kind": "file", "path": path, "format": "csv"}}
+        dataset |= {
+            "source": {"kind": "file", "path": path, "format": "csv"},
+            "start": "2012-01-01",
+        }
         dataset["schedule"], model["training"]["schedule"] = CRONS[cadence]
         if cadence.timed:
             dataset["recheck"] = 3
@@ -189,7 +192,8 @@ def test_each_partition_is_ingested_once_and_trained_on_when_due(
     for number in numbers:
         shop.write(number)
     keys = [partition(cadence, number) for number in numbers]
-    dags["ingest_orders"].test(run_conf=by_hand(cadence, keys[: -TICKS[cadence]]))
+    before = dags["ingest_orders"].test(run_conf=by_hand(cadence, keys[: -TICKS[cadence]]))
+    assert states(before)["ingest"] == "success"
     ingesting, training = (
         Schedule(dags[dag], cadence, monkeypatch) for dag in ("ingest_orders", "train_lateness")
     )
