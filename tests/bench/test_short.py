@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ LIGHT = (
 
 @pytest.fixture(autouse=True)
 def _here() -> Iterator[None]:
-    """A bench sets its own home in the environment: what it leaves is taken back."""
+    """A bench sets its own home in the environment, and hushes logs: what it leaves is taken back."""
     before = dict(os.environ)
     os.environ |= {HERE: "1", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false"}
     load_settings.cache_clear()
@@ -31,6 +32,7 @@ def _here() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' own, as the benches' processes do
         yield
+    logging.disable(logging.NOTSET)
     os.environ.clear()
     os.environ.update(before)
     load_settings.cache_clear()
