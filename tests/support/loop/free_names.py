@@ -86,6 +86,8 @@ def model(name: str, **training: Any) -> dict[str, Any]:
             "min_slice_rows": 40,
             "min_holdout_rows": 100,
             "resamples": 100,
+            # Few held-out days, and names are what is tried here.
+            "confidence": 0.8,
         },
         "serving": {"event_time": DAY},
         "monitoring": {"min_rows": 100, "window": 2},
