@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +42,22 @@ def install(
 def on_path(*folders: Path) -> Iterator[None]:
     """Let this process find what lies in the folders, as long as the block lasts."""
     with pytest.MonkeyPatch.context() as patch:
-        for folder in folders:
-            patch.syspath_prepend(folder)
+        patch.setattr(sys, "path", [*map(str, reversed(folders)), *sys.path])
+        _look_again()
         forget()
         yield
     forget()
+
+
+def _look_again() -> None:
+    """Drop what the import system knows of folders; a thread that imports meanwhile disturbs it."""
+    for _ in range(100):
+        try:
+            importlib.invalidate_caches()
+        except RuntimeError:
+            time.sleep(0.01)
+        else:
+            return
 
 
 def forget() -> None:
