@@ -20,7 +20,7 @@ from airloop.registry.loader import LoadedModel
 from airloop.replay.past import Past
 from airloop.storage.files import Files
 from airloop.training.fitted import fit
-from airloop.training.validation import with_training
+from airloop.training.windows import with_window
 
 #: Fits whose answers stay in memory.
 _KEPT = 64
@@ -76,7 +76,7 @@ class Fits:
             past = self.past
             model = past.model
             if made.window is not None:
-                model = with_training(model, window=made.window, window_days=None)
+                model = with_window(model, made.window)
             there = past.keys[: made.night + 1]
             days = choose_days(model, past.dataset, there, there[-1])
             self._days[made] = Days(days.all, days.holdout) if made.refit else days

@@ -103,7 +103,7 @@ def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
         model.retraining,
         found,
         now=now,
-        newest=max(night.lake.partitions(night.dataset.name), default=None),
+        newest=night.newest,
         champion=night.champion,
         evidence=gather(night, found),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from airloop.contracts import Decision, Deployment, DriftReport, Fence, Triage
 from airloop.data.lake.lake import Lake
@@ -43,6 +44,16 @@ class Night:
     partition: str
     fence: Fence
 
+    @cached_property
+    def there(self) -> tuple[str, ...]:
+        """The partitions in the lake, as they were when the night was first asked."""
+        return self.lake.partitions(self.dataset.name)
+
+    @property
+    def newest(self) -> str | None:
+        """The newest of them."""
+        return max(self.there, default=None)
+
     @property
     def champion(self) -> str:
         """The night on which the labels of the champion's last day were complete."""
@@ -62,7 +73,7 @@ def gather(night: Night, report: DriftReport) -> Evidence:
         return Evidence()
     gain, why = None, ""
     # From an old night nothing follows: a backfill of a year must not fit a model for each week of it.
-    if not is_old(night.partition, max(night.lake.partitions(night.dataset.name), default=None)):
+    if not is_old(night.partition, night.newest):
         gain, why = _shadow(night, drifted=report.triage is Triage.DRIFT)
     size = night.model.monitoring.window_in(night.dataset.cadence)
     day = LENGTHS[night.dataset.cadence] / timedelta(days=1)
@@ -88,8 +99,7 @@ def cost_of(ledger: Ledger, model: str) -> Cost | None:
 def _new(night: Night) -> NewData:
     """The partitions after the champion's days, up to the night."""
     last = night.reference.days[-1]
-    there = night.lake.partitions(night.dataset.name)
-    new = [key for key in there if last < key <= night.partition]
+    new = [key for key in night.there if last < key <= night.partition]
     rows = night.lake.snapshot(night.dataset.name, new).rows if new else 0
     return NewData(len(new), rows)
 

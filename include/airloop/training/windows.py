@@ -63,13 +63,13 @@ def settled(
     if not model.training.auto or not dataset.cadence.timed:
         return model
     there = lake.partitions(dataset.name)
-    last = choose_days(_with(model, ALL), dataset, there, until).all[-1]
+    last = choose_days(with_window(model, ALL), dataset, there, until).all[-1]
     if (window := _chosen(ledger, model.name, last)) is not None:
-        return _with(model, window)
+        return with_window(model, window)
     choice = choose(lake, model, dataset, until)
     log.info("%s", choice.reason)
     _record(ledger, model.name, last, choice)
-    return _with(model, choice.window)
+    return with_window(model, choice.window)
 
 
 def known(ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, last: str) -> ModelSpec:
@@ -77,7 +77,7 @@ def known(ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, last: str) -> 
     if not model.training.auto or not dataset.cadence.timed:
         return model
     window = _chosen(ledger, model.name, last)
-    return model if window is None else _with(model, window)
+    return model if window is None else with_window(model, window)
 
 
 def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None) -> Choice:
@@ -85,7 +85,7 @@ def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
 
     :raises DataError: if there is too little history to train at all
     """
-    whole = choose_days(_with(model, ALL), dataset, lake.partitions(dataset.name), until)
+    whole = choose_days(with_window(model, ALL), dataset, lake.partitions(dataset.name), until)
     before, block = whole.training, len(whole.holdout)
     first = len(before) - BLOCKS * block
     sizes = _sizes(dataset, first)
@@ -156,5 +156,6 @@ def _record(ledger: Ledger, model: str, last: str, choice: Choice) -> Decision:
     )
 
 
-def _with(model: ModelSpec, window: int) -> ModelSpec:
+def with_window(model: ModelSpec, window: int) -> ModelSpec:
+    """The model with another window, in partitions."""
     return with_training(model, window=window, window_days=None)
