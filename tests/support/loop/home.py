@@ -12,46 +12,23 @@ import httpx
 import pandas as pd
 
 from airloop.contracts import Candidate, GateReport
-from airloop.data.lake.lake import Lake
-from airloop.exchange.step import StepRequest
-from airloop.execution.context import StepContext
-from airloop.ledger import open_ledger
 from airloop.registry import loader
 from airloop.serving.assembly import build_endpoints
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
-from airloop.settings import Settings
-from airloop.specs.catalog import Catalog
-from airloop.steps import evaluate, ingest, register, train
+from airloop.steps import evaluate, ingest, train
 from tests.support.loop import free_names as made
+from tests.support.loop.project import Project
 
 TOKEN = "a-token-of-the-test"
 
 
-class Home:
-    """A home of the dataset, delivered as CSV, and of some models; steps run in it one by one."""
+class Home(Project):
+    """A home of the dataset, delivered as CSV, and of some models."""
 
     def __init__(self, home: Path, *models: dict[str, Any]) -> None:
-        self.home = home
-        self.settings = Settings(
-            lake_uri=str(home / "lake"),
-            ledger_url=f"sqlite:///{home / 'ledger.db'}",
-            mlflow_uri=f"sqlite:///{home / 'mlflow.db'}",
-            reports_uri=str(home / "reports"),
-        )
         source = {"kind": "file", "format": "csv", "path": f"{home}/rows/{{partition}}.csv"}
-        self.write("datasets", made.dataset(source))
-        for model in models:
-            self.write("models", model)
-        self.ledger = open_ledger(self.settings)
-        self.catalog = Catalog(home / "config")
-        self.lake = Lake(self.settings)
-
-    def write(self, folder: str, spec: dict[str, Any]) -> None:
-        """Write a spec; JSON is YAML."""
-        path = self.home / "config" / folder / f"{spec['name']}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
+        super().__init__(home, made.dataset(source), *models)
 
     def deliver(self, day: str, rows: pd.DataFrame) -> None:
         """Put a day's file where the source looks."""
@@ -63,13 +40,6 @@ class Home:
         """Ingest days in one run."""
         return self.step(ingest, f"ingest:things:{days[0]}", dataset="things", partitions=days)
 
-    def step(self, module: Any, key: str, **fields: Any) -> Any:
-        folder = self.home / "work" / str(len(list(self.home.glob("work/*"))))
-        folder.mkdir(parents=True)
-        context = StepContext(self.settings, self.catalog, self.ledger, folder)
-        request: StepRequest = module.Request(fence=self.ledger.begin_attempt(key), **fields)
-        return module.run(request, context)
-
     def candidate(self, model: str, run: str) -> tuple[Candidate, GateReport]:
         """Train and judge."""
         made_one = self.step(train, f"train:{model}:{run}", model=model).candidate
@@ -78,16 +48,7 @@ class Home:
 
     def deploy(self, candidate: Candidate, report: GateReport) -> loader.LoadedModel:
         """Register, and let it serve."""
-        model, fields = candidate.model, {"candidate": candidate, "report": report}
-        version = self.step(register, f"register:{model}:{candidate.run_id}", **fields).version
-        self.ledger.record_deployment(
-            self.ledger.begin_attempt(f"promote:{model}"),
-            model=model,
-            version=version.version,
-            artifact=version.artifact,
-            kind="promote",
-            reason="test",
-        )
+        version = self.registered(candidate, report)
         return loader.load(version.artifact, self.settings)
 
     def served(self, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:

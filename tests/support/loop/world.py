@@ -1,4 +1,4 @@
-"""A project of one dataset and one model in a folder, whose steps are run one by one: real lake, ledger, MLflow, log."""
+"""A project of one dataset and one model, and what production was asked of it: a real prediction log."""
 
 from __future__ import annotations
 
@@ -8,54 +8,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airloop.contracts import Candidate, DriftReport, Outcome
-from airloop.data.lake.lake import Lake
-from airloop.exchange.step import StepRequest
-from airloop.execution.context import StepContext
-from airloop.ledger import open_ledger
 from airloop.partition import Cadence
 from airloop.registry import loader
 from airloop.serving.log.predictionlog import PredictionLog, log_folder
 from airloop.serving.log.records import Answered, encode
-from airloop.settings import Settings
-from airloop.specs.catalog import Catalog
-from airloop.steps import evaluate, ingest, monitor, register, train
+from airloop.steps import evaluate, ingest, monitor, train
+from tests.support.loop.project import Project
 
 #: When all requests are answered.
 ANSWERED = datetime(2013, 3, 25, 7, 7, tzinfo=UTC)
 
 
-class World:
-    """The project, and what an operator would ask of its steps.
-
-    :param home: an empty folder, but for MLflow's tables
-    """
+class World(Project):
+    """The project, and what an operator would ask of its steps."""
 
     def __init__(self, home: Path, dataset: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-        self.home, self.dataset, self.model = home, str(dataset["name"]), str(model["name"])
+        self.dataset, self.model = str(dataset["name"]), str(model["name"])
         self.cadence = Cadence(dataset.get("cadence", "day"))
-        self.settings = Settings(
-            lake_uri=str(home / "lake"),
-            ledger_url=f"sqlite:///{home / 'ledger.db'}",
-            mlflow_uri=f"sqlite:///{home / 'mlflow.db'}",
-            reports_uri=str(home / "reports"),
-        )
-        for folder, spec in (("datasets", dataset), ("models", model)):
-            path = home / "config" / folder / f"{spec['name']}.yaml"
-            path.parent.mkdir(parents=True)
-            path.write_text(yaml.safe_dump(dict(spec)))
-        self.ledger = open_ledger(self.settings)
-        self.catalog = Catalog(home / "config")
-        self.lake = Lake(self.settings)
-
-    def step(self, module: Any, key: str, **fields: Any) -> Any:
-        folder = self.home / "work" / str(len(list(self.home.glob("work/*"))))
-        folder.mkdir(parents=True)
-        context = StepContext(self.settings, self.catalog, self.ledger, folder)
-        request: StepRequest = module.Request(fence=self.ledger.begin_attempt(key), **fields)
-        return module.run(request, context)
+        super().__init__(home, dataset, model)
 
     def ingest(self, *asked: str, **fields: Any) -> Any:
         key = f"ingest:{self.dataset}:{asked[0]}..{asked[-1]}"
@@ -71,16 +42,7 @@ class World:
         made = self.train(run, **fields)
         report = self.step(evaluate, f"evaluate:{self.model}:{made.run_id}", candidate=made).report
         assert report.outcome is Outcome.OK, report.reason
-        key = f"register:{self.model}:{made.run_id}"
-        version = self.step(register, key, candidate=made, report=report).version
-        self.ledger.record_deployment(
-            self.ledger.begin_attempt(f"promote:{self.model}"),
-            model=self.model,
-            version=version.version,
-            artifact=version.artifact,
-            kind="promote",
-            reason="test",
-        )
+        version = self.registered(made, report)
         return made, version
 
     def answer(self, *asked: str) -> None:

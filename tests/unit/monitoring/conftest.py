@@ -16,6 +16,7 @@ from airloop.monitoring import reference
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.window import Window, observe
 from airloop.specs import DatasetSpec, ModelSpec
+from tests.support.small_world import small_world
 
 NUMBERS = [f"x{index}" for index in range(6)]
 INPUTS = ["day", "carrier", *NUMBERS]
@@ -25,26 +26,9 @@ MakeFrame = Callable[..., pd.DataFrame]
 
 @pytest.fixture(scope="session")
 def dataset() -> DatasetSpec:
-    columns = {
-        "id": {"type": "string", "nullable": False},
-        "day": {"type": "date", "nullable": False},
-        "carrier": {"type": "string"},
-        **{name: {"type": "float"} for name in NUMBERS},
-        "y": {"type": "float", "known": "after"},
-    }
-    return DatasetSpec.model_validate(
-        {
-            "name": "world",
-            "description": "a small world",
-            "owner": "tests",
-            "source": {"kind": "python", "function": "somewhere:rows"},
-            "partition_column": "day",
-            "start": "2013-01-01",
-            "keys": ["id"],
-            "columns": columns,
-            "expectations": [{"expect": "expect_table_row_count_to_be_between"}],
-        }
-    )
+    numbers = {name: {"type": "float"} for name in NUMBERS}
+    label = {"type": "float", "known": "after"}
+    return small_world({"carrier": {"type": "string"}, **numbers, "y": label})
 
 
 @pytest.fixture(scope="session")

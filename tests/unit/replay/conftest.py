@@ -12,6 +12,7 @@ import pytest
 from airloop.replay import past as pasts
 from airloop.replay.past import Past
 from airloop.specs import DatasetSpec, ModelSpec
+from tests.support.small_world import FLIGHTS, small_world
 
 DAYS = 100
 #: The day on which the world that turns over does so.
@@ -21,26 +22,7 @@ MakePast = Callable[..., Past]
 
 @pytest.fixture(scope="session")
 def dataset() -> DatasetSpec:
-    columns = {
-        "id": {"type": "string", "nullable": False},
-        "day": {"type": "date", "nullable": False},
-        "far": {"type": "float"},
-        "wet": {"type": "float"},
-        "late": {"type": "float", "known": "after"},
-    }
-    return DatasetSpec.model_validate(
-        {
-            "name": "world",
-            "description": "a small world",
-            "owner": "tests",
-            "source": {"kind": "python", "function": "somewhere:rows"},
-            "partition_column": "day",
-            "start": "2013-01-01",
-            "keys": ["id"],
-            "columns": columns,
-            "expectations": [{"expect": "expect_table_row_count_to_be_between"}],
-        }
-    )
+    return small_world(FLIGHTS)
 
 
 @pytest.fixture(scope="session")

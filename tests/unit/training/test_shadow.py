@@ -17,31 +17,14 @@ from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.ledger import Ledger
 from airloop.settings import Settings
-from airloop.specs import DatasetSpec, ModelSpec
+from airloop.specs import ModelSpec
 from airloop.training import evidence, shadow
 from airloop.training.evidence import Night, gather
 from airloop.vocabulary import Action, Topic
+from tests.support.small_world import FLIGHTS, small_world
 from tests.support.toy_lake import filled
 
-DATASET = DatasetSpec.model_validate(
-    {
-        "name": "world",
-        "description": "a small world",
-        "owner": "tests",
-        "source": {"kind": "python", "function": "somewhere:rows"},
-        "partition_column": "day",
-        "start": "2013-01-01",
-        "keys": ["id"],
-        "columns": {
-            "id": {"type": "string", "nullable": False},
-            "day": {"type": "date", "nullable": False},
-            "far": {"type": "float"},
-            "wet": {"type": "float"},
-            "late": {"type": "float", "known": "after"},
-        },
-        "expectations": [{"expect": "expect_table_row_count_to_be_between"}],
-    }
-)
+DATASET = small_world(FLIGHTS)
 MODEL = ModelSpec.model_validate(
     {
         "name": "guess",
