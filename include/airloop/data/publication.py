@@ -11,7 +11,6 @@ from airloop.data.changes import Changes, compare
 from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
-from airloop.data.lake.tables import open_table
 from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, bring_up, table_name
 from airloop.errors import DataError
 from airloop.ledger import Ledger
@@ -51,7 +50,7 @@ class Content:
         """Whether the lake has these very rows, and no attempt sleeps that could still put others in their place."""
         if not self.is_in(lake):
             return False
-        table = open_table(lake.table_uri(self.spec.name), lake.options)
+        table = lake.opened(self.spec.name)
         shut_out = table.transaction_version(fence_key) if table is not None else None
         return (shut_out or 0) >= ledger.newest_attempt(fence_key)
 

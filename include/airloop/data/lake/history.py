@@ -8,7 +8,6 @@ from typing import Any
 
 from airloop.contracts import Contract, Digest, PartitionKey
 from airloop.data.changes import Changes
-from airloop.data.lake import tables
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.storage import storage_errors
 
@@ -32,8 +31,7 @@ def committed(lake: Lake, name: str, limit: int) -> list[Committed]:
     :raises UnreachableError: if the store does not answer
     """
     uri = lake.table_uri(name)
-    table = tables.open_table(uri, lake.options)
-    if table is None:
+    if (table := lake.opened(name)) is None:
         return []
     with storage_errors(uri):
         commits = table.history(limit)

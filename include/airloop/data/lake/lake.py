@@ -59,12 +59,12 @@ class Lake:
         :raises RequestError: if the moment lies in the future
         :raises DataError: if there was no table yet
         """
-        table = self._open(name, as_of)
+        table = self.opened(name, as_of)
         return tuple(sorted({file.partition for file in self._files(name, table)}))
 
     def partition_digest(self, name: str, partition: str) -> str | None:
         """The digest of a partition's rows as they are now; None where it is not there."""
-        table = self._open(name)
+        table = self.opened(name)
         mine = [file for file in self._files(name, table) if file.partition == partition]
         if table is None or not mine:
             return None
@@ -79,7 +79,7 @@ class Lake:
         :raises DataError: naming the partitions that are not there, or if there was no table yet
         """
         wanted = tuple(sorted(set(partitions)))
-        table = self._open(name, as_of)
+        table = self.opened(name, as_of)
         by_key = by_partition(self._files(name, table))
         missing = [key for key in wanted if key not in by_key]
         if missing or table is None or not wanted:
@@ -156,7 +156,7 @@ class Lake:
         if not re.match(ANY_KEY, partition):
             raise DataError("not a partition key", value=partition)
         uri = self.table_uri(name)
-        there = self._opened.newest(uri)
+        there = self.opened(name)
         opened = tables.open_or_create(uri, self.options, table.schema, partition_column, there)
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
         return delta.stage(opened, partition, table, partition_column, fence, uri)
@@ -184,7 +184,7 @@ class Lake:
 
         :raises SupersededError: if a newer attempt has committed this key
         """
-        if (table := self._open(name)) is not None:
+        if (table := self.opened(name)) is not None:
             delta.leave_token(table, fence, self.table_uri(name))
 
     def replace_partition(
@@ -232,18 +232,18 @@ class Lake:
             sequence=sequence,
         )
 
-    def _open(self, name: str, as_of: datetime | None = None) -> DeltaTable | None:
-        uri = self.table_uri(name)
-        return self._opened.newest(uri) if as_of is None else self._opened.at(uri, as_of)
+    def opened(self, name: str, as_of: datetime | None = None) -> DeltaTable | None:
+        """A table as it is now, or was at a moment; None where there is none. It is this thread's own."""
+        return self._opened.at(self.table_uri(name), as_of)
 
     def _there(self, name: str) -> DeltaTable:
-        table = self._open(name)
+        table = self.opened(name)
         if table is None:
             raise DataError("there is no such table", value=name, where=self.uri)
         return table
 
     def _files(self, name: str, table: DeltaTable | None) -> list[File]:
-        return tables.files(table, self.table_uri(name)) if table is not None else []
+        return [] if table is None else tables.files(table, self.table_uri(name))
 
     def _pinned(self, ref: DatasetRef) -> PinnedRows:
         return pinned_rows(ref, self.options)

@@ -43,15 +43,15 @@ class OpenTables:
             known[uri] = opened
         return known[uri]
 
-    def at(self, uri: str, moment: datetime) -> DeltaTable | None:
-        """The table as it was at a moment; None where there is none.
+    def at(self, uri: str, moment: datetime | None) -> DeltaTable | None:
+        """The table as it was at a moment, or without one as it is now; None where there is none.
 
         :raises RequestError: if the moment lies in the future
         :raises DataError: if there was no table yet
         """
         table = self.newest(uri)
-        if table is None:
-            return None
+        if table is None or moment is None:
+            return table
         return tables.open_table(uri, self._options, version_at(table, moment, uri))
 
 

@@ -13,7 +13,7 @@ from airloop.columns import BEFORE
 from airloop.data.lake.delta import evolve
 from airloop.data.lake.lake import BATCH_ROWS, Lake
 from airloop.data.lake.storage import storage_errors
-from airloop.data.lake.tables import open_table, partition_column
+from airloop.data.lake.tables import partition_column
 from airloop.data.schema import older_names
 
 
@@ -27,7 +27,7 @@ def bring_up_to_date(lake: Lake, name: str, before: Mapping[str, str] = BEFORE) 
     :raises UnreachableError: if the store does not answer
     """
     uri = lake.table_uri(name)
-    table = open_table(uri, lake.options)
+    table = lake.opened(name)
     if table is None or not _is_old(table, before):
         return False
     column = partition_column(table)
@@ -51,12 +51,11 @@ def follow(lake: Lake, name: str, schema: pa.Schema) -> None:
     :param schema: its fields tell what they were called before; of those that the table never had nothing comes
     :raises DataError: if a column is of another kind in the table
     """
-    uri = lake.table_uri(name)
-    if (table := open_table(uri, lake.options)) is None:
+    if (table := lake.opened(name)) is None:
         return
     have = {*pa.schema(table.schema()).names} - {partition_column(table)}
     known = [one for one in schema if have & {one.name, *older_names(one)}]
-    evolve(table, pa.schema(known), uri)
+    evolve(table, pa.schema(known), lake.table_uri(name))
 
 
 def _is_old(table: DeltaTable, before: Mapping[str, str]) -> bool:

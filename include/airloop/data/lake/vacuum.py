@@ -49,8 +49,7 @@ def sweep(lake: Lake, name: str, key: Callable[[str], str], before: datetime) ->
     :raises UnreachableError: if the store does not answer
     """
     uri = lake.table_uri(name)
-    table = tables.open_table(uri, lake.options)
-    if table is None:
+    if (table := lake.opened(name)) is None:
         return Swept()
     with storage_errors(uri):
         filesystem = tables.filesystem_of(table)
