@@ -156,3 +156,30 @@ def test_a_partition_set_is_judged_in_the_lake(tmp_path: Path) -> None:
 
 def test_no_expectations_give_no_verdicts() -> None:
     assert evaluate_batches((), batches.rows_of(table(5)), "test") == []
+
+
+def test_what_gx_was_asked_once_is_not_mixed_up_with_what_looks_alike() -> None:
+    """Plans are kept from one partition to the next: a date is no text of it, and each partition has its own counts."""
+    numbers = expectation("expect_column_values_to_be_in_set", column="whole", value_set=[1, 2, 3])
+    texts = expectation(
+        "expect_column_values_to_be_in_set", column="whole", value_set=["1", "2", "3"]
+    )
+    four = pa.table({"whole": pa.array(range(4))})
+    found = [
+        evaluate_batches((one,), in_batches(rows), "test")[0]
+        for one, rows in [(numbers, four), (texts, four), (numbers, four[1:]), (numbers, four)]
+    ]
+    assert [one.outcome.value for one in found] == ["bad", "bad", "ok", "bad"]
+    assert [one.figures["unexpected_count"] for one in found] == [1, 4, 0, 1]
+
+
+def test_of_a_year_of_partitions_gx_builds_each_expectation_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built = []
+    before = batches.build
+    monkeypatch.setattr(batches, "build", lambda *told: built.append(told) or before(*told))
+    batches._known.cache_clear()
+    for day in range(5):
+        evaluate_batches(SUITE[:4], in_batches(table(50, seed=day)), "test")
+    assert len(built) == 4

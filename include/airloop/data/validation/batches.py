@@ -8,11 +8,12 @@ An expectation that needs anything else is evaluated by GX itself on a frame of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
+from great_expectations.core import ExpectationValidationResult
 from great_expectations.execution_engine import PandasExecutionEngine
 
 from airloop.contracts import DatasetRef, Outcome
@@ -46,10 +47,28 @@ def rows_in(lake: Lake, ref: DatasetRef) -> SourceRows:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """An expectation by its text, which tells a date from a text of it as JSON would not."""
+
+    text: str
+    expectation: Expectation = field(compare=False)
+    where: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    """GX's own object for an expectation, its configuration, and the metrics it needs by their names."""
+
+    built: Any
+    configuration: Any
+    needs: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class _Counted:
     """An expectation all of whose metrics can be counted."""
 
-    built: Any
+    known: _Known
     metrics: dict[Any, Metric]
 
 
@@ -63,10 +82,8 @@ def evaluate_batches(
     :raises SpecError: if GX does not know an expectation or its arguments
     """
     counters: dict[Any, Metric] = {}
-    planned = [
-        _plan(build(one, index, where), rows.schema, counters)
-        for index, one in enumerate(expectations)
-    ]
+    known = [_known(_Asked(repr(one), one, where)) for one in expectations]
+    planned = [_plan(one, rows.schema, counters) for one in known]
     _count(rows, counters, _columns(expectations, planned, rows))
     left = tuple(one for one, plan in zip(expectations, planned, strict=True) if plan is None)
     by_gx = iter(_on_a_frame(left, rows, where))
@@ -76,23 +93,30 @@ def evaluate_batches(
     ]
 
 
-def _plan(built: Any, schema: pa.Schema, counters: dict[Any, Metric]) -> _Counted | None:
-    """The counters an expectation needs, shared with others that need the same; None if one is unknown."""
-    needed = built.get_validation_dependencies(
+@lru_cache(maxsize=4096)
+def _known(asked: _Asked) -> _Known:
+    """Kept, since making GX's object and asking what it needs costs more than counting a small partition."""
+    built = build(asked.expectation, 0, asked.where)
+    needs = built.get_validation_dependencies(
         execution_engine=_engine(), runtime_configuration=dict(_VERDICT_ONLY)
     ).metric_configurations
+    return _Known(built, built.configuration, dict(needs))
+
+
+def _plan(known: _Known, schema: pa.Schema, counters: dict[Any, Metric]) -> _Counted | None:
+    """The counters an expectation needs, shared with others that need the same; None if one is unknown."""
     metrics: dict[Any, Metric] = {}
-    for name, configuration in needed.items():
+    for name, configuration in known.needs.items():
         domain = configuration.metric_domain_kwargs
-        known = counters.get(configuration.id)
-        metric = known or metric_for(
+        shared = counters.get(configuration.id)
+        metric = shared or metric_for(
             name, domain.get("column"), configuration.metric_value_kwargs, schema
         )
         if metric is None or domain.get("row_condition"):
             return None
         metrics[configuration.id] = metric
     counters.update(metrics)
-    return _Counted(built, metrics) if metrics else None
+    return _Counted(known, metrics) if metrics else None
 
 
 def _columns(
@@ -121,8 +145,14 @@ def _count(rows: SourceRows, counters: dict[Any, Metric], columns: list[str]) ->
 
 def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
     totals = {key: metric.total() for key, metric in plan.metrics.items()}
-    result = plan.built.metrics_validate(
-        totals, runtime_configuration=dict(_VERDICT_ONLY), execution_engine=_engine()
+    # What GX asks of an expectation's author; its caller `metrics_validate` would look for the needs again.
+    said = plan.known.built._validate(
+        {name: totals[one.id] for name, one in plan.known.needs.items()},
+        runtime_configuration=dict(_VERDICT_ONLY),
+        execution_engine=_engine(),
+    )
+    result = ExpectationValidationResult(
+        success=bool(said["success"]), expectation_config=plan.known.configuration
     )
     by_name = {key[0]: total for key, total in totals.items()}
     rows = by_name["table.row_count"]
