@@ -37,6 +37,7 @@ def day_of(chance: np.random.Generator, day: date, rows: int, planted: int = 0) 
         elif name not in columns:
             columns[name] = pa.array(chance.uniform(20, 100, rows))
     distance = chance.uniform(100, 5000, rows)
-    distance[:planted] = -1
+    # Not a whole number: readers that guess a column's type by its first rows would take it for one of integers.
+    distance[:planted] = -1.5
     columns["distance"] = pa.array(distance)
     return pa.table({name: columns[name] for name in spec().columns})

@@ -98,7 +98,9 @@ def _features(frame: Any) -> Any:
     texts = {"flight_id", "flight_date", *flight_delay.CATEGORIES}
     numbers = [name for name in frame.columns if name not in texts]
     frame = frame.assign(**{name: pd.to_numeric(frame[name]) for name in numbers})
-    return flight_delay.features(frame.assign(flight_date=pd.to_datetime(frame["flight_date"])))
+    made = flight_delay.features(frame.assign(flight_date=pd.to_datetime(frame["flight_date"])))
+    # As the model's own were in training: a tree's threshold cuts a double elsewhere.
+    return made.astype(dict.fromkeys(flight_delay.NUMBERS, "float32"))
 
 
 def save_for_mlflow(model: Any, rows: list[Json], folder: Path) -> None:
