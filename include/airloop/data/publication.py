@@ -131,6 +131,7 @@ class PartitionPublication:
             self._content.good,
             partition_column=self._spec.key_column,
             fence=self._fence,
+            cadence=self._spec.cadence,
         )
         self.changes = self._content.changes(self._lake)
 

@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from airloop.alerts.refusals import refuse
 from airloop.contracts import DatasetRef, Fence, Name, PartitionKey, ValidationReport
-from airloop.data.cadence import check_cadence
+from airloop.data.cadence import check_cadence, check_keys
 from airloop.data.corrections import put_down
 from airloop.data.ingestion import Ingested, ingest
 from airloop.data.lake.lake import Lake
@@ -53,6 +53,7 @@ def run(request: Request, context: StepContext) -> Result:
     keys = request.partitions or (request.partition or "",)
     lake = Lake(context.settings)
     check_cadence(lake, spec)
+    check_keys(lake, spec)
     done: list[Ingested] = []
     refused: list[DataError] = []
     for key in keys:

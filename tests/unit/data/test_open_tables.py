@@ -82,3 +82,37 @@ def test_another_process_opens_its_own(uri: str) -> None:
     tables = OpenTables(None)
     add(uri)
     assert version(pickle.loads(pickle.dumps(tables)), uri) == 0
+
+
+def test_a_tables_files_are_listed_once_a_version(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(uri)
+    tables, listed = OpenTables(None), []
+    before = DeltaTable.get_add_actions
+
+    def count(self: DeltaTable, flatten: bool = False) -> object:
+        listed.append(self.version())
+        return before(self, flatten=flatten)
+
+    monkeypatch.setattr(DeltaTable, "get_add_actions", count)
+
+    def files() -> int:
+        found = tables.newest(uri)
+        assert found is not None
+        return len(tables.files(found, uri))
+
+    assert [files(), files()] == [1, 1]
+    add(uri)
+    assert [files(), files()] == [2, 2]
+    assert listed == [0, 1]
+
+
+def test_an_older_version_has_its_own_files(uri: str) -> None:
+    add(uri, 2)
+    tables = OpenTables(None)
+    newest, first = tables.version(uri, 1), tables.version(uri, 0)
+    assert newest is tables.newest(uri)
+    assert newest is not None
+    assert first is not None
+    assert [len(tables.files(one, uri)) for one in (newest, first, newest)] == [2, 1, 2]

@@ -8,7 +8,7 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 
 from airloop.data.lake.delta import evolve, repeat
 from airloop.data.lake.evolution import GONE
-from airloop.data.lake.tables import open_or_create
+from airloop.data.lake.tables import New, open_or_create
 
 
 def _as_stored(rows: pa.Table, stored: pa.Schema) -> pa.Table:
@@ -37,7 +37,7 @@ def append_once(
     """
     index = table.column_names.index(partition_by)
     rows = table.set_column(index, partition_by, pc.cast(table[partition_by], pa.string()))
-    opened = open_or_create(uri, options, rows.schema, partition_by)
+    opened = open_or_create(uri, options, New(rows.schema, partition_by))
     rows = _as_stored(rows, pa.schema(opened.schema()))
     evolve(opened, rows.schema, uri)
     properties = CommitProperties(app_transactions=[Transaction(app_id, sequence)])

@@ -21,7 +21,7 @@ from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
 from airloop.data.schema import to_pandas
 from airloop.errors import DataError
-from airloop.partition import ANY_KEY
+from airloop.partition import ANY_KEY, Cadence
 from airloop.settings import Settings
 from airloop.storage.options import delta_options
 
@@ -78,23 +78,17 @@ class Lake:
         :raises RequestError: if the moment lies in the future
         :raises DataError: naming the partitions that are not there, or if there was no table yet
         """
-        wanted = tuple(sorted(set(partitions)))
+        wanted, uri = tuple(sorted(set(partitions))), self.table_uri(name)
         table = self.opened(name, as_of)
         by_key = by_partition(self._files(name, table))
         missing = [key for key in wanted if key not in by_key]
         if missing or table is None or not wanted:
-            raise DataError(
-                f"{len(missing)} of {len(wanted)} partitions are not there",
-                value=missing[:10],
-                where=self.table_uri(name),
-                remedy="ingest them first",
-            )
-        digests = [
-            (key, partition_digest(table, by_key[key], self.table_uri(name))) for key in wanted
-        ]
+            told = f"{len(missing)} of {len(wanted)} partitions are not there"
+            raise DataError(told, value=missing[:10], where=uri, remedy="ingest them first")
+        digests = [(key, partition_digest(table, by_key[key], uri)) for key in wanted]
         return DatasetRef(
             name=name,
-            uri=self.table_uri(name),
+            uri=uri,
             version=table.version(),
             partitions=wanted,
             rows=sum(file.rows for key in wanted for file in by_key[key]),
@@ -138,17 +132,21 @@ class Lake:
 
         :raises DataError: if the bytes are not the ones that were recorded
         """
-        pinned = self._pinned(ref)
-        with storage_errors(ref.uri):
-            digests = pinned.digests()
-        if dataset_digest(digests) != ref.digest:
-            raise DataError("the rows are not the ones that were recorded", where=ref.uri)
+        self._pinned(ref).verify()
 
     def stage_partition(
-        self, name: str, partition: str, table: pa.Table, *, partition_column: str, fence: Fence
+        self,
+        name: str,
+        partition: str,
+        table: pa.Table,
+        *,
+        partition_column: str,
+        fence: Fence,
+        cadence: Cadence | None = None,
     ) -> delta.Staged:
         """Write a partition's rows beside the table, where no reader sees them.
 
+        :param cadence: of its partitions, which a table that is not there yet is made for
         :raises DataError: if a column is of another kind than in the lake, or was never called what it says
         :raises StorageFullError: if there is no space left
         :raises SupersededError: if a newer attempt has already committed
@@ -156,8 +154,8 @@ class Lake:
         if not re.match(ANY_KEY, partition):
             raise DataError("not a partition key", value=partition)
         uri = self.table_uri(name)
-        there = self.opened(name)
-        opened = tables.open_or_create(uri, self.options, table.schema, partition_column, there)
+        new = tables.New(table.schema, partition_column, cadence)
+        opened = tables.open_or_create(uri, self.options, new, self.opened(name))
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
         return delta.stage(opened, partition, table, partition_column, fence, uri)
 
@@ -243,7 +241,8 @@ class Lake:
         return table
 
     def _files(self, name: str, table: DeltaTable | None) -> list[File]:
-        return [] if table is None else tables.files(table, self.table_uri(name))
+        return [] if table is None else self._opened.files(table, self.table_uri(name))
 
     def _pinned(self, ref: DatasetRef) -> PinnedRows:
-        return pinned_rows(ref, self.options)
+        table = self._opened.version(ref.uri, ref.version)
+        return pinned_rows(ref, table, [] if table is None else self._opened.files(table, ref.uri))

@@ -23,6 +23,7 @@ class OpenTables:
     def __init__(self, options: Mapping[str, str] | None) -> None:
         self._options = None if options is None else dict(options)
         self._mine = threading.local()
+        self._listed = threading.local()
 
     def __reduce__(self) -> tuple[type[OpenTables], tuple[Mapping[str, str] | None]]:
         """Another process opens its own."""
@@ -42,6 +43,24 @@ class OpenTables:
                 return None
             known[uri] = opened
         return known[uri]
+
+    def files(self, table: DeltaTable, uri: str) -> list[tables.File]:
+        """A table's files, listed once a version: the log names all of them at each listing."""
+        if self._mine.__dict__.get(uri) is not table:
+            return tables.files(table, uri)
+        listed: dict[str, tuple[DeltaTable, int, list[tables.File]]] = self._listed.__dict__
+        of, version, files = listed.get(uri, (None, -1, []))
+        if of is not table or version != table.version():
+            files = tables.files(table, uri)
+            listed[uri] = (table, table.version(), files)
+        return files
+
+    def version(self, uri: str, version: int) -> DeltaTable | None:
+        """The table at a version; None where there is none."""
+        newest = self.newest(uri)
+        if newest is not None and newest.version() == version:
+            return newest
+        return tables.open_table(uri, self._options, version)
 
     def at(self, uri: str, moment: datetime | None) -> DeltaTable | None:
         """The table as it was at a moment, or without one as it is now; None where there is none.

@@ -69,9 +69,15 @@ class PinnedRows:
     def _sources(self) -> dict[str, tuple[str, ...]]:
         return evolution.sources(self.dataset.schema)
 
-    def digests(self) -> list[tuple[str, str]]:
-        """Each partition's digest, computed from the rows themselves, as their file has them."""
-        return [(key, self._digest(key)) for key in self.ref.partitions]
+    def verify(self) -> None:
+        """Compute each partition's digest from the rows themselves, as their file has them.
+
+        :raises DataError: if the bytes are not the ones that were recorded
+        """
+        with storage_errors(self.ref.uri):
+            digests = [(key, self._digest(key)) for key in self.ref.partitions]
+        if dataset_digest(digests) != self.ref.digest:
+            raise DataError("the rows are not the ones that were recorded", where=self.ref.uri)
 
     def _digest(self, key: str) -> str:
         file, *more = self.files[key]
@@ -90,13 +96,14 @@ class PinnedRows:
         return with_dates(pa.Table.from_arrays(arrays, names=names), self.column)
 
 
-def pinned_rows(ref: DatasetRef, options: dict[str, str] | None) -> PinnedRows:
+def pinned_rows(ref: DatasetRef, table: DeltaTable | None, files: list[tables.File]) -> PinnedRows:
     """The rows that a reference names, once the log confirms that they are the recorded ones.
 
+    :param table: at the reference's version; None where the lake no longer has it
+    :param files: the table's
     :raises DataError: if the lake no longer holds them
     """
-    table = tables.open_table(ref.uri, options, ref.version)
-    by_key = by_partition(tables.files(table, ref.uri)) if table is not None else {}
+    by_key = by_partition(files)
     if table is None or any(key not in by_key for key in ref.partitions):
         raise DataError("the lake no longer holds this version", value=ref.version, where=ref.uri)
     digests = [(key, partition_digest(table, by_key[key], ref.uri)) for key in ref.partitions]

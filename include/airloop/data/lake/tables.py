@@ -15,10 +15,13 @@ from deltalake.fs import DeltaStorageHandler
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import stored_schema
 from airloop.errors import DataError
+from airloop.partition import Cadence
 
 _FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
 #: By default Delta drops log entries after 30 days, and with them the versions that models were trained at.
 _KEEP_HISTORY: Final = {"delta.enableExpiredLogCleanup": "false"}
+#: Begins the description of a dataset's table.
+_CADENCE: Final = "cadence: "
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,17 @@ class File:
     rows: int
     #: Of its rows; None for a file not written by :func:`stage`, such as one that was appended.
     digest: str | None
+
+
+@dataclass(frozen=True)
+class New:
+    """What a table is made as."""
+
+    schema: pa.Schema
+    #: That it is partitioned by.
+    column: str
+    #: Of a dataset's partitions; side tables have those of their dataset.
+    cadence: Cadence | None = None
 
 
 def open_table(
@@ -49,39 +63,45 @@ def open_table(
 def open_or_create(
     uri: str,
     options: dict[str, str] | None,
-    schema: pa.Schema,
-    wanted: str,
+    new: New,
     opened: DeltaTable | None = None,
 ) -> DeltaTable:
     """The table, created empty if there is none. One that is there is left as it is.
 
+    :param new: what one is made as
     :param opened: the table, where it is open already
     :raises DataError: if it is partitioned by another column
     :raises UnreachableError: if the store does not answer
     """
     table = opened or open_table(uri, options)
-    stored = stored_schema(schema, wanted)
     with storage_errors(uri):
         if table is None:
             try:
                 return DeltaTable.create(
                     uri,
-                    stored,
+                    stored_schema(new.schema, new.column),
                     mode="ignore",
-                    partition_by=[wanted],
+                    partition_by=[new.column],
+                    description=f"{_CADENCE}{new.cadence}" if new.cadence else None,
                     configuration=_KEEP_HISTORY,
                     storage_options=options,
                 )
             except CommitFailedError:  # another process created it in this moment
                 table = DeltaTable(uri, storage_options=options)
-    if (known := partition_column(table)) != wanted:
+    if (known := partition_column(table)) != new.column:
         raise DataError(
             f"the table is partitioned by {known}",
-            value=wanted,
+            value=new.column,
             where=uri,
             remedy="keep that column's name, or give the dataset another",
         )
     return table
+
+
+def cadence(table: DeltaTable | None) -> Cadence | None:
+    """What a table's partitions are; None of one that was made before tables said so."""
+    told = "" if table is None else table.metadata().description or ""
+    return Cadence(told.removeprefix(_CADENCE)) if told.startswith(_CADENCE) else None
 
 
 def partition_column(table: DeltaTable) -> str:
