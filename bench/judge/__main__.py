@@ -1,4 +1,4 @@
-"""`make judge`: how the champion gate decides, on challengers of known worth; written into docs/judgement.md.
+"""`make judge`: how gate and policy decide, on challengers and series of known worth; written into docs/judgement.md.
 
 Each part is kept in ``.airloop/judge`` as soon as it is measured, with its commit; a run that was ended goes on where it
 was. ``python -m bench.judge --short`` is a small form of everything, ``--docs`` writes the page from what is kept.
@@ -22,14 +22,18 @@ os.environ.setdefault("AIRLOOP_HOME", str(ROOT / ".airloop" / "judge" / "home"))
 sys.path.insert(0, str(ROOT / "include"))
 
 from bench import machine
+from bench.judge import decisions
 from bench.judge.answers import windows
 from bench.judge.methods import bounds
 from bench.judge.page import write
+from bench.judge.series import loans_wheel, series
 from bench.judge.trials import POLICIES, promoted
 from bench.judge.worlds import GAINS, Flights, Weather
 
 #: Days held out, for the level of each method.
 SPANS = (5, 7, 10, 20)
+#: What the short form plays.
+SHORT_SERIES = ("none",)
 Part = Callable[[], dict[str, Any]]
 
 
@@ -56,7 +60,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
-    """Every part by its name: the curve of each world at each gain, the level of each method at each span."""
+    """Every part by its name: the curve of each world at each gain, the level of each method at each span, each series."""
     if not short:
         for name, uneven in (("flights", False), ("uneven", True)):
             for gain in GAINS:
@@ -71,6 +75,14 @@ def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
         yield f"weather-{gain:+g}", lambda gain=gain: _curve(weather, gain)
     for days in SPANS[: 1 if short else None]:
         yield f"level-{days}", lambda days=days: _level(Weather(5 if short else 600), days)
+    if not short:
+        yield "decisions-flights", lambda: decisions.on_flights(folder)
+    for one in series(None if short else loans_wheel(folder)):
+        if not short or one.name in SHORT_SERIES:
+            yield (
+                f"decisions-{one.name}",
+                lambda one=one: decisions.on_series(one, folder, short=short),
+            )
 
 
 def _curve(world: Flights | Weather, gain: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import pandas as pd
 from airloop.data.sources.reading import read_frame
 from airloop.features.transform import labels, transform
 from airloop.paths import config_folder
-from airloop.specs import Catalog
+from airloop.specs import Catalog, DatasetSpec, ModelSpec
 from bench.row import SEED
 
 Floats = npt.NDArray[np.float64]
@@ -98,8 +98,13 @@ def _year(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+def flights(folder: Path) -> tuple[ModelSpec, DatasetSpec, pd.DataFrame]:
+    """The demo's model and dataset, and every flight of 2013."""
+    return *_specs(), _year(folder)
+
+
 @cache
-def _specs() -> tuple[Any, Any]:
+def _specs() -> tuple[ModelSpec, DatasetSpec]:
     catalog = Catalog(config_folder())
     model = catalog.model("flight_delay")
     return model, catalog.dataset_of(model)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,12 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.data.snapshot import Days, Part, Split, choose_days
+from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
 from airloop.registry.loader import LoadedModel
 from airloop.replay.past import Past
+from airloop.specs import ModelSpec
 from airloop.storage.files import Files
 from airloop.training.fitted import fit
-from airloop.training.windows import with_window
+from airloop.training.windows import HELD, choose_among, with_window
 
 #: Fits whose answers stay in memory.
 _KEPT = 64
@@ -58,13 +61,15 @@ class Fits:
     """All models that a replay asks for.
 
     :param folder: where they are kept
+    :param first: the first night of the replay: where the spec leaves the window open, it is chosen then
     """
 
-    def __init__(self, past: Past, folder: Path) -> None:
-        self.past = past
+    def __init__(self, past: Past, folder: Path, first: int = 0) -> None:
+        self.past, self._first = past, first
         self._files = Files(str(folder), {}, "the replay's cache")
         self._answers = lru_cache(_KEPT)(self._load)
         self._days: dict[Made, Days] = {}
+        self._windows: dict[int, int] = {}
         self._metrics: dict[tuple[Made, int, str], float] = {}
 
     def days(self, made: Made) -> Days:
@@ -74,13 +79,50 @@ class Fits:
         """
         if made not in self._days:
             past = self.past
-            model = past.model
-            if made.window is not None:
-                model = with_window(model, made.window)
             there = past.keys[: made.night + 1]
-            days = choose_days(model, past.dataset, there, there[-1])
+            days = choose_days(self._model(made), past.dataset, there, there[-1])
             self._days[made] = Days(days.all, days.holdout) if made.refit else days
         return self._days[made]
+
+    def _model(self, made: Made) -> ModelSpec:
+        """The spec, with the window that this model is made on."""
+        model, window = self.past.model, made.window
+        if window is None and model.training.auto:
+            window = self.window(made.night)
+        return model if window is None else with_window(model, window)
+
+    def window(self, night: int) -> int:
+        """The window that was chosen last, as the live loop would have; it chooses again when a choice has aged.
+
+        :raises DataError: if there is too little history to train at all
+        """
+        holds = spanned(HELD, self.past.dataset.cadence)
+        chosen = night - max(0, night - self._first) % holds
+        if chosen not in self._windows:
+            self._windows[chosen] = self._choice(chosen)
+        return self._windows[chosen]
+
+    def _choice(self, night: int) -> int:
+        past = self.past
+        there = past.keys[: night + 1]
+        told = [_SCHEME, past.code, *(past.digests[key] for key in there)]
+        name = f"windows/{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.txt"
+        if (content := self._files.read(name)) is not None:
+            return int(content)
+
+        def rows(keys: Sequence[str]) -> slice:
+            return past.rows(past.place[keys[0]], past.place[keys[-1]])
+
+        choice = choose_among(
+            past.model,
+            past.dataset,
+            there,
+            there[-1],
+            lambda keys: rows(keys).stop - rows(keys).start,
+            lambda keys: past.frame.iloc[rows(keys)],
+        )
+        self._files.write(name, str(choice.window).encode())
+        return choice.window
 
     def answers(self, made: Made) -> Answers:
         """Its answers, from its first held-out row on; a refit's from the row after its last day on."""

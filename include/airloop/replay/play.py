@@ -195,7 +195,7 @@ class Player:
         rows = past.rows(past.place[unseen[0]], past.place[unseen[-1]])
         known = past.known(rows)
         return shadow.paired(
-            past.model,
+            past.model.model_copy(update={"retraining": run.policy.spec}),
             past.dataset,
             past.frame.iloc[rows][known],
             past.truth[rows][known],

@@ -47,7 +47,7 @@ class Theatre:
     """One process's past, and who plays on it."""
 
     def __init__(self, past: Past, cache: Path) -> None:
-        self.past, self.fits = past, Fits(past, cache)
+        self.past, self.fits = past, Fits(past, cache, opening(past))
         files = Files(str(cache), {}, "the replay's cache")
         self.player = Player(self.fits, Judges(self.fits, files), opening(past))
 

@@ -7,7 +7,7 @@ after the other, by a proper score. The days held out for the gates are not amon
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from airloop.contracts import Decision
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
-from airloop.durations import spanned
+from airloop.durations import duration_of, spanned
 from airloop.figures import Figures
 from airloop.ledger import Ledger
 from airloop.plugins.metric import Task
@@ -39,7 +39,8 @@ BLOCKS = 3
 #: Histories of more rows are not tried: a choice must not cost more than the training that it is for.
 MAX_ROWS = 2_000_000
 #: A choice holds for so long, in the data's time.
-HOLDS = timedelta(days=90)
+HELD = "30d"
+HOLDS = duration_of(HELD)
 #: What judges: proper scores, lower is better.
 PROPER: dict[Task, str] = {"classification": "log_loss", "regression": "rmse"}
 
@@ -85,7 +86,32 @@ def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
 
     :raises DataError: if there is too little history to train at all
     """
-    whole = choose_days(with_window(model, ALL), dataset, lake.partitions(dataset.name), until)
+
+    def rows(keys: Sequence[str]) -> int:
+        return lake.snapshot(dataset.name, keys).rows
+
+    def read(keys: Sequence[str]) -> pd.DataFrame:
+        return lake.read(lake.snapshot(dataset.name, keys))
+
+    return choose_among(model, dataset, lake.partitions(dataset.name), until, rows, read)
+
+
+def choose_among(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    there: Sequence[str],
+    until: str | None,
+    rows: Callable[[Sequence[str]], int],
+    read: Callable[[Sequence[str]], pd.DataFrame],
+) -> Choice:
+    """:func:`choose` over any history.
+
+    :param there: its partitions
+    :param rows: how many rows some of them have
+    :param read: their rows, in key order
+    :raises DataError: if there is too little history to train at all
+    """
+    whole = choose_days(with_window(model, ALL), dataset, there, until)
     before, block = whole.training, len(whole.holdout)
     first = len(before) - BLOCKS * block
     sizes = _sizes(dataset, first)
@@ -93,12 +119,10 @@ def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
     if not sizes:
         told = f"{len(before)} {dataset.cadence}s before the held-out ones are too few to choose a window by"
         return Choice(usual, f"{told}: the last {usual} are taken, or all there are", {})
-    rows = lake.snapshot(dataset.name, before).rows
-    if rows > MAX_ROWS:
+    if rows(before) > MAX_ROWS:
         sizes = {name: size for name, size in sizes.items() if size != ALL}
-    reach = max(sizes.values())
-    keys = before[-min(reach + BLOCKS * block, len(before)) :]
-    frame = lake.read(lake.snapshot(dataset.name, keys))
+    keys = before[-min(max(sizes.values()) + BLOCKS * block, len(before)) :]
+    frame = read(keys)
     losses = {name: _loss(model, dataset, frame, keys, size, block) for name, size in sizes.items()}
     # Of equals the shorter, which is the cheaper: they stand in that order.
     best = min(losses, key=lambda name: losses[name])

@@ -180,3 +180,40 @@ def test_thresholds_are_tried_around_the_specs_own(past: Callable[..., Past]) ->
     found = tried(past(None).model.retraining)
     assert len({policy.name for policy in found}) == len(found) == 6
     assert {policy.spec.policy for policy in found} == {"by_gain"}
+
+
+def test_a_threshold_that_is_tried_is_the_one_that_decides(
+    past: Callable[..., Past], tmp_path: Path
+) -> None:
+    """Where nothing happens: who asks for less certainty trains more often for nothing."""
+    one = past(None)
+    policies = [
+        policy
+        for policy in tried(one.model.retraining)
+        if policy.spec.at_least_every == "60d" and policy.spec.confidence in {0.6, 0.95}
+    ]
+    asked = Asked(Settings(), one.model, one.dataset, tmp_path)
+    easy, sure = replay(asked, one, policies, cores=1, tell=silent)
+    assert easy.trainings > sure.trainings
+
+
+def test_a_window_left_open_is_chosen_by_what_was_known_and_kept(
+    past: Callable[..., Past], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = past(TURN)
+    training = one.model.training.model_copy(update={"window_days": None, "window": "auto"})
+    model = one.model.model_copy(update={"training": training})
+    opened = dataclasses.replace(one, model=model)
+    night = TURN + 20
+    fits = Fits(opened, tmp_path, first=night)
+    assert fits.window(night) == 30  # of 30, 60 and all: after the turn the old days only mislead
+    assert len(fits.days(Made(night)).all) == 30
+    assert fits.window(night + 29) == fits.window(night)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("chosen again")
+
+    monkeypatch.setattr("airloop.replay.fits.choose_among", refuse)
+    assert Fits(opened, tmp_path, first=night).window(night) == 30
+    with pytest.raises(AssertionError, match="chosen again"):  # a choice ages
+        Fits(opened, tmp_path, first=night).window(night + 30)

@@ -72,8 +72,8 @@ class RetrainingSpec(Contract):
     shadow_every: Span = "7d"
     #: A gain of the primary metric up to this is none.
     min_gain: Number = Field(default=0.0, ge=0)
-    #: How sure it must be that there is a gain.
-    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.8
+    #: How sure it must be that there is a gain: no surer than the gates, which would refuse the training otherwise.
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.95
     #: The longest time without a training, whatever the shadows say; None for no such time.
     at_least_every: Span | None = "30d"
     prices: PricesSpec = PricesSpec()

@@ -1,0 +1,85 @@
+"""What deciding is worth: the default policy beside *never* and *monthly*, on flights and on series opened for this alone.
+
+All are played by ``airloop replay``'s own functions: the same fits, gates, monitors and policy as the live loop's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from airloop.partition import Cadence
+from airloop.replay import past as pasts
+from airloop.replay.past import Past
+from airloop.replay.policies import chosen, standing
+from airloop.replay.replay import Asked, opening, replay
+from airloop.replay.scoring import Score, regret
+from airloop.settings import Settings
+from bench.judge.answers import flights
+from bench.judge.series import Series, specs
+
+NEVER, MONTHLY, DEFAULT = "never", "every 30d", "by_gain"
+NAMES = (NEVER, MONTHLY, DEFAULT)
+#: On the development set also the strongest calendar and today's loop of 0.1.
+MORE = ("every 30d, refitted", "every 30d, all history, refitted", "on_drift", "by_gain, refitted")
+#: In the short form: enough days for a replay.
+SHORT = 100
+
+
+def on_series(one: Series, folder: Path, *, short: bool) -> dict[str, Any]:
+    """One of the ten."""
+    frame = one.make()
+    if short:
+        days = frame["day"].unique()[:SHORT]
+        frame = frame[frame["day"].isin(days)]
+    model, dataset = specs(frame)
+    past = pasts.of(model, dataset, frame)
+    return _played(past, NAMES, folder / "series") | {"told": one.told, "quiet": one.quiet}
+
+
+def on_flights(folder: Path) -> dict[str, Any]:
+    """The development set, with the window left open."""
+    model, dataset, frame = flights(folder)
+    training = model.training.model_copy(update={"window_days": None, "window": "auto"})
+    model = model.model_copy(update={"training": training})
+    past = pasts.of(model, dataset, frame)
+    return _played(past, (*NAMES, *MORE), folder / "series")
+
+
+def _played(past: Past, names: tuple[str, ...], cache: Path) -> dict[str, Any]:
+    policies = chosen(standing(past.model.retraining, Cadence.DAY, len(past.keys)), names)
+    asked = Asked(Settings(), past.model, past.dataset, cache)
+    scores = {
+        score.policy.name: score
+        for score in replay(asked, past, policies, cores=1, tell=lambda *_: None)
+    }
+    better = max((scores[NEVER], scores[MONTHLY]), key=lambda one: one.mean()[0])
+    return {
+        "nights": len(past.keys) - opening(past) - 1,
+        "policies": {name: _figures(one) for name, one in scores.items()},
+        "better": better.policy.name,
+        "gained": {
+            "auc": _gained(scores[DEFAULT].primary, better.primary, higher=True),
+            "log loss": _gained(scores[DEFAULT].proper, better.proper, higher=False),
+        },
+        "over never": _gained(scores[DEFAULT].primary, scores[NEVER].primary, higher=True),
+    }
+
+
+def _figures(score: Score) -> dict[str, float]:
+    primary, proper = score.mean()
+    return {
+        "auc": primary,
+        "log loss": proper,
+        "trainings": score.trainings,
+        "promoted": score.promoted,
+        "cpu": score.cpu_seconds,
+    }
+
+
+def _gained(ours: Any, theirs: Any, *, higher: bool) -> dict[str, float]:
+    """Positive is better; the interval is of blocks of weeks."""
+    lost = regret(np.asarray(ours), np.asarray(theirs), week=7, higher=higher)
+    return {"mean": -lost.mean, "low": -lost.high, "high": -lost.low, "weeks": lost.blocks}
