@@ -8,22 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from airloop.partition import Cadence
 from airloop.replay import past as pasts
 from airloop.replay.past import Past
 from airloop.replay.policies import chosen, standing
 from airloop.replay.replay import Asked, opening, replay
-from airloop.replay.scoring import Score, regret
+from airloop.replay.scoring import Floats, Score, regret
 from airloop.settings import Settings
 from bench.judge.answers import flights
 from bench.judge.series import Series, specs
 
-NEVER, MONTHLY, DEFAULT = "never", "every 30d", "by_gain"
-NAMES = (NEVER, MONTHLY, DEFAULT)
-#: On the development set also the strongest calendar and today's loop of 0.1.
-MORE = ("every 30d, refitted", "every 30d, all history, refitted", "on_drift", "by_gain, refitted")
+NEVER = "never"
+#: Each form of the loop's policy, and the calendar that it has to be as good as.
+RIVALS = {"by_gain": "every 30d", "by_gain, refitted": "every 30d, refitted"}
+NAMES = (NEVER, *RIVALS.values(), *RIVALS)
+#: On the development set also the strongest calendar and the rule of 0.1.
+MORE = ("every 30d, all history, refitted", "on_drift")
 #: In the short form: enough days for a replay.
 SHORT = 100
 
@@ -55,17 +55,21 @@ def _played(past: Past, names: tuple[str, ...], cache: Path) -> dict[str, Any]:
         score.policy.name: score
         for score in replay(asked, past, policies, cores=1, tell=lambda *_: None)
     }
-    better = max((scores[NEVER], scores[MONTHLY]), key=lambda one: one.mean()[0])
     return {
         "nights": len(past.keys) - opening(past) - 1,
         "policies": {name: _figures(one) for name, one in scores.items()},
-        "better": better.policy.name,
         "gained": {
-            "auc": _gained(scores[DEFAULT].primary, better.primary, higher=True),
-            "log loss": _gained(scores[DEFAULT].proper, better.proper, higher=False),
+            name: _gained(scores[name].primary, _better(scores[NEVER], scores[rival]).primary)
+            for name, rival in RIVALS.items()
         },
-        "over never": _gained(scores[DEFAULT].primary, scores[NEVER].primary, higher=True),
+        "over never": {
+            name: _gained(scores[name].primary, scores[NEVER].primary) for name in RIVALS
+        },
     }
+
+
+def _better(one: Score, other: Score) -> Score:
+    return max(one, other, key=lambda score: score.mean()[0])
 
 
 def _figures(score: Score) -> dict[str, float]:
@@ -79,7 +83,7 @@ def _figures(score: Score) -> dict[str, float]:
     }
 
 
-def _gained(ours: Any, theirs: Any, *, higher: bool) -> dict[str, float]:
-    """Positive is better; the interval is of blocks of weeks."""
-    lost = regret(np.asarray(ours), np.asarray(theirs), week=7, higher=higher)
+def _gained(ours: Floats, theirs: Floats) -> dict[str, float]:
+    """Of AUC; the interval is of blocks of weeks."""
+    lost = regret(ours, theirs, week=7, higher=True)
     return {"mean": -lost.mean, "low": -lost.high, "high": -lost.low, "weeks": lost.blocks}

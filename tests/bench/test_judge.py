@@ -22,6 +22,9 @@ def test_the_short_form_measures_and_what_is_kept_is_not_measured_again(
     assert worse["true"] == pytest.approx(-0.02, abs=0.002)
     assert worse["promoted"]["costly"] <= better["promoted"]["costly"]
     assert all(one["commit"] and one["at"] for one in kept.values())
+    quiet = kept["short-decisions-none"]
+    assert quiet["policies"]["never"]["trainings"] == 0
+    assert set(quiet["gained"]) == {"by_gain", "by_gain, refitted"}
     monkeypatch.setattr(command, "_curve", None)
     monkeypatch.setattr(command, "_level", None)
     assert command.main(asked) == 0
@@ -49,3 +52,19 @@ def test_the_page_holds_every_part_between_its_marks(tmp_path: Path) -> None:
     assert render(kept) in text
     assert "| +0.0101 | 50.0% (23.7% to 76.3%, n = 10) | 100.0% (72.2% to 100.0%, n = 10) |" in text
     assert "| days | 10.0% (1.8% to 40.4%, n = 10) |" in text
+
+
+def test_the_page_shows_every_series_beside_the_flights() -> None:
+    figures = {"auc": 0.8, "log loss": 0.5, "trainings": 3, "promoted": 2, "cpu": 10.0}
+    gain = {"mean": 0.01, "low": -0.001, "high": 0.02, "weeks": 40}
+    part = {
+        "at": "2026-01-01 00:00 UTC", "commit": "abc", "nights": 280,
+        "policies": {"never": figures, "by_gain": figures},
+        "gained": {"by_gain": gain}, "over never": {"by_gain": gain},
+    }  # fmt: skip
+    text = render(
+        {"decisions-flights": part, "decisions-abrupt": part | {"told": "turns", "quiet": False}}
+    )
+    assert "| never | 0.8000 | 0.5000 | 3 | 2 | 10 |" in text
+    assert "`by_gain` against *never*: +0.0100 (-0.0010 to +0.0200, 40 weeks) of AUC" in text
+    assert "| **abrupt**: turns | 280 | 0.8000 (3) | 0.8000 (3) | +0.0100" in text
