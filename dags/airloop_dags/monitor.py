@@ -1,6 +1,6 @@
 """### Look at a night.
 
-**Started by** its schedule (nightly), the trigger form, or
+**Started by** its schedule (nightly, or whenever a partition arrives), the trigger form, or
 `POST /api/v2/dags/monitor_<model>/dagRuns` with `{"logical_date": null, "conf": {"partition": "2013-03-08"}}`.
 
 **Does**: join the labels that arrived late, compare the window that ends with this day with the data the champion was
@@ -16,13 +16,12 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.specs.model import Level
 from airloop.specs.requests import MonitorConf
 from airloop_operators.defaults import (
-    each_interval,
     form,
     lasting,
     minutes_of,
+    monitoring,
     place,
     policy,
     start_of,
@@ -32,13 +31,12 @@ from airloop_operators.monitoring import MonitorModelOperator
 
 def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
     """The DAG of one model."""
-    cron = None if spec.level is Level.MANUAL else spec.monitoring.schedule
 
     @dag(
         dag_id=f"monitor_{spec.name}",
         description=f"Watch: {spec.description}",
         doc_md=__doc__,
-        schedule=each_interval(cron, dataset.timezone),
+        schedule=monitoring(spec, dataset),
         start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,

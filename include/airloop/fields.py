@@ -63,6 +63,13 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _when(text: str) -> str:
+    try:
+        return text if text == "dataset" else check_cron(text)
+    except ValueError as error:
+        raise ValueError(f"must be dataset, null or a cron expression: {error}") from error
+
+
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -117,6 +124,8 @@ FunctionPath = Annotated[str, StringConstraints(pattern=FUNCTION_PATTERN)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN)]
 ExpectationName = Annotated[str, StringConstraints(pattern=EXPECTATION_PATTERN)]
 Cron = Annotated[str, AfterValidator(check_cron)]
+#: ``dataset`` (whenever a partition arrives) or a cron expression.
+When = Annotated[str, AfterValidator(_when)]
 #: Partitions, as a number, or a duration: 60d.
 Span = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_span)]
 #: A span of history, or ``auto``: the one that has shown to be best.

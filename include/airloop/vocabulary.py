@@ -69,20 +69,31 @@ class Cause(StrEnum):
     PERFORMANCE = "performance"
     #: A shadow candidate has shown to be better.
     GAIN = "gain"
+    #: So much has arrived since the last training as the spec says.
+    NEW_DATA = "new_data"
     #: The longest time without a training is over.
     CALENDAR = "calendar"
     SCHEDULE = "schedule"
     ON_DEMAND = "on_demand"
 
 
-class TriggerOutcome(StrEnum):
-    """What became of a reason to train."""
+class TriggerState(StrEnum):
+    """Where a reason to train is in its life; :mod:`airloop.ledger.life` says what follows on what."""
 
-    REGISTERED = "registered"
-    REJECTED = "rejected"
+    WAITING = "waiting"
+    #: A run has it.
+    CLAIMED = "claimed"
+    #: Its training has begun.
+    RUNNING = "running"
+    #: Its model is registered.
+    PASSED = "passed"
+    #: The gates or a person said no.
+    REFUSED = "refused"
     FAILED = "failed"
     #: Its run was ended by hand, deleted or cleaned away, and said nothing of it; or another took the run's name.
-    ABANDONED = "abandoned"
+    LOST = "lost"
+    #: An equal request was in flight already, and trains for both.
+    MERGED = "merged"
 
 
 class DeploymentKind(StrEnum):

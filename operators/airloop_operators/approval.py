@@ -10,7 +10,7 @@ from airflow.sdk import Param
 
 from airloop.ledger import open_ledger
 from airloop.settings import load_settings
-from airloop.vocabulary import Action, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Topic, TriggerState
 from airloop_operators.runs import run_name
 
 
@@ -56,15 +56,15 @@ class ApproveModelOperator(ApprovalOperator):
         answered = user.get("name") or user.get("id")
         if not answered:
             why = f"nobody answered within {self.response_timeout}: that means no"
-        ledger = open_ledger(load_settings())
-        if not approved:
-            # The run goes on to a good end without a version: whatever it had claimed is answered.
-            ledger.finish_claimed(self.model, run_name(context), TriggerOutcome.REJECTED)
+        ledger, run = open_ledger(load_settings()), run_name(context)
+        # After a no the run goes on to a good end without a version: whatever it had claimed is answered.
+        mine = [] if approved else [one for one in ledger.claims(self.model) if one.run == run]
         ledger.record_decision(
             entity=self.model,
             topic=Topic.APPROVAL,
             action=Action.APPROVE if approved else Action.REJECT,
             reason=f"{self.act}: {why}",
             actor=str(answered or "airloop"),
-            id=f"approval:{self.act}:{run_name(context)}:{context['ti'].try_number}",
+            id=f"approval:{self.act}:{run}:{context['ti'].try_number}",
+            ends=(mine[0].trigger.id, TriggerState.REFUSED) if mine else None,
         )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airloop.errors import PermanentError, SpecError
+from airloop.errors import PermanentError, SpecError, SupersededError
 from airloop.exchange.keys import OF_TRAINING, Key
 from airloop.exchange.step import IN_OUR_ENVIRONMENT
 from airloop.execution.executor import executor_of
@@ -17,7 +17,7 @@ from airloop.ledger import Ledger, open_ledger
 from airloop.settings import Settings, load_settings
 from airloop.specs import ModelSpec, load_catalog
 from airloop.specs.sections.resources import local_gpus, machine_rules
-from airloop.vocabulary import TriggerOutcome
+from airloop.vocabulary import TriggerState
 from airloop_operators.credentials import storage_credentials
 from airloop_operators.errors import airflow_errors
 from airloop_operators.failures import recorded
@@ -121,9 +121,11 @@ class StepOperator(BaseOperator):
         key = OF_TRAINING[step](request["model"], trigger_id or run_name(context))
         try:
             return self.run_step(context, step, key, {**request, **moment_of(context)})
+        except SupersededError:
+            raise  # another attempt goes on with it
         except PermanentError:
             if trigger_id:
-                self.ledger().finish_trigger(trigger_id, TriggerOutcome.FAILED)
+                self.ledger().finish_trigger(trigger_id, TriggerState.FAILED)
             raise
 
     def on_kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -10,8 +11,9 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from airloop.ledger import Ledger
-from airloop.ledger.triggers import Claim
-from airloop.vocabulary import Action, Topic, TriggerOutcome
+from airloop.ledger import claims as rows
+from airloop.ledger.claims import Claim
+from airloop.vocabulary import Action, Topic, TriggerState
 
 log = logging.getLogger("airloop.claims")
 
@@ -33,18 +35,22 @@ def run_lives(dag_id: str, run_id: str) -> bool | None:
 def settle(ledger: Ledger, model: str | None = None) -> list[Claim]:
     """End the claims whose runs live no more without having said so; returns those that are in flight.
 
-    A run that was marked by hand, deleted, or cleaned away tells nobody. Where Airflow does not answer, a claim stays:
-    could not tell is no end.
+    A run that was marked by hand, deleted, or cleaned away tells nobody. Where Airflow does not answer, a claim stays
+    until its lease is over: could not tell is no end, but no run lives for longer than its DAG lets it.
 
     :param model: whose claims; all models' without it
     """
-    flying = []
+    flying, now = [], datetime.now(UTC)
     for claim in ledger.claims(model):
         dag_id, _, run_id = claim.run.partition("/")
-        if run_lives(dag_id, run_id) is False:
-            _abandon(ledger, claim)
-        else:
-            flying.append(claim)
+        lives, over = run_lives(dag_id, run_id), claim.is_over(now)
+        if lives is False or (lives is None and over):
+            _lose(ledger, claim, over=lives is None)
+            continue
+        if lives and over:
+            with ledger.transaction() as connection:
+                rows.renew(connection, claim.trigger.id)
+        flying.append(claim)
     return flying
 
 
@@ -62,14 +68,15 @@ def _clear_number(context: Any) -> int:
     return int(getattr(context["dag_run"], "clear_number", 0) or 0)
 
 
-def _abandon(ledger: Ledger, claim: Claim) -> None:
+def _lose(ledger: Ledger, claim: Claim, *, over: bool) -> None:
     trigger = claim.trigger
+    what = "was seen by nobody for as long as it may live" if over else "was ended, or is gone,"
     log.warning("run %s ended without a word: its reason is in flight no more", claim.run)
     ledger.record_decision(
         entity=trigger.model,
         topic=Topic.RUN,
         action=Action.ABANDONED,
-        reason=f"run {claim.run} was ended, or is gone, and left its reason to train: {trigger.reason}",
+        reason=f"run {claim.run} {what} and left its reason to train: {trigger.reason}",
         figures={"run": claim.run, "trigger": trigger.id, "kind": "train"},
-        ends=(trigger.id, TriggerOutcome.ABANDONED),
+        ends=(trigger.id, TriggerState.LOST),
     )

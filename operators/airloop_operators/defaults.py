@@ -125,8 +125,17 @@ def retraining(spec: ModelSpec, dataset: DatasetSpec) -> Any:
 
 def scoring(spec: ModelSpec, dataset: DatasetSpec) -> Any:
     """What starts a batch: the dataset's partitions as they arrive, a schedule, or only a person."""
-    if spec.level is Level.MANUAL or spec.scoring.when is None:
+    return _whenever(spec.scoring.when, spec, dataset)
+
+
+def monitoring(spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    """What has a night looked at, likewise."""
+    return _whenever(spec.monitoring.schedule, spec, dataset)
+
+
+def _whenever(when: str | None, spec: ModelSpec, dataset: DatasetSpec) -> Any:
+    if spec.level is Level.MANUAL or when is None:
         return None
-    if spec.scoring.when == "dataset":
+    if when == "dataset":
         return PartitionedAssetTimetable(assets=dataset_asset(dataset.name))
-    return each_interval(spec.scoring.when, dataset.timezone)
+    return each_interval(when, dataset.timezone)

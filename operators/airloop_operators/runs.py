@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -17,7 +17,7 @@ from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, TrainConf, parse_conf
 from airloop.specs.spans import check_partition, newest
 from airloop.storage.options import with_credentials
-from airloop.vocabulary import TriggerOutcome
+from airloop.vocabulary import Cause, TriggerState
 from airloop_operators.credentials import storage_credentials
 
 ConfT = TypeVar("ConfT", bound=Contract)
@@ -45,6 +45,19 @@ def run_type(context: Any) -> str:
     return str(getattr(kind, "value", kind))
 
 
+def cause_of(context: Any) -> Cause | None:
+    """The run's own reason to train: the schedule's, or a person's; None where an asset woke it."""
+    kind = run_type(context)
+    if kind.startswith("asset_"):
+        return None
+    return Cause.SCHEDULE if kind == "scheduled" else Cause.ON_DEMAND
+
+
+def longest_life(context: Any) -> timedelta | None:
+    """How long Airflow lets the run live; None where its DAG does not say."""
+    return getattr(context.get("dag"), "dagrun_timeout", None)
+
+
 def end_claim(model: str, context: Any) -> None:
     """A run of a training ended without a model: its reason to train is in flight no longer.
 
@@ -52,7 +65,7 @@ def end_claim(model: str, context: Any) -> None:
     that no one finishes would hold back every retraining of the model.
     """
     run = f"{context['dag'].dag_id}/{context['run_id']}"
-    open_ledger(load_settings()).finish_claimed(model, run, TriggerOutcome.FAILED)
+    open_ledger(load_settings()).finish_claimed(model, run, TriggerState.FAILED)
 
 
 def task_name(context: Any) -> str:
@@ -141,6 +154,13 @@ def own_partitions(
     raise AirflowSkipException(
         f"no {dataset.cadence} of {dataset.name} ended between {start} and {end}{why}"
     )
+
+
+def last_ended(context: Any, dataset: DatasetSpec) -> str | None:
+    """The newest partition that ended in a scheduled run's interval; None where none did."""
+    if not dataset.cadence.timed or context.get("data_interval_start") is None:
+        return None
+    return max(map(str, _ended(context, dataset, by_hand=False)), default=None)
 
 
 def _ended(context: Any, dataset: DatasetSpec, by_hand: bool) -> list[Partition]:

@@ -10,8 +10,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airloop.contracts import Candidate, GateReport, Outcome, Trigger
 from airloop.errors import GateError
 from airloop.exchange import keys
-from airloop.ledger import triggers
-from airloop.ledger.triggers import Claim
+from airloop.ledger import claims
+from airloop.ledger.claims import Claim, Request
+from airloop.ledger.faults import reach
 from airloop.specs import load_catalog
 from airloop.specs.model import Level
 from airloop.specs.requests import TrainConf
@@ -20,7 +21,7 @@ from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.claims import first_of_its_life, settle, was_cleared
 from airloop_operators.links import MlflowRunLink, TrainingRunLink, mlflow_link, run_link
-from airloop_operators.runs import conf_of, run_name, run_type
+from airloop_operators.runs import cause_of, conf_of, last_ended, longest_life, run_name
 
 
 class ClaimTriggerOperator(StepOperator):
@@ -45,39 +46,43 @@ class ClaimTriggerOperator(StepOperator):
         ledger, run = self.ledger(), run_name(context)
         if first_of_its_life(context) or was_cleared(context):
             with ledger.transaction() as connection:
-                triggers.let_go(connection, self.model, run, cleared=was_cleared(context))
+                claims.let_go(connection, self.model, run, cleared=was_cleared(context))
         trigger = self._claim(context, conf, settle(ledger, self.model))
+        reach(f"claim:{self.model}", "commit", "after")
         self.log.info("training because: %s", trigger.reason)
         return {
             "trigger_id": trigger.id,
             "reason": trigger.reason,
-            "until": conf.until,
+            "until": conf.until or self._last(trigger),
             "parameters": conf.params,
         }
 
     def _claim(self, context: Any, conf: TrainConf, flying: Sequence[Claim]) -> Trigger:
-        run, cause = run_name(context), _cause(context)
+        run, cause = run_name(context), cause_of(context)
         if cause is None or self._takes_what_waits(conf):
-            waited = self.ledger().claim_trigger(self.model, run)
+            waited = self.ledger().claim_trigger(self.model, run, longest_life(context))
             if waited is not None:
                 return waited
         if cause is None:
             raise self._skip(run, f"no reason to train {self.model} is open", flying)
-        return self._own(run, cause, conf)
+        return self._own(context, cause, conf)
 
-    def _own(self, run: str, cause: Cause, conf: TrainConf) -> Trigger:
+    def _own(self, context: Any, cause: Cause, conf: TrainConf) -> Trigger:
+        run, text, partition = run_name(context), conf.model_dump_json(), conf.until
+        if cause is Cause.SCHEDULE and partition is None:
+            partition = last_ended(context, load_catalog().pair(self.model)[1])
+            text += partition or ""
+        request = Request(cause, conf.reason or f"asked for by run {run}", text, partition)
         with self.ledger().transaction() as connection:
-            found = triggers.claim_own(
-                connection,
-                model=self.model,
-                run=run,
-                cause=cause,
-                request=conf.model_dump_json(),
-                reason=conf.reason or f"asked for by run {run}",
-            )
+            found = claims.claim_own(connection, self.model, run, request, longest_life(context))
         if isinstance(found, Claim):
             raise self._skip(run, "the same training is in flight", [found])
         return found
+
+    def _last(self, trigger: Trigger) -> str | None:
+        """The last partition of the training's window, where the spec ends it at the trigger's."""
+        retraining = load_catalog().model(self.model).retraining
+        return trigger.partition if retraining.window_ends == "partition" else None
 
     def _takes_what_waits(self, conf: TrainConf) -> bool:
         """At level 0 no asset wakes a run: a person's, who asks for nothing else, is the one that was waited for."""
@@ -98,14 +103,6 @@ class ClaimTriggerOperator(StepOperator):
             id=f"run:{run}:skipped"[:300],
         )
         return AirflowSkipException(f"{why}: {has}")
-
-
-def _cause(context: Any) -> Cause | None:
-    """The run's own reason to train: the schedule's, or a person's; None where an asset woke it."""
-    kind = run_type(context)
-    if kind.startswith("asset_"):
-        return None
-    return Cause.SCHEDULE if kind == "scheduled" else Cause.ON_DEMAND
 
 
 class TrainModelOperator(StepOperator):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airloop.specs import Catalog
+from airloop.specs import Catalog, load_catalog
 from tests.support.checkout import ROOT
 
 FILES = ("ingest", "train", "deploy", "monitor", "score", "wake")
@@ -60,6 +60,18 @@ def test_runs_are_explicit_about_their_data(dags: dict[str, Any]) -> None:
     ingest, monitor = dags["ingest_flights"].schedule, dags["monitor_flight_delay"].schedule
     assert type(ingest).__name__ == "CronDataIntervalTimetable"
     assert type(monitor).__name__ == "CronDataIntervalTimetable"
+
+
+def test_a_night_may_be_looked_at_whenever_a_partition_arrives(
+    config: Path, load_dags: LoadDags
+) -> None:
+    path = config / "models" / "flight_delay.yaml"
+    text = path.read_text().replace("monitoring: {", "monitoring: {schedule: dataset, ")
+    assert "schedule: dataset" in text
+    path.write_text(text)
+    load_catalog.cache_clear()
+    schedule = load_dags()["monitor_flight_delay"].schedule
+    assert type(schedule).__name__ == "PartitionedAssetTimetable"
 
 
 def test_nothing_delivers_in_a_backfill(dags: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ from airloop.partition import Cadence, Partition
 from airloop.registry import models, tracking
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Cause, Topic
 from tests.support.checkout import ROOT
 from tests.support.loop import cadences, orders
 
@@ -58,6 +58,7 @@ CRONS = {
 BEGIN = datetime(2013, 3, 30, 12, tzinfo=UTC)
 #: Partitions that are there before, ingested by hand.
 BEFORE = 12
+EVER = datetime(2020, 1, 1, tzinfo=UTC)
 ROWS = 60
 
 
@@ -218,6 +219,15 @@ def test_each_partition_is_ingested_once_and_trained_on_when_due(
         assert all(before[1] == after[0] for before, after in pairwise(one.intervals))
     assert len(trained) == len(training.intervals) >= TICKS[cadence] // 3
     ledger = open_ledger(load_settings())
+    asked = ledger.recent_triggers("lateness", EVER)
+    # Each tick's own training, for the partition that had ended by then.
+    assert {one.cause for one in asked} == {Cause.SCHEDULE}
+    assert len(asked) == len(trained)
+    if cadence.timed:
+        assert [one.partition for one in asked] == [
+            str(Partition.at(end, cadence, cadences.ZONE).before(1))
+            for _, end in training.intervals
+        ]
     judged = ledger.decisions("lateness", Topic.GATE)
     assert [one["register"] == "success" for one in reversed(trained)] == [
         one.action is Action.PASSED for one in judged

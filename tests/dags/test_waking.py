@@ -11,7 +11,7 @@ import pytest
 
 from airloop.ledger import Ledger, open_ledger
 from airloop.settings import load_settings
-from airloop.vocabulary import Cause, TriggerOutcome
+from airloop.vocabulary import Cause, TriggerState
 
 MODEL, DAG = "flight_delay", "train_flight_delay"
 LoadDags = Callable[..., dict[str, Any]]
@@ -130,7 +130,7 @@ def test_a_reason_that_nobody_claimed_is_woken_until_somebody_does(
     assert wake() == ([f"{MODEL}: drift: woken"], 1)
     claimed = ledger.claim_trigger(MODEL, "train/1")
     assert claimed is not None
-    ledger.finish_trigger(claimed.id, TriggerOutcome.REGISTERED)
+    ledger.finish_trigger(claimed.id, TriggerState.PASSED)
     assert wake() == ([], 0)
 
 

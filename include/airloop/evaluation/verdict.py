@@ -8,7 +8,7 @@ from airloop.ledger import Ledger
 from airloop.registry import runs, tracking
 from airloop.registry.champion import check_compared
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Topic, TriggerState
 
 ACTIONS = {
     Outcome.OK: Action.PASSED,
@@ -44,10 +44,10 @@ def record(
     return decision
 
 
-def _ended(report: GateReport, candidate: Candidate) -> tuple[str, TriggerOutcome] | None:
+def _ended(report: GateReport, candidate: Candidate) -> tuple[str, TriggerState] | None:
     if report.outcome is Outcome.OK or candidate.trigger_id is None:
         return None
-    return candidate.trigger_id, TriggerOutcome.REJECTED
+    return candidate.trigger_id, TriggerState.REFUSED
 
 
 def confirm(report: GateReport, ledger: Ledger) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from airloop.accounting.figures import Usage
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
-from airloop.ledger import attempts, decisions, deployments, schema, triggers, usage
+from airloop.ledger import attempts, claims, decisions, deployments, schema, triggers, usage
+from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
 from airloop.ledger.naming import names
-from airloop.ledger.triggers import Claim
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
 
 Figures = Mapping[str, float | int | str | None]
 
@@ -69,7 +69,7 @@ class Ledger:
         figures: Figures | None = None,
         actor: str = "airloop",
         id: str | None = None,  # noqa: A002 - the name of the field
-        ends: tuple[str, TriggerOutcome] | None = None,
+        ends: tuple[str, TriggerState] | None = None,
     ) -> Decision:
         """Append a decision. The same ``id`` twice: the first stays and is returned.
 
@@ -122,29 +122,29 @@ class Ledger:
                 partition=partition,
             )
 
-    def claim_trigger(self, model: str, run: str) -> Trigger | None:
+    def claim_trigger(self, model: str, run: str, lease: timedelta | None = None) -> Trigger | None:
         """Give this run the oldest open trigger; asked again, the same one; else None."""
         with self._database.writing() as connection:
-            return triggers.claim(connection, model, run)
+            return claims.claim(connection, model, run, lease)
 
-    def finish_trigger(self, trigger_id: str, outcome: TriggerOutcome) -> None:
+    def finish_trigger(self, trigger_id: str, state: TriggerState) -> None:
         """Say what became of a trigger. The first stays, but ``failed``.
 
         :raises RequestError: if there is no such trigger
         """
         with self._database.writing() as connection:
-            if not triggers.finish(connection, trigger_id, outcome):
+            if not triggers.finish(connection, trigger_id, state):
                 raise RequestError("the ledger has no such trigger", value=trigger_id)
 
-    def finish_claimed(self, model: str, run: str, outcome: TriggerOutcome) -> Trigger | None:
+    def finish_claimed(self, model: str, run: str, state: TriggerState) -> Trigger | None:
         """Say what became of the trigger that a run claimed, whatever killed the run; None where all is said."""
         with self._database.writing() as connection:
-            return triggers.finish_claimed(connection, model, run, outcome)
+            return claims.finish_claimed(connection, model, run, state)
 
     def claims(self, model: str | None = None) -> list[Claim]:
         """The triggers in flight and their runs, oldest first, of one model or all."""
         with self._database.reading() as connection:
-            return triggers.in_flight(connection, model)
+            return claims.in_flight(connection, model)
 
     def open_triggers(self, model: str | None = None) -> list[Trigger]:
         """The triggers that wait for a run, oldest first, of one model or all."""
@@ -155,6 +155,11 @@ class Ledger:
         """The triggers emitted since then, oldest first, whatever became of them."""
         with self._database.reading() as connection:
             return triggers.recent(connection, model, since)
+
+    def last_trained(self, model: str, night: str) -> str | None:
+        """The newest partition up to a night for which a training is asked for, whatever became of it."""
+        with self._database.reading() as connection:
+            return triggers.last_trained(connection, model, night)
 
     def current_deployment(self, model: str) -> Deployment | None:
         """Who serves now."""

@@ -90,7 +90,10 @@ triggers = Table(
     Column("partition", String(10)),
     Column("at", Moment, nullable=False),
     Column("claimed_by", String(300)),
-    Column("outcome", String(300)),
+    Column("state", String(16), nullable=False, server_default="waiting"),
+    # Until when a claim holds of which Airflow says nothing.
+    Column("lease", Moment),
+    Column("merged_into", String(64)),
     UniqueConstraint("model", "dedup_key"),
     # A run claims one trigger at most, also when two attempts of it claim at once.
     UniqueConstraint("model", "claimed_by"),

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from airloop.contracts import Decision, DriftReport, Outcome, Trigger
-from airloop.ledger import Ledger, attempts, decisions, triggers
+from airloop.ledger import Ledger, attempts, claims, decisions, triggers
 from airloop.policy import retraining
 from airloop.policy.findings import Evidence, Findings
 from airloop.policy.retraining import History
@@ -93,7 +93,7 @@ def history_of(
     """The trainings that the ledger knows of, as far as a night's answer rests on them."""
     first, last = retraining.span(spec, report.partition)
     near = triggers.between(connection, report.model, first, last, retraining.AUTOMATIC)
-    flying = triggers.in_flight(connection, report.model)
+    flying = claims.in_flight(connection, report.model)
     return History(
         trained=triggers.by_key(connection, report.model, dedup_key(report)) is not None,
         in_flight=tuple(claim.trigger for claim in flying),

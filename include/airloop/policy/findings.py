@@ -24,10 +24,12 @@ class PairedGain:
 
 @dataclass(frozen=True)
 class NewData:
-    """What has arrived since the champion's days."""
+    """What has arrived since some night."""
 
     partitions: int
     rows: int
+    #: Rows whose labels have become complete since.
+    labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Evidence:
     shadow: PairedGain | None = None
     #: Why no shadow candidate can be had, however much one is wanted; empty where none was due, or one was had.
     no_shadow: str = ""
+    #: Since the champion's days.
     new_data: NewData | None = None
+    #: Since the last training, whatever became of it; None where the spec asks for no amount.
+    fresh: NewData | None = None
     cost: Cost | None = None
     #: Answers a day.
     traffic: float | None = None

@@ -18,7 +18,7 @@ from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
 #: What cooldown and budget count: the trainings the loop started by itself.
-AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE, Cause.GAIN, Cause.CALENDAR)
+AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE, Cause.GAIN, Cause.NEW_DATA, Cause.CALENDAR)
 #: A night so far behind the newest day says nothing of the data that a training would learn from.
 OLD = timedelta(days=7)
 
@@ -99,9 +99,27 @@ def overdue(spec: RetrainingSpec, history: History, partition: str) -> str | Non
     return f"no training since {last}, and one is due every {_said(floor)}"
 
 
+def arrived(spec: RetrainingSpec, findings: Findings) -> str | None:
+    """Why what has arrived asks for a training; None where it does not."""
+    fresh, asked = findings.evidence.fresh, spec.new_data
+    if fresh is None or asked is None:
+        return None
+    there = {"partitions": fresh.partitions, "rows": fresh.rows, "labels": fresh.labels}
+    for name, wanted in asked.model_dump(exclude_none=True).items():
+        if there[name] >= wanted:
+            return (
+                f"{there[name]} {name} have arrived since the last training, {wanted} are asked for"
+            )
+    return None
+
+
 def _on_drift(spec: RetrainingSpec, history: History, findings: Findings) -> Answer:
-    """Drift trains, nothing else."""
+    """Drift trains, and new data where the spec says how much; nothing else."""
     report = findings.report
+    if report.triage is not Triage.DRIFT and (enough := arrived(spec, findings)):
+        if held := _held_back(spec, history, report.partition):
+            return Answer(Action.WAIT, f"{enough}, but {held}")
+        return Answer(Action.RETRAIN, enough, Cause.NEW_DATA)
     if report.triage is Triage.UNKNOWN:
         return Answer(Action.WAIT, f"could not tell, so nothing follows: {report.reason}")
     if report.triage is not Triage.DRIFT:
@@ -140,6 +158,8 @@ def _reason(
             else ""
         )
         return _Reason(_explained(findings), findings.report.reason + without)
+    if enough := arrived(spec, findings):
+        return _Reason(Cause.NEW_DATA, enough)
     if late := overdue(spec, history, findings.report.partition):
         return _Reason(Cause.CALENDAR, late)
     return None

@@ -16,6 +16,7 @@ from airloop.policy import Evidence, Findings, History, decide
 from airloop.policy.findings import Cost, NewData, PairedGain
 from airloop.policy.retraining import AUTOMATIC
 from airloop.policy.shadows import due
+from airloop.replay.arrivals import fresh_at
 from airloop.replay.fits import Fits, Made
 from airloop.replay.judges import Judges
 from airloop.replay.nights import Nights
@@ -164,8 +165,11 @@ class Player:
         self, run: Run, loop: _Loop, night: int, champion: Made, report: DriftReport
     ) -> Evidence:
         spec, past = run.policy.spec, self.past
-        if spec.policy == "on_drift" or report.triage is Triage.INCIDENT:
+        if report.triage is Triage.INCIDENT:
             return Evidence()
+        fresh = fresh_at(past, spec, loop.triggers, night, self.fits.days(champion).all[-1])
+        if spec.policy == "on_drift":
+            return Evidence(fresh=fresh)
         key, drifted = past.keys[night], report.triage is Triage.DRIFT
         gain, why = None, ""
         if due(spec, key, loop.shadows, drifted=drifted):
@@ -182,6 +186,7 @@ class Player:
             shadow=gain,
             no_shadow=why,
             new_data=NewData(night - last, rows),
+            fresh=fresh,
             cost=Cost(self.fits.answers(champion.judged).cpu_seconds),
             traffic=report.current_rows / size / length,
         )

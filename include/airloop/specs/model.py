@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from airloop.contracts import Contract, Name
-from airloop.cron import check_cron
 from airloop.durations import spanned
 from airloop.fields import (
     ColumnName,
@@ -19,6 +18,7 @@ from airloop.fields import (
     Number,
     Span,
     Text,
+    When,
     Whole,
     Window,
 )
@@ -57,18 +57,9 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _when(text: str) -> str:
-    try:
-        return text if text == "dataset" else check_cron(text)
-    except ValueError as error:
-        raise ValueError(f"must be dataset, null or a cron expression: {error}") from error
-
-
 #: The steps that a model may bring itself: those that run where its code runs.
 OwnStep = Literal["train", "evaluate", "monitor", "score"]
 LevelField = Annotated[Level, BeforeValidator(_whole)]
-#: ``dataset`` or a cron expression.
-When = Annotated[str, AfterValidator(_when)]
 
 
 class Target(Contract):

@@ -7,10 +7,10 @@ from airloop.errors import ArtifactError
 from airloop.evaluation.verdict import confirm
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.ledger import triggers
+from airloop.ledger import attempts, triggers
 from airloop.ledger.commit import commit
 from airloop.registry import artifacts, models
-from airloop.vocabulary import TriggerOutcome
+from airloop.vocabulary import TriggerState
 
 
 class Request(StepRequest):
@@ -83,5 +83,6 @@ def run(request: Request, context: StepContext) -> Result:
     version = commit(context.ledger, request.fence, publication)
     if (trigger := request.candidate.trigger_id) is not None:
         with context.ledger.transaction() as connection:
-            triggers.finish(connection, trigger, TriggerOutcome.REGISTERED)
+            attempts.check(connection, request.fence, lock=True)
+            triggers.finish(connection, trigger, TriggerState.PASSED)
     return Result(version=version)

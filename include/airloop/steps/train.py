@@ -10,6 +10,7 @@ from airloop.exchange.group import Ranks
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.fields import Scalar
+from airloop.ledger import attempts, triggers
 from airloop.ledger.commit import commit
 from airloop.registry import tracking
 from airloop.specs.inputs import check_inputs
@@ -53,6 +54,7 @@ def run(request: Request, context: StepContext) -> Result:
     """
     asked = _asked(request, context)
     check_inputs(asked.model, asked.dataset)
+    _begin(request, context)
     publication = CandidatePublication(
         context.settings,
         context.ledger,
@@ -69,6 +71,15 @@ def run(request: Request, context: StepContext) -> Result:
     asked.clear()
     url = tracking.run_url(context.settings, publication.experiment, candidate.run_id)
     return Result(candidate=candidate, run_url=url)
+
+
+def _begin(request: Request, context: StepContext) -> None:
+    """Say that the trigger's training has begun, unless a newer attempt has."""
+    if request.trigger_id is None:
+        return
+    with context.ledger.transaction() as connection:
+        attempts.check(connection, request.fence, lock=True)
+        triggers.start(connection, request.trigger_id)
 
 
 def assist(request: Request, context: StepContext, ranks: Ranks) -> None:

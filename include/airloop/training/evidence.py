@@ -69,8 +69,10 @@ def gather(night: Night, report: DriftReport) -> Evidence:
 
     :raises TransientError: if the lake or the artifact store does not answer
     """
-    if night.model.retraining.policy == "on_drift" or report.triage is Triage.INCIDENT:
+    if report.triage is Triage.INCIDENT:
         return Evidence()
+    if night.model.retraining.policy == "on_drift":
+        return Evidence(fresh=_fresh(night))
     gain, why = None, ""
     # From an old night nothing follows: a backfill of a year must not fit a model for each week of it.
     if not is_old(night.partition, night.newest):
@@ -81,6 +83,7 @@ def gather(night: Night, report: DriftReport) -> Evidence:
         shadow=gain,
         no_shadow=why,
         new_data=_new(night),
+        fresh=_fresh(night),
         cost=cost_of(night.ledger, night.model.name),
         traffic=report.current_rows / size / day if night.dataset.cadence.timed else None,
     )
@@ -102,6 +105,27 @@ def _new(night: Night) -> NewData:
     new = [key for key in night.there if last < key <= night.partition]
     rows = night.lake.snapshot(night.dataset.name, new).rows if new else 0
     return NewData(len(new), rows)
+
+
+def _fresh(night: Night) -> NewData | None:
+    """What has arrived since the last training's night, where the spec asks for an amount."""
+    if night.model.retraining.new_data is None:
+        return None
+    last = night.ledger.last_trained(night.model.name, night.partition)
+    since = max(night.champion, last or "")
+
+    def rows(keys: list[str]) -> int:
+        return night.lake.snapshot(night.dataset.name, keys).rows if keys else 0
+
+    new = [key for key in night.there if since < key <= night.partition]
+    labelled = new
+    if night.dataset.cadence.timed:
+        delay = night.model.target.delay_in(night.dataset.cadence)
+        first, until = (
+            str(night.dataset.partition(key).before(delay)) for key in (since, night.partition)
+        )
+        labelled = [key for key in night.there if first < key <= until]
+    return NewData(len(new), rows(new), rows(labelled))
 
 
 def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:

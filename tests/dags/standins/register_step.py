@@ -3,7 +3,7 @@
 from airloop.contracts import Candidate, GateReport, ModelVersion
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.vocabulary import TriggerOutcome
+from airloop.vocabulary import TriggerState
 
 
 class Request(StepRequest):
@@ -21,5 +21,5 @@ def run(request: Request, context: StepContext) -> Result:
         model=candidate.model, version=1, run_id=candidate.run_id, artifact=candidate.artifact
     )
     if candidate.trigger_id:
-        context.ledger.finish_trigger(candidate.trigger_id, TriggerOutcome.REGISTERED)
+        context.ledger.finish_trigger(candidate.trigger_id, TriggerState.PASSED)
     return Result(version=version)

@@ -28,7 +28,7 @@ from airloop.ledger.migration import SCRIPTS, migrate
 from airloop.ledger.schema import HEAD, REVISIONS, Age, state
 from airloop.ledger.tables import decisions, metadata, version
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
 from tests.support.old_ledger import ROWS, make_old_ledger
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -280,6 +280,6 @@ def test_a_finished_trigger_stays_what_it_was(url: str) -> None:
     make_old_ledger(url)
     migrate(settings(url))
     with Database(url).reading() as connection:
-        rows = connection.execute(text("SELECT id, outcome FROM airloop_triggers ORDER BY number"))
-        assert rows.all() == [("t1", TriggerOutcome.REGISTERED), ("t2", None)]
+        rows = connection.execute(text("SELECT id, state FROM airloop_triggers ORDER BY number"))
+        assert rows.all() == [("t1", TriggerState.PASSED), ("t2", TriggerState.WAITING)]
         assert connection.execute(select(version.c.version_num)).scalars().all() == [HEAD]

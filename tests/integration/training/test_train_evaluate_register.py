@@ -31,7 +31,7 @@ from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
 from airloop.training import pipeline
-from airloop.vocabulary import Cause, TriggerOutcome
+from airloop.vocabulary import Cause, TriggerState
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
@@ -178,9 +178,9 @@ def test_a_worse_model_pushed_by_hand_is_refused_and_the_reason_is_kept(world):
     assert models.of_run("lateness", worse.run_id, settings=world.settings) is None
 
 
-def outcome(world: World, trigger: str) -> str | None:
+def state(world: World, trigger: str) -> str | None:
     with world.ledger.transaction() as connection:
-        return connection.scalar(select(triggers.c.outcome).where(triggers.c.id == trigger))
+        return connection.scalar(select(triggers.c.state).where(triggers.c.id == trigger))
 
 
 def test_a_trigger_ends_in_the_step_that_settles_it(world):
@@ -193,13 +193,13 @@ def test_a_trigger_ends_in_the_step_that_settles_it(world):
     good, bad = emitted("good"), emitted("bad")
     candidate = world.train(trigger_id=good)
     report = world.evaluate(candidate)
-    assert outcome(world, good) is None
+    assert state(world, good) == TriggerState.RUNNING
     world.promote(world.register(candidate, report))
-    assert outcome(world, good) == TriggerOutcome.REGISTERED
+    assert state(world, good) == TriggerState.PASSED
     params = {"max_iter": 1, "learning_rate": 0.001}
     worse = world.train("train:lateness:worse", trigger_id=bad, params=params)
     assert world.evaluate(worse).outcome is Outcome.BAD
-    assert outcome(world, bad) == TriggerOutcome.REJECTED
+    assert state(world, bad) == TriggerState.REFUSED
 
 
 def test_a_report_that_only_claims_to_have_passed_is_not_believed(world):

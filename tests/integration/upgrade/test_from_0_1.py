@@ -29,7 +29,7 @@ from airloop.ledger.tables import triggers
 from airloop.registry import loader, models
 from airloop.serving.client import ServiceClient
 from airloop.specs import load_catalog
-from airloop.vocabulary import Action, Cause, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Cause, Topic, TriggerState
 from tests.support.golden import Golden, servers, unpacked
 
 #: The loader's own tolerance for another machine's arithmetic.
@@ -207,8 +207,8 @@ def deliver(golden: Golden, made: dict[str, Any]) -> None:
     version = golden.step(key, candidate=made, report=report)["version"]
     assert version["version"] == 3
     with golden.ledger.transaction() as connection:
-        trigger = select(triggers.c.outcome).where(triggers.c.id == golden.expected["open_trigger"])
-        assert connection.execute(trigger).scalar() == TriggerOutcome.REGISTERED
+        trigger = select(triggers.c.state).where(triggers.c.id == golden.expected["open_trigger"])
+        assert connection.execute(trigger).scalar() == TriggerState.PASSED
     verified = golden.step(keys.Verify(golden.model, 3), model=golden.model, number=3)
     assert {one["outcome"] for one in verified["checks"]} == {"ok"}, verified
     promotion = {"version": verified["version"], "reason": "retrained"}

@@ -12,14 +12,15 @@ from sqlalchemy.exc import IntegrityError
 
 from airloop.contracts import ArtifactRef, Trigger
 from airloop.errors import RequestError, SupersededError
-from airloop.ledger import Ledger, attempts, open_ledger
+from airloop.ledger import Ledger, attempts, claims, open_ledger
 from airloop.ledger import decisions as rows
-from airloop.ledger import triggers as claims
+from airloop.ledger.claims import Request
 from airloop.ledger.tables import decisions, deployments, triggers
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
 
 KEY = "promote:flight_delay"
+ENDS = [TriggerState.PASSED, TriggerState.REFUSED, TriggerState.FAILED, TriggerState.LOST]
 
 
 def emit(ledger: Ledger, key: str) -> str:
@@ -27,9 +28,9 @@ def emit(ledger: Ledger, key: str) -> str:
     return trigger.id
 
 
-def _outcomes(ledger: Ledger) -> list[str | None]:
+def _states(ledger: Ledger) -> list[str | None]:
     with ledger.transaction() as connection:
-        return list(connection.scalars(select(triggers.c.outcome)))
+        return list(connection.scalars(select(triggers.c.state)))
 
 
 def test_a_newer_attempt_shuts_the_older_out(ledger: Ledger) -> None:
@@ -101,7 +102,7 @@ def test_what_a_run_has_ended_is_not_claimed_by_its_name_again(ledger: Ledger) -
     """A run id used again is another run: not the old reason, and so not the old candidate."""
     first, second = emit(ledger, "a"), emit(ledger, "b")
     ledger.claim_trigger("m", "run 1")
-    ledger.finish_trigger(first, TriggerOutcome.REGISTERED)
+    ledger.finish_trigger(first, TriggerState.PASSED)
     again = ledger.claim_trigger("m", "run 1")
     assert again is not None
     assert again.id == second
@@ -110,9 +111,7 @@ def test_what_a_run_has_ended_is_not_claimed_by_its_name_again(ledger: Ledger) -
 
 def own(ledger: Ledger, run: str, request: str = "{}", reason: str = "mine") -> Any:
     with ledger.transaction() as connection:
-        return claims.claim_own(
-            connection, model="m", run=run, cause=Cause.ON_DEMAND, request=request, reason=reason
-        )
+        return claims.claim_own(connection, "m", run, Request(Cause.ON_DEMAND, reason, request))
 
 
 def test_of_equal_requests_in_flight_the_first_trains(ledger: Ledger) -> None:
@@ -121,7 +120,7 @@ def test_of_equal_requests_in_flight_the_first_trains(ledger: Ledger) -> None:
         assert own(ledger, run) == claims.Claim(first, "run 1")
     assert own(ledger, "run 4", request="another") != first
     assert own(ledger, "run 1") == first  # tried again
-    ledger.finish_trigger(first.id, TriggerOutcome.REGISTERED)
+    ledger.finish_trigger(first.id, TriggerState.PASSED)
     assert isinstance(own(ledger, "run 5"), Trigger)
 
 
@@ -137,10 +136,8 @@ def test_a_persons_run_leaves_the_drifts_reason_to_its_own_run(ledger: Ledger) -
     assert [one.id for one in ledger.open_triggers("m")] == [waiting]
 
 
-@pytest.mark.parametrize("outcome", [TriggerOutcome.FAILED, TriggerOutcome.ABANDONED])
-def test_a_cleared_run_takes_up_what_it_left_undone(
-    ledger: Ledger, outcome: TriggerOutcome
-) -> None:
+@pytest.mark.parametrize("outcome", [TriggerState.FAILED, TriggerState.LOST])
+def test_a_cleared_run_takes_up_what_it_left_undone(ledger: Ledger, outcome: TriggerState) -> None:
     first = own(ledger, "run 1")
     ledger.finish_trigger(first.id, outcome)
     with ledger.transaction() as connection:
@@ -149,8 +146,8 @@ def test_a_cleared_run_takes_up_what_it_left_undone(
     assert [one.trigger for one in ledger.claims("m")] == [first]
 
 
-@pytest.mark.parametrize("outcome", [None, *TriggerOutcome])
-def test_a_run_id_used_again_is_another_run(ledger: Ledger, outcome: TriggerOutcome | None) -> None:
+@pytest.mark.parametrize("outcome", [None, *ENDS])
+def test_a_run_id_used_again_is_another_run(ledger: Ledger, outcome: TriggerState | None) -> None:
     first = own(ledger, "run 1", reason="the old one")
     if outcome is not None:
         ledger.finish_trigger(first.id, outcome)
@@ -162,7 +159,7 @@ def test_a_run_id_used_again_is_another_run(ledger: Ledger, outcome: TriggerOutc
 
 
 def test_a_finished_trigger_is_never_claimed(ledger: Ledger) -> None:
-    ledger.finish_trigger(emit(ledger, "k"), TriggerOutcome.REJECTED)
+    ledger.finish_trigger(emit(ledger, "k"), TriggerState.REFUSED)
     assert ledger.claim_trigger("m", "run 1") is None
 
 
@@ -174,35 +171,35 @@ def test_a_run_that_died_gives_its_trigger_back_as_failed(ledger: Ledger) -> Non
     assert found is not None
     assert found.id == trigger
     assert ledger.finish_claimed("m", "run 1", "failed") is None
-    assert _outcomes(ledger) == ["failed"]
+    assert _states(ledger) == ["failed"]
     # Repaired, it may end well; what ended well stays so.
-    ledger.finish_trigger(trigger, "registered")
+    ledger.finish_trigger(trigger, TriggerState.PASSED)
     ledger.finish_trigger(trigger, "failed")
-    assert _outcomes(ledger) == ["registered"]
+    assert _states(ledger) == ["passed"]
 
 
 def test_a_decision_that_ends_a_trigger_is_written_with_its_end(ledger: Ledger) -> None:
-    ends = (emit(ledger, "k"), TriggerOutcome.REJECTED)
+    ends = (emit(ledger, "k"), TriggerState.REFUSED)
     decision = {"entity": "m", "topic": Topic.GATE, "action": Action.REFUSED, "reason": "r"}
     ledger.record_decision(**decision, ends=ends)
-    assert _outcomes(ledger) == ["rejected"]
+    assert _states(ledger) == ["refused"]
     assert len(ledger.decisions()) == 1
 
 
 def test_neither_is_written_without_the_other(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ends = (emit(ledger, "k"), TriggerOutcome.REJECTED)
+    ends = (emit(ledger, "k"), TriggerState.REFUSED)
     decision = {"entity": "m", "topic": Topic.GATE, "action": Action.REFUSED, "reason": "r"}
     monkeypatch.setattr(rows, "record", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ledger.record_decision(**decision, ends=ends)
-    assert _outcomes(ledger) == [None]
+    assert _states(ledger) == ["waiting"]
 
 
 def test_an_unknown_trigger_cannot_be_finished(ledger: Ledger) -> None:
     with pytest.raises(RequestError, match="no such trigger"):
-        ledger.finish_trigger("0" * 16, TriggerOutcome.REGISTERED)
+        ledger.finish_trigger("0" * 16, TriggerState.PASSED)
 
 
 def test_recent_triggers_are_those_since_a_moment(ledger: Ledger) -> None:

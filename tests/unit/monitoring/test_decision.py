@@ -23,12 +23,12 @@ from airloop.contracts import (
     Triage,
     Trigger,
 )
-from airloop.ledger import Ledger, triggers
+from airloop.ledger import Ledger, claims, triggers
 from airloop.monitoring import decision as recorder
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Cause, Topic, TriggerOutcome
+from airloop.vocabulary import Action, Cause, Topic, TriggerState
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DAY_ONE = date(2013, 1, 1)
@@ -136,7 +136,7 @@ def test_different_nights_at_once_do_not_overspend(ledger: Ledger, night: Night)
     assert len(ledger.decisions()) == 6
 
 
-def finish(ledger: Ledger, outcome: TriggerOutcome = TriggerOutcome.REGISTERED) -> None:
+def finish(ledger: Ledger, outcome: TriggerState = TriggerState.PASSED) -> None:
     for number, trigger in enumerate(ledger.open_triggers(MODEL)):
         ledger.claim_trigger(MODEL, f"run {trigger.id} {number}")
         ledger.finish_trigger(trigger.id, outcome)
@@ -146,7 +146,7 @@ def test_after_a_rejected_challenger_the_same_night_trains_no_more(
     ledger: Ledger, night: Night
 ) -> None:
     first, _ = answer(ledger, FREE, night("2013-07-14"), now=NOW)
-    finish(ledger, TriggerOutcome.REJECTED)
+    finish(ledger, TriggerState.REFUSED)
     replayed, _ = answer(ledger, FREE, night("2013-07-14"), now=NOW + timedelta(days=5))
     assert replayed == first
     assert ledger.open_triggers(MODEL) == []
@@ -170,7 +170,7 @@ def test_one_training_at_a_time(ledger: Ledger, night: Night) -> None:
     waiting, none = answer(ledger, FREE, night("2013-07-15"), now=NOW)
     assert (waiting.action, none) == (Action.WAIT, None)
     assert "in flight" in waiting.reason
-    ledger.finish_trigger(ledger.recent_triggers(MODEL, NOW)[0].id, TriggerOutcome.REGISTERED)
+    ledger.finish_trigger(ledger.recent_triggers(MODEL, NOW)[0].id, TriggerState.PASSED)
     assert answer(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
 
 
@@ -183,7 +183,7 @@ def test_a_training_in_flight_holds_back_however_long_it_takes(
     later, none = answer(ledger, FREE, night("2013-07-15"), now=NOW + timedelta(days=3))
     assert (later.action, none) == (Action.WAIT, None)
     with ledger.transaction() as connection:
-        triggers.let_go(connection, MODEL, "train/run", cleared=False)
+        claims.let_go(connection, MODEL, "train/run", cleared=False)
     assert answer(ledger, FREE, night("2013-07-16"), now=NOW)[0].action == Action.RETRAIN
 
 
@@ -203,7 +203,7 @@ def test_an_abandoned_training_spends_neither_cooldown_nor_budget(
 ) -> None:
     spec = RetrainingSpec(cooldown_days=7, monthly_budget=1)
     answer(ledger, spec, night("2013-07-14"), now=NOW)
-    finish(ledger, TriggerOutcome.ABANDONED)
+    finish(ledger, TriggerState.LOST)
     assert answer(ledger, spec, night("2013-07-15"), now=NOW)[0].action == Action.RETRAIN
 
 
@@ -310,7 +310,7 @@ def drift_for_a_year(ledger: Ledger, night: Night, spec: RetrainingSpec, days: i
     for number in range(days):
         partition = (DAY_ONE + timedelta(days=number)).isoformat()
         answer(ledger, spec, night(partition), now=NOW + timedelta(days=number))
-        finish(ledger, TriggerOutcome.REJECTED)
+        finish(ledger, TriggerState.REFUSED)
 
 
 def test_a_year_of_permanent_drift_is_no_storm(ledger: Ledger, night: Night) -> None:
@@ -362,6 +362,9 @@ def _night(day: date, triage: Triage = Triage.DRIFT) -> DriftReport:
     )
 
 
+ENDS = [TriggerState.PASSED, TriggerState.REFUSED, TriggerState.FAILED, TriggerState.LOST]
+
+
 class Loop(RuleBasedStateMachine):
     """Nights, replays, runs that claim, finish or die, in any order, against a plain model of it."""
 
@@ -402,12 +405,12 @@ class Loop(RuleBasedStateMachine):
             assert self.claims.setdefault(trigger.id, f"run {run}") == f"run {run}"
 
     @precondition(lambda self: self.unfinished)
-    @rule(outcome=st.sampled_from(TriggerOutcome))
-    def a_training_ends(self, outcome: TriggerOutcome) -> None:
+    @rule(outcome=st.sampled_from(ENDS))
+    def a_training_ends(self, outcome: TriggerState) -> None:
         trigger = min(self.unfinished)
         self.ledger.finish_trigger(trigger, outcome)
         self.unfinished.discard(trigger)
-        if outcome is TriggerOutcome.ABANDONED:
+        if outcome is TriggerState.LOST:
             self.abandoned.add(trigger)
 
     @rule(hours=st.integers(1, 60))
@@ -438,10 +441,10 @@ TestLoop.settings = settings(
 
 def test_what_a_run_abandoned_holds_back_no_other_night(ledger: Ledger, night: Night) -> None:
     answer(ledger, WEEKLY, night("2013-07-14"), now=NOW)
-    finish(ledger, TriggerOutcome.ABANDONED)
+    finish(ledger, TriggerState.LOST)
     decision, _ = answer(ledger, WEEKLY, night("2013-07-13"), now=NOW)
     assert decision.action == Action.RETRAIN
-    finish(ledger, TriggerOutcome.REJECTED)
+    finish(ledger, TriggerState.REFUSED)
     decision, _ = answer(ledger, WEEKLY, night("2013-07-12"), now=NOW)
     assert "within 7 days of the training of 2013-07-13" in decision.reason
 

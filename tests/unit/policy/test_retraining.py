@@ -16,7 +16,7 @@ from airloop.contracts import DriftReport, Triage, Trigger
 from airloop.policy import Answer, Evidence, Findings, History, decide
 from airloop.policy.findings import Cost, NewData, PairedGain
 from airloop.policy.retraining import span
-from airloop.specs.sections.watching import PricesSpec, RetrainingSpec
+from airloop.specs.sections.watching import NewDataSpec, PricesSpec, RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
 WEEKLY = RetrainingSpec(policy="on_drift", cooldown_days=7, monthly_budget=2)
@@ -207,6 +207,57 @@ def test_there_is_no_training_without_anything_new() -> None:
     answer = decide(BY_GAIN, History(), found(shadow=GAINS, new_data=NewData(0, 0)))
     assert answer.action is Action.WAIT
     assert "nothing has arrived since its days" in answer.reason
+
+
+ASKED = NewDataSpec(partitions=30, labels=2_000)
+
+
+@pytest.mark.parametrize("policy", ["by_gain", "on_drift"])
+@pytest.mark.parametrize(
+    ("fresh", "told"),
+    [
+        (NewData(30, 9_000, 1_999), "30 partitions have arrived since the last training, 30 are asked for"),
+        (NewData(29, 9_000, 2_000), "2000 labels have arrived since the last training, 2000 are asked for"),
+        (NewData(29, 9_000, 1_999), None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_so_much_new_data_trains_as_the_spec_asks_for(
+    policy: Any, fresh: NewData | None, told: str | None
+) -> None:
+    spec = RetrainingSpec(policy=policy, new_data=ASKED)
+    answer = decide(spec, History(), found(fresh=fresh))
+    assert (answer.action, answer.cause) == (
+        (Action.RETRAIN, Cause.NEW_DATA) if told else (Action.WAIT, None)
+    )
+    assert told is None or answer.reason == told
+
+
+def test_new_data_is_no_reason_where_nobody_said_how_much() -> None:
+    assert decide(BY_GAIN, History(), found(fresh=NewData(99, 9, 9))).action is Action.WAIT
+
+
+@pytest.mark.parametrize(
+    ("history", "why"),
+    [
+        (History(newest="2013-08-01"), "the night is old"),
+        (History(automatic=trained("2013-07-10")), "within 7 days"),
+        (History(in_flight=trained("2013-07-13")), "in flight"),
+    ],
+)
+def test_new_data_waits_as_every_reason_does(history: History, why: str) -> None:
+    for policy in ("by_gain", "on_drift"):
+        spec = RetrainingSpec(policy=policy, new_data=ASKED, monthly_budget=2)
+        answer = decide(spec, history, found(fresh=NewData(30, 1, 1)))
+        assert answer.action is Action.WAIT
+        assert why in answer.reason
+
+
+def test_no_model_learns_from_a_broken_night_however_much_is_new() -> None:
+    spec = RetrainingSpec(new_data=ASKED)
+    report = night(triage=Triage.INCIDENT)
+    answer = decide(spec, History(), Findings(report, Evidence(fresh=NewData(99, 9, 9))))
+    assert answer.action is Action.ALERT
 
 
 DAYS = st.dates(date(2013, 1, 1), date(2013, 4, 30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,10 @@ from airloop.errors import DataError
 from airloop.ledger import Ledger
 from airloop.settings import Settings
 from airloop.specs import ModelSpec
+from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
 from airloop.training import evidence, shadow
 from airloop.training.evidence import Night, gather
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Cause, Topic, TriggerState
 from tests.support.small_world import FLIGHTS, small_world
 from tests.support.toy_lake import filled
 
@@ -199,6 +201,39 @@ def test_what_cannot_be_told_leaves_the_night_its_answer(
     found = gather(night(), report(triage=Triage.DRIFT))
     assert found.shadow is None
     assert "did not learn from 0 of the last 4 partitions" in found.no_shadow
+
+
+@pytest.mark.parametrize("policy", ["by_gain", "on_drift"])
+def test_what_is_fresh_is_counted_from_the_last_training_whatever_became_of_it(
+    night: Callable[..., Night], policy: str
+) -> None:
+    """Labels are a partition late: those of the night's own day are not complete."""
+    retraining = RetrainingSpec(policy=policy, new_data=NewDataSpec(partitions=5))
+    asked = replace(night(), model=MODEL.model_copy(update={"retraining": retraining}))
+    first = gather(asked, report()).fresh
+    assert first is not None
+    delay = MODEL.target.delay_in(DATASET.cadence)
+    assert (first.partitions, first.rows, first.labels) == (
+        6 - delay,
+        120 * (6 - delay),
+        120 * (6 - delay),
+    )
+    trigger, _ = asked.ledger.emit_trigger(
+        model="guess", cause=Cause.NEW_DATA, dedup_key="k", reason="r", partition=DAYS[17]
+    )
+    asked.ledger.finish_trigger(trigger.id, TriggerState.REFUSED)
+    since = gather(asked, report()).fresh
+    assert since is not None
+    assert (since.partitions, since.labels) == (
+        DAYS.index(NIGHT) - 17,
+        120 * (DAYS.index(NIGHT) - 17),
+    )
+    lost, _ = asked.ledger.emit_trigger(
+        model="guess", cause=Cause.NEW_DATA, dedup_key="l", reason="r", partition=NIGHT
+    )
+    asked.ledger.finish_trigger(lost.id, TriggerState.LOST)
+    assert gather(asked, report()).fresh == since
+    assert gather(night(), report()).fresh is None
 
 
 def test_new_data_and_traffic_are_those_since_the_champions_days(

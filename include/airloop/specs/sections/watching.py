@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
 from airloop.durations import lasting, spanned
-from airloop.fields import Cron, Fraction, Number, Span, Whole
+from airloop.fields import Fraction, Number, Span, When, Whole
 from airloop.partition import Cadence
 
 
@@ -23,7 +23,8 @@ def said(span: int | str | None, days: int) -> int | str:
 class MonitoringSpec(Contract):
     """What is watched, and how sure it must be before it speaks."""
 
-    schedule: Cron | None = "0 8 * * *"
+    #: When a night is looked at: by a cron expression, or ``dataset``, whenever a partition arrives.
+    schedule: When | None = "0 8 * * *"
     #: The current window: this many days, ending with the night's partition ...
     window_days: Whole = Field(default=1, ge=1)
     #: ... or so many partitions, or a duration.
@@ -58,6 +59,21 @@ class PricesSpec(Contract):
     gain: Annotated[Number, Field(ge=0)] | None = None
 
 
+class NewDataSpec(Contract):
+    """How much must have arrived since the last training for another to follow; the first that is reached suffices."""
+
+    partitions: Annotated[Whole, Field(ge=1)] | None = None
+    rows: Annotated[Whole, Field(ge=1)] | None = None
+    #: Rows whose labels are complete by the night.
+    labels: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> NewDataSpec:
+        if self.partitions is None and self.rows is None and self.labels is None:
+            raise ValueError("needs partitions, rows or labels")
+        return self
+
+
 class RetrainingSpec(Contract):
     """When the loop may spend money."""
 
@@ -76,6 +92,11 @@ class RetrainingSpec(Contract):
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = 0.95
     #: The longest time without a training, whatever the shadows say; None for no such time.
     at_least_every: Span | None = "30d"
+    #: How much new data is a reason by itself; None: however much arrives is none.
+    new_data: NewDataSpec | None = None
+    #: Where the window of a trigger's training ends: ``newest``, with the newest complete label there is by then;
+    #: ``partition``, with the partition that the trigger is about, or the newest label complete before it.
+    window_ends: Literal["newest", "partition"] = "newest"
     prices: PricesSpec = PricesSpec()
 
     def cooldown_of(self, cadence: Cadence) -> timedelta:
