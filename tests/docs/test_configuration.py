@@ -38,7 +38,7 @@ from airloop.specs.sections.segments import SegmentsSpec
 from airloop.specs.sections.servers import ServingSettings, StackSettings
 from airloop.specs.sections.storage import OPTIONS
 from airloop.specs.sections.tuning import AlgorithmSpec, TuningSpec
-from airloop.specs.sections.watching import PricesSpec
+from airloop.specs.sections.watching import NewDataSpec, PricesSpec
 from airloop.specs.yaml.document import read_document
 from tests.support.checkout import ROOT
 
@@ -63,6 +63,7 @@ TABLES = [
     ServingSpec,
     MonitoringSpec,
     RetrainingSpec,
+    NewDataSpec,
     PricesSpec,
     ScoringSpec,
     ResourcesSpec,
