@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables month clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ trigger-orders: .venv/.torch ## drop, double and reorder what wakes the training
 timetables: .venv/.torch ## go through 24 hours of an hourly dataset and some ticks of each other cadence, by real DAGs and steps
 	@for cadence in hour day week month snapshot; do AIRLOOP_HOURS=24 AIRLOOP_CADENCE=$$cadence \
 		$(BIN)/python -m pytest -q --timeout 0 tests/dags/test_timetables.py || exit 1; done
+
+month: .venv/.torch ## live a month by real DAGs and replay it: both take the same decisions, night by night
+	@AIRLOOP_NIGHTS=30 $(BIN)/python -m pytest -q --timeout 0 tests/dags/test_live_month.py
 
 bench-gpu: .venv/.torch ## measure what only a machine with a GPU can show; one script, prints JSON
 	@$(BIN)/python -m bench.gpu

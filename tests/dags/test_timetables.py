@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -35,6 +32,7 @@ from airloop.specs import load_catalog
 from airloop.vocabulary import Action, Cause, Topic
 from tests.support.checkout import ROOT
 from tests.support.loop import cadences, orders
+from tests.support.timetables import Schedule, states, step_host
 
 LoadDags = Callable[..., dict[str, Any]]
 HOURS = int(os.environ.get("AIRLOOP_HOURS", "3"))
@@ -111,67 +109,9 @@ def shop(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     load_catalog.cache_clear()
     # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
     tracking.client(load_settings()).create_experiment("lateness", str(place / "mlruns"))
-    host = subprocess.Popen([sys.executable, "-m", "airloop.execution.host"], env=dict(os.environ))
-    while not (place / "run" / "steps.sock").exists() and host.poll() is None:
-        time.sleep(0.1)
-    yield made
-    host.terminate()
-    host.wait()
+    with step_host(place):
+        yield made
     shutil.rmtree(place, ignore_errors=True)
-
-
-class Schedule:
-    """The runs that Airflow's scheduler would make of a DAG, one after the other."""
-
-    def __init__(self, dag: Any, cadence: Cadence, monkeypatch: pytest.MonkeyPatch) -> None:
-        from airflow.serialization.serialized_objects import DagSerialization
-
-        core = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-        self.dag, self.timetable = dag, core.timetable
-        self.intervals: list[tuple[datetime, datetime]] = []
-        first = Partition.at(BEGIN, cadence, cadences.ZONE)
-        self._begin = pendulum.instance(first.start if cadence.timed else BEGIN)
-        self._patch = monkeypatch
-        self._last: Any = None
-
-    def until(self, now: datetime | None = None) -> Iterator[Any]:
-        """Each run whose time has come, to its end; without a time the next one."""
-        from airflow.timetables.base import TimeRestriction
-
-        restriction = TimeRestriction(self._begin, None, catchup=True)
-        while True:
-            info = self.timetable.next_dagrun_info(
-                last_automated_data_interval=self._last, restriction=restriction
-            )
-            if info is None or (now is not None and info.run_after > now):
-                return
-            self._last = info.data_interval
-            self.intervals.append((info.data_interval.start, info.data_interval.end))
-            yield self._run(info)
-            if now is None:
-                return
-
-    def _run(self, info: Any) -> Any:
-        import airflow.models.dagrun as module
-        from airflow.utils.types import DagRunType
-
-        make = module.get_or_create_dagrun
-
-        def scheduled(**kwargs: Any) -> Any:
-            run = make(**{**kwargs, "data_interval": info.data_interval})
-            run.run_type = DagRunType.SCHEDULED
-            kwargs["session"].commit()
-            return run
-
-        with self._patch.context() as patch:
-            patch.setattr(module, "get_or_create_dagrun", scheduled)
-            # The tick is now, whatever the interval's date: what a recheck changes is what was committed since.
-            done = self.dag.test(logical_date=info.logical_date, run_after=pendulum.now("UTC"))
-            return done, info.run_after
-
-
-def states(run: Any) -> dict[str, str]:
-    return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
 
 
 def announced(run: Any) -> list[str]:
@@ -195,8 +135,10 @@ def test_each_partition_is_ingested_once_and_trained_on_when_due(
     keys = [partition(cadence, number) for number in numbers]
     before = dags["ingest_orders"].test(run_conf=by_hand(cadence, keys[: -TICKS[cadence]]))
     assert states(before)["ingest"] == "success"
+    first = Partition.at(BEGIN, cadence, cadences.ZONE)
+    begin = first.start if cadence.timed else BEGIN
     ingesting, training = (
-        Schedule(dags[dag], cadence, monkeypatch) for dag in ("ingest_orders", "train_lateness")
+        Schedule(dags[dag], begin, monkeypatch) for dag in ("ingest_orders", "train_lateness")
     )
     trained = []
     for number in range(TICKS[cadence]):
