@@ -24,6 +24,7 @@ class Topic(StrEnum):
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
     SHADOW = "shadow"
+    REPLAY = "replay"
     ALERT = "alert"
     RUN = "run"
 

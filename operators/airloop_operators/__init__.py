@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airloop_operators.delivery import PromoteModelOperator, VerifyModelOperator
     from airloop_operators.ingestion import IngestDatasetOperator, RecheckDatasetOperator
     from airloop_operators.monitoring import MonitorModelOperator
+    from airloop_operators.replaying import ModelsToReplayOperator, ReplayModelOperator
     from airloop_operators.scoring import ScoreDatasetOperator
     from airloop_operators.segments import DivideSegmentsOperator, TrainSegmentsOperator
     from airloop_operators.training import (
@@ -29,11 +30,13 @@ __all__ = [
     "DivideSegmentsOperator",
     "EvaluateModelOperator",
     "IngestDatasetOperator",
+    "ModelsToReplayOperator",
     "MonitorModelOperator",
     "OpenStudyOperator",
     "PromoteModelOperator",
     "RecheckDatasetOperator",
     "RegisterModelOperator",
+    "ReplayModelOperator",
     "RunTrialsOperator",
     "ScoreDatasetOperator",
     "TrainModelOperator",
@@ -47,11 +50,13 @@ _MODULES = {
     "DivideSegmentsOperator": "segments",
     "EvaluateModelOperator": "training",
     "IngestDatasetOperator": "ingestion",
+    "ModelsToReplayOperator": "replaying",
     "MonitorModelOperator": "monitoring",
     "OpenStudyOperator": "tuning",
     "PromoteModelOperator": "delivery",
     "RecheckDatasetOperator": "ingestion",
     "RegisterModelOperator": "training",
+    "ReplayModelOperator": "replaying",
     "RunTrialsOperator": "tuning",
     "ScoreDatasetOperator": "scoring",
     "TrainModelOperator": "training",

@@ -41,6 +41,12 @@ class DriftReportLink(_Link):
     name = "Evidently report"
 
 
+class ReplayLink(_Link):
+    """What each way to decide would have been worth."""
+
+    name = "Replay"
+
+
 class TrainingRunLink(_Link):
     """The run that has the reason which this one would have trained for."""
 

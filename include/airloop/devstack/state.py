@@ -22,7 +22,10 @@ from airloop.paths import dags_folder
 from airloop.settings import Settings, read_settings
 from airloop.specs.catalog import load_catalog
 from airloop.specs.sections.servers import ServingSettings
+from airloop.vocabulary import Topic
 
+#: How far back replays are looked for: one a month of each model.
+_REPLAYS = 100
 State = Literal["running", "not well", "crashed", "stopped"]
 
 
@@ -52,6 +55,8 @@ class StackState(Contract):
     cluster: tuple[str, ...] = ()
     #: What a run needs, asked while the stack runs.
     needs: tuple[Need, ...] = ()
+    #: Of each model whose past was replayed: what came of it.
+    replays: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -85,6 +90,7 @@ def status(layout: Layout) -> StackState:
         ),
         cluster=_cluster(layout, None if guessed else settings) if records else (),
         needs=needs(layout, settings, guessed=guessed) if records else (),
+        replays=_replays(settings) if records and not guessed else (),
     )
 
 
@@ -130,6 +136,17 @@ def _orphans(settings: Settings) -> tuple[str, ...]:
         return orphans(load_catalog(), open_ledger(settings))
     except AirloopError as error:
         return (f"models without a spec could not be looked for: {error}",)
+
+
+def _replays(settings: Settings) -> tuple[str, ...]:
+    """The newest of each model; nothing where the ledger does not answer, as the needs say."""
+    from airloop.ledger import open_ledger
+
+    try:
+        found = open_ledger(settings).decisions(topic=Topic.REPLAY, limit=_REPLAYS)
+    except AirloopError:
+        return ()
+    return tuple({one.entity: one.reason for one in reversed(found)}.values())
 
 
 def down(layout: Layout) -> tuple[int, int]:

@@ -195,6 +195,14 @@ class Score(Key):
     partition: str
 
 
+@dataclass(frozen=True)
+class Replay(Key):
+    """A look back at all nights of a model."""
+
+    form = "replay:{model}"
+    model: str
+
+
 #: The keys of a training's own steps, by step.
 OF_TRAINING: dict[str, type[Training]] = {"study": Study, "divide": Divide, "train": Train}
 

@@ -55,8 +55,9 @@ _WHOLE = core_schema.union_schema(
         core_schema.int_schema(strict=True, ge=_LOWEST, le=_HIGHEST),
         core_schema.no_info_after_validator_function(
             int,
+            # Beyond 64 bits a parser makes a float of a whole number: -2**63 may have been one below it.
             core_schema.float_schema(
-                strict=True, ge=_LOWEST, lt=_HIGHEST + 1, multiple_of=1, allow_inf_nan=False
+                strict=True, gt=_LOWEST, lt=_HIGHEST + 1, multiple_of=1, allow_inf_nan=False
             ),
         ),
     ],

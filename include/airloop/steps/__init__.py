@@ -36,6 +36,7 @@ monitor         model: Name, partition: PartitionKey                report: Drif
                                                                     trigger: Trigger | None, created: bool,
                                                                     alert: str | None
 score           model: Name, partition: PartitionKey                table: DatasetRef, model_version: int, rows: int
+replay          model: Name, policies: tuple[str, ...]              reason: str, page: str | None
 ==============  ==================================================  =================================================
 """
 

@@ -144,7 +144,7 @@ def _model(
         drift=bars([_bar(decision) for decision in nights]),
         drift_words=_words(nights),
         decisions=_told(spec.name, ledger),
-        links=_links(spec, settings),
+        links=_links(spec, settings, ledger),
         runs=_runs(spec, ledger, runs),
     )
 
@@ -209,14 +209,16 @@ def _words(nights: Sequence[Decision]) -> str:
     return f"{last.figures['partition']}: {last.figures.get('triage')}"
 
 
-def _links(spec: ModelSpec, settings: Settings) -> tuple[Link, ...]:
+def _links(spec: ModelSpec, settings: Settings, ledger: Ledger) -> tuple[Link, ...]:
     mlflow = settings.mlflow_uri.rstrip("/")
+    replayed = f"{REPORTS_PATH}/{spec.name}/replay/replay.html"
     return (
         *(Link(kind, f"/dags/{dag_id}") for kind, dag_id in _dags(spec).items()),
         Link("MLflow", f"{mlflow}/#/models/{spec.name}"),
         Link("service", f"{settings.serving.url.rstrip('/')}/docs"),
         Link("drift reports", f"{REPORTS_PATH}/{spec.name}"),
         Link("data docs", f"{REPORTS_PATH}/data_docs/{spec.dataset}"),
+        *([Link("replay", replayed)] if ledger.decisions(spec.name, Topic.REPLAY, 1) else ()),
     )
 
 

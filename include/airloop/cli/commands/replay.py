@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,10 +35,12 @@ def replay_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
 ) -> None:
     """Replay the loop over the lake's history under several policies, and propose thresholds."""
+    from airloop.replay.whole import keep
+
     catalog, settings = load_catalog(), load_settings()
     spec, dataset = catalog.pair(model)
     account = _replayed(settings, spec, dataset, (first, last), policy or [], cores)
-    link = _kept(settings, account)
+    link = keep(settings, account)
     if as_json:
         out.print(account.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
         return
@@ -58,18 +59,14 @@ def _replayed(
     from rich.progress import Progress
 
     from airloop.replay import past as pasts
-    from airloop.replay.account import account
-    from airloop.replay.policies import chosen, standing, tried
-    from airloop.replay.replay import Asked, opening, replay
+    from airloop.replay.replay import Asked, opening
+    from airloop.replay.whole import replayed
 
     first, last = span
     with err.status("reading the history"):
         past = pasts.read(settings, spec, dataset, first=first, last=last)
         opening(past)
         _compared(settings, past)
-    known = standing(spec.retraining, dataset.cadence, len(past.keys))
-    policies = chosen(known, names)
-    others = [] if names else tried(spec.retraining)
     asked = Asked(settings, spec, dataset, home_folder() / "replay" / spec.name, first, last)
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("replaying", total=None)
@@ -77,8 +74,7 @@ def _replayed(
         def tell(done: int, total: int, what: str) -> None:
             bar.update(task, completed=done, total=total, description=what)
 
-        scores = replay(asked, past, [*policies, *others], cores=cores, tell=tell)
-    return account(past, scores[: len(policies)], scores[len(policies) :])
+        return replayed(asked, past, names, cores=cores, tell=tell)
 
 
 def _compared(settings: Settings, past: Past) -> None:
@@ -90,19 +86,6 @@ def _compared(settings: Settings, past: Past) -> None:
         check_features(settings, open_ledger(settings), past)
     except TransientError as error:
         err.print(f"not compared with the champion: {error}", soft_wrap=True, markup=False)
-
-
-def _kept(settings: Settings, account: Account) -> str:
-    """Keep the figures and the page among the reports; returns the page's link."""
-    from airloop.replay.page import html
-    from airloop.storage.files import Files
-
-    reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
-    folder = f"{account.model}/replay"
-    reports.write(f"{folder}/replay.json", account.model_dump_json(indent=1).encode())
-    reports.write(f"{folder}/replay.html", html(account).encode())
-    uri = reports.place(f"{folder}/replay.html")
-    return uri if "://" in uri else Path(uri).as_uri()
 
 
 def _show(account: Account) -> None:

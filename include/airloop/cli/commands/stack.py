@@ -62,8 +62,9 @@ def status_command(
     for need in state.needs:
         out.print(f"[{_COLOURS[need.outcome]}]{need.name}[/]: ", end="")
         out.print(need.says, markup=False, soft_wrap=True)
-    for line in state.cluster:
-        out.print(f"cluster: {line}", soft_wrap=True)
+    told = {"replayed": state.replays, "cluster": state.cluster}
+    for about, line in [(about, line) for about, lines in told.items() for line in lines]:
+        out.print(f"{about}: {line}", markup=False, soft_wrap=True)
     for part in state.components:
         if part.state in {"crashed", "not well"}:
             err.print(
