@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,14 +20,17 @@ def install(
     entries: Mapping[str, Mapping[str, str]],
     modules: Mapping[str, str],
     version: str = "1.0",
+    requires: Sequence[str] = (),
 ) -> None:
     """Write a distribution's metadata and modules.
 
     :param entries: by group, each name with what it stands for
+    :param requires: its requirements, as pip writes them
     """
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    told = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
+    (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *told, ""]))
     lines = [
         line
         for group, named in entries.items()

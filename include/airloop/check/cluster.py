@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airloop.contracts import Contract
-from airloop.errors import AirloopError, UnreachableError
+from airloop.errors import AirloopError, SpecError, UnreachableError
 from airloop.execution.executor import executor_of
 from airloop.execution.pods.kubeconfig import Access, access_of, cluster_extra, connection_variable
 from airloop.settings import Settings
@@ -38,6 +38,8 @@ class ClusterReport(Contract):
     :param missing: rights that the operators need and do not have
     :param administrator: whether it may do everything there
     :param expires: when the credential ends that ends first
+    :param kubeconfig: the file in which the credential is renewed; None where it stands in the connection itself
+    :param context: the one of the file's contexts that the connection names
     """
 
     connection: str
@@ -48,6 +50,8 @@ class ClusterReport(Contract):
     administrator: bool = False
     expires: datetime | None = None
     credential: str = "token"
+    kubeconfig: str | None = None
+    context: str | None = None
 
     def lines(self, now: datetime | None = None) -> list[str]:
         """One line, and one more for each thing that a person should know."""
@@ -66,7 +70,7 @@ class ClusterReport(Contract):
 def wants_a_cluster(catalog: Catalog) -> bool:
     """Whether any model's steps run as pods; a spec that is wrong is told elsewhere."""
     specs = (entry.spec for entry in catalog.models())
-    return any(spec and executor_of(spec.compute)[1].kind == "kubernetes" for spec in specs)
+    return any(spec and executor_of(spec.compute)[0].in_cluster for spec in specs)
 
 
 def report(settings: Settings, environ: Mapping[str, str] = os.environ) -> ClusterReport:
@@ -77,7 +81,14 @@ def report(settings: Settings, environ: Mapping[str, str] = os.environ) -> Clust
     """
     name = settings.kubernetes.connection_id
     extra = cluster_extra(environ, name)
-    return ask(access_of(extra, connection_variable(name)), name, settings.kubernetes.namespace)
+    access = access_of(extra, connection_variable(name))
+    found = ask(access, name, settings.kubernetes.namespace)
+    path = extra.get("kube_config_path")
+    place = {
+        "kubeconfig": str(Path(path).absolute()) if path and not extra.get("in_cluster") else None,
+        "context": extra.get("cluster_context"),
+    }
+    return found.model_copy(update=place)
 
 
 def ask(access: Access, connection: str, namespace: str) -> ClusterReport:
@@ -112,11 +123,19 @@ def keep(report: ClusterReport, path: Path) -> None:
 
 
 def kept(path: Path) -> ClusterReport | None:
-    """What the last `up` found."""
+    """What the last `up` found, with the end of a credential that was renewed in its file since then."""
     try:
-        return ClusterReport.model_validate_json(path.read_bytes())
+        found = ClusterReport.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
+    if found.kubeconfig is None:
+        return found
+    extra = {"kube_config_path": found.kubeconfig, "cluster_context": found.context}
+    try:
+        credential, expires = access_of(extra, found.connection).ends or ("token", None)
+    except SpecError:  # the file is gone, or not for this user to read
+        return found
+    return found.model_copy(update={"credential": credential, "expires": expires})
 
 
 def found_lines(settings: Settings, catalog: Catalog, note: Path | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from airloop.ejection import owned
 from airloop.errors import SpecError
 from airloop.issues import SpecIssue, issues_of
 from airloop.paths import config_folder, dags_folder, known
+from airloop.plugins.alert import AlertSpec
 from airloop.settings import SettingsFields, read_settings, setting_error
 from airloop.specs.pools import FILE, pool_rules
 from airloop.specs.sections.storage import SECRETS
@@ -46,6 +47,14 @@ def pool_problems(folder: Path) -> list[Problem]:
     found: list[Problem] = []
     document = _document(folder / FILE, found)
     return found if document is None else problems_of(document, pool_rules(document.data))
+
+
+def alert_routes(folder: Path) -> tuple[AlertSpec, ...]:
+    """The alert routes of this process's settings, where they are those of the folder and nothing is wrong with them."""
+    if folder.resolve() != config_folder().resolve():
+        return ()
+    settings, _ = read_settings()
+    return () if settings is None else settings.alerts
 
 
 def dag_problems(folder: Path) -> list[Problem]:

@@ -23,12 +23,13 @@ from airloop.check.modules import (
 )
 from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
-from airloop.check.project import dag_problems, pool_problems, settings_problems
+from airloop.check.project import alert_routes, dag_problems, pool_problems, settings_problems
 from airloop.contracts import NAME_PATTERN
 from airloop.cron import is_daily
 from airloop.errors import SpecError
 from airloop.execution.executor import executor_of
 from airloop.issues import SpecIssue
+from airloop.plugins.alert import AlertSpec
 from airloop.plugins.source import functions_of
 from airloop.plugins.trainer import needs_build
 from airloop.specs.catalog import Catalog, misnamed, parse
@@ -62,10 +63,11 @@ def check(catalog: Catalog) -> list[Problem]:
         datasets[path.stem] = document.data if document is not None else {}
         if document is not None:
             found += _dataset(document)
+    alerts = alert_routes(folder)
     for path in _files(folder / "models", found):
         document = _read(path, found)
         if document is not None:
-            found += _model(document, datasets, folder)
+            found += _model(document, datasets, folder, alerts)
     found += _templates(folder)
     found += settings_problems(folder)
     found += pool_problems(folder)
@@ -148,7 +150,9 @@ def _is_restricted(folder: Path) -> bool:
     return any(label.get(name) == "restricted" for label in labels)
 
 
-def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> list[Problem]:
+def _model(
+    document: Document, datasets: Mapping[str, Data], folder: Path, alerts: tuple[AlertSpec, ...]
+) -> list[Problem]:
     data = document.data
     spec, found = parse(document, ModelSpec)
     found += model_rules(data)
@@ -179,7 +183,9 @@ def _model(document: Document, datasets: Mapping[str, Data], folder: Path) -> li
     if spec is not None:
         problems += _few_windows(document, spec)
         problems += _no_budget(document, spec)
-        problems += missing_plugins(document, spec)
+        source = datasets.get(spec.dataset, {}).get("source")
+        kind = source.get("kind") if isinstance(source, Mapping) else None
+        problems += missing_plugins(document, spec, kind, alerts)
     if data.get("level") == Level.CONTINUOUS_DELIVERY and data.get("level") is not True:
         problems.append(_level_two(document))
     return problems

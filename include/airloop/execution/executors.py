@@ -48,6 +48,7 @@ class KubernetesExecutor(Executor):
     """A pod, or a job of pods. Airflow's side watches it in the triggerer."""
 
     local: ClassVar[bool] = False
+    in_cluster: ClassVar[bool] = True
     environment: ClassVar[Literal["python", "image"]] = "image"
     operator: ClassVar[str | None] = "airloop_operators.pod_side:PodSide"
     dags: ClassVar[Mapping[str, str]] = {"airloop_reconcile": "airloop_dags.reconcile"}

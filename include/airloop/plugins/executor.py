@@ -25,6 +25,8 @@ class ExecutorCapabilities(Protocol):
     spec: ClassVar[type[ExecutorSpec]] = ExecutorSpec
     #: Whether steps run on the machine that asks: they take its slots and its GPUs.
     local: ClassVar[bool]
+    #: Whether they run in the cluster of the setting ``kubernetes``: `check`, `up` and `status` then say which that is.
+    in_cluster: ClassVar[bool] = False
     #: Which key of ``environment`` names the model's libraries.
     environment: ClassVar[Literal["python", "image"]]
     #: ``package.module:Class`` of Airflow's side where that does better than to poll: see ``airloop_operators.side``.

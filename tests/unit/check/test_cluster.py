@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airloop.check.cluster import found_lines, keep, kept, report
+from airloop.check.cluster import found_lines, keep, kept, report, wants_a_cluster
 from airloop.errors import SpecError, UnreachableError
 from airloop.settings import Settings
 from airloop.specs import Catalog
@@ -20,6 +20,7 @@ from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
 from tests.support.kube_objects import LAUNCHER
 from tests.support.kube_tls import SecureCluster
+from tests.support.plugins import install, on_path
 
 VARIABLE = "AIRFLOW_CONN_KUBERNETES_DEFAULT"
 SETTINGS = Settings()
@@ -166,6 +167,29 @@ def test_what_up_found_is_told_later_with_the_time_that_is_left_then(
     assert kept(tmp_path / "nothing") is None
 
 
+def test_a_token_that_was_renewed_since_is_not_said_to_end(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` in a shell without the connection: a timer has written another token into the file since `up`."""
+    monkeypatch.chdir(tmp_path)
+    now = datetime.now(UTC)
+    environ = renewed(cluster, tmp_path, token_until(now + timedelta(hours=20)))
+    environ = {VARIABLE: environ[VARIABLE].replace(f"{tmp_path}/", "")}
+    keep(report(SETTINGS, environ), tmp_path / "note")
+    monkeypatch.chdir("/")
+    kept_lines = [len(found.lines(now)) for found in [kept(tmp_path / "note")] if found]
+    assert kept_lines == [2]
+    (tmp_path / "token").write_text(token_until(now + timedelta(hours=44)))
+    found = kept(tmp_path / "note")
+    assert found is not None
+    assert len(found.lines(now)) == 1
+    assert "ends in 4.0 h" in found.lines(now + timedelta(hours=40))[1]
+    (tmp_path / "token").unlink()
+    gone = kept(tmp_path / "note")
+    assert gone is not None
+    assert "its token ended at" in gone.lines(now + timedelta(hours=21))[1]
+
+
 def test_a_refused_token_and_a_cluster_that_is_away_are_one_sentence(
     cluster: Cluster, environ: dict[str, str]
 ) -> None:
@@ -208,3 +232,18 @@ def test_nothing_is_asked_where_no_model_runs_as_pods(
     told = found_lines(SETTINGS, Catalog(tmp_path / "config"), tmp_path / "note")
     assert told == [f"{cluster.url}, namespace airloop, as {LAUNCHER}"]
     assert (tmp_path / "note").exists()
+
+
+def test_a_foreign_executor_that_runs_in_the_cluster_is_asked_after_like_the_built_in_one(
+    tmp_path: Path,
+) -> None:
+    text = "from airloop.execution.executors import KubernetesExecutor as Spot, ProcessExecutor as Tug\n"
+    entries = {"airloop.executors": {"spot": "airloop_spot:Spot", "tug": "airloop_spot:Tug"}}
+    install(tmp_path / "site", "airloop-spot", entries, {"airloop_spot": text})
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    path = tmp_path / "config" / "models" / "flight_delay.yaml"
+    plain = yaml.safe_load(path.read_text())
+    with on_path(tmp_path / "site"):
+        for compute, wanted in (("tug", False), ("spot", True), ("process", False)):
+            path.write_text(yaml.safe_dump(plain | {"compute": compute}))
+            assert wants_a_cluster(Catalog(tmp_path / "config")) is wanted

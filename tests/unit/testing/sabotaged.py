@@ -1,16 +1,17 @@
-"""One plug-in of each seam that breaks its contract, each in one way; ``test_sabotage.py`` runs what stands here."""
+"""Plug-ins of each seam that break its contract, each in its own way; ``test_sabotage.py`` runs what stands here."""
 
 from __future__ import annotations
 
 import itertools
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ConfigDict, PlainSerializer
 
 from airloop.alerts.routes import WebhookRoute
 from airloop.contracts import Check, Outcome
@@ -18,6 +19,7 @@ from airloop.data.sources.builtin import PythonSource
 from airloop.evaluation.standard import Brier
 from airloop.evaluation.standing import Baseline
 from airloop.execution.executors import ProcessExecutor
+from airloop.plugins import AlertRoute, AlertSpec, SourceSpec
 from airloop.testing import (
     AlertContract,
     ExecutorContract,
@@ -32,7 +34,13 @@ from airloop.testing.specs import toy_job
 from airloop.training.trainers.builtin import SklearnTrainer
 
 
-class TestSourceOfTheNewest(SourceContract):
+class Imported:
+    """This file imports numpy, which no plug-in's module may. One of the classes shows that it is found; that takes a second."""
+
+    test_its_module_imports_no_heavy_library = None
+
+
+class TestSourceOfTheNewest(Imported, SourceContract):
     """Gives whatever is newest, whichever day is asked for."""
 
     @pytest.fixture
@@ -54,7 +62,41 @@ class TestSourceOfTheNewest(SourceContract):
         return "2013-01-05"
 
 
-class TestMetricTheWrongWayRound(MetricContract):
+class LaxSpec(SourceSpec):
+    """Takes whatever is said of it, changes under one's hands, and is another when it comes back."""
+
+    model_config = ConfigDict(extra="allow", frozen=False)
+
+    harbour: Annotated[str, PlainSerializer(lambda name: f"{name}, again")]
+
+    @property
+    def connections(self) -> Mapping[str, str]:
+        return {"harbour_url": ""}
+
+
+class TestSourceOfNothing(SourceContract):
+    """Yields what is no frame, is no source by its members, has a spec that keeps nothing, and imports numpy with its module."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Nothing:
+            spec = LaxSpec
+
+            def read(self, spec: Any, partition: str) -> Any:
+                yield {"id": ["a"]}
+
+        return Nothing()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "nothing", "harbour": "Husum"}
+
+    @pytest.fixture
+    def partition(self) -> str:
+        return "2013-01-05"
+
+
+class TestMetricTheWrongWayRound(Imported, MetricContract):
     """Says that more is better, and ignores how often a row was drawn."""
 
     @pytest.fixture
@@ -68,7 +110,21 @@ class TestMetricTheWrongWayRound(MetricContract):
         return Wrong()
 
 
-class TestGateThatAlwaysPasses(GateContract):
+class TestMetricOfTheFirstRow(Imported, MetricContract):
+    """Looks at the first row alone, of tasks that there are not, and answers once for all resamples."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class First(Brier):
+            tasks = ("classification", "ranking")
+
+            def compute(self, truth: Any, scores: Any, weights: Any) -> Any:
+                return np.array([(truth[0] - scores[0]) ** 2])
+
+        return First()
+
+
+class TestGateThatAlwaysPasses(Imported, GateContract):
     """Is content with everything, and says something else each time."""
 
     @pytest.fixture
@@ -98,7 +154,35 @@ class TestGateThatAlwaysPasses(GateContract):
         return case_of(gates={"min_holdout_rows": 10_000})
 
 
-class TestTrainerThatPickles(TrainerContract):
+class TestGateThatRefusesAll(Imported, GateContract):
+    """Has nothing to say for any candidate, without a reason."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Grim(Baseline):
+            def check(self, case: Any, spec: Any) -> Check:
+                return Check(name="x", outcome=Outcome.BAD, reason="")
+
+        return Grim()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "grim"}
+
+    @pytest.fixture
+    def good(self) -> Any:
+        return case_of()
+
+    @pytest.fixture
+    def bad(self) -> Any:
+        return case_of(1 - fair(truth_of()))
+
+    @pytest.fixture
+    def blind(self) -> Any:
+        return case_of(gates={"min_holdout_rows": 10_000})
+
+
+class TestTrainerThatPickles(Imported, TrainerContract):
     """Keeps a pickle, and answers by chance."""
 
     @pytest.fixture
@@ -123,7 +207,30 @@ class TestTrainerThatPickles(TrainerContract):
         return toy_job("classification", tmp_path)
 
 
-class TestExecutorThatLetsGo(ExecutorContract):
+class TestTrainerThatClaims(Imported, TrainerContract):
+    """Names files in folders and no outputs, answers beyond all bounds, and never grows to the whole."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Claims(SklearnTrainer):
+            files = frozenset({"folder/model.skops"})
+            outputs = frozenset()
+
+            def scorer(self, estimator: Any, outputs: Any) -> Any:
+                answer = super().scorer(estimator, outputs)
+                return lambda rows: 2 * answer(rows)
+
+            def growth(self, job: Any, rounds: int) -> Any:
+                yield from ((0.9, None), (0.5, None))
+
+        return Claims()
+
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> Any:
+        return toy_job("classification", tmp_path)
+
+
+class TestExecutorThatLetsGo(Imported, ExecutorContract):
     """Forgets what it cancelled, and the log with it."""
 
     @pytest.fixture
@@ -154,7 +261,7 @@ class TestExecutorThatLetsGo(ExecutorContract):
         return {"kind": "process"}
 
 
-class TestAlertThatTells(AlertContract):
+class TestAlertThatTells(Imported, AlertContract):
     """Raises where nobody answers, shows its token, and says that all went well."""
 
     secret = "s3cret"
@@ -180,6 +287,40 @@ class TestAlertThatTells(AlertContract):
     @pytest.fixture
     def broken(self) -> dict[str, Any]:
         return {"kind": "webhook", "url": "http://127.0.0.1:9/s3cret"}
+
+
+class OpenSpec(AlertSpec):
+    """Shows its token to whoever reads the settings."""
+
+    url: str
+
+
+class TestAlertThatShowsItsToken(Imported, AlertContract):
+    """Says why it was not taken in as many lines as it likes."""
+
+    secret = "s3cret"
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Open(AlertRoute):
+            spec = OpenSpec
+
+            def send(self, spec: Any, alert: Any) -> str | None:
+                return "no\nanswer"
+
+        return Open()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "open", "url": "http://127.0.0.1:9/s3cret"}
+
+    @pytest.fixture
+    def arrived(self) -> Sequence[str]:
+        return ()
+
+    @pytest.fixture
+    def broken(self, data: dict[str, Any]) -> dict[str, Any]:
+        return data
 
 
 class TestStepOfAnotherShape(StepContract):
