@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables month clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables month schedules clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -90,6 +90,9 @@ orders: .venv/.self ## shuffle late, corrected and doubled deliveries 1,000 time
 
 trigger-orders: .venv/.torch ## drop, double and reorder what wakes the trainings 1,000 times; each reason trains once
 	@AIRLOOP_TRIGGER_ORDERS=1000 $(BIN)/python -m pytest -q --timeout 0 tests/dags/test_trigger_orders.py
+
+schedules: .venv/.torch ## play 300 schedules of a cluster's disruptions over the real operators; no pod is doubled or left
+	@AIRLOOP_SCHEDULES=300 $(BIN)/python -m pytest -q --timeout 0 tests/dags/test_cluster_schedules.py
 
 timetables: .venv/.torch ## go through 24 hours of an hourly dataset and some ticks of each other cadence, by real DAGs and steps
 	@for cadence in hour day week month snapshot; do AIRLOOP_HOURS=24 AIRLOOP_CADENCE=$$cadence \

@@ -1,6 +1,6 @@
 """Schedules of all that was seen on a real cluster, over the real operators: one pod at most, and none after the reconciler.
 
-20 schedules here; ``AIRLOOP_SCHEDULES=300`` plays as many as docs/kubernetes.md speaks of.
+20 schedules here; `make schedules` plays 300.
 """
 
 from __future__ import annotations

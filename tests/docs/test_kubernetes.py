@@ -16,7 +16,7 @@ from airloop.execution.pods.manifest import PodPlan, manifest
 from airloop.settings import SettingsFields
 from airloop.specs.model import ModelSpec
 from tests.support.checkout import ROOT
-from tests.support.gpu_failures import FAILURES, JOB_FORBIDDEN, REFUSALS
+from tests.support.gpu_failures import FAILURES, JOB_FORBIDDEN, REFUSALS, UNREACHABLE
 from tests.support.kubernetes_page import BLOCKS, COMMANDS, PAGE, commands
 
 CLUSTER = ROOT / "config" / "kubernetes"
@@ -246,3 +246,4 @@ def test_the_warning_is_the_trainings_own():
 def test_no_other_line_is_promised():
     known = {one.what for one in (*FAILURES, JOB_FORBIDDEN, *REFUSALS)} | {"CUDA out of memory"}
     assert ROWS.keys() - known == {"unreachable cluster"}
+    assert ROWS["unreachable cluster"][0] == UNREACHABLE

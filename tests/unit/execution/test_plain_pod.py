@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airloop import paths
-from airloop.errors import SpecError
+from airloop.errors import DataError, PermanentError, SpecError, TransientError
 from airloop.exchange import wire
 from airloop.exchange.store import StepStore
 from airloop.execution.executors import KubernetesExecutor
@@ -142,6 +142,71 @@ class TestPlainPod(ExecutorContract):
         assert not plugin.poll(handle, 0.1)
         plugin.cancel(handle)
         cluster.wait(lambda: cluster.live() == [])
+
+    def test_a_node_that_dies_is_told_though_the_pods_phase_stays(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        handle = plugin.start(job("2024-03-02"))
+        running(cluster)
+        cluster.lose_node()
+        assert plugin.poll(handle, 5.0)
+        with pytest.raises(TransientError, match="the pod's node is lost"):
+            plugin.result(handle)
+        cluster.return_node()
+        cluster.wait(lambda: cluster.live() == [])
+
+    def test_a_drained_pod_is_told_as_that_when_it_is_gone(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        handle = plugin.start(job("2024-03-02"))
+        cluster.node.grace = 1.0
+        running(cluster)
+        cluster.drain(cluster.live()[0])
+        assert not plugin.poll(handle, 0.1)
+        assert plugin.poll(handle, 30.0)
+        with pytest.raises(TransientError, match="as when its node is drained"):
+            plugin.result(handle)
+
+    def test_an_image_that_is_not_there_is_not_waited_for(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        cluster.node.pulls = False
+        handle = plugin.start(job("2024-03-01"))
+        assert plugin.poll(handle, 0.1)
+        with pytest.raises(PermanentError, match="the image cannot be pulled"):
+            plugin.result(handle)
+
+    def test_credentials_that_end_while_it_runs_are_waited_for(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        handle = plugin.start(job("2024-03-02"))
+        cluster.rights = False
+        assert not plugin.poll(handle, 0.1)
+        assert plugin.logs(handle) == ()
+        cluster.rights = True
+        assert not plugin.poll(handle, 0.1)
+        plugin.cancel(handle)
+        cluster.wait(lambda: cluster.live() == [])
+
+    def test_an_answer_is_taken_though_the_cluster_refuses(
+        self, plugin: Any, job: Any, cluster: Cluster, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        asked = job("2024-03-01")
+        handle = plugin.start(asked)
+        store = StepStore(asked.settings.step_store_uri, {})
+        cluster.wait(lambda: store.read(asked.result_uri) is not None, 60)
+        cluster.token = "another"
+        assert plugin.poll(handle, 0.1)
+        code = plugin.result(handle)
+        with pytest.raises(DataError, match="the step has run"):
+            wire.conclude("score", store.read(asked.result_uri), code)
+        assert "it ends at its deadline" in caplog.text
+        cluster.wait(lambda: cluster.live() == [])
+
+
+def running(cluster: Cluster) -> None:
+    """Until the pod's process has begun."""
+    cluster.wait(lambda: [pod["status"]["phase"] for pod in cluster.pods()] == ["Running"])
 
 
 def _unreachable(path: Path) -> Path:

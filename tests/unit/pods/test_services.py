@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from airloop.specs.sections.resources import KubernetesSettings
 from tests.support.manifest_policy import pod_faults, unknown_fields
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "kubernetes"
+KUBECTL = Path(sys.executable).parent / "kubectl"
 KINDS = {
     "Deployment": "V1Deployment",
     "Namespace": "V1Namespace",
@@ -140,6 +144,66 @@ def test_predictions_outlive_their_pod_until_they_are_in_the_lake() -> None:
     assert {"name": "state", "mountPath": "/state"} in container(
         named("StatefulSet", "airloop-serving")
     )["volumeMounts"]
+
+
+def built(folder: Path, patch: str = "") -> list[Manifest]:
+    """What `kubectl apply -k` sends, in its order.
+
+    :param patch: named in the kustomization as its own comment shows it
+    """
+    shutil.copytree(FOLDER, folder)
+    path = folder / "kustomization.yaml"
+    text = path.read_text()
+    if patch:
+        assert f"#     - path: {patch}\n" in text
+        path.write_text(f"{text}patches:\n  - path: {patch}\n")
+    done = subprocess.run(
+        [KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def only_differs_in_the_service(manifests: list[Manifest]) -> Manifest:
+    """The StatefulSet, where all else is what stands in the files."""
+    (serving,) = [one for one in manifests if one["kind"] == "StatefulSet"]
+    # Whose images the kustomization names.
+    images = ("StatefulSet", "Deployment")
+    others = [one for one in ALL if one["kind"] not in images]
+    assert [one for one in others if one not in manifests] == []
+    assert len(manifests) == len(ALL) == len(others) + len(images)
+    assert workload_faults(serving) == []
+    return serving["spec"]
+
+
+def test_namespaces_come_first_and_nothing_is_lost_on_the_way_to_the_cluster(
+    tmp_path: Path,
+) -> None:
+    found = built(tmp_path / "built")
+    kinds = [one["kind"] for one in found]
+    assert kinds[:3] == ["Namespace"] * 3
+    assert len(found) == len(ALL) == 26
+    (claim,) = only_differs_in_the_service(found)["volumeClaimTemplates"]
+    # The cluster's default class.
+    assert "storageClassName" not in claim["spec"]
+
+
+def test_the_services_volumes_may_be_of_a_class_that_is_named(tmp_path: Path) -> None:
+    serving = only_differs_in_the_service(built(tmp_path / "built", "storage/named.yaml"))
+    (claim,) = serving["volumeClaimTemplates"]
+    (plain,) = named("StatefulSet", "airloop-serving")["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"] == plain["metadata"]
+    assert claim["spec"] == {**plain["spec"], "storageClassName": "standard"}
+
+
+def test_the_service_does_without_volumes_where_the_cluster_has_none(tmp_path: Path) -> None:
+    serving = only_differs_in_the_service(built(tmp_path / "built", "storage/none.yaml"))
+    assert not serving.get("volumeClaimTemplates")
+    pod = serving["template"]["spec"]
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    assert volumes["state"] == {"name": "state", "emptyDir": {"sizeLimit": "1Gi"}}
+    for container in (*pod["containers"], *pod["initContainers"]):
+        assert {one["name"] for one in container["volumeMounts"]} <= volumes.keys()
 
 
 def test_the_first_promotion_reaches_pods_that_have_no_model_yet() -> None:

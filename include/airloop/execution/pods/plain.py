@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -12,17 +13,19 @@ from typing import Any
 from kubernetes import client as kube
 from kubernetes import config as kubeconfig
 
-from airloop.errors import SpecError
+from airloop.errors import AirloopError, SpecError, UnreachableError
 from airloop.exchange.store import StepStore
 from airloop.execution.executor import StepJob
 from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.failures import diagnose
 from airloop.execution.pods.kubeconfig import cluster_extra, config_of, connection_variable
 from airloop.execution.pods.manifest import FENCE_KEY, FENCE_TOKEN, PodPlan, manifest
+from airloop.execution.pods.verdicts import disruption, doomed, image_refused
 from airloop.paths import config_folder, digest, root
 from airloop.specs.sections.templates import CONTAINER
 from airloop.storage.options import with_credentials
 
+_log = logging.getLogger("airloop.step")
 #: More lines of one pod's log than this are cut off at the front.
 _LINES = 100_000
 
@@ -44,6 +47,7 @@ class PlainPod:
         settings = job.settings.kubernetes
         self._pause, self._seen = settings.poll_seconds, 0
         self._pod: dict[str, Any] | None = None
+        self._gone = False
         self._connection = settings.connection_id
         self._client = _client(self._connection)
         where = f"connection {self._connection}, namespace {settings.namespace}"
@@ -58,7 +62,9 @@ class PlainPod:
         )
         data = manifest(plan, job.fence, "", job.arguments)
         self._name = plan.name
-        self._until = time.monotonic() + job.model.resources.pending_minutes * 60
+        resources = job.model.resources
+        self._until = time.monotonic() + resources.pending_minutes * 60
+        self._over = self._until + resources.deadline_minutes * 60
         self._api.create(_object(data), self._is_ours)
 
     def _renew(self) -> None:
@@ -66,7 +72,10 @@ class PlainPod:
         self._client = _client(self._connection)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended, is gone, or has not begun in time."""
+        """Whether it has ended, is gone, was given up by the cluster, or has not begun in time.
+
+        :raises UnreachableError: if the cluster does not say so until the pod's own time is over
+        """
         until = time.monotonic() + seconds
         while True:
             if self._has_ended():
@@ -78,9 +87,12 @@ class PlainPod:
 
     def lines(self) -> Sequence[str]:
         """What it has written since last asked."""
-        if self._pod is None or (self._pod.get("status") or {}).get("phase") == "Pending":
+        if self._pod is None or self._gone or _phase(self._pod) == "Pending":
             return ()
-        lines = self._api.tail(self._name, _LINES)
+        try:
+            lines = self._api.tail(self._name, _LINES)
+        except UnreachableError:  # they are there when the cluster is back
+            return ()
         new = lines[self._seen :]
         self._seen = len(lines)
         return new
@@ -96,23 +108,40 @@ class PlainPod:
 
         :raises AirloopError: if it left no answer: why
         """
+        if self._answer() is not None:
+            self._let_go()
+            return self._code()
         events = self._api.events(self._name)
-        lines = self._api.tail(self._name) if self._pod is not None and self._code() else []
+        lines = self._api.tail(self._name) if self._code() and not self._gone else []
         self.stop()
-        if self._answer() is None:
-            raise diagnose(self._name, self._pod, events, lines, self._model.resources)
-        return self._code()
+        raise diagnose(self._name, self._pod, events, lines, self._model.resources)
+
+    def _let_go(self) -> None:
+        try:
+            self.stop()
+        except AirloopError as error:
+            _log.warning("the pod could not be deleted, it ends at its deadline: %s", error)
 
     def _has_ended(self) -> bool:
-        there = self._api.find(self._name)
-        if there is None or not self._is_ours(there):
-            self._pod = None
+        try:
+            there = self._api.find(self._name)
+        except (
+            UnreachableError
+        ):  # the pod goes on though nobody may look: its answer needs no Kubernetes
+            if time.monotonic() > self._over:
+                raise
+            return self._answer() is not None
+        if there is None or not self._is_of_this_attempt(there):
+            self._gone = True
+            # What the cluster said of a pod that it drained is on the pod alone.
+            if not disruption(self._pod or {}):
+                self._pod = None
             return True
         self._pod = self._api.plain(there)
-        phase = (self._pod.get("status") or {}).get("phase")
-        return phase in {"Succeeded", "Failed"} or (
-            phase == "Pending" and time.monotonic() > self._until
-        )
+        phase = _phase(self._pod)
+        if phase == "Pending" and (time.monotonic() > self._until or image_refused(self._pod)):
+            return True
+        return phase in {"Succeeded", "Failed"} or doomed(self._pod)
 
     def _code(self) -> int | None:
         status = (self._pod or {}).get("status") or {}
@@ -128,12 +157,17 @@ class PlainPod:
         return StepStore(settings.step_store_uri, options).read(self._job.result_uri)
 
     def _is_ours(self, pod: Any) -> bool:
+        return self._is_of_this_attempt(pod) and pod.metadata.deletion_timestamp is None
+
+    def _is_of_this_attempt(self, pod: Any) -> bool:
         noted = pod.metadata.annotations or {}
-        return (
-            noted.get(FENCE_KEY) == self._job.fence.key
-            and noted.get(FENCE_TOKEN) == str(self._job.fence.token)
-            and pod.metadata.deletion_timestamp is None
-        )
+        fence = self._job.fence
+        return (noted.get(FENCE_KEY), noted.get(FENCE_TOKEN)) == (fence.key, str(fence.token))
+
+
+def _phase(pod: dict[str, Any]) -> str | None:
+    phase: str | None = (pod.get("status") or {}).get("phase")
+    return phase
 
 
 def _client(name: str) -> Any:

@@ -23,12 +23,12 @@ _NEVER = {"InvalidImageName", "ErrImageNeverPull"}
 #: names that do not resolve, 5xx, too many requests.
 _REFUSED = re.compile(
     r"not found|manifest unknown|name unknown|does not exist|unauthorized|authentication required|denied"
-    r"|no basic auth credentials|\b40[134]\b",
+    r"|no basic auth credentials|(?<![\w.-])40[134]\b",
     re.IGNORECASE,
 )
 _AWAY = re.compile(
-    r"time-?d? ?out|dial (tcp|udp)|no such host|unreachable|connection re(set|fused)|\b5\d\d\b|toomanyrequests"
-    r"|too many requests|\b429\b|temporar|unavailable|\bEOF\b|TLS handshake",
+    r"time-?d? ?out|dial (tcp|udp)|no such host|unreachable|connection re(set|fused)|(?<![\w.-])5\d\d\b|toomanyrequests"
+    r"|too many requests|(?<![\w.-])429\b|temporar|unavailable|\bEOF\b|TLS handshake",
     re.IGNORECASE,
 )
 #: How a kubelet says that a pod used more disk than it may, by a volume, a container or in sum.
@@ -76,10 +76,15 @@ def image_trouble(pod: Data) -> Data:
 def image_refused(pod: Data) -> bool:
     """Whether the image will not come however long one waits."""
     waiting = image_trouble(pod)
-    said = str(waiting.get("message") or "")
+    said = _without_names(str(waiting.get("message") or ""))
     if not waiting or waiting.get("reason") in _NEVER:
         return bool(waiting)
     return bool(_REFUSED.search(said)) and not _AWAY.search(said)
+
+
+def _without_names(said: str) -> str:
+    """A message without addresses, images and what stands in quotes: a tag such as 1.4.503 is no answer of a registry."""
+    return " ".join(word for word in re.sub('"[^"]*"', " ", said).split() if "/" not in word)
 
 
 def own_disk(status: Data) -> bool:
