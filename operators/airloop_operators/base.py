@@ -60,11 +60,14 @@ class StepOperator(BaseOperator):
             wait_for_the_stack()
             return self.work(context)
 
-    def resume(self, context: Any, event: dict[str, Any], fence: dict[str, Any] | None) -> Any:
+    def resume(
+        self, context: Any, event: dict[str, Any], fence: dict[str, Any] | None = None
+    ) -> Any:
         """Go on after the step's pod has ended, or something happened to it.
 
         :param event: what the triggerer saw
-        :param fence: the attempt that the pod was begun for
+        :param fence: the attempt that the pod was begun for; None where `dag.test()` lost it (Airflow 3.3), which the
+            pod then says itself
         """
         self._ended = {"event": event, "fence": fence}
         with recorded(self.entity, context), airflow_errors():

@@ -54,7 +54,8 @@ class Side(Protocol):
     def run(self, asked: Asked, ended: Mapping[str, Any] | None) -> dict[str, Any]:
         """Run the step to its end and return its result's fields.
 
-        :param ended: after a deferral the trigger's ``event`` and the ``fence``; None before
+        :param ended: after a deferral the trigger's ``event`` and the ``fence``, which is None under ``dag.test()``, since
+            Airflow 3.3 forgets the ``kwargs`` there; None before
         :raises AirloopError: the step's own, or why it left no result
         """
 

@@ -93,6 +93,7 @@ def test_the_packs_run_as_pods_where_the_spec_says_so(
     _change(spec, segments="carrier", resources={"steps": ["segments"]})
     done = load_dags()["train_flight_delay"].test(run_conf={"until": "2013-02-28"})
     assert _ran(done)["segments.fit"] == 2
+    assert {ti.try_number for ti in done.get_task_instances()} == {1}
     assert len({pod["metadata"]["name"] for pod in cluster.created}) == 2
     assert cluster.live() == []
 
