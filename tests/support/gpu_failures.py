@@ -292,7 +292,7 @@ REFUSALS = (
 )
 #: What of a cluster that is away is told, … being what the client makes of it.
 UNREACHABLE = (
-    "the Kubernetes API does not answer; got '…'; in connection kubernetes_default, namespace airloop; see that the "
+    "the Kubernetes API does not answer; got …; in connection kubernetes_default, namespace airloop; see that the "
     "cluster is up and the connection's address is right"
 )
 #: The Job is admitted and its pods are not; POD stands for the Job's name.

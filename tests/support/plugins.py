@@ -43,12 +43,15 @@ def install(
 
 @contextmanager
 def on_path(*folders: Path) -> Iterator[None]:
-    """Let this process find what lies in the folders, as long as the block lasts."""
+    """Let this process find what lies in the folders, as long as the block lasts; then no module of theirs is left."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*map(str, reversed(folders)), *sys.path])
         _look_again()
         forget()
         yield
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").parent in folders:
+            del sys.modules[name]
     forget()
 
 

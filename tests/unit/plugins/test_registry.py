@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,17 +41,7 @@ class Tide(Source):
 
 
 @pytest.fixture
-def fresh() -> Iterator[None]:
-    """No module of one test is left for the next."""
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith("airloop_tide"):
-            del sys.modules[name]
-
-
-@pytest.fixture
-def tide(tmp_path: Path, fresh: None) -> Iterator[Path]:
+def tide(tmp_path: Path) -> Iterator[Path]:
     install(
         tmp_path,
         "airloop-tide",
@@ -119,7 +108,7 @@ def test_an_unknown_kind_names_those_that_there_are(tide: Path) -> None:
 
 
 def test_one_that_cannot_be_imported_names_its_distribution_and_harms_only_who_names_it(
-    tmp_path: Path, fresh: None
+    tmp_path: Path,
 ) -> None:
     install(
         tmp_path,
@@ -139,7 +128,7 @@ def test_one_that_cannot_be_imported_names_its_distribution_and_harms_only_who_n
         assert one.remedy == "repair or uninstall airloop-tide"
 
 
-def test_one_without_a_method_of_its_seam_says_which(tmp_path: Path, fresh: None) -> None:
+def test_one_without_a_method_of_its_seam_says_which(tmp_path: Path) -> None:
     half = "class Tide:\n    def read(self): ...\nclass Short:\n    pass\n"
     install(
         tmp_path,
@@ -165,7 +154,7 @@ def test_one_without_a_method_of_its_seam_says_which(tmp_path: Path, fresh: None
     ],
 )
 def test_one_that_exits_or_raises_breaks_the_specs_that_name_it_alone(
-    tmp_path: Path, fresh: None, text: str, says: str
+    tmp_path: Path, text: str, says: str
 ) -> None:
     entries = {"airloop.sources": {"tide": "airloop_tide:Tide"}}
     install(tmp_path / "site", "airloop-tide", entries, {"airloop_tide": text})
@@ -186,7 +175,7 @@ def test_one_that_exits_or_raises_breaks_the_specs_that_name_it_alone(
         assert [one.file for one in check(Catalog(config))] == [str(spec)]
 
 
-def test_a_subclass_that_leaves_a_method_out_is_refused(tmp_path: Path, fresh: None) -> None:
+def test_a_subclass_that_leaves_a_method_out_is_refused(tmp_path: Path) -> None:
     short = TIDE.replace("def read", "def red")
     install(
         tmp_path,
@@ -198,7 +187,7 @@ def test_a_subclass_that_leaves_a_method_out_is_refused(tmp_path: Path, fresh: N
         registry.load(SOURCES, "tide")
 
 
-def test_two_of_one_name_are_refused_and_both_named(tmp_path: Path, fresh: None) -> None:
+def test_two_of_one_name_are_refused_and_both_named(tmp_path: Path) -> None:
     for name in ("airloop-tide", "airloop-other"):
         install(
             tmp_path / name,
@@ -225,7 +214,7 @@ def test_a_distribution_that_lies_twice_on_the_path_counts_once(tide: Path, tmp_
         assert registry.find(SOURCES, "tide").target == "airloop_tide:Tide"
 
 
-def test_a_name_that_no_spec_can_write_is_refused(tmp_path: Path, fresh: None) -> None:
+def test_a_name_that_no_spec_can_write_is_refused(tmp_path: Path) -> None:
     install(tmp_path, "airloop-tide", {"airloop.gates": {"High-Tide": "airloop_tide:Gate"}}, {})
     with on_path(tmp_path), pytest.raises(SpecError, match="in a way that no spec can write"):
         registry.load(GATES, "High-Tide")
