@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from airloop.plugins.gate import STANDING
 from airloop.plugins.registry import EXECUTORS, GATES, METRICS, SEAMS, SOURCES, TRAINERS
 from airloop.specs.catalog import Catalog
 from airloop.specs.dataset import DatasetSpec
+from tests.support.checkout import ROOT
 from tests.support.hostile_files import DATASET, SHARING, plant_world
 from tests.support.plugins import install, on_path
 from tests.unit.data.specimens import spec as dataset_spec
@@ -233,3 +235,42 @@ def test_a_name_that_nobody_brings_names_the_nearest(seam: registry.Seam) -> Non
     name = registry.names(seam)[0]
     with pytest.raises(SpecError, match=f"did you mean '{name}'"):
         registry.find(seam, name + "x")
+
+
+def compared(source: str) -> set[str]:
+    """The texts that some code compares with, or chooses by."""
+    chosen: list[ast.expr] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            chosen += [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            chosen.append(node.value)
+    inner = [part for one in chosen for part in ast.walk(one)]
+    return {
+        one.value for one in inner if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    }
+
+
+def test_no_caller_asks_for_a_trainer_or_an_executor_by_name() -> None:
+    """What a caller must know of one is a capability, which a wheel from elsewhere can have as well."""
+    known = {*registry.names(TRAINERS), *registry.names(EXECUTORS)}
+    files = [
+        file
+        for room in ("include/airloop", "operators", "dags")
+        for file in (ROOT / room).rglob("*.py")
+    ]
+    assert len(files) > 300
+    asked = {str(file.relative_to(ROOT)): compared(file.read_text()) & known for file in files}
+    assert {name: found for name, found in asked.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if spec.kind == "kubernetes": ...',
+        'x = trainer in {"torch", "sklearn"}',
+        'match kind:\n    case "process" | "kubernetes":\n        ...',
+    ],
+)
+def test_control_a_name_in_a_caller_is_found(source: str) -> None:
+    assert compared(source) & {"kubernetes", "torch", "process"}
