@@ -42,18 +42,20 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.judge", description=__doc__)
     parser.add_argument("--short", action="store_true", help="small sizes: does it work at all?")
     parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
+    parser.add_argument("--only", default="", help="measure only parts whose names begin so")
     parser.add_argument("--again", action="store_true", help="measure what is kept, too")
     parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
     asked = parser.parse_args(arguments)
     kept = {}
     for name, part in parts(asked.folder, short=asked.short):
         path = asked.folder / f"{'short-' if asked.short else ''}{name}.json"
-        if asked.again or not path.exists():
+        if name.startswith(asked.only) and (asked.again or not path.exists()):
             found = part() | {"at": machine.now(), "commit": machine.commit()}
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        kept[name] = json.loads(path.read_text(encoding="utf-8"))
-        print(name, kept[name], flush=True)
+        if path.exists():
+            kept[name] = json.loads(path.read_text(encoding="utf-8"))
+            print(name, kept[name], flush=True)
     if asked.docs:
         write(kept, ROOT / "docs" / "judgement.md")
     return 0
@@ -75,14 +77,14 @@ def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
         yield f"weather-{gain:+g}", lambda gain=gain: _curve(weather, gain)
     for days in SPANS[: 1 if short else None]:
         yield f"level-{days}", lambda days=days: _level(Weather(5 if short else 600), days)
-    if not short:
-        yield "decisions-flights", lambda: decisions.on_flights(folder)
     for one in series(None if short else loans_wheel(folder)):
         if not short or one.name in SHORT_SERIES:
             yield (
                 f"decisions-{one.name}",
                 lambda one=one: decisions.on_series(one, folder, short=short),
             )
+    if not short:
+        yield "decisions-flights", lambda: decisions.on_flights(folder)
 
 
 def _curve(world: Flights | Weather, gain: float) -> dict[str, Any]:
