@@ -48,6 +48,22 @@ def test_attempts_under_different_keys_do_not_meet(ledger: Ledger) -> None:
     ledger.check_fence(first)
 
 
+def test_the_newest_attempt_of_a_key_is_known_and_none_is_nought(ledger: Ledger) -> None:
+    for _ in range(3):
+        ledger.begin_attempt("ingest:flights:2013-01-05")
+    ledger.begin_attempt("ingest:flights:2013-01-06")
+    newest = map(ledger.newest_attempt, ("ingest:flights:2013-01-05", "ingest:flights:2013-01-07"))
+    assert tuple(newest) == (3, 0)
+
+
+def test_a_decision_is_found_by_its_id(ledger: Ledger) -> None:
+    told = ledger.record_decision(
+        entity="m", topic=Topic.RETRAINING, action=Action.WAIT, reason="quiet", id="night"
+    )
+    assert ledger.decision("night") == told
+    assert ledger.decision("another") is None
+
+
 def test_attempts_begun_at_once_get_different_tokens(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         fences = list(pool.map(lambda _: ledger.begin_attempt("k"), range(24)))
@@ -121,6 +137,9 @@ def test_of_equal_requests_in_flight_the_first_trains(ledger: Ledger) -> None:
     assert own(ledger, "run 4", request="another") != first
     assert own(ledger, "run 1") == first  # tried again
     ledger.finish_trigger(first.id, TriggerState.PASSED)
+    again = own(ledger, "run 2")  # tried again: what it asked for has been trained
+    assert isinstance(again, claims.Claim)
+    assert again.trigger.id == first.id
     assert isinstance(own(ledger, "run 5"), Trigger)
 
 

@@ -11,7 +11,10 @@ from sqlalchemy import event, func, select, update
 from airloop.errors import SpecError
 from airloop.ledger import Ledger
 from airloop.ledger.database import Database
+from airloop.ledger.migration import migrate
+from airloop.ledger.schema import Age
 from airloop.ledger.tables import metadata, version
+from airloop.settings import Settings
 
 
 def _open(url: str, start: Barrier, protected: bool) -> None:
@@ -68,3 +71,8 @@ def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     Ledger(url).begin_attempt("k")
     assert Ledger(url).begin_attempt("k").token == 2
+
+
+def test_a_migration_says_how_the_ledger_stood_before(tmp_path: Path) -> None:
+    settings = Settings(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert [migrate(settings), migrate(settings)] == [Age.MISSING, Age.CURRENT]
