@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from airloop.figures import Figure, Figures, Metrics
+from airloop.findings import Finding
 from airloop.partition import ANY_KEY
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
 
@@ -201,6 +202,8 @@ class DriftReport(Contract):
     baseline_performance: Metrics = {}
     triage: Triage
     kinds: tuple[DriftKind, ...] = ()
+    #: What is wrong with the night's data, whatever the triage makes of it.
+    findings: tuple[Finding, ...] = ()
     reason: str
     report_uri: str | None = None
 

@@ -25,6 +25,7 @@ class Topic(StrEnum):
     RETRAINING = "retraining"
     SHADOW = "shadow"
     REPLAY = "replay"
+    INCIDENT = "incident"
     ALERT = "alert"
     RUN = "run"
 
@@ -57,6 +58,7 @@ class Action(StrEnum):
     CHOSEN = "chosen"
     TRAINED = "trained"
     MEASURED = "measured"
+    RESOLVED = "resolved"
     ANNOUNCED = "announced"
     # What became of a run that did not come to its end.
     FAILED = "failed"
@@ -95,6 +97,19 @@ class TriggerState(StrEnum):
     LOST = "lost"
     #: An equal request was in flight already, and trains for both.
     MERGED = "merged"
+
+
+class IncidentStatus(StrEnum):
+    """What became of a partition that was found broken."""
+
+    #: Nobody has said anything yet.
+    OPEN = "open"
+    #: It is broken, says a person.
+    FAULT = "fault"
+    #: The world changed, and the data are sound.
+    DRIFT = "drift"
+    #: It was ingested anew, and found sound.
+    MENDED = "mended"
 
 
 class DeploymentKind(StrEnum):

@@ -15,6 +15,7 @@ import pytest
 
 from airloop.contracts import ArtifactRef
 from airloop.ledger import Ledger, open_ledger
+from airloop.ledger.incidents import Incident
 from airloop.monitoring.scripts import asset
 from airloop.settings import load_settings
 from airloop.storage import folder
@@ -121,6 +122,16 @@ def _live(ledger: Ledger) -> None:
         kind="promote",
         reason="first",
     )
+    ledger.remember_incident(
+        Incident(
+            model=MODEL,
+            dataset="flights",
+            partition="2013-03-09",
+            digest="sha256:1",
+            reason="values missing: <b>temp",
+            at=datetime(2013, 3, 10, tzinfo=UTC),
+        )
+    )
     for day, value, triage in (("2013-03-08", 0.71, "nothing"), ("2013-07-01", 0.66, "drift")):
         ledger.record_decision(
             entity=MODEL,
@@ -156,6 +167,8 @@ def test_the_page_tells_champion_trend_and_decisions(
         "2013-07-01",
         "<polyline",
         "train: +0.0200, costs 0.05",
+        "values missing: &lt;b&gt;temp",
+        "airloop incidents resolve 1",
     ):
         assert words in page.text
     assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup

@@ -22,6 +22,7 @@ from airloop.cli.commands import (
     clean,
     costs,
     demo,
+    incidents,
     ledger,
     loop,
     plugins,
@@ -101,6 +102,15 @@ app.command("reconcile", epilog="Example: airloop reconcile --grace-minutes 0")(
     in_project(reconcile.reconcile_command)
 )
 app.command("costs", epilog="Example: airloop costs flight_delay")(in_project(costs.costs_command))
+
+_incidents = typer.Typer(help="What was found broken.", invoke_without_command=True)
+_incidents.callback(epilog="Example: airloop incidents --model flight_delay")(
+    in_project(incidents.incidents_command)
+)
+_incidents.command(
+    "resolve", epilog='Example: airloop incidents resolve 3 --as drift --reason "a new fleet"'
+)(in_project(incidents.resolve_command))
+app.add_typer(_incidents, name="incidents")
 
 _ledger = typer.Typer(help="The ledger's tables.", no_args_is_help=True)
 _ledger.command("migrate", epilog="Example: airloop ledger migrate")(

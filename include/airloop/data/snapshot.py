@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,13 +105,16 @@ def take(
     dataset: DatasetSpec,
     until: str | None,
     as_of: datetime | None = None,
+    left_out: Collection[str] = (),
 ) -> tuple[DatasetRef, Days]:
     """Pin the window of a model's dataset, as the lake is now or was at a moment.
 
+    :param left_out: partitions that are known to be broken
     :raises RequestError: if the moment lies in the future
     :raises DataError: if there is not enough of it
     """
-    days = choose_days(model, dataset, check_cadence(lake, dataset, as_of), until)
+    sound = [key for key in check_cadence(lake, dataset, as_of) if key not in left_out]
+    days = choose_days(model, dataset, sound, until)
     return lake.snapshot(dataset.name, days.all, as_of), days
 
 

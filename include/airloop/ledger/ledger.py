@@ -16,13 +16,14 @@ from airloop.errors import RequestError, SupersededError
 from airloop.ledger import attempts, claims, decisions, deployments, schema, triggers, usage
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
+from airloop.ledger.incident_ledger import IncidentLedger
 from airloop.ledger.naming import names
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
 
 Figures = Mapping[str, float | int | str | None]
 
 
-class Ledger:
+class Ledger(IncidentLedger):
     """Attempts, triggers, decisions, deployments and usage. Each method is one transaction.
 
     Safe to share between threads and to carry over a fork: it holds no open connection.

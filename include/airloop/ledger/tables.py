@@ -8,6 +8,7 @@ from sqlalchemy import (
     DDL,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -151,6 +152,27 @@ usage = Table(
     Column("run_id", String(64), index=True),
     Column("version", Integer),
     Column("at", Moment, nullable=False),
+)
+
+#: Partitions whose data were found broken, and what became of it.
+incidents = Table(
+    "airloop_incidents",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(63), nullable=False),
+    Column("dataset", String(63), nullable=False, index=True),
+    Column("partition", String(32), nullable=False),
+    # Of the rows that were found broken; of a partition that was not there, nothing.
+    Column("digest", String(80), nullable=False),
+    Column("columns", JSON, nullable=False),
+    Column("lasting", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("resolution", Text),
+    Column("resolved_at", Moment),
+    Column("actor", Text),
+    UniqueConstraint("model", "partition", "digest"),
 )
 
 _REFUSAL = "this table is append-only"

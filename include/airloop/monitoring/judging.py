@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from airloop.columns import LABEL, PARTITION
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
 from airloop.data.labels import Labelled
+from airloop.findings import Finding
+from airloop.ledger.incidents import Incident
 from airloop.monitoring import drift, health, performance
-from airloop.monitoring.health import Finding
+from airloop.monitoring.health.variation import MIN_DAYS
+from airloop.monitoring.lasting import lasted
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import count
@@ -17,19 +21,33 @@ from airloop.monitoring.window import Window, keys_before
 from airloop.specs import DatasetSpec, ModelSpec
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a night is, what was measured, and the earlier incidents that it proves to be drift."""
+
+    report: DriftReport
+    measured: Performance
+    proven: tuple[Incident, ...] = ()
+
+
 def judge(
     model: ModelSpec,
     dataset: DatasetSpec,
     reference: Reference,
     window: Window,
     labelled: Labelled,
-) -> tuple[DriftReport, Performance]:
+    earlier: Sequence[Incident] = (),
+) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
     :param labelled: the champion's own predictions with their truth
+    :param earlier: this model's incidents that stand
     """
     measured = performance.measure(model, reference, labelled)
     findings = health.check(reference, window, model.monitoring)
+    recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
+    proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
+    findings = () if proven else findings
     features = _features(model, dataset, reference, window, findings)
     verdict = triage(findings, features, measured.check)
     size = model.monitoring.window_in(dataset.cadence)
@@ -43,9 +61,10 @@ def judge(
         baseline_performance=measured.baseline,
         triage=verdict.triage,
         kinds=verdict.kinds,
-        reason=verdict.reason + _short_window(window, size),
+        findings=tuple(findings),
+        reason=verdict.reason + _short_window(window, size) + _few_days(reference),
     )
-    return report, measured
+    return Judged(report, measured, proven)
 
 
 def _features(
@@ -81,3 +100,9 @@ def _features(
 def _short_window(window: Window, size: int) -> str:
     there = len(window.days)
     return f"; only {there} of the window's {size} partitions are there" if there < size else ""
+
+
+def _few_days(reference: Reference) -> str:
+    days = len(reference.days)
+    few = f"; a reference of {days} partitions does not say how they vary"
+    return few if reference.health is not None and days < MIN_DAYS else ""

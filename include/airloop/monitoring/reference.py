@@ -12,6 +12,7 @@ import pandas as pd
 from airloop.contracts import Contract, Name
 from airloop.errors import ArtifactError, DataError
 from airloop.figures import Figure, Metrics
+from airloop.monitoring.profiles.history import History, gather
 from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
 from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec
@@ -60,6 +61,8 @@ class Reference(Contract):
     scores: ColumnReference | None = None
     #: The metrics on the holdout: what the model promised.
     holdout: Metrics = {}
+    #: The days as profiles; None in a reference of before there were any.
+    health: History | None = None
 
     def column(self, name: str) -> ColumnReference:
         """One column's reference.
@@ -85,7 +88,8 @@ def beside(reference: Reference, now: DatasetSpec) -> Reference:
         if name in now.columns:
             bins = one.bins.model_copy(update={"column": name})
             columns.append(one.model_copy(update={"bins": bins}))
-    return reference.model_copy(update={"columns": tuple(columns)})
+    health = reference.health and reference.health.beside(now)
+    return reference.model_copy(update={"columns": tuple(columns), "health": health})
 
 
 def build(
@@ -125,6 +129,7 @@ def build(
         label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
         scores=None if answers is None else _whole(answers, "score"),
         holdout={name: float(value) for name, value in (holdout or {}).items()},
+        health=gather(model, dataset, frame, days.parts(frame)),
     )
 
 
@@ -165,6 +170,15 @@ class _Days:
         found, rows = np.unique(stamps, return_counts=True)
         self.keys = tuple(str(key) for key in found)
         self.rows = tuple(rows.tolist())
+
+    def parts(self, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+        """The rows of each day."""
+        ordered = frame if self.order is None else frame.take(self.order)
+        ends = np.cumsum(self.rows)
+        return [
+            (key, ordered.iloc[end - rows : end])
+            for key, rows, end in zip(self.keys, self.rows, ends, strict=True)
+        ]
 
     def split(self, values: pd.Series) -> Iterator[pd.Series]:
         """A column's values, one day after the other."""

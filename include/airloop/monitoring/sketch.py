@@ -112,7 +112,7 @@ class Counts:
 def cut(column: str, kind: Kind, values: pd.Series) -> Bins:
     """Fix the bins of a column by the values of its reference."""
     if kind is Kind.NUMERIC:
-        return Bins(column=column, kind=kind, edges=_edges(_numbers(values)[0]))
+        return Bins(column=column, kind=kind, edges=_edges(numbers_of(values)[0]))
     if kind is Kind.CATEGORY:
         found = sorted(_tally(values)[0].items(), key=lambda item: (-item[1], item[0]))
         names = tuple(name for name, _ in found[:MAX_CATEGORIES])
@@ -145,7 +145,7 @@ def _edges(numbers: Floats) -> tuple[float, ...]:
     return tuple(sorted(edges))
 
 
-def _numbers(values: pd.Series) -> tuple[Floats, int]:
+def numbers_of(values: pd.Series) -> tuple[Floats, int]:
     """The values as floats, NaN where there is no number, and how many were something else than numbers."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan), 0
@@ -158,7 +158,7 @@ def _numbers(values: pd.Series) -> tuple[Floats, int]:
 
 
 def _count_numbers(bins: Bins, values: pd.Series) -> Counts:
-    numbers, wrong = _numbers(values)
+    numbers, wrong = numbers_of(values)
     absent = int(np.count_nonzero(np.isnan(numbers)))
     above = below = 0
     low, high = np.inf, -np.inf

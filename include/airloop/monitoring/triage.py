@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airloop.columns import LABEL
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
-from airloop.monitoring.health import Finding
+from airloop.findings import Finding
 
 #: Columns named in a reason; the report has them all.
 NAMED = 4
@@ -25,10 +25,13 @@ class Verdict:
 def triage(
     findings: Sequence[Finding], features: Sequence[FeatureDrift], performance: Check
 ) -> Verdict:
-    """An incident hides everything else: on broken data nothing can be said about the world."""
-    if findings:
-        return Verdict(Triage.INCIDENT, "; ".join(map(str, findings)))
+    """An incident comes before everything else; what moved in the columns that are sound is told beside it."""
     moved = [one for one in features if one.outcome is Outcome.BAD]
+    if findings:
+        told = "; ".join(map(str, findings))
+        broken = {name for finding in findings for name in finding.columns}
+        besides = [one for one in moved if one.column not in broken]
+        return Verdict(Triage.INCIDENT, f"{told}; besides, {_moved(besides)}" if besides else told)
     kinds = _kinds(moved, performance)
     if kinds:
         parts = [_moved(moved)] if moved else []

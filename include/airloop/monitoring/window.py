@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
 from operator import add
@@ -20,6 +20,9 @@ from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
 from airloop.durations import partitions_in
 from airloop.features.transform import labels
+from airloop.monitoring.profiles.contents import Hashes, hashes
+from airloop.monitoring.profiles.layout import Layout
+from airloop.monitoring.profiles.profile import Profile, profile, sample
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Counts, count
 from airloop.specs import DatasetSpec, ModelSpec
@@ -38,6 +41,10 @@ class Day:
     absent: frozenset[str]
     #: A hash of each row's keys.
     keys: npt.NDArray[np.uint64]
+    #: A hash of each row's values.
+    contents: Hashes = field(default_factory=lambda: np.array([], dtype=np.uint64))
+    #: The rows that figures are taken from.
+    sample: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __add__(self, other: Day) -> Day:
         both = self.columns.keys() & other.columns.keys()
@@ -46,7 +53,17 @@ class Day:
             columns={name: self.columns[name] + other.columns[name] for name in both},
             absent=self.absent | other.absent,
             keys=np.concatenate([self.keys, other.keys]),
+            contents=np.concatenate([self.contents, other.contents]),
+            sample=pd.concat([self.sample, other.sample]),
         )
+
+    def profile(self, layout: Layout) -> Profile:
+        """The day in figures."""
+        # A frozen class has no cache but its own dictionary; a day is asked about for one reference only.
+        if "_profile" not in self.__dict__:
+            self.__dict__["_profile"] = profile(layout, self.sample, self.contents)
+        found: Profile = self.__dict__["_profile"]
+        return found
 
     @property
     def duplicates(self) -> int:
@@ -62,6 +79,15 @@ class Window:
     days: Mapping[str, Day]
     #: Keys and label of the rows whose truth is complete by this night, with their partition.
     truths: pd.DataFrame
+    #: Days that were read for their labels alone.
+    others: Mapping[str, Day] = field(default_factory=dict)
+    #: The newest partition whose labels are complete.
+    labelled: str | None = None
+
+    @property
+    def looked_at(self) -> dict[str, Day]:
+        """Every day that was read."""
+        return {**self.others, **self.days}
 
     @property
     def night(self) -> Day | None:
@@ -87,6 +113,7 @@ def observe(reference: Reference, frame: pd.DataFrame, keys: Sequence[str]) -> D
     """Sketch rows of one day on the reference's bins."""
     there = [column for column in reference.columns if column.bins.column in frame]
     hashed = pd.util.hash_pandas_object(frame[[*keys]], index=False).to_numpy()
+    watched = None if reference.health is None else reference.health.layout
     return Day(
         rows=len(frame),
         columns={one.bins.column: count(one.bins, frame[one.bins.column]) for one in there},
@@ -94,31 +121,48 @@ def observe(reference: Reference, frame: pd.DataFrame, keys: Sequence[str]) -> D
             column.bins.column for column in reference.columns if column.bins.column not in frame
         ),
         keys=hashed.astype(np.uint64),
+        contents=hashes(frame, watched.contents if watched else ()),
+        sample=sample(frame, watched) if watched else frame.iloc[:0],
     )
 
 
 def look(
-    lake: Lake, model: ModelSpec, dataset: DatasetSpec, reference: Reference, partition: str
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    partition: str,
+    left_out: Collection[str] = (),
+    mislabelled: Collection[str] = (),
 ) -> Window:
     """Read a night's window. Days that are not in the lake are left out: the caller judges that.
 
     The inputs are those of the window's days up to the night; the labels are of the days for which the truth
     is complete by then.
+
+    :param left_out: partitions that are known to be broken: as though they were not there, but for the night itself,
+        and for the labels of those that lost none
+    :param mislabelled: of those the ones whose labels are broken
     """
     recent = recent_keys(model, dataset, partition)
     complete = labelled_keys(model, dataset, partition)
-    there = sorted({*recent, *complete} & set(lake.partitions(dataset.name)))
+    wanted = {*recent} - {*left_out} | {partition}
+    labelled = {*complete} - {*mislabelled}
+    there = sorted((wanted | labelled) & set(lake.partitions(dataset.name)))
     # A partition that is there without a row is an empty day, not a missing one.
-    days = {key: EMPTY for key in there if key in recent}
+    days = {key: EMPTY for key in there if key in wanted}
+    others: dict[str, Day] = {}
     truths: list[pd.DataFrame] = []
     if there:
         for key, frame in _frames(lake, dataset, lake.snapshot(dataset.name, there)):
-            if key in recent:
+            if key in wanted or key not in left_out:
+                into = days if key in wanted else others
                 part = observe(reference, frame, dataset.keys)
-                days[key] = days[key] + part if days[key].rows else part
-            if key in complete:
+                into[key] = into[key] + part if key in into and into[key].rows else part
+            if key in labelled:
                 truths.append(_truths(model, dataset, key, frame))
-    return Window(partition, days, _together(dataset, truths))
+    newest = complete[-1] if complete else None
+    return Window(partition, days, _together(dataset, truths), others, newest)
 
 
 def truths_of(

@@ -45,7 +45,8 @@ class Nights:
             window = self._window(night, champion, complete)
             joined = labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys)
             profile = self.reference(champion)
-            self._reports[at], _ = judge(past.model, past.dataset, profile, window, joined)
+            judged = judge(past.model, past.dataset, profile, window, joined)
+            self._reports[at] = judged.report
         return self._reports[at]
 
     def reference(self, champion: Made) -> Reference:
@@ -74,7 +75,9 @@ class Nights:
         key = past.keys[night]
         recent = self._places(recent_keys(past.model, past.dataset, key))
         days = {past.keys[one]: self._seen(champion, one) for one in recent}
-        return Window(key, days, self._of(complete))
+        others = {past.keys[one]: self._seen(champion, one) for one in complete}
+        newest = past.keys[complete[-1]] if complete else None
+        return Window(key, days, self._of(complete), others, newest)
 
     def _seen(self, champion: Made, place: int) -> Day:
         at = (champion.judged, place)

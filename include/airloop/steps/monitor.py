@@ -19,12 +19,14 @@ from airloop.contracts import (
 from airloop.data import labels
 from airloop.data.labels import Labelled
 from airloop.data.lake.lake import Lake
+from airloop.data.unsound import standing
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.monitoring import corrected, performance, reference, report
 from airloop.monitoring.decision import answer
-from airloop.monitoring.judging import judge
+from airloop.monitoring.judging import Judged, judge
+from airloop.monitoring.memory import forget_mended, mislabelled, remember, settle
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.window import Window, labelled_keys, look, truths_of
 from airloop.registry.artifacts import fetch
@@ -76,12 +78,12 @@ def run(request: Request, context: StepContext) -> Result:
     )
     lake = Lake(context.settings)
     compact(context.settings, model.name, lake=lake, catalog=context.catalog)
-    window = look(lake, model, dataset, profile, request.partition)
-    labelled = _labelled(lake, model, dataset, window, deployment)
-    found, measured = judge(model, dataset, profile, window, labelled)
-    found = report.publish(context.settings, lake, model, dataset, profile, found)
+    judged = _judge(context, lake, model, dataset, profile, deployment, request)
+    found = report.publish(context.settings, lake, model, dataset, profile, judged.report)
     context.ledger.check_fence(request.fence)
-    _record_measured(context, lake, model, dataset, deployment, request, measured)
+    remember(context.ledger, lake, dataset, found)
+    settle(context.ledger, judged.proven, request.partition)
+    _record_measured(context, lake, model, dataset, deployment, request, judged.measured)
     night = Night(
         settings=context.settings,
         ledger=context.ledger,
@@ -94,6 +96,26 @@ def run(request: Request, context: StepContext) -> Result:
         fence=request.fence,
     )
     return _decide(context, night, found)
+
+
+def _judge(
+    context: StepContext,
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    profile: reference.Reference,
+    deployment: Deployment,
+    request: Request,
+) -> Judged:
+    """The night, without what is known to be broken of the days before it."""
+    known = standing(context.ledger, model, dataset)
+    stand = forget_mended(context.ledger, lake, model, dataset, profile, known)
+    broken = {one.partition for one in stand}
+    wrong = mislabelled(stand, model) - {request.partition}
+    window = look(lake, model, dataset, profile, request.partition, broken, wrong)
+    labelled = _labelled(lake, model, dataset, window, deployment)
+    own = [one for one in stand if one.model == model.name]
+    return judge(model, dataset, profile, window, labelled, own)
 
 
 def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from airloop.contracts import Decision, Deployment, DriftReport, Fence, Triage
 from airloop.data.lake.lake import Lake
+from airloop.data.unsound import unsound
 from airloop.errors import AirloopError, TransientError
 from airloop.ledger import Ledger
 from airloop.monitoring.reference import Reference
@@ -100,9 +101,10 @@ def cost_of(ledger: Ledger, model: str) -> Cost | None:
 
 
 def _new(night: Night) -> NewData:
-    """The partitions after the champion's days, up to the night."""
+    """The partitions after the champion's days, up to the night, of which something may be learned."""
     last = night.reference.days[-1]
-    new = [key for key in night.there if last < key <= night.partition]
+    broken = unsound(night.ledger, night.model, night.dataset)
+    new = [key for key in night.there if last < key <= night.partition and key not in broken]
     rows = night.lake.snapshot(night.dataset.name, new).rows if new else 0
     return NewData(len(new), rows)
 
@@ -142,6 +144,7 @@ def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:
             night.dataset,
             lambda: loader.load(night.deployment.artifact, night.settings),
             night.partition,
+            unsound(night.ledger, night.model, night.dataset),
         )
     except TransientError:
         raise

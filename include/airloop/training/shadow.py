@@ -7,7 +7,7 @@ much today's data make a better model, on days from which neither learned.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,16 +48,18 @@ def cast(
     dataset: DatasetSpec,
     open_champion: Callable[[], LoadedModel],
     until: str,
+    left_out: Collection[str] = (),
 ) -> Shadow:
     """Fit one on the window that ends with a night, and compare it with the champion on the days held out from both.
 
+    :param left_out: partitions that are known to be broken
     :raises DataError: if there is too little history for one, or too few days that the champion did not learn from
     :raises SpecError: if the fit fails
     """
     began = time.process_time()
     if not dataset.cadence.timed:
         raise DataError("a delivery has no days on which two models could be compared")
-    there = [key for key in lake.partitions(dataset.name) if key <= until]
+    there = [key for key in lake.partitions(dataset.name) if key <= until and key not in left_out]
     days = choose_days(model, dataset, there, until)
     champion = open_champion()
     unseen = unseen_by(champion.trained_on, days.holdout)

@@ -19,6 +19,7 @@ from airloop.contracts import Decision
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
+from airloop.data.unsound import unsound
 from airloop.durations import duration_of, spanned
 from airloop.figures import Figures
 from airloop.ledger import Ledger
@@ -63,11 +64,12 @@ def settled(
     """
     if not model.training.auto or not dataset.cadence.timed:
         return model
-    there = lake.partitions(dataset.name)
+    left_out = unsound(ledger, model, dataset)
+    there = [key for key in lake.partitions(dataset.name) if key not in left_out]
     last = choose_days(with_window(model, ALL), dataset, there, until).all[-1]
     if (window := _chosen(ledger, model.name, last)) is not None:
         return with_window(model, window)
-    choice = choose(lake, model, dataset, until)
+    choice = choose(lake, model, dataset, there, until)
     log.info("%s", choice.reason)
     _record(ledger, model.name, last, choice)
     return with_window(model, choice.window)
@@ -81,9 +83,12 @@ def known(ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, last: str) -> 
     return model if window is None else with_window(model, window)
 
 
-def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None) -> Choice:
+def choose(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, there: Sequence[str], until: str | None
+) -> Choice:
     """Try every window that the history can tell apart.
 
+    :param there: the partitions that may be learned from
     :raises DataError: if there is too little history to train at all
     """
 
@@ -93,7 +98,7 @@ def choose(lake: Lake, model: ModelSpec, dataset: DatasetSpec, until: str | None
     def read(keys: Sequence[str]) -> pd.DataFrame:
         return lake.read(lake.snapshot(dataset.name, keys))
 
-    return choose_among(model, dataset, lake.partitions(dataset.name), until, rows, read)
+    return choose_among(model, dataset, there, until, rows, read)
 
 
 def choose_among(

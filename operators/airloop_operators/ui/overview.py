@@ -9,6 +9,7 @@ from datetime import datetime
 from airloop.check import broken
 from airloop.contracts import Decision, Deployment, Triage
 from airloop.ledger import Ledger
+from airloop.ledger.incidents import STANDING, Incident
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
 from airloop.specs.catalog import CatalogEntry
@@ -23,6 +24,8 @@ NIGHTS = 60
 RUNS = 50
 #: How many decisions are listed.
 DECISIONS = 12
+#: How many incidents are.
+INCIDENTS = 10
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class ModelView:
     decisions: Sequence[Decision]
     links: Sequence[Link]
     runs: Sequence[RunView]
+    #: What nothing is learned from.
+    incidents: Sequence[Incident]
     error: str = ""
 
 
@@ -146,6 +151,7 @@ def _model(
         decisions=_told(spec.name, ledger),
         links=_links(spec, settings, ledger),
         runs=_runs(spec, ledger, runs),
+        incidents=ledger.incidents(spec.name, STANDING, INCIDENTS),
     )
 
 

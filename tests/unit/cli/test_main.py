@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from airloop.devstack.addresses import Addresses, write_addresses
 from airloop.devstack.layout import Layout
 from airloop.devstack.processes import ProcessRecord
 from airloop.ledger import Ledger, open_ledger
+from airloop.ledger.incidents import Incident
 from airloop.projects.creation import create
 from airloop.registry import tracking
 from airloop.settings import load_settings
@@ -61,6 +63,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["replay", "flight_delay", "--from", "2013-13-01"], "that day is not in the lake"),
         (["clean", "--older-than", "soon"], "write 12h, 30d or 8w"),
         (["clean"], "--older-than"),
+        (["incidents", "--model", "flight_dely"], "did you mean 'flight_delay'"),
+        (["incidents", "resolve", "7", "--as", "drift", "--reason", "r"], "no such incident"),
+        (["incidents", "resolve", "7", "--as", "noise", "--reason", "r"], "--as"),
+        (["incidents", "resolve", "7", "--as", "fault"], "--reason"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -130,6 +136,33 @@ def test_clean_removes_old_logs_and_nothing_else(
 def test_no_decision_yet_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["decisions"]) == 0
     assert "nothing was decided yet" in capsys.readouterr().out
+
+
+def test_an_incident_is_listed_until_a_person_says_that_it_was_drift(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ledger = open_ledger(load_settings())
+    ledger.remember_incident(
+        Incident(
+            model="flight_delay",
+            dataset="flights",
+            partition="2013-03-01",
+            digest="sha256:1",
+            columns=("temp",),
+            reason="another unit? °F → °C: temp",
+            at=datetime(2013, 3, 2, tzinfo=UTC),
+        )
+    )
+    assert main.run(["incidents"]) == 0
+    assert "°F → °C" in capsys.readouterr().out
+    assert main.run(["incidents", "resolve", "1", "--as", "drift", "--reason", "new"]) == 0
+    assert "learned from again" in capsys.readouterr().out
+    assert main.run(["incidents", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main.run(["incidents", "--all", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["status"] == "drift"
+    assert main.run(["incidents", "resolve", "1", "--as", "fault", "--reason", "no"]) == 2
+    assert "resolved as drift already" in capsys.readouterr().err
 
 
 def test_a_stack_that_does_not_run_is_stopped_not_crashed(

@@ -113,7 +113,7 @@ def test_a_sound_night_has_no_findings(
     make_frame: Callable[..., Frame],
     night_of: Callable[[Frame], Window],
 ) -> None:
-    for seed in range(50):
+    for seed in range(100, 150):
         night = night_of(make_frame(seed, "2013-03-02"))
         assert health.check(quiet_reference, night, model.monitoring) == ()
 
@@ -142,7 +142,7 @@ def test_yesterdays_rows_under_todays_date_are_an_incident(
     quiet_reference: Reference,
     make_frame: Callable[..., Frame],
 ) -> None:
-    frame = make_frame(5, "2013-03-01")
+    frame = make_frame(105, "2013-03-01")
     again = frame.assign(day=pd.Timestamp("2013-03-02"), id=frame["id"] + "b").sample(frac=1)
     days = {
         key: observe(quiet_reference, rows, dataset.keys)

@@ -51,14 +51,14 @@ def test_a_worse_model_on_unchanged_inputs_is_concept_drift() -> None:
     assert (verdict.triage, verdict.kinds) == (Triage.DRIFT, (DriftKind.CONCEPT,))
 
 
-def test_an_incident_hides_drift() -> None:
+def test_an_incident_comes_before_drift_and_tells_it_beside() -> None:
     verdict = triage(
         [Finding("all values missing", ("temp",))],
         [feature("dewp", Outcome.BAD)],
         performance(Outcome.BAD),
     )
     assert (verdict.triage, verdict.kinds) == (Triage.INCIDENT, ())
-    assert verdict.reason == "all values missing: temp"
+    assert verdict.reason.startswith("all values missing: temp; besides, 1 columns moved: dewp (")
 
 
 def test_too_little_to_judge_anything_could_not_tell() -> None:

@@ -15,9 +15,11 @@ import yaml
 
 from airloop.columns import MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
 from airloop.contracts import ArtifactRef, DriftKind, Outcome, Triage
+from airloop.data import snapshot
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import arrow_schema
+from airloop.data.unsound import unsound
 from airloop.errors import ArtifactError, RequestError, SupersededError
 from airloop.execution.context import StepContext
 from airloop.ledger import Ledger
@@ -25,7 +27,8 @@ from airloop.monitoring import reference
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import monitor
-from airloop.vocabulary import Action
+from airloop.training.validation import with_training
+from airloop.vocabulary import Action, IncidentStatus
 
 DATASET = {
     "description": "a small world",
@@ -370,3 +373,101 @@ def test_a_champion_without_a_reference_is_refused(world: World) -> None:
     (world.artifact / reference.FILE).unlink()
     with pytest.raises(ArtifactError, match="train the model again"):
         world.monitor("2013-02-12")
+
+
+def in_celsius(day: str) -> pd.DataFrame:
+    frame = rows_of(day)
+    return frame.assign(temp=(frame["temp"] - 32) / 1.8)
+
+
+NIGHTS = [f"2013-02-{day}" for day in range(10, 20)]
+
+
+def test_what_broke_is_remembered_and_nothing_is_learned_from_it(world: World) -> None:
+    world.nights(NIGHTS[:2])
+    world.ingest(NIGHTS[2], in_celsius(NIGHTS[2]))
+
+    result = world.monitor(NIGHTS[2])
+
+    assert result.report.triage is Triage.INCIDENT
+    assert "°F → °C" in result.report.reason
+    [incident] = world.ledger.incidents("guess")
+    assert (incident.partition, incident.columns) == (NIGHTS[2], ("temp",))
+    left_out = unsound(world.ledger, world.model, world.dataset)
+    assert left_out == {NIGHTS[2]}
+    small = with_training(world.model, window_days=6, holdout_days=1)
+    ref, _ = snapshot.take(world.lake, small, world.dataset, None, left_out=left_out)
+    assert NIGHTS[2] not in ref.partitions
+    # Control: had nobody remembered it, it would have been learned from.
+    ref, _ = snapshot.take(world.lake, small, world.dataset, None)
+    assert NIGHTS[2] in ref.partitions
+    world.nights([NIGHTS[3]])
+    later = world.monitor(NIGHTS[3])
+    assert later.report.triage is Triage.NOTHING
+    assert later.report.current_rows == 800  # of three partitions the broken one is left out
+
+
+def test_labels_that_are_wrong_are_remembered_with_their_own_partition(world: World) -> None:
+    world.nights([NIGHTS[0], NIGHTS[2]])
+    world.ingest(NIGHTS[1], rows_of(NIGHTS[1]).assign(y=0.0))
+
+    result = world.monitor(NIGHTS[2])
+
+    assert result.report.triage is Triage.INCIDENT
+    assert f"labels of {NIGHTS[1]}" in result.report.reason
+    assert unsound(world.ledger, world.model, world.dataset) == {NIGHTS[1]}
+
+
+def test_the_same_rows_found_broken_twice_are_one_incident(world: World) -> None:
+    world.nights(NIGHTS[:2])
+    world.ingest(NIGHTS[2], in_celsius(NIGHTS[2]))
+    for _ in range(2):
+        world.monitor(NIGHTS[2])
+    assert len(world.ledger.incidents("guess")) == 1
+
+
+def test_a_partition_that_was_mended_is_learned_from_again(world: World) -> None:
+    world.nights(NIGHTS[:2])
+    world.ingest(NIGHTS[2], in_celsius(NIGHTS[2]))
+    world.monitor(NIGHTS[2])
+    world.nights(NIGHTS[2:4])
+
+    world.monitor(NIGHTS[3])
+
+    assert unsound(world.ledger, world.model, world.dataset) == frozenset()
+    [incident] = world.ledger.incidents("guess")
+    assert incident.status is IncidentStatus.MENDED
+
+
+def test_what_was_ingested_anew_and_is_broken_still_stays_left_out(world: World) -> None:
+    world.nights(NIGHTS[:2])
+    world.ingest(NIGHTS[2], in_celsius(NIGHTS[2]))
+    world.monitor(NIGHTS[2])
+    world.ingest(NIGHTS[2], in_celsius(NIGHTS[2]).head(390))
+    world.nights([NIGHTS[3]])
+
+    world.monitor(NIGHTS[3])
+
+    assert unsound(world.ledger, world.model, world.dataset) == {NIGHTS[2]}
+
+
+def test_what_lasts_with_performance_still_good_is_drift(world: World) -> None:
+    world.nights(NIGHTS[:3])
+    for day in NIGHTS[3:]:
+        world.ingest(day, in_celsius(day))
+    for day in NIGHTS:
+        world.predict(day, rows_of(day))
+
+    seen = [world.monitor(day).report.triage for day in NIGHTS[3:9]]
+
+    assert seen[:4] == [Triage.INCIDENT] * 4
+    assert seen[4] is Triage.DRIFT
+    assert unsound(world.ledger, world.model, world.dataset) == frozenset()
+    assert {one.status for one in world.ledger.incidents("guess")} == {IncidentStatus.DRIFT}
+
+
+def test_what_lasts_while_nobody_knows_the_performance_stays_an_incident(world: World) -> None:
+    world.nights(NIGHTS[:3])
+    for day in NIGHTS[3:9]:
+        world.ingest(day, in_celsius(day))
+        assert world.monitor(day).report.triage is Triage.INCIDENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.ledger import Ledger
+from airloop.ledger.incidents import Incident
 from airloop.settings import Settings
 from airloop.specs import ModelSpec
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
@@ -107,6 +108,12 @@ def test_without_history_that_neither_saw_nothing_can_be_told(
 def test_an_earlier_night_learns_from_no_later_day(lake: Lake) -> None:
     found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:1]), DAYS[12])
     assert max(found.training) < DAYS[12]
+
+
+def test_what_was_found_broken_is_not_learned_from(lake: Lake) -> None:
+    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:10]), NIGHT, {DAYS[12]})
+    assert DAYS[12] not in found.training
+    assert found.training == (*DAYS[9:12], *DAYS[13:16])
 
 
 @pytest.fixture
@@ -244,3 +251,24 @@ def test_new_data_and_traffic_are_those_since_the_champions_days(
     assert (found.new_data.partitions, found.new_data.rows) == (6, 720)
     assert found.traffic == 120
     assert found.cost is None
+
+
+def test_a_shadow_and_the_count_of_new_data_leave_out_what_is_broken(
+    night: Callable[..., Night],
+) -> None:
+    one = night()
+    one.ledger.remember_incident(
+        Incident(
+            model="guess",
+            dataset="world",
+            partition=DAYS[14],
+            digest="sha256:1",
+            reason="it broke",
+            at=datetime(2013, 1, 15, tzinfo=UTC),
+        )
+    )
+    found = gather(one, report())
+    assert found.new_data is not None
+    assert found.new_data.partitions == 5
+    [told] = one.ledger.decisions("guess", Topic.SHADOW)
+    assert told.reason.startswith(f"a model of {DAYS[9]}..{DAYS[15]}: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.ledger import Ledger
+from airloop.ledger.incidents import Incident
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training import windows
 from airloop.training.validation import with_training
@@ -39,7 +41,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def test_after_the_world_has_turned_over_the_shortest_window_is_best(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec
 ) -> None:
-    choice = windows.choose(lake, model, dataset, None)
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
     assert choice.window == 30
     assert choice.losses["30d"] < choice.losses["60d"] < choice.losses["all"]
     assert "window 30d: log_loss of the next 5 days, 3 times" in choice.reason
@@ -48,7 +50,7 @@ def test_after_the_world_has_turned_over_the_shortest_window_is_best(
 def test_where_nothing_changed_more_history_is_no_worse(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec
 ) -> None:
-    choice = windows.choose(lake, model, dataset, "2013-03-01")
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-03-01")
     assert choice.losses["all"] < choice.losses["30d"] + 0.005
     assert choice.window in {30, windows.ALL}
 
@@ -63,7 +65,7 @@ def test_the_gates_days_judge_no_window(
         return 0.0
 
     monkeypatch.setattr(windows, "_loss", loss)
-    choice = windows.choose(lake, model, dataset, "2013-03-10")
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-03-10")
     assert set(seen) == {"2013-03-05"}  # five days are held out
     assert choice.window == 30  # of equals the shorter
 
@@ -71,11 +73,11 @@ def test_the_gates_days_judge_no_window(
 def test_too_short_a_history_says_what_is_done_instead(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec
 ) -> None:
-    choice = windows.choose(lake, model, dataset, "2013-02-10")
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-02-10")
     assert (choice.window, choice.losses) == (60, {})
     assert "too few to choose a window by: the last 60 are taken, or all there are" in choice.reason
     with pytest.raises(DataError, match="not enough"):
-        windows.choose(lake, model, dataset, "2013-01-04")
+        windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-01-04")
 
 
 def test_a_choice_is_on_record_and_holds_for_a_while(
@@ -102,6 +104,37 @@ def test_a_choice_is_on_record_and_holds_for_a_while(
         AssertionError, match="chosen again"
     ):  # a choice is not for nights before it
         windows.settled(ledger, lake, model, dataset, "2013-03-20")
+
+
+def test_what_was_found_broken_chooses_no_window(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger.remember_incident(
+        Incident(
+            model="guess",
+            dataset=dataset.name,
+            partition="2013-04-05",
+            digest="sha256:1",
+            reason="it broke",
+            at=datetime(2013, 4, 6, tzinfo=UTC),
+        )
+    )
+    seen: list[object] = []
+
+    def choose(
+        _lake: object, _model: object, _dataset: object, there: list[str], _until: object
+    ) -> windows.Choice:
+        seen.extend(there)
+        return windows.Choice(30, "r", {})
+
+    monkeypatch.setattr(windows, "choose", choose)
+    windows.settled(ledger, lake, model, dataset, None)
+    assert len(seen) == 99
+    assert "2013-04-05" not in seen
 
 
 def test_a_window_that_is_said_is_taken(

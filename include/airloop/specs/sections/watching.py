@@ -20,6 +20,19 @@ def said(span: int | str | None, days: int) -> int | str:
     return f"{days}d" if days else 0
 
 
+class LastingSpec(Contract):
+    """After how many nights alike an incident is the world's doing, if the model is still good."""
+
+    nights: Whole = Field(default=5, ge=2)
+    of: Whole = Field(default=7, ge=2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LastingSpec:
+        if self.nights > self.of:
+            raise ValueError(f"{self.nights} nights of {self.of} never come")
+        return self
+
+
 class MonitoringSpec(Contract):
     """What is watched, and how sure it must be before it speaks."""
 
@@ -40,6 +53,8 @@ class MonitoringSpec(Contract):
     max_missing_fraction: Fraction = 0.3
     #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
     performance_margin: Number = Field(default=0.05, ge=0)
+    #: A change of one night that comes again in so many nights, of so many, with performance still good, is drift.
+    drift_after: LastingSpec = LastingSpec()
     report_rows: Whole = Field(default=5_000, ge=100)
 
     def window_in(self, cadence: Cadence) -> int:

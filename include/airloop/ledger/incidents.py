@@ -1,0 +1,125 @@
+"""Incidents: partitions that were found broken, remembered until they are mended or a person has said what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from airloop.contracts import Contract, Name, PartitionKey
+from airloop.errors import RequestError
+from airloop.ledger.database import insert_or_ignore
+from airloop.ledger.tables import incidents
+from airloop.vocabulary import IncidentStatus
+
+
+class Incident(Contract):
+    """A partition that was found broken, for one model."""
+
+    number: int = 0
+    model: Name
+    dataset: Name
+    partition: PartitionKey
+    #: Of the rows as they were found; empty where there were none.
+    digest: str
+    #: What is broken of it; nothing where it is the whole.
+    columns: tuple[str, ...] = ()
+    #: Whether it may prove to be drift by lasting.
+    lasting: bool = False
+    reason: str
+    at: datetime
+    status: IncidentStatus = IncidentStatus.OPEN
+    resolution: str | None = None
+    resolved_at: datetime | None = None
+    actor: str | None = None
+
+
+_FIELDS = [incidents.c[name] for name in Incident.model_fields]
+#: Of these nothing is learned.
+STANDING = (IncidentStatus.OPEN, IncidentStatus.FAULT)
+
+
+def remember(connection: Connection, incident: Incident) -> Incident:
+    """Put an incident down; the same rows found broken again are the same incident, with what became of it."""
+    insert_or_ignore(connection, incidents, incident.model_dump(exclude={"number"}))
+    query = select(*_FIELDS).where(
+        incidents.c.model == incident.model,
+        incidents.c.partition == incident.partition,
+        incidents.c.digest == incident.digest,
+    )
+    return _read(connection.execute(query).one()._mapping)
+
+
+def listed(
+    connection: Connection, model: str | None, statuses: Collection[IncidentStatus], limit: int
+) -> list[Incident]:
+    """The last incidents, newest first, of one model or all."""
+    query = select(*_FIELDS).order_by(incidents.c.number.desc()).limit(limit)
+    query = query.where(incidents.c.status.in_([one.value for one in statuses]))
+    if model is not None:
+        query = query.where(incidents.c.model == model)
+    return [_read(row._mapping) for row in connection.execute(query)]
+
+
+def standing(
+    connection: Connection, dataset: str, columns: Collection[str], as_of: datetime | None = None
+) -> list[Incident]:
+    """What is broken of a dataset, as far as it concerns these columns, in the partitions' order."""
+    stands: ColumnElement[bool] = incidents.c.status.in_([one.value for one in STANDING])
+    if as_of is not None:
+        # What is over today was not yet over then.
+        stands = (incidents.c.at <= as_of) & (stands | (incidents.c.resolved_at > as_of))
+    query = select(*_FIELDS).where(incidents.c.dataset == dataset, stands)
+    found = [_read(row._mapping) for row in connection.execute(query)]
+    concerned = [one for one in found if not one.columns or set(one.columns) & set(columns)]
+    return sorted(concerned, key=lambda one: one.partition)
+
+
+def resolve(
+    connection: Connection, number: int, status: IncidentStatus, reason: str, actor: str
+) -> tuple[Incident, bool]:
+    """Say what an incident was. The same word again changes nothing.
+
+    :returns: the incident, and whether this call resolved it
+    :raises RequestError: if there is none of this number, or it was resolved as something else
+    """
+    open_ = incidents.c.status == IncidentStatus.OPEN.value
+    values = {"status": status.value, "resolution": reason, "actor": actor}
+    done = connection.execute(
+        update(incidents)
+        .where(incidents.c.number == number, open_)
+        .values(**values, resolved_at=datetime.now(UTC))
+    )
+    row = connection.execute(select(*_FIELDS).where(incidents.c.number == number)).first()
+    if row is None:
+        raise RequestError(
+            "there is no such incident", value=number, remedy="`airloop incidents` lists them"
+        )
+    found = _read(row._mapping)
+    if found.status is not status:
+        raise RequestError(
+            f"the incident was resolved as {found.status} already, by {found.actor}",
+            value=status.value,
+            where=f"incident {number}",
+            remedy="ingest its partition anew to have it judged again",
+        )
+    return found, bool(done.rowcount)
+
+
+def mend(connection: Connection, number: int, reason: str) -> None:
+    """A partition that was found broken was ingested anew, and is sound."""
+    connection.execute(
+        update(incidents)
+        .where(incidents.c.number == number)
+        .values(
+            status=IncidentStatus.MENDED.value,
+            resolution=reason,
+            resolved_at=datetime.now(UTC),
+            actor="airloop",
+        )
+    )
+
+
+def _read(row: object) -> Incident:
+    return Incident.model_validate(dict(row))  # type: ignore[call-overload]

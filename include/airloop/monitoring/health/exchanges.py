@@ -1,0 +1,62 @@
+"""Whether two columns have changed places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from airloop.monitoring.profiles.history import History
+from airloop.monitoring.profiles.profile import QUANTILES, Profile
+from airloop.monitoring.sketch import Floats
+
+#: The other column's range, widened by this part of it and of its spread, must hold all quantiles.
+WITHIN = 0.25
+#: Most of a column's texts must be the other's.
+MOST = 0.9
+HALF = 0.5
+
+
+def exchanged(one: str, other: str, history: History, night: Profile, rows: pd.DataFrame) -> bool:
+    """Whether each of two numeric columns looks tonight as the other did."""
+    looks = _looks_as(one, other, history, night) and _looks_as(other, one, history, night)
+    return (
+        looks
+        and _on_its_grid(rows[one], other, history)
+        and _on_its_grid(rows[other], one, history)
+    )
+
+
+def exchanged_texts(one: str, other: str, history: History, rows: pd.DataFrame) -> bool:
+    """Whether each of two columns of texts holds the other's."""
+    known = history.layout.categories
+    return _holds(rows[one], known[other], known[one]) and _holds(
+        rows[other], known[one], known[other]
+    )
+
+
+def _looks_as(name: str, model: str, history: History, night: Profile) -> bool:
+    now = np.array([night.of((name, what)) for what in QUANTILES])
+    then = history.matrix[:, [history.index[model, what] for what in QUANTILES]]
+    with np.errstate(all="ignore"):
+        low, high = np.fmin.reduce(then, axis=0), np.fmax.reduce(then, axis=0)
+    room = WITHIN * np.maximum(high - low, _spread(model, history))
+    return bool(((now >= low - room) & (now <= high + room)).all())
+
+
+def _on_its_grid(values: pd.Series, model: str, history: History) -> bool:
+    """Whether the numbers are such as the other column has, where that has few."""
+    known = history.layout.known.get(model)
+    return not known or float(values[values.notna()].isin(known).mean()) > HALF
+
+
+def _spread(name: str, history: History) -> float:
+    known: Floats = history.series((name, "spread"))
+    known = known[np.isfinite(known)]
+    return float(np.exp(np.median(known))) if len(known) else 0.0
+
+
+def _holds(values: pd.Series, theirs: tuple[str, ...], own: tuple[str, ...]) -> bool:
+    present = values[values.notna()].astype(str)
+    return len(present) > 0 and bool(
+        present.isin(theirs).mean() > max(MOST * present.isin([*theirs, *own]).mean(), 0.5)
+    )

@@ -1,0 +1,190 @@
+"""What a night's moves mean, column by column, in words: a unit, a stand-in for "no value", columns exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from airloop.findings import Finding
+from airloop.monitoring.health.clocks import clocks_changed
+from airloop.monitoring.health.exchanges import exchanged, exchanged_texts
+from airloop.monitoring.health.gravity import grave, upward
+from airloop.monitoring.health.signs import lost_signs
+from airloop.monitoring.health.spikes import spike
+from airloop.monitoring.health.texts import folded, rewritten
+from airloop.monitoring.health.units import on_another_grid, unit_change
+from airloop.monitoring.health.untied import untied
+from airloop.monitoring.health.variation import STEP_DAYS, Move, moves
+from airloop.monitoring.profiles.history import History
+from airloop.monitoring.profiles.profile import PLACES, WHOLE, Profile, related
+from airloop.monitoring.sketch import Floats
+
+#: In a week in which clocks are changed, times may move by an hour, and by one more on a Sunday.
+CLOCKS = 2.1
+
+Moves = Mapping[str, Sequence[Move]]
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night as it is judged, and the sound days before it."""
+
+    key: str
+    profile: Profile
+    rows: pd.DataFrame
+    #: The figures of the days just before, in the order of the history's keys.
+    before: Floats
+    #: Their partitions.
+    days: Sequence[str]
+    #: The days just before that are not of the reference.
+    profiles: Sequence[Profile]
+
+
+def findings(history: History, night: Night) -> list[Finding]:
+    """Every column that changed in one night by more than days do."""
+    by_column = _by_column(history, night)
+    found: list[Finding] = []
+    told: set[str] = set()
+    for finding in (
+        *_spikes(history, night),
+        *_units(history, night),
+        *_exchanges(history, night, by_column),
+        *lost_signs(history, night.profile),
+    ):
+        if not told & set(finding.columns):
+            found.append(finding)
+            told |= set(finding.columns)
+    for name, of in by_column.items():
+        # What is of two columns is told of two that were exchanged, or below.
+        own = [move for move in of if not related(move.key[1])]
+        if (
+            own
+            and name not in told
+            and not (name in history.layout.times and _clocks(history, night, name))
+        ):
+            found.append(_finding(name, own, history, night))
+            told.add(name)
+    return [*found, *untied(by_column, told)]
+
+
+def _by_column(history: History, night: Night) -> dict[str, list[Move]]:
+    """The moves that matter, by column."""
+    every = [
+        move
+        for move in moves(history, night.key, night.profile, night.before, night.days)
+        if not (upward(move.key[1]) and move.value < move.low)
+    ]
+    result: dict[str, list[Move]] = {}
+    for move in every:
+        result.setdefault(move.key[0], []).append(move)
+    return {name: left for name, of in result.items() if (left := grave(name, of, history))}
+
+
+def _exchanges(history: History, night: Night, by_column: Moves) -> Iterator[Finding]:
+    """Pairs of columns that have changed places."""
+    layout = history.layout
+    alone = {name for name, of in by_column.items() if any(not related(m.key[1]) for m in of)}
+    inputs = [name for name in layout.numbers if name in layout.inputs]
+    of_order = {
+        (name, move.key[1][2:])
+        for name, of in by_column.items()
+        for move in of
+        if move.key[1].startswith("> ")
+    }
+    for one, other in combinations(inputs, 2):
+        if (one, other) not in of_order and not {one, other} <= alone:
+            continue
+        if {one, other} & alone and _one_has_another_unit(one, other, alone, history, night):
+            continue
+        if exchanged(one, other, history, night.profile, night.rows):
+            yield Finding("the columns look exchanged", (one, other), lasting=True)
+    texts = [name for name in layout.categories if name in alone and name in night.rows]
+    for one, other in combinations(texts, 2):
+        if exchanged_texts(one, other, history, night.rows):
+            yield Finding("the columns look exchanged", (one, other), lasting=True)
+
+
+def _one_has_another_unit(
+    one: str, other: str, alone: set[str], history: History, night: Night
+) -> bool:
+    """Whether only one of two columns moved by itself, and by a known unit."""
+    mine = {one, other} & alone
+    if len(mine) != 1:
+        return False
+    unit = unit_change(mine.pop(), history, night.profile, night.before)
+    return unit is not None and unit.known
+
+
+def _units(history: History, night: Night) -> Iterator[Finding]:
+    for name in history.layout.known:
+        if name in night.rows and (title := on_another_grid(night.rows[name], name, history)):
+            yield Finding(f"another unit? {title}", (name,), lasting=True)
+
+
+def _spikes(history: History, night: Night) -> Iterator[Finding]:
+    for name in history.layout.numbers:
+        if (what := spike(name, history, night.profile, night.profiles)) is not None:
+            yield Finding(f"a stand-in for no value? {what}", (name,), lasting=True)
+
+
+def _finding(name: str, of: Sequence[Move], history: History, night: Night) -> Finding:
+    """What is wrong with one column, as precisely as can be told."""
+    what = {move.key[1] for move in of}
+    if name == WHOLE:
+        return Finding(_shown(of))
+    if "missing" in what:
+        return Finding(f"values missing as never before ({_shown(of, 'missing')})", (name,))
+    if "scattered" in what:
+        shown = _shown(of, "scattered")
+        return Finding(f"values missing where rows alike have one ({shown})", (name,))
+    if name in history.layout.times:
+        return Finding(_of_times(name, of, history, night), (name,), lasting=True)
+    if name in history.layout.categories:
+        if "other" in what and (
+            how := rewritten(night.rows[name], history.layout.categories[name])
+        ):
+            return Finding(how, (name,), lasting=True)
+        if how := folded(of):
+            return Finding(how, (name,), moved=True, lasting=True)
+        return Finding(f"changed in one night ({_shown(of)})", (name,), moved=True, lasting=True)
+    if what & {*PLACES, "spread", "new"} and (
+        unit := unit_change(name, history, night.profile, night.before)
+    ):
+        return Finding(
+            f"another unit? {unit.title} ({_shown(of)})",
+            (name,),
+            moved=not unit.known,
+            lasting=True,
+        )
+    return Finding(f"changed in one night ({_shown(of)})", (name,), moved=True, lasting=True)
+
+
+def _of_times(name: str, of: Sequence[Move], history: History, night: Night) -> str:
+    at = history.index[name, "median"]
+    usual = night.before[:, at] if len(night.before) else history.matrix[:, at]
+    hours = night.profile.of((name, "median")) - float(np.nanmedian(usual))
+    return f"times shifted by {hours:+.1f} h ({_shown(of)})"
+
+
+def _clocks(history: History, night: Night, name: str) -> bool:
+    """Whether times moved by no more than an hour while clocks were changed somewhere: of UTC nothing else is known."""
+    figures = [(name, what) for what in ("q05", "median", "q95")]
+    usual = night.before if len(night.before) else history.matrix
+    shifts = [
+        abs(night.profile.of(key) - float(np.nanmedian(usual[:, history.index[key]])))
+        for key in figures
+    ]
+    return max(shifts) <= CLOCKS and clocks_changed(night.key, STEP_DAYS + 1)
+
+
+def _shown(of: Sequence[Move], what: str | None = None) -> str:
+    """The gravest move, or one kind of move, beside what is usual."""
+    chosen = [move for move in of if what is None or move.key[1] == what]
+    move = max(chosen, key=lambda one: one.excess)
+    name = move.key[1]
+    form = ".3g" if name in PLACES or name == "spread" else ".1%"
+    return f"{name} {move.value:{form}}, usually {move.low:{form}} to {move.high:{form}}"

@@ -1,0 +1,70 @@
+"""A single number that stands for "no value": far from all that was ever seen, or suddenly in many rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from airloop.monitoring.profiles.history import History
+from airloop.monitoring.profiles.profile import TOPS, Profile, Tops
+
+#: Beyond the reference's range of values by this part of it.
+FAR = 3.0
+#: A number below zero, where none was, and so far from any other, by the same measure.
+ALONE = 0.2
+#: A number far outside in fewer rows may be a slip.
+MIN_SHARE = 0.02
+#: A number within the range: by how much the angle of its share must exceed the largest of the days' (0 → 19 %).
+LEAST_RISE = 0.45
+#: With a smaller share than this no number has risen by so much.
+MIN_RISEN = math.sin(LEAST_RISE) ** 2
+#: ... and by this part of what the days differ by.
+REACH = 0.5
+
+
+def spike(name: str, history: History, night: Profile, before: Sequence[Profile]) -> str | None:
+    """The number that fills too many rows of a night, with its share; None without one."""
+    if name not in night.tops or (name, "lowest") not in history.index:
+        return None
+    lows, highs = history.series((name, "lowest")), history.series((name, "highest"))
+    if not np.isfinite(lows).any():
+        return None
+    low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
+    scale = max(high - low, abs(high), 1e-9) if high == low else high - low
+    there = 1 - night.of((name, "missing"))
+    tops = [(value, share * there) for value, share in night.tops[name]]
+    for value, share in tops:
+        if share >= MIN_SHARE and _outside(value, low, high, scale, [one for one, _ in tops]):
+            return f"{value:g} in {share:.0%} of the rows, of a column that had {low:g} to {high:g}"
+    earlier = (*history.tops.get(name, ()), *(one.tops.get(name, ()) for one in before))
+    for value, share in tops:
+        if share < MIN_RISEN:
+            break
+        shares = [_share(value, tops) for tops in earlier if tops]
+        if not shares:
+            continue
+        angles = np.arcsin(np.sqrt(np.array(shares)))
+        rise = float(np.arcsin(np.sqrt(share)) - angles.max())
+        if rise > max(LEAST_RISE, REACH * float(np.ptp(angles))):
+            return (
+                f"{value:g} in {share:.0%} of the rows, never in more than {max(shares):.0%} before"
+            )
+    return None
+
+
+def _outside(value: float, low: float, high: float, scale: float, others: Sequence[float]) -> bool:
+    """Whether a number is none that the column could have: far away, or below zero and alone there."""
+    if max(value - high, low - value) > FAR * scale:
+        return True
+    gap = min((abs(value - other) for other in others if other != value), default=np.inf)
+    return low >= 0 > value and low - value > ALONE * scale and gap > ALONE * scale
+
+
+def _share(value: float, tops: Tops) -> float:
+    """A number's share on a day, at most: one that is not among the most frequent has less than the last of them."""
+    for other, share in tops:
+        if math.isclose(other, value, rel_tol=1e-6):
+            return share
+    return tops[-1][1] if len(tops) >= TOPS else 0.0
