@@ -22,7 +22,7 @@ os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
 sys.path.insert(0, str(ROOT / "include"))
 
 from bench import machine
-from bench.feeds.days import flights, judged, profile_of
+from bench.feeds.days import Champion, flights
 from bench.feeds.faults import FAULTS
 from bench.feeds.nulls import WORLDS, year
 from bench.feeds.page import write
@@ -40,12 +40,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--short", action="store_true", help="one seed, few nights")
     parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
     parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser.add_argument("--seed", type=int, default=SEED, help="others than it was made with")
     parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
     asked = parser.parse_args(arguments)
     path = asked.folder / ("short-feeds.json" if asked.short else "feeds.json")
     if asked.again or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(measure(short=asked.short), indent=1), encoding="utf-8")
+        path.write_text(
+            json.dumps(measure(short=asked.short, seed=asked.seed), indent=1), encoding="utf-8"
+        )
     found = json.loads(path.read_text(encoding="utf-8"))
     print(json.dumps(found, indent=1), flush=True)
     if asked.docs:
@@ -53,30 +56,30 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def measure(*, short: bool) -> dict[str, Any]:
+def measure(*, short: bool, seed: int = SEED) -> dict[str, Any]:
     """Every fault on each seed's night; every sound night there is."""
-    clean = {"flights": real_nights(14 if short else 400)}
+    clean = {"flights": real_nights(7 if short else 400)}
     for world in WORLDS:
-        clean[world] = made_nights(world, 1 if short else 4, 5 if short else 50)
+        clean[world] = made_nights(world, 1 if short else 4, 5 if short else 50, seed)
     return {
         "at": machine.now(),
         "commit": machine.commit(),
-        "seed": SEED,
-        "faults": faults(NIGHTS[: 1 if short else None]),
+        "seed": seed,
+        "faults": faults(NIGHTS[: 1 if short else None], seed),
         "clean": clean,
     }
 
 
-def faults(nights: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def faults(nights: tuple[str, ...], seed: int) -> dict[str, dict[str, Any]]:
     """How many of each fault are an incident on their first night, and what is said of the first."""
     days = flights()
-    profiles = {night: profile_of(days, _before(night, 1 + at)) for at, night in enumerate(nights)}
+    champions = {night: Champion(days, _before(night, 1 + at)) for at, night in enumerate(nights)}
     result: dict[str, dict[str, Any]] = {}
     for number, (name, break_) in enumerate(FAULTS.items()):
         said = []
-        for seed, (night, profile) in enumerate(profiles.items()):
-            random = np.random.default_rng([SEED, number, seed])
-            found = judged(days, profile, night, break_(days[night], random, days))
+        for at, (night, champion) in enumerate(champions.items()):
+            random = np.random.default_rng([seed, number, at])
+            found = champion.judged(night, break_(days[night], random, days))
             said.append("; ".join(map(str, found)))
         result[name] = {"found": sum(map(bool, said)), "of": len(said), "said": said}
     return result
@@ -89,21 +92,21 @@ def real_nights(most: int) -> dict[str, Any]:
     said = {}
     for at, night in enumerate(nights):
         if at % CHAMPION == 0:
-            profile = profile_of(days, _before(night, 1))
-        if found := judged(days, profile, night):
+            champion = Champion(days, _before(night, 1))
+        if found := champion.judged(night):
             said[night] = "; ".join(map(str, found))
     return {"nights": len(nights), "incidents": said}
 
 
-def made_nights(world: str, worlds: int, nights: int) -> dict[str, Any]:
+def made_nights(world: str, worlds: int, nights: int, seed: int) -> dict[str, Any]:
     """Made-up nights after a reference of made-up days."""
     said, count = {}, 0
     for number in range(worlds):
-        days = year(world, SEED + number, nights)
-        profile = profile_of(days, list(days)[-nights - 1])
+        days = year(world, seed + number, nights)
+        champion = Champion(days, list(days)[-nights - 1])
         for night in list(days)[-nights:]:
             count += 1
-            if found := judged(days, profile, night):
+            if found := champion.judged(night):
                 said[f"{number}:{night}"] = "; ".join(map(str, found))
     return {"nights": count, "incidents": said}
 

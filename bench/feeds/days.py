@@ -13,7 +13,7 @@ import pandas as pd
 from airloop.findings import Finding
 from airloop.monitoring import health, reference
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, keys_before, observe
+from airloop.monitoring.window import Day, Window, keys_before, observe
 from airloop.specs import Catalog, DatasetSpec, ModelSpec
 from tests.support.checkout import ROOT
 
@@ -63,20 +63,26 @@ def profile_of(days: Days, last: str) -> Reference:
     return reference.build(*specs(), pd.concat([days[key] for key in keys]))
 
 
-def judged(
-    days: Days, profile: Reference, night: str, frame: pd.DataFrame | None = None
-) -> tuple[Finding, ...]:
-    """What is said of a night, of its own rows or of others in their place."""
-    model, dataset = specs()
-    size = model.monitoring.window_in(dataset.cadence)
-    window = {
-        key: observe(profile, days[key], dataset.keys)
-        for key in keys_before(dataset, night, size)
-        if key in days
-    }
-    if frame is not None:
-        window[night] = observe(profile, frame, dataset.keys)
-    labelled = keys_before(dataset, night, 1, model.target.delay_in(dataset.cadence))[0]
-    return health.check(
-        profile, Window(night, window, pd.DataFrame(), labelled=labelled), model.monitoring
-    )
+class Champion:
+    """A model that was trained on the days up to one, as far as the health of data asks for it."""
+
+    def __init__(self, days: Days, last: str) -> None:
+        self._days, self._profile = days, profile_of(days, last)
+        self._seen: dict[str, Day] = {}
+
+    def judged(self, night: str, frame: pd.DataFrame | None = None) -> tuple[Finding, ...]:
+        """What is said of a night, of its own rows or of others in their place."""
+        model, dataset = specs()
+        size = model.monitoring.window_in(dataset.cadence)
+        there = [key for key in keys_before(dataset, night, size) if key in self._days]
+        window = {key: self._day(key) for key in there if key != night or frame is None}
+        if frame is not None:
+            window[night] = observe(self._profile, frame, dataset.keys)
+        labelled = keys_before(dataset, night, 1, model.target.delay_in(dataset.cadence))[0]
+        looked = Window(night, window, pd.DataFrame(), labelled=labelled)
+        return health.check(self._profile, looked, model.monitoring)
+
+    def _day(self, key: str) -> Day:
+        if key not in self._seen:
+            self._seen[key] = observe(self._profile, self._days[key], specs()[1].keys)
+        return self._seen[key]

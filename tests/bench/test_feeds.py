@@ -46,13 +46,13 @@ def test_the_page_holds_both_tables_between_its_marks(
     found: dict[str, Any], tmp_path: Path
 ) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
     write(found, page)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "| double load | 1 of 1 |" in text
-    assert "old" not in text
+    assert "stale" not in text
 
 
 def test_a_share_has_wilsons_interval() -> None:

@@ -272,10 +272,11 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
-        "reconcile", "replay", "report", "dags",
+        "reconcile", "replay", "report", "dags", "incidents",
     }  # fmt: skip
     groups = {name: commands.pop(name).commands for name in ("ledger", "dags")}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}
+    commands["incidents resolve"] = commands["incidents"].commands["resolve"]
     for name, command in commands.items():
         assert f"Example: airloop {name}" in (command.epilog or ""), name
 

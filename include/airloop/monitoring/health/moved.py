@@ -10,15 +10,21 @@ import numpy as np
 import pandas as pd
 
 from airloop.findings import Finding
-from airloop.monitoring.health.clocks import clocks_changed
-from airloop.monitoring.health.exchanges import exchanged, exchanged_texts
+from airloop.monitoring.health.clocks import clocks_changed, day_of
+from airloop.monitoring.health.exchanges import (
+    exchanged,
+    exchanged_texts,
+    holds,
+    of_order,
+    restores,
+)
 from airloop.monitoring.health.gravity import grave, upward
 from airloop.monitoring.health.signs import lost_signs
 from airloop.monitoring.health.spikes import spike
 from airloop.monitoring.health.texts import folded, rewritten
 from airloop.monitoring.health.units import on_another_grid, unit_change
 from airloop.monitoring.health.untied import untied
-from airloop.monitoring.health.variation import STEP_DAYS, Move, moves
+from airloop.monitoring.health.variation import MIN_STEP_DAYS, STEP_DAYS, Move, moves
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.profiles.profile import PLACES, WHOLE, Profile, related
 from airloop.monitoring.sketch import Floats
@@ -50,8 +56,8 @@ def findings(history: History, night: Night) -> list[Finding]:
     found: list[Finding] = []
     told: set[str] = set()
     for finding in (
-        *_spikes(history, night),
         *_units(history, night),
+        *_spikes(history, night),
         *_exchanges(history, night, by_column),
         *lost_signs(history, night.profile),
     ):
@@ -89,16 +95,20 @@ def _exchanges(history: History, night: Night, by_column: Moves) -> Iterator[Fin
     layout = history.layout
     alone = {name for name, of in by_column.items() if any(not related(m.key[1]) for m in of)}
     inputs = [name for name in layout.numbers if name in layout.inputs]
-    of_order = {
-        (name, move.key[1][2:])
-        for name, of in by_column.items()
-        for move in of
-        if move.key[1].startswith("> ")
-    }
+    orders = [move for of in by_column.values() for move in of if of_order(move)]
+    strange = {name for name, of in by_column.items() if any(m.key[1] == "new" for m in of)}
+    pairs = {(move.key[0], move.key[1][2:]) for move in orders}
     for one, other in combinations(inputs, 2):
-        if (one, other) not in of_order and not {one, other} <= alone:
+        back = restores(one, other, orders, night.rows) or holds(
+            one, other, strange, history, night.rows
+        )
+        if not back and (one, other) not in pairs and not {one, other} <= alone:
             continue
-        if {one, other} & alone and _one_has_another_unit(one, other, alone, history, night):
+        if (
+            not back
+            and {one, other} & alone
+            and _one_has_another_unit(one, other, alone, history, night)
+        ):
             continue
         if exchanged(one, other, history, night.profile, night.rows):
             yield Finding("the columns look exchanged", (one, other), lasting=True)
@@ -148,7 +158,7 @@ def _finding(name: str, of: Sequence[Move], history: History, night: Night) -> F
             how := rewritten(night.rows[name], history.layout.categories[name])
         ):
             return Finding(how, (name,), lasting=True)
-        if how := folded(of):
+        if how := folded(of, history, night.profile):
             return Finding(how, (name,), moved=True, lasting=True)
         return Finding(f"changed in one night ({_shown(of)})", (name,), moved=True, lasting=True)
     if what & {*PLACES, "spread", "new"} and (
@@ -178,7 +188,15 @@ def _clocks(history: History, night: Night, name: str) -> bool:
         abs(night.profile.of(key) - float(np.nanmedian(usual[:, history.index[key]])))
         for key in figures
     ]
-    return max(shifts) <= CLOCKS and clocks_changed(night.key, STEP_DAYS + 1)
+    return max(shifts) <= CLOCKS and clocks_changed(night.key, _days_back(history, night))
+
+
+def _days_back(history: History, night: Night) -> int:
+    """How far back the day lies that the night's step is taken from: with too few days before it the reference's last."""
+    last, now = day_of(history.days[-1]), day_of(night.key)
+    if len(night.days) >= MIN_STEP_DAYS or last is None or now is None:
+        return STEP_DAYS + 1
+    return max((now - last).days, STEP_DAYS + 1)
 
 
 def _shown(of: Sequence[Move], what: str | None = None) -> str:

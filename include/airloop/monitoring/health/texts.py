@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from airloop.monitoring.health.variation import Move
+from airloop.monitoring.profiles.history import History
+from airloop.monitoring.profiles.profile import Profile
 
 #: Most of the unknown texts must be known ones in another writing.
 MOST = 0.5
@@ -26,22 +29,23 @@ def rewritten(values: pd.Series, known: Sequence[str]) -> str | None:
     return f"written otherwise: {example!r} for {plain[example.strip().casefold()]!r}"
 
 
-def folded(of: Iterable[Move]) -> str | None:
-    """One category that took over (a part of) another; None where no two shares moved against each other."""
+def folded(of: Iterable[Move], history: History, night: Profile) -> str | None:
+    """One category that took over (a part of) another; None where no other gained what one lost."""
     shares = [move for move in of if move.key[1].startswith("= ")]
-    lost = [(move.low - move.value, move) for move in shares if move.value < move.low]
-    gained = [(move.value - move.high, move) for move in shares if move.value > move.high]
-    if not lost or not gained:
+    gains = {
+        key: night.of(key) - float(np.nanmedian(history.series(key)))
+        for key in history.keys
+        if shares and key[0] == shares[0].key[0] and key[1].startswith("= ")
+    }
+    lost = [move for move in shares if move.value < move.low]
+    if not lost:
         return None
-    less, more = max(lost, key=lambda one: one[0])[1], max(gained, key=lambda one: one[0])[1]
-    loss, gain = _middle(less) - less.value, more.value - _middle(more)
+    less = min(lost, key=lambda one: gains[one.key])
+    more = max(gains, key=lambda key: gains[key])
+    loss, gain = -gains[less.key], gains[more]
     if abs(loss - gain) > ALIKE * max(loss, gain):
         return None
     return (
-        f"{less.key[1][2:]!r} counted as {more.key[1][2:]!r}: "
+        f"{less.key[1][2:]!r} counted as {more[1][2:]!r}: "
         f"{less.value:.0%} of the rows instead of {less.low:.0%} to {less.high:.0%}"
     )
-
-
-def _middle(move: Move) -> float:
-    return (move.low + move.high) / 2

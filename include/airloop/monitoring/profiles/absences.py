@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,37 +17,55 @@ OFTEN = 0.1
 #: Rows that have the same value of another column are alike if they explain all of the absence but this part ...
 UNEXPLAINED = 0.1
 #: ... and if so many rows are alike to another, at least.
-COVERED = 0.5
+COVERED = 0.8
 #: Told from the first days with so many rows.
 ROWS = 50_000
+_DAY = "airloop: day"
 
 
 def companions(
-    frame: pd.DataFrame, days: pd.Series, columns: Sequence[str], others: Collection[str]
-) -> dict[str, str]:
-    """For each column that is often missing the other one by whose value rows are alike in that.
+    frame: pd.DataFrame, days: pd.Series, columns: Sequence[str], others: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """For each column that is often missing the one or two others by whose values rows are alike in that.
 
     :param days: the partition of each row
     """
     codes, _ = pd.factorize(days)
     some = codes <= codes[min(len(codes), ROWS) - 1] if len(codes) else np.array([], dtype=bool)
-    part = frame[some]
-    groups = {name: _groups(part, codes[some], name) for name in others}
+    part, codes = frame[some], codes[some]
     result = {}
     for name in columns:
         gone = part[name].isna().to_numpy()
-        worst, expected = _by_day(gone, codes[some])
+        worst, expected = _by_day(gone, codes)
         if worst <= OFTEN or not expected:
             continue
-        found = {
-            other: share / expected
-            for other, of in groups.items()
-            if other != name and (share := scattered(gone, of)) == share and _alike(of) >= COVERED
-        }
-        best = min(found, key=lambda other: (found[other], other), default=None)
-        if best is not None and found[best] <= UNEXPLAINED:
+        named = [(other,) for other in others if other != name]
+        found = _unexplained(part, codes, gone, named)
+        if not found:
+            continue
+        first = min(found, key=lambda one: (found[one], one))
+        both = [(*first, other) for (other,) in named if other not in first]
+        found |= _unexplained(part, codes, gone, both)
+        best = min(found, key=lambda one: (found[one], len(one), one))
+        if found[best] <= UNEXPLAINED * expected:
             result[name] = best
     return result
+
+
+def _unexplained(
+    part: pd.DataFrame,
+    days: npt.NDArray[np.intp],
+    gone: Flags,
+    named: Sequence[tuple[str, ...]],
+) -> dict[tuple[str, ...], float]:
+    """What is scattered among rows that are alike by these columns, of those by which rows are alike at all."""
+    found = {}
+    for names in named:
+        of = groups_of(part.assign(**{_DAY: days}), (_DAY, *names))
+        share = scattered(gone, of)
+        if share == share and _alike(of) >= COVERED:
+            found[names] = share
+    return found
 
 
 def scattered(gone: Flags, groups: npt.NDArray[np.int64]) -> float:
@@ -64,16 +82,10 @@ def scattered(gone: Flags, groups: npt.NDArray[np.int64]) -> float:
     return float(odd / rows) if rows else float("nan")
 
 
-def groups_of(rows: pd.DataFrame, name: str) -> npt.NDArray[np.int64]:
-    """Rows of one day that have the same value of a column."""
-    codes, _ = pd.factorize(rows[name])
-    return codes.astype(np.int64)
-
-
-def _groups(part: pd.DataFrame, days: npt.NDArray[np.intp], name: str) -> npt.NDArray[np.int64]:
-    both = pd.DataFrame({"day": days, "value": part[name].to_numpy()})
-    codes, _ = pd.factorize(hashes(both, ("day", "value")))
-    return np.where(part[name].isna().to_numpy(), -1, codes).astype(np.int64)
+def groups_of(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Rows that have the same values of some columns; -1 where one of them is missing."""
+    codes, _ = pd.factorize(hashes(rows, names))
+    return np.where(rows[[*names]].isna().any(axis=1).to_numpy(), -1, codes).astype(np.int64)
 
 
 def _by_day(gone: Flags, days: npt.NDArray[np.intp]) -> tuple[float, float]:

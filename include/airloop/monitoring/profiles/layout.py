@@ -44,8 +44,8 @@ class Layout(Contract):
     known: dict[str, tuple[float, ...]] = {}
     #: Columns whose values come in few pairs.
     ties: tuple[Tie, ...] = ()
-    #: Columns that are often missing, and by which other's value rows are alike in that.
-    companions: dict[str, str] = {}
+    #: Columns that are often missing, and by which others' values rows are alike in that.
+    companions: dict[str, tuple[str, ...]] = {}
 
     @property
     def contents(self) -> tuple[str, ...]:
@@ -82,9 +82,9 @@ class Layout(Contract):
                 if len(both := named((one.column, one.other))) == 2
             ),
             companions={
-                both[0]: both[1]
-                for pair in self.companions.items()
-                if len(both := named(pair)) == 2
+                every[0]: every[1:]
+                for name, others in self.companions.items()
+                if len(every := named((name, *others))) == 1 + len(others)
             },
             known={present.get(one, one): kept for one, kept in self.known.items() if named([one])},
         )

@@ -87,19 +87,21 @@ def _of_two(
     """The figures of two columns."""
     for a, b in layout.pairs:
         if a in numbers and b in numbers:
-            # Of equal numbers neither is the larger: on a day of fog temperature and dew point are one.
-            both = np.isfinite(numbers[a]) & np.isfinite(numbers[b]) & (numbers[a] != numbers[b])
-            larger = numbers[a][both] > numbers[b][both]
-            yield (a, f"> {b}"), float(larger.mean()) if len(larger) else np.nan
+            yield (a, f"> {b}"), larger(numbers[a], numbers[b])
     for tie in layout.ties:
         if tie.column in rows and tie.other in rows:
             yield tie.key, strange(rows, tie)
-    for name, other in layout.companions.items():
-        if name in numbers and other in rows:
-            yield (
-                (name, "scattered"),
-                scattered(~np.isfinite(numbers[name]), groups_of(rows, other)),
-            )
+    for name, others in layout.companions.items():
+        if name in numbers and {*others} <= {*rows.columns}:
+            gone = ~np.isfinite(numbers[name])
+            yield (name, "scattered"), scattered(gone, groups_of(rows, others))
+
+
+def larger(one: Floats, other: Floats) -> float:
+    """The share of rows in which one number is the larger; NaN without any."""
+    # Of equal numbers neither is: on a day of fog temperature and dew point are one.
+    both = np.isfinite(one) & np.isfinite(other) & (one != other)
+    return float((one[both] > other[both]).mean()) if both.any() else float("nan")
 
 
 def hours_into(moments: pd.Series, days: pd.Series) -> Floats:

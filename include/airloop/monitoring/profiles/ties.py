@@ -17,7 +17,7 @@ OF_ALL = 0.25
 #: ... and if there are no more pairs than this, each of so many rows, at least.
 MAX_PAIRS, ROWS_PER_PAIR = 2_000, 20
 #: A day with more rows of pairs that no other day had: then new pairs are no news.
-MAX_NEW = 0.1
+MAX_NEW = 0.01
 #: Of the closest only so many are followed.
 MAX_TIES = 10
 #: Whether two columns may be tied is told from so many rows.

@@ -58,7 +58,7 @@ def found(
 def test_ties_and_companions_are_found_in_the_reference(made: Reference) -> None:
     assert made.health is not None
     assert [one.key for one in made.health.layout.ties] == [("carrier", "~ x1")]
-    assert made.health.layout.companions == {"x2": "carrier"}
+    assert made.health.layout.companions == {"x2": ("carrier",)}
 
 
 def test_quiet_nights_are_sound(made: Reference, model: ModelSpec, dataset: DatasetSpec) -> None:
