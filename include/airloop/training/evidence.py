@@ -50,6 +50,16 @@ class Night:
         """The partitions in the lake, as they were when the night was first asked."""
         return self.lake.partitions(self.dataset.name)
 
+    @cached_property
+    def broken(self) -> frozenset[str]:
+        """Those of them that nothing is learned from."""
+        return unsound(self.ledger, self.model, self.dataset)
+
+    @property
+    def sound(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(key for key in self.there if key not in self.broken)
+
     @property
     def newest(self) -> str | None:
         """The newest of them."""
@@ -103,8 +113,7 @@ def cost_of(ledger: Ledger, model: str) -> Cost | None:
 def _new(night: Night) -> NewData:
     """The partitions after the champion's days, up to the night, of which something may be learned."""
     last = night.reference.days[-1]
-    broken = unsound(night.ledger, night.model, night.dataset)
-    new = [key for key in night.there if last < key <= night.partition and key not in broken]
+    new = [key for key in night.sound if last < key <= night.partition]
     rows = night.lake.snapshot(night.dataset.name, new).rows if new else 0
     return NewData(len(new), rows)
 
@@ -119,14 +128,14 @@ def _fresh(night: Night) -> NewData | None:
     def rows(keys: list[str]) -> int:
         return night.lake.snapshot(night.dataset.name, keys).rows if keys else 0
 
-    new = [key for key in night.there if since < key <= night.partition]
+    new = [key for key in night.sound if since < key <= night.partition]
     labelled = new
     if night.dataset.cadence.timed:
         delay = night.model.target.delay_in(night.dataset.cadence)
         first, until = (
             str(night.dataset.partition(key).before(delay)) for key in (since, night.partition)
         )
-        labelled = [key for key in night.there if first < key <= until]
+        labelled = [key for key in night.sound if first < key <= until]
     return NewData(len(new), rows(new), rows(labelled))
 
 
@@ -144,7 +153,7 @@ def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:
             night.dataset,
             lambda: loader.load(night.deployment.artifact, night.settings),
             night.partition,
-            unsound(night.ledger, night.model, night.dataset),
+            night.broken,
         )
     except TransientError:
         raise
