@@ -25,18 +25,26 @@ def render(found: Mapping[str, Any]) -> str:
     lines = [
         f"Measured {found['at']} at commit {found['commit']}, seed {found['seed']}, on {machine.cores()}.",
         "",
-        "| broken so | incident on the first night | what is said, for instance |",
-        "|---|---|---|",
+        "| broken so | incident on the first night | on nights that nothing was tuned on | what is said, for instance |",
+        "|---|---|---|---|",
     ]
     for name, one in found["faults"].items():
         said = max(one["said"], key=len).split("; ")[0].replace("|", "\\|")
-        lines.append(f"| {name} | {one['found']} of {one['of']} | {said} |")
+        other = found["unseen"].get(name, {"found": 0, "of": 0})
+        counts = f"{one['found']} of {one['of']} | {other['found']} of {other['of']}"
+        lines.append(f"| {name} | {counts} | {said} |")
+    tuned, unseen = (_all(found[part]) for part in ("faults", "unseen"))
+    lines.append(f"| **all** | {share(*tuned)} | {share(*unseen)} | |")
     lines += ["", "| sound nights | incidents |", "|---|---|"]
     for name, one in found["clean"].items():
         lines.append(f"| {name} | {share(len(one['incidents']), one['nights'])} |")
     incidents = sum(len(one["incidents"]) for one in found["clean"].values())
     nights = sum(one["nights"] for one in found["clean"].values())
     return "\n".join([*lines, f"| **all** | {share(incidents, nights)} |"])
+
+
+def _all(rows: Mapping[str, Any]) -> tuple[int, int]:
+    return sum(one["found"] for one in rows.values()), sum(one["of"] for one in rows.values())
 
 
 def share(count: int, of: int) -> str:
