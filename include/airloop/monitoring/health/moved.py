@@ -94,7 +94,7 @@ def _exchanges(history: History, night: Night, by_column: Moves) -> Iterator[Fin
     """Pairs of columns that have changed places."""
     layout = history.layout
     alone = {name for name, of in by_column.items() if any(not related(m.key[1]) for m in of)}
-    inputs = [name for name in layout.numbers if name in layout.inputs]
+    inputs = [name for name in layout.numbers if name in layout.inputs and name in night.rows]
     orders = [move for of in by_column.values() for move in of if of_order(move)]
     strange = {name for name, of in by_column.items() if any(m.key[1] == "new" for m in of)}
     pairs = {(move.key[0], move.key[1][2:]) for move in orders}

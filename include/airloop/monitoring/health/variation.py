@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from airloop.monitoring.health.clocks import day_of
 from airloop.monitoring.profiles.history import History
@@ -186,4 +186,4 @@ def _quantile(known: np.ndarray, figures: int) -> Floats:
 
 @lru_cache(maxsize=4096)
 def _student(days: int, figures: int) -> float:
-    return float(student.isf(RATE / (2 * figures), max(days - 1, 1)))
+    return float(-stdtrit(max(days - 1, 1), RATE / (2 * figures)))
