@@ -16,6 +16,15 @@ from airloop.ledger.schema import Age
 from airloop.ledger.tables import metadata, version
 from airloop.settings import Settings
 
+#: The columns that may be NULL, by table.
+NULLABLE = {
+    *("airloop_deployments.previous", "airloop_deployments.request"),
+    *("airloop_incidents.actor", "airloop_incidents.resolution", "airloop_incidents.resolved_at"),
+    *("airloop_triggers.claimed_by", "airloop_triggers.lease", "airloop_triggers.merged_into"),
+    *("airloop_triggers.partition", "airloop_usage.gpu_utilisation", "airloop_usage.outcome"),
+    *("airloop_usage.run_id", "airloop_usage.version"),
+}
+
 
 def _open(url: str, start: Barrier, protected: bool) -> None:
     # Between looking for the tables and creating them, so that the others look meanwhile.
@@ -76,3 +85,9 @@ def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
 def test_a_migration_says_how_the_ledger_stood_before(tmp_path: Path) -> None:
     settings = Settings(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}")
     assert [migrate(settings), migrate(settings)] == [Age.MISSING, Age.CURRENT]
+
+
+def test_only_what_may_be_unknown_may_be_missing() -> None:
+    columns = [(table.name, one) for table in metadata.sorted_tables for one in table.columns]
+    empty = {f"{name}.{one.name}" for name, one in columns if one.nullable}
+    assert empty == NULLABLE
