@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag
+from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from airloop.specs.sections.resources import HEAVY_POOL
 from airloop_operators.defaults import housekeeping
 from airloop_operators.replaying import ModelsToReplayOperator, ReplayModelOperator
 
@@ -30,12 +29,14 @@ def build() -> None:
     """The one DAG."""
     shared = housekeeping(MINUTES, grace=0)
     shared["params"] = {"model": Param(None, type=["null", "string"], title="Model")}
+    # Without a date to begin at, the first run is next month's: a stack that has just started has other things to do.
+    shared["start_date"] = None
 
     @dag(
         dag_id="airloop_replay",
         description="Replays every model's past under several policies.",
         doc_md=__doc__,
-        schedule=SCHEDULE,
+        schedule=CronTriggerTimetable(SCHEDULE, timezone="UTC", run_immediately=False),
         **shared,
         tags=["airloop", "monitor"],
     )
@@ -43,7 +44,7 @@ def build() -> None:
         models = ModelsToReplayOperator(task_id="models", doc_md="The models that have a past.")
         ReplayModelOperator.partial(
             task_id="replay",
-            pool=HEAVY_POOL,
+            # Not of the heavy pool, where it would keep trainings out for hours: the step steps back by itself.
             execution_timeout=timedelta(minutes=MINUTES),
             max_active_tis_per_dagrun=1,
             doc_md="Every policy over all nights, and the page.",

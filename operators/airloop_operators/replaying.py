@@ -9,6 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airloop.check import broken
 from airloop.exchange import keys
+from airloop.ledger import open_ledger
+from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from airloop.specs.model import Level
 from airloop_operators.base import StepOperator
@@ -19,8 +21,8 @@ from airloop_operators.links import ReplayLink, report_link
 class ModelsToReplayOperator(BaseOperator):
     """Returns the names of the models that have a past to replay, for a task to be mapped over.
 
-    Those that a loop looks after, of datasets with a calendar; a run's ``conf`` may name one as ``model``. One whose spec
-    is wrong is left out: its own DAGs say so.
+    Those that serve and that a loop looks after, of datasets with a calendar; a run's ``conf`` may name one as ``model``.
+    One whose spec is wrong is left out: its own DAGs say so.
     """
 
     def execute(self, context: Any) -> list[str]:
@@ -29,11 +31,14 @@ class ModelsToReplayOperator(BaseOperator):
             catalog = load_catalog()
             if (named := context["params"].get("model")) is not None:
                 return [catalog.model(str(named)).name]
+            served = open_ledger(load_settings()).last_deployments()
             specs = [entry.spec for entry in broken.models(catalog) if entry.spec is not None]
             return [
                 spec.name
                 for spec in specs
-                if spec.level is not Level.MANUAL and catalog.dataset_of(spec).cadence.timed
+                if spec.name in served
+                and spec.level is not Level.MANUAL
+                and catalog.dataset_of(spec).cadence.timed
             ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 
 from airloop.specs import Catalog, load_catalog
@@ -205,3 +206,16 @@ def test_a_task_parses_its_own_dag_only(config: Path, monkeypatch: pytest.Monkey
     mine = DagBag(ROOT / "dags" / "loop.py")
     assert (mine.import_errors, list(mine.dags)) == ({}, ["train_flight_delay"])
     assert set(read) == {"flight_delay"}
+
+
+def test_a_stack_that_has_just_started_replays_nothing(dags: dict[str, Any]) -> None:
+    """A first run at once would be a step per model beside everything that a start has to do."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    core = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dags["airloop_replay"]))
+    none = TimeRestriction(core.start_date, None, catchup=False)
+    first = core.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=none)
+    assert core.start_date is None
+    assert first is not None
+    assert first.run_after > pendulum.now("UTC")

@@ -57,7 +57,8 @@ def run(request: Request, context: StepContext) -> Result:
         if done % max(1, total // _LINES) == 0 or done == total:
             log.info("%d of %d: %s", done, total, what)
 
-    # Half of the cores: what serves and what trains goes on beside it.
+    # Half of the cores, and those only while nobody else wants them: what serves and what trains goes on beside it.
+    os.nice(10)
     cores = max(1, (os.cpu_count() or 2) // 2)
     found = replayed(asked, past, request.policies, cores=cores, tell=tell)
     context.ledger.check_fence(request.fence)
