@@ -34,9 +34,15 @@ def write(kept: Kept, page: Path) -> None:
 
 def render(kept: Kept) -> str:
     """Every table, with date, commit and seed."""
-    commits = ", ".join(sorted({one["commit"] for one in kept.values()}))
-    newest = max((one["at"] for one in kept.values()), default="never")
-    lines = [f"Measured {newest} at commit {commits}, seed {SEED}, on {machine.cores()}.", ""]
+    played = {name: one for name, one in kept.items() if name.startswith("decisions-")}
+    gates = {name: one for name, one in kept.items() if name not in played}
+    told = "; ".join(
+        f"{what} measured {max(one['at'] for one in parts.values())} at commit "
+        f"{', '.join(sorted({one['commit'] for one in parts.values()}))}"
+        for what, parts in (("gates", gates), ("policies", played))
+        if parts
+    )
+    lines = [f"{told[:1].upper()}{told[1:]}; seed {SEED}, on {machine.cores()}.", ""]
     for world, told in WORLDS.items():
         lines += _curves(kept, world, told)
     return "\n".join([*lines, *_levels(kept), *_decisions(kept)]).rstrip()
