@@ -118,11 +118,13 @@ def test_mlflow_answers_only_to_its_own_name(settings: Settings) -> None:
     assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
 
 
-def test_airflow_knows_the_ten_dags_and_the_pool(airflow: Airflow) -> None:
-    wait_for(lambda: len(airflow.dag_ids()) == 10 or None, "ten DAGs", patience=60)
+def test_airflow_knows_its_dags_and_the_pool(airflow: Airflow) -> None:
+    wait_for(lambda: len(airflow.dag_ids()) == 11 or None, "eleven DAGs", patience=60)
     kinds, models = ("train", "deploy", "monitor", "score"), (MODEL, f"{MODEL}_torch")
     of_models = {f"{kind}_{model}" for kind in kinds for model in models}
-    assert set(airflow.dag_ids()) == {"ingest_flights", "airloop_wake"} | of_models
+    assert (
+        set(airflow.dag_ids()) == {"ingest_flights", "airloop_replay", "airloop_wake"} | of_models
+    )
     assert airflow.get("/importErrors")["total_entries"] == 0
     assert airflow.get("/pools/airloop_heavy")["slots"] == 2
 

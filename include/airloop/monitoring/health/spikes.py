@@ -12,6 +12,8 @@ from airloop.monitoring.profiles.profile import TOPS, Profile, Tops
 
 #: Beyond the reference's range of values by this part of it.
 FAR = 3.0
+#: Of fewer values each fills much of a day, and its share says nothing.
+MIN_VALUES = 20
 #: A number below zero, where none was, and so far from any other, by the same measure.
 ALONE = 0.2
 #: A number far outside in fewer rows may be a slip.
@@ -34,6 +36,8 @@ def spike(name: str, history: History, night: Profile, before: Sequence[Profile]
     low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
     scale = max(high - low, abs(high), 1e-9) if high == low else high - low
     there = 1 - night.of((name, "missing"))
+    if night.rows * there < MIN_VALUES:
+        return None
     tops = [(value, share * there) for value, share in night.tops[name]]
     for value, share in tops:
         if share >= MIN_SHARE and _outside(value, low, high, scale, [one for one, _ in tops]):
