@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from airloop.findings import Finding
+from airloop.monitoring.health.variation import MIN_ROWS, risen
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Kind
 from airloop.monitoring.window import Day
@@ -14,15 +15,12 @@ from airloop.specs.sections.watching import MonitoringSpec
 
 #: Rows of categories never seen before, above which somebody changed the coding.
 MAX_UNSEEN = 0.05
-#: Fewer rows may be the same by chance.
-MIN_ROWS = 20
 UNSEEN = "categories never seen before"
 #: A value that filled more of the reference than this may well fill a whole night.
 MODE = 0.9
-#: By how much the angle of a share of missing values exceeds the worst of the reference's days, at least ...
+#: By how much the angle of a share of missing values must have risen, at least; a part of what the days differ by besides:
+#: a calm day has no gusts at all, where many have few.
 LEAST_RISE = 0.25
-#: ... and by this part of what the days differ by: a calm day has no gusts at all, where many have few.
-REACH = 0.5
 
 
 def broken(reference: Reference, night: Day, spec: MonitoringSpec) -> Iterator[Finding]:
@@ -61,9 +59,8 @@ def _lost(column: ColumnReference, night: Counts, spec: MonitoringSpec) -> str |
     usual = float(shares.max()) if len(shares) else 0.0
     if usual >= 1:
         return None
-    angles = np.arcsin(np.sqrt(shares)) if len(shares) else np.zeros(1)
-    rise = np.arcsin(np.sqrt(night.missing_share)) - float(angles.max())
-    if rise <= max(LEAST_RISE, REACH * float(np.ptp(angles))):
+    days = shares if len(shares) else np.zeros(1)
+    if not risen(night.missing_share, days, LEAST_RISE):
         return None
     if night.missing_share == 1:
         return "all values missing"

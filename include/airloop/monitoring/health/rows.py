@@ -8,7 +8,7 @@ import numpy as np
 
 from airloop.findings import Finding
 from airloop.monitoring.health.clocks import day_of
-from airloop.monitoring.health.variation import MIN_DAYS
+from airloop.monitoring.health.variation import MIN_DAYS, MIN_ROWS
 from airloop.monitoring.profiles.contents import Hashes, likeness
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.reference import Reference
@@ -18,8 +18,6 @@ from airloop.monitoring.window import Day, Window
 MAX_DUPLICATES = 0.01
 #: A day this many times larger than the reference's largest, or this part of its smallest.
 VOLUME_UP, VOLUME_DOWN = 1.5, 0.5
-#: Fewer rows may be the same, or a day's own extreme, by chance.
-MIN_ROWS = 20
 #: Rows that another day has too: so many at least, and so many more than any two days of the reference.
 COPIED, MORE_COPIED = 0.5, 0.3
 #: Beyond its weekday's range by this part of it, and by these parts of its median: Thanksgiving has a third less.

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from airloop.monitoring.health.variation import MIN_ROWS, risen
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.profiles.profile import TOPS, Profile, Tops
 
 #: Beyond the reference's range of values by this part of it.
 FAR = 3.0
-#: Of fewer values each fills much of a day, and its share says nothing.
-MIN_VALUES = 20
 #: A number below zero, where none was, and so far from any other, by the same measure.
 ALONE = 0.2
 #: A number far outside in fewer rows may be a slip.
@@ -22,8 +21,6 @@ MIN_SHARE = 0.02
 LEAST_RISE = 0.45
 #: With a smaller share than this no number has risen by so much.
 MIN_RISEN = math.sin(LEAST_RISE) ** 2
-#: ... and by this part of what the days differ by.
-REACH = 0.5
 
 
 def spike(name: str, history: History, night: Profile, before: Sequence[Profile]) -> str | None:
@@ -36,7 +33,7 @@ def spike(name: str, history: History, night: Profile, before: Sequence[Profile]
     low, high = float(np.nanmin(lows)), float(np.nanmax(highs))
     scale = max(high - low, abs(high), 1e-9) if high == low else high - low
     there = 1 - night.of((name, "missing"))
-    if night.rows * there < MIN_VALUES:
+    if night.rows * there < MIN_ROWS:
         return None
     tops = [(value, share * there) for value, share in night.tops[name]]
     for value, share in tops:
@@ -49,9 +46,7 @@ def spike(name: str, history: History, night: Profile, before: Sequence[Profile]
         shares = [_share(value, tops) for tops in earlier if tops]
         if not shares:
             continue
-        angles = np.arcsin(np.sqrt(np.array(shares)))
-        rise = float(np.arcsin(np.sqrt(share)) - angles.max())
-        if rise > max(LEAST_RISE, REACH * float(np.ptp(angles))):
+        if risen(share, np.array(shares), LEAST_RISE):
             return (
                 f"{value:g} in {share:.0%} of the rows, never in more than {max(shares):.0%} before"
             )

@@ -25,6 +25,8 @@ REACH = 0.5
 REACH_OF_EXTREMES = 1.0
 #: With fewer days the reference does not say how days vary.
 MIN_DAYS = 7
+#: Fewer rows, or values, may be the same by chance, and each fills much of the day.
+MIN_ROWS = 20
 #: The days before a night that its step is taken from, and how many of them it needs.
 STEP_DAYS, MIN_STEP_DAYS = 6, 3
 #: A figure of which weekdays leave less than this part of the variance is judged within its weekday, if each has so
@@ -63,6 +65,16 @@ class Scale:
         """Values as they are compared."""
         angles = np.arcsin(np.sqrt(np.clip(values, 0, 1)))
         return np.where(self.shares, angles, values)
+
+
+def risen(share: float, days: Floats, least: float) -> bool:
+    """Whether a share's angle exceeds the largest of the days' by this and by a part of what the days differ by.
+
+    :param days: their shares, one at least
+    """
+    angles = np.arcsin(np.sqrt(days))
+    rise = float(np.arcsin(np.sqrt(share)) - angles.max())
+    return rise > max(least, REACH * float(np.ptp(angles)))
 
 
 def moves(
