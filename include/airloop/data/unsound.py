@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from airloop.contracts import DatasetRef
+from airloop.data import snapshot
+from airloop.data.lake.lake import Lake
+from airloop.data.snapshot import Days
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import Incident
 from airloop.specs import DatasetSpec, ModelSpec
@@ -14,6 +19,31 @@ def unsound(
 ) -> frozenset[str]:
     """The partitions in which a column that the model reads is broken, as is known now or was at a moment."""
     return frozenset(one.partition for one in standing(ledger, model, dataset, as_of))
+
+
+def sound(
+    ledger: Ledger,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    keys: Iterable[str],
+    as_of: datetime | None = None,
+) -> tuple[str, ...]:
+    """Those of some partitions that may be learned from."""
+    left_out = unsound(ledger, model, dataset, as_of)
+    return tuple(key for key in keys if key not in left_out)
+
+
+def take_sound(
+    ledger: Ledger,
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    until: str | None,
+    as_of: datetime | None = None,
+) -> tuple[DatasetRef, Days]:
+    """:func:`airloop.data.snapshot.take` of what may be learned from, which raises as that does."""
+    left_out = unsound(ledger, model, dataset, as_of)
+    return snapshot.take(lake, model, dataset, until, as_of, left_out)
 
 
 def standing(

@@ -48,7 +48,7 @@ def run(request: Request, context: StepContext) -> Result:
     """
     from airloop.data import snapshot
     from airloop.data.lake.lake import Lake
-    from airloop.data.unsound import unsound
+    from airloop.data.unsound import take_sound
     from airloop.training.segments import plan as plans
     from airloop.training.segments.checks import check_spec
     from airloop.training.windows import settled
@@ -60,8 +60,7 @@ def run(request: Request, context: StepContext) -> Result:
     lake = Lake(context.settings)
     if request.as_of is None:
         model = settled(context.ledger, lake, model, dataset, request.until)
-    left_out = unsound(context.ledger, model, dataset, request.as_of)
-    ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of, left_out)
+    ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)

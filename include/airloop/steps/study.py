@@ -48,16 +48,15 @@ def run(request: Request, context: StepContext) -> Result:
     from airloop.data import snapshot
     from airloop.data.cadence import check_cadence
     from airloop.data.lake.lake import Lake
-    from airloop.data.unsound import unsound
+    from airloop.data.unsound import sound
     from airloop.training.tuning import policy
 
     model = context.catalog.model(request.model)
     if model.tuning is None:
         raise RequestError("the model's spec has no tuning", value=model.name)
     dataset = context.catalog.dataset(model.dataset)
-    left_out = unsound(context.ledger, model, dataset, request.as_of)
     there = check_cadence(Lake(context.settings), dataset, request.as_of)
-    there = tuple(key for key in there if key not in left_out)
+    there = sound(context.ledger, model, dataset, there, request.as_of)
     day = snapshot.choose_days(model, dataset, there, request.until).all[-1]
     wanted, reason = policy.due(context.ledger, model, day)
     given = sorted(set(request.params) & set(model.tuning.space))

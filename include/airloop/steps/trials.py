@@ -41,7 +41,7 @@ def run(request: Request, context: StepContext) -> Result:
         return Result(trials=0)
     from airloop.data import snapshot
     from airloop.data.lake.lake import Lake
-    from airloop.data.unsound import unsound
+    from airloop.data.unsound import take_sound
     from airloop.training.tuning.trials import work
     from airloop.training.validation import inner
     from airloop.training.windows import known
@@ -50,8 +50,7 @@ def run(request: Request, context: StepContext) -> Result:
     dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
     model = known(context.ledger, model, dataset, request.until)
-    left_out = unsound(context.ledger, model, dataset, request.as_of)
-    ref, days = snapshot.take(lake, model, dataset, request.until, request.as_of, left_out)
+    ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     done = work(
         context.settings,

@@ -11,7 +11,7 @@ from airloop.contracts import DatasetRef
 from airloop.data import snapshot
 from airloop.data.lake.lake import Lake
 from airloop.data.snapshot import Days, Split
-from airloop.data.unsound import unsound
+from airloop.data.unsound import take_sound
 from airloop.registry import lineage, tracking
 from airloop.specs.model import ModelSpec
 from airloop.training import plots, windows
@@ -84,8 +84,7 @@ def pin(run: TrainingRun) -> Pinned:
     """The window's rows; with segments those that the plan pinned."""
     lake = Lake(run.settings)
     if run.segments is None:
-        left_out = unsound(run.ledger, run.model, run.dataset, run.as_of)
-        ref, days = snapshot.take(lake, run.model, run.dataset, run.until, run.as_of, left_out)
+        ref, days = take_sound(run.ledger, lake, run.model, run.dataset, run.until, run.as_of)
     else:
         plan, _ = run.segments
         ref, days = plan.dataset, Days(plan.training, plan.holdout)

@@ -19,7 +19,7 @@ from airloop.contracts import Decision
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
-from airloop.data.unsound import unsound
+from airloop.data.unsound import sound
 from airloop.durations import duration_of, spanned
 from airloop.figures import Figures
 from airloop.ledger import Ledger
@@ -64,8 +64,7 @@ def settled(
     """
     if not model.training.auto or not dataset.cadence.timed:
         return model
-    left_out = unsound(ledger, model, dataset)
-    there = [key for key in lake.partitions(dataset.name) if key not in left_out]
+    there = sound(ledger, model, dataset, lake.partitions(dataset.name))
     last = choose_days(with_window(model, ALL), dataset, there, until).all[-1]
     if (window := _chosen(ledger, model.name, last)) is not None:
         return with_window(model, window)
