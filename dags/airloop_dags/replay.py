@@ -12,8 +12,6 @@ is skipped.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
 from airloop_operators.defaults import housekeeping
@@ -43,9 +41,8 @@ def build() -> None:
     def replay() -> None:
         models = ModelsToReplayOperator(task_id="models", doc_md="The models that have a past.")
         ReplayModelOperator.partial(
-            task_id="replay",
             # Not of the heavy pool, where it would keep trainings out for hours: the step steps back by itself.
-            execution_timeout=timedelta(minutes=MINUTES),
+            task_id="replay",
             max_active_tis_per_dagrun=1,
             doc_md="Every policy over all nights, and the page.",
         ).expand(model=models.output)

@@ -132,6 +132,9 @@ def _live(ledger: Ledger) -> None:
             at=datetime(2013, 3, 10, tzinfo=UTC),
         )
     )
+    ledger.record_decision(
+        entity=MODEL, topic="replay", action="measured", reason="replayed", figures={"nights": 40}
+    )
     for day, value, triage in (("2013-03-08", 0.71, "nothing"), ("2013-07-01", 0.66, "drift")):
         ledger.record_decision(
             entity=MODEL,
@@ -163,6 +166,7 @@ def test_the_page_tells_champion_trend_and_decisions(
         "version 3",
         "0.660",
         "promised 0.700",
+        f'href="/airloop/reports/{MODEL}/replay/replay.html"',
         'class="drift"',
         "2013-07-01",
         "<polyline",

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,5 +218,7 @@ def test_a_stack_that_has_just_started_replays_nothing(dags: dict[str, Any]) -> 
     none = TimeRestriction(core.start_date, None, catchup=False)
     first = core.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=none)
     assert core.start_date is None
+    # A year of a large dataset takes longer than the hour that a step has by default.
+    assert core.get_task("replay").partial_kwargs["execution_timeout"] == timedelta(hours=12)
     assert first is not None
     assert first.run_after > pendulum.now("UTC")

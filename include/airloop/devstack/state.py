@@ -24,8 +24,6 @@ from airloop.specs.catalog import load_catalog
 from airloop.specs.sections.servers import ServingSettings
 from airloop.vocabulary import Topic
 
-#: How far back replays are looked for: one a month of each model.
-_REPLAYS = 100
 State = Literal["running", "not well", "crashed", "stopped"]
 
 
@@ -143,10 +141,10 @@ def _replays(settings: Settings) -> tuple[str, ...]:
     from airloop.ledger import open_ledger
 
     try:
-        found = open_ledger(settings).decisions(topic=Topic.REPLAY, limit=_REPLAYS)
+        found = open_ledger(settings).newest_decisions(Topic.REPLAY)
     except AirloopError:
         return ()
-    return tuple({one.entity: one.reason for one in reversed(found)}.values())
+    return tuple(found[model].reason for model in sorted(found))
 
 
 def down(layout: Layout) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from airloop.contracts import Decision
 from airloop.ledger.database import insert_or_ignore
@@ -22,6 +22,14 @@ def by_id(connection: Connection, decision_id: str) -> Decision | None:
     """The decision with this id."""
     row = connection.execute(select(*_FIELDS).where(decisions.c.id == decision_id)).first()
     return None if row is None else Decision(**row._mapping)
+
+
+def newest_of_each(connection: Connection, topic: Topic) -> dict[str, Decision]:
+    """The last decision on a topic of each model or dataset that has one."""
+    last = select(func.max(decisions.c.number)).where(decisions.c.topic == topic)
+    query = select(*_FIELDS).where(decisions.c.number.in_(last.group_by(decisions.c.entity)))
+    found = [Decision(**row._mapping) for row in connection.execute(query)]
+    return {one.entity: one for one in found}
 
 
 def newest(

@@ -10,20 +10,20 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from airloop.accounting.figures import Usage
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
-from airloop.ledger import attempts, claims, decisions, deployments, schema, triggers, usage
+from airloop.ledger import attempts, claims, decisions, deployments, schema, triggers
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
 from airloop.ledger.incident_ledger import IncidentLedger
 from airloop.ledger.naming import names
+from airloop.ledger.usage_ledger import UsageLedger
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
 
 Figures = Mapping[str, float | int | str | None]
 
 
-class Ledger(IncidentLedger):
+class Ledger(IncidentLedger, UsageLedger):
     """Attempts, triggers, decisions, deployments and usage. Each method is one transaction.
 
     Safe to share between threads and to carry over a fork: it holds no open connection.
@@ -102,6 +102,11 @@ class Ledger(IncidentLedger):
         """The last decisions, newest first."""
         with self._database.reading() as connection:
             return decisions.newest(connection, entity, topic, limit)
+
+    def newest_decisions(self, topic: Topic) -> dict[str, Decision]:
+        """Each entity's last decision on a topic, in one query."""
+        with self._database.reading() as connection:
+            return decisions.newest_of_each(connection, topic)
 
     def emit_trigger(
         self,
@@ -217,29 +222,3 @@ class Ledger(IncidentLedger):
                 )
         except IntegrityError:
             raise SupersededError("superseded by another deployment", where=fence.key) from None
-
-    def record_usage(self, row: Usage) -> None:
-        """Put down what an attempt has used so far, in the place of what was put down before."""
-        with self._database.writing() as connection:
-            usage.record(connection, row)
-
-    def assign_usage(
-        self,
-        *keys: str,
-        prefix: str | None = None,
-        run_id: str | None = None,
-        version: int | None = None,
-    ) -> None:
-        """Say for which run and version the attempts under these keys were; what is said already stays.
-
-        :param prefix: and those of all keys that begin so
-        """
-        with self._database.writing() as connection:
-            usage.assign(connection, keys, prefix=prefix, run_id=run_id, version=version)
-
-    def usage(
-        self, entity: str | None = None, run_id: str | None = None, limit: int | None = None
-    ) -> list[Usage]:
-        """What attempts used, newest first: those of one model or dataset, or those behind one MLflow run."""
-        with self._database.reading() as connection:
-            return usage.rows(connection, entity, run_id, limit)

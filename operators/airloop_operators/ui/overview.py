@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,10 +91,11 @@ def overview(
     entries = tuple(broken.models(catalog))
     specs = [entry.spec for entry in entries if entry.spec is not None]
     runs = last_runs({dag for spec in specs for dag in _dags(spec).values()})
+    replayed = ledger.newest_decisions(Topic.REPLAY).keys()
     return tuple(
         _broken(entry, ledger, now)
         if entry.spec is None
-        else _model(entry.spec, ledger, settings, now, runs)
+        else _model(entry.spec, ledger, settings, now, runs, replayed)
         for entry in entries
     )
 
@@ -129,6 +130,7 @@ def _model(
     settings: Settings,
     now: datetime,
     runs: Mapping[str, LastRun],
+    replayed: Collection[str],
 ) -> ModelView:
     metric = spec.gates.primary
     champion = ledger.current_deployment(spec.name)
@@ -149,7 +151,7 @@ def _model(
         drift=bars([_bar(decision) for decision in nights]),
         drift_words=_words(nights),
         decisions=_told(spec.name, ledger),
-        links=_links(spec, settings, ledger),
+        links=_links(spec, settings, replayed=spec.name in replayed),
         runs=_runs(spec, ledger, runs),
         incidents=ledger.incidents(spec.name, STANDING, INCIDENTS),
     )
@@ -215,16 +217,16 @@ def _words(nights: Sequence[Decision]) -> str:
     return f"{last.figures['partition']}: {last.figures.get('triage')}"
 
 
-def _links(spec: ModelSpec, settings: Settings, ledger: Ledger) -> tuple[Link, ...]:
+def _links(spec: ModelSpec, settings: Settings, *, replayed: bool) -> tuple[Link, ...]:
     mlflow = settings.mlflow_uri.rstrip("/")
-    replayed = f"{REPORTS_PATH}/{spec.name}/replay/replay.html"
+    page = f"{REPORTS_PATH}/{spec.name}/replay/replay.html"
     return (
         *(Link(kind, f"/dags/{dag_id}") for kind, dag_id in _dags(spec).items()),
         Link("MLflow", f"{mlflow}/#/models/{spec.name}"),
         Link("service", f"{settings.serving.url.rstrip('/')}/docs"),
         Link("drift reports", f"{REPORTS_PATH}/{spec.name}"),
         Link("data docs", f"{REPORTS_PATH}/data_docs/{spec.dataset}"),
-        *([Link("replay", replayed)] if ledger.decisions(spec.name, Topic.REPLAY, 1) else ()),
+        *([Link("replay", page)] if replayed else ()),
     )
 
 

@@ -64,6 +64,18 @@ def test_a_decision_is_found_by_its_id(ledger: Ledger) -> None:
     assert ledger.decision("another") is None
 
 
+def test_of_each_entity_the_last_decision_on_a_topic_is_known(ledger: Ledger) -> None:
+    for number, (entity, topic) in enumerate(
+        [("a", Topic.REPLAY), ("b", Topic.REPLAY), ("a", Topic.REPLAY), ("b", Topic.GATE)]
+    ):
+        ledger.record_decision(
+            entity=entity, topic=topic, action=Action.MEASURED, reason=f"{number}", id=f"{number}"
+        )
+    found = ledger.newest_decisions(Topic.REPLAY)
+    assert {entity: one.reason for entity, one in found.items()} == {"a": "2", "b": "1"}
+    assert ledger.newest_decisions(Topic.ALERT) == {}
+
+
 def test_attempts_begun_at_once_get_different_tokens(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         fences = list(pool.map(lambda _: ledger.begin_attempt("k"), range(24)))
