@@ -14,6 +14,7 @@ from airloop.errors import AirloopError, TransientError
 from airloop.ledger import Ledger
 from airloop.monitoring.reference import Reference
 from airloop.partition import LENGTHS
+from airloop.policy.arrivals import arrived
 from airloop.policy.findings import Cost, Evidence, NewData, PairedGain
 from airloop.policy.retraining import is_old
 from airloop.policy.shadows import due
@@ -128,15 +129,7 @@ def _fresh(night: Night) -> NewData | None:
     def rows(keys: list[str]) -> int:
         return night.lake.snapshot(night.dataset.name, keys).rows if keys else 0
 
-    new = [key for key in night.sound if since < key <= night.partition]
-    labelled = new
-    if night.dataset.cadence.timed:
-        delay = night.model.target.delay_in(night.dataset.cadence)
-        first, until = (
-            str(night.dataset.partition(key).before(delay)) for key in (since, night.partition)
-        )
-        labelled = [key for key in night.sound if first < key <= until]
-    return NewData(len(new), rows(new), rows(labelled))
+    return arrived(night.model, night.dataset, night.sound, since, night.partition, rows)
 
 
 def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from airloop.errors import DataError, RequestError
 from airloop.partition import Cadence
+from airloop.policy.findings import NewData
+from airloop.replay import past as pasts
 from airloop.replay.account import Account, account
+from airloop.replay.arrivals import fresh_at
 from airloop.replay.fits import Fits, Made
 from airloop.replay.page import html, lines, summary
 from airloop.replay.past import Past
@@ -21,7 +25,8 @@ from airloop.replay.policies import chosen, standing, tried
 from airloop.replay.replay import Asked, opening, replay
 from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
-from tests.unit.replay.conftest import DAYS, TURN
+from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
+from tests.unit.replay.conftest import DAYS, TURN, world
 
 #: In the quiet world only those that might train for nothing.
 NAMES = {
@@ -217,3 +222,19 @@ def test_a_window_left_open_is_chosen_by_what_was_known_and_kept(
     assert Fits(opened, tmp_path, first=night).window(night) == 30
     with pytest.raises(AssertionError, match="chosen again"):  # a choice ages
         Fits(opened, tmp_path, first=night).window(night + 30)
+
+
+def test_what_arrived_is_counted_by_the_calendar_where_a_day_is_lacking(
+    model: Any, dataset: Any
+) -> None:
+    """As the live loop counts it: a delay is of days, not of partitions that happen to be there."""
+    frame = world(None)
+    day = pd.Timestamp("2013-02-14")
+    target = model.target.model_copy(update={"delay_days": 3})
+    late = model.model_copy(update={"target": target})
+    past = pasts.of(late, dataset, frame[frame["day"] != day])
+    spec = RetrainingSpec(new_data=NewDataSpec(partitions=5))
+    night, last = past.place["2013-02-20"], "2013-02-12"
+    # Known since the 15th: 16 to 20 are new, and the labels of 13 to 17 have come, but for the 14th.
+    assert fresh_at(past, spec, [], night, last) == NewData(5, 400, 320)
+    assert fresh_at(past, RetrainingSpec(), [], night, last) is None
