@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,13 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from airloop.contracts import Decision, Deployment
 from airloop.data.lake.lake import Lake
 from airloop.ledger import Ledger, open_ledger
 from airloop.partition import Cadence, Partition
-from airloop.registry import loader, models, tracking
+from airloop.registry import loader, models
 from airloop.replay import past as pasts
 from airloop.replay.fits import Fits
 from airloop.replay.judges import Judges
@@ -37,9 +34,9 @@ from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from airloop.storage.files import Files
 from airloop.vocabulary import Action, Topic
-from tests.support.checkout import ROOT
 from tests.support.loop import orders
-from tests.support.timetables import Schedule, run_as, states, step_host
+from tests.support.loop.project import serve
+from tests.support.timetables import Schedule, run_as, shop_home, states
 
 LoadDags = Callable[..., dict[str, Any]]
 NIGHTS = int(os.environ.get("AIRLOOP_NIGHTS", "7"))
@@ -71,36 +68,16 @@ def rows(number: int) -> pd.DataFrame:
     )
 
 
-def specs(upstream: Path) -> dict[str, dict[str, Any]]:
-    """The shop's, with shadows often enough for a month to be eventful."""
-    dataset, model = orders.dataset(Cadence.DAY), orders.model(Cadence.DAY)
-    path = f"{upstream}/{{partition}}.csv"
-    dataset |= {"source": {"kind": "file", "path": path, "format": "csv"}, "start": "2012-01-01"}
-    dataset["schedule"] = "5 6 * * *"
-    model["training"] |= {"window": BEFORE, "holdout": HOLDOUT}
-    model["retraining"] = {"shadow_every": 3, "cooldown": 2}
-    return {"datasets": dataset, "models": model}
-
-
 @pytest.fixture
 def place(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home whose steps run in a step host."""
-    folder = Path(tempfile.mkdtemp(prefix="airloop-month-"))
-    monkeypatch.setenv("AIRLOOP_HOME", str(folder))
-    monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{folder / 'mlflow.db'}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (folder / "upstream").mkdir()
-    for kind, spec in specs(folder / "upstream").items():
-        shutil.rmtree(config / kind)
-        (config / kind).mkdir()
-        (config / kind / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec))
-    load_settings.cache_clear()
-    load_catalog.cache_clear()
-    # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
-    tracking.client(load_settings()).create_experiment("lateness", str(folder / "mlruns"))
-    with step_host(folder):
+    dataset, model = orders.dataset(Cadence.DAY), orders.model(Cadence.DAY)
+    dataset["schedule"] = "5 6 * * *"
+    model["training"] |= {"window": BEFORE, "holdout": HOLDOUT}
+    # Shadows often enough for a month to be eventful.
+    model["retraining"] = {"shadow_every": 3, "cooldown": 2}
+    with shop_home(config, monkeypatch, dataset, model) as folder:
         yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Month:
@@ -150,14 +127,7 @@ class Month:
         settings = load_settings()
         last = self.ledger.current_deployment("lateness")
         version = models.version("lateness", last.version + 1 if last else 1, settings=settings)
-        self.ledger.record_deployment(
-            self.ledger.begin_attempt("promote:lateness"),
-            model="lateness",
-            version=version.version,
-            artifact=version.artifact,
-            kind="promote",
-            reason="test",
-        )
+        serve(self.ledger, version)
         return True
 
     def answer(self, key: str) -> None:

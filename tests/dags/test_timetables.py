@@ -9,8 +9,6 @@ end as one of the schedule.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,20 +17,17 @@ from typing import Any
 
 import pendulum
 import pytest
-import yaml
 
-from airloop.contracts import ModelVersion
 from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
 from airloop.ledger import Ledger, open_ledger
 from airloop.partition import Cadence, Partition
-from airloop.registry import models, tracking
+from airloop.registry import models
 from airloop.settings import load_settings
-from airloop.specs import load_catalog
 from airloop.vocabulary import Action, Cause, Topic
-from tests.support.checkout import ROOT
 from tests.support.loop import cadences, orders
-from tests.support.timetables import Schedule, states, step_host
+from tests.support.loop.project import serve
+from tests.support.timetables import Schedule, shop_home, states
 
 LoadDags = Callable[..., dict[str, Any]]
 HOURS = int(os.environ.get("AIRLOOP_HOURS", "3"))
@@ -69,27 +64,22 @@ def partition(cadence: Cadence, number: int) -> str:
     return str(Partition.at(BEGIN, cadence, cadences.ZONE).before(-number))
 
 
-class Shop:
-    """The partitions' files, a project's config for them, and a step host."""
+def specs(cadence: Cadence) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The shop's dataset and model, on their schedules."""
+    dataset, model = orders.dataset(cadence), orders.model(cadence)
+    dataset["schedule"], model["training"]["schedule"] = CRONS[cadence]
+    if cadence.timed:
+        dataset["recheck"] = 3
+        model["training"] |= {"window": BEFORE, "holdout": 4}
+    model["gates"] |= {"min_holdout_rows": 100}
+    return dataset, model
 
-    def __init__(self, place: Path, config: Path, cadence: Cadence) -> None:
+
+class Shop:
+    """The partitions' files."""
+
+    def __init__(self, place: Path, cadence: Cadence) -> None:
         self.place, self.cadence = place, cadence
-        dataset, model = orders.dataset(cadence), orders.model(cadence)
-        path = f"{place}/upstream/{{partition}}.csv"
-        dataset |= {
-            "source": {"kind": "file", "path": path, "format": "csv"},
-            "start": "2012-01-01",
-        }
-        dataset["schedule"], model["training"]["schedule"] = CRONS[cadence]
-        if cadence.timed:
-            dataset["recheck"] = 3
-            model["training"] |= {"window": BEFORE, "holdout": 4}
-        model["gates"] |= {"min_holdout_rows": 100}
-        for folder, spec in (("datasets", dataset), ("models", model)):
-            shutil.rmtree(config / folder)
-            (config / folder).mkdir()
-            (config / folder / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec))
-        (place / "upstream").mkdir()
 
     def write(self, number: int, rows: int | None = None) -> None:
         key = partition(self.cadence, number)
@@ -100,18 +90,8 @@ class Shop:
 
 @pytest.fixture
 def shop(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    place = Path(tempfile.mkdtemp(prefix="airloop-hours-"))
-    monkeypatch.setenv("AIRLOOP_HOME", str(place))
-    monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{place / 'mlflow.db'}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made = Shop(place, config, CADENCE)
-    load_settings.cache_clear()
-    load_catalog.cache_clear()
-    # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
-    tracking.client(load_settings()).create_experiment("lateness", str(place / "mlruns"))
-    with step_host(place):
-        yield made
-    shutil.rmtree(place, ignore_errors=True)
+    with shop_home(config, monkeypatch, *specs(CADENCE)) as place:
+        yield Shop(place, CADENCE)
 
 
 def announced(run: Any) -> list[str]:
@@ -194,12 +174,4 @@ def recheck_of(cadence: Cadence, *, changed: bool) -> str | None:
 
 def deliver(ledger: Ledger) -> None:
     """The last registered version serves; without a service there is nobody to verify it."""
-    version: ModelVersion = models.version("lateness", 1, settings=load_settings())
-    ledger.record_deployment(
-        ledger.begin_attempt("promote:lateness"),
-        model="lateness",
-        version=version.version,
-        artifact=version.artifact,
-        kind="promote",
-        reason="test",
-    )
+    serve(ledger, models.version("lateness", 1, settings=load_settings()))

@@ -38,3 +38,31 @@ FLIGHTS = {
     "wet": {"type": "float"},
     "late": {"type": "float", "known": "after"},
 }
+
+
+def guess(**sections: Any) -> dict[str, Any]:
+    """The spec of a model of :data:`FLIGHTS`, by the contracts' own toy code.
+
+    :param sections: of the spec, ``training`` and ``gates`` among them
+    """
+    return {
+        "name": "guess",
+        "description": "a guess",
+        "owner": "tests",
+        "dataset": "world",
+        "module": "airloop.testing.toy",
+        "task": "classification",
+        "target": {"column": "late"},
+        "inputs": ["far", "wet"],
+        **sections,
+    }
+
+
+#: Gates that judge little data, and no slices.
+FEW_ROWS = {
+    "primary": "roc_auc",
+    "absolute": {"roc_auc": {"min": 0.5}},
+    "slices": "none",
+    "min_holdout_rows": 100,
+    "baseline_margin": 0.0,
+}

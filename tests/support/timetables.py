@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,19 +16,50 @@ from typing import Any
 
 import pendulum
 import pytest
+import yaml
+
+from airloop.registry import tracking
+from airloop.settings import load_settings
+from airloop.specs import load_catalog
+from tests.support.checkout import ROOT
 
 
 @contextmanager
-def step_host(home: Path) -> Iterator[None]:
-    """The process that steps are forked from, in the environment of now."""
+def shop_home(
+    config: Path,
+    patch: pytest.MonkeyPatch,
+    dataset: Mapping[str, Any],
+    model: Mapping[str, Any],
+) -> Iterator[Path]:
+    """A home whose steps run in a step host, and a project of one dataset and one model.
+
+    :param config: the project's, whose datasets and models these take the place of
+    :param dataset: its spec but for the source: a file a partition in the home's folder ``upstream``
+    """
+    home = Path(tempfile.mkdtemp(prefix="airloop-shop-"))
+    patch.setenv("AIRLOOP_HOME", str(home))
+    patch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{home / 'mlflow.db'}")
+    patch.setenv("PYTHONPATH", str(ROOT))
+    (home / "upstream").mkdir()
+    source = {"kind": "file", "path": f"{home}/upstream/{{partition}}.csv", "format": "csv"}
+    read = {**dataset, "source": source, "start": "2012-01-01"}
+    for kind, spec in (("datasets", read), ("models", dict(model))):
+        shutil.rmtree(config / kind)
+        (config / kind).mkdir()
+        (config / kind / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec))
+    load_settings.cache_clear()
+    load_catalog.cache_clear()
+    # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
+    tracking.client(load_settings()).create_experiment(model["name"], str(home / "mlruns"))
     host = subprocess.Popen([sys.executable, "-m", "airloop.execution.host"], env=dict(os.environ))
     while not (home / "run" / "steps.sock").exists() and host.poll() is None:
         time.sleep(0.1)
     try:
-        yield
+        yield home
     finally:
         host.terminate()
         host.wait()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 class Schedule:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from airloop.devstack.state import _replays
 from airloop.steps import ingest, replay
 from airloop.vocabulary import Action, Topic
 from tests.support.loop.project import Project
-from tests.support.small_world import FLIGHTS, small_world
+from tests.support.small_world import FEW_ROWS, FLIGHTS, guess, small_world
 
 DAYS = 45
 FIRST = date(2013, 1, 1)
@@ -34,25 +33,11 @@ def rows(partition: str) -> Iterator[pd.DataFrame]:
     )
 
 
-MODEL: dict[str, Any] = {
-    "name": "guess",
-    "description": "a guess",
-    "owner": "tests",
-    "dataset": "world",
-    "module": "airloop.testing.toy",
-    "task": "classification",
-    "target": {"column": "late"},
-    "inputs": ["far", "wet"],
-    "training": {"window_days": 14, "holdout_days": 4, "min_rows": 100},
-    "gates": {
-        "primary": "roc_auc",
-        "absolute": {"roc_auc": {"min": 0.5}},
-        "slices": "none",
-        "min_holdout_rows": 100,
-        "baseline_margin": 0.0,
-    },
-    "retraining": {"cooldown_days": 3},
-}
+MODEL = guess(
+    training={"window_days": 14, "holdout_days": 4, "min_rows": 100},
+    gates=FEW_ROWS,
+    retraining={"cooldown_days": 3},
+)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
 from airloop.training import pipeline
 from airloop.vocabulary import Cause, TriggerState
+from tests.support.loop.project import serve
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
@@ -90,14 +91,7 @@ class World:
         return register.run(request, self.context()).version
 
     def promote(self, version) -> None:
-        self.ledger.record_deployment(
-            self.ledger.begin_attempt("promote:lateness"),
-            model="lateness",
-            version=version.version,
-            artifact=version.artifact,
-            kind="promote",
-            reason="test",
-        )
+        serve(self.ledger, version)
 
     def runs(self, status: str = "FINISHED") -> list[str]:
         client = tracking.client(self.settings)

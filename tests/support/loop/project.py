@@ -11,10 +11,23 @@ from airloop.contracts import Candidate, GateReport, ModelVersion
 from airloop.data.lake.lake import Lake
 from airloop.exchange.step import StepRequest
 from airloop.execution.context import StepContext
-from airloop.ledger import open_ledger
+from airloop.ledger import Ledger, open_ledger
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import register
+from airloop.vocabulary import DeploymentKind
+
+
+def serve(ledger: Ledger, version: ModelVersion) -> None:
+    """Let a version serve; without a service there is nobody to verify it."""
+    ledger.record_deployment(
+        ledger.begin_attempt(f"promote:{version.model}"),
+        model=version.model,
+        version=version.version,
+        artifact=version.artifact,
+        kind=DeploymentKind.PROMOTE,
+        reason="test",
+    )
 
 
 class Project:
@@ -58,12 +71,5 @@ class Project:
         version: ModelVersion = self.step(
             register, f"register:{model}:{candidate.run_id}", **fields
         ).version
-        self.ledger.record_deployment(
-            self.ledger.begin_attempt(f"promote:{model}"),
-            model=model,
-            version=version.version,
-            artifact=version.artifact,
-            kind="promote",
-            reason="test",
-        )
+        serve(self.ledger, version)
         return version

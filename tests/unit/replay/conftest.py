@@ -12,7 +12,7 @@ import pytest
 from airloop.replay import past as pasts
 from airloop.replay.past import Past
 from airloop.specs import DatasetSpec, ModelSpec
-from tests.support.small_world import FLIGHTS, small_world
+from tests.support.small_world import FEW_ROWS, FLIGHTS, guess, small_world
 
 DAYS = 100
 #: The day on which the world that turns over does so.
@@ -28,25 +28,11 @@ def dataset() -> DatasetSpec:
 @pytest.fixture(scope="session")
 def model() -> ModelSpec:
     return ModelSpec.model_validate(
-        {
-            "name": "guess",
-            "description": "a guess",
-            "owner": "tests",
-            "dataset": "world",
-            "module": "airloop.testing.toy",
-            "task": "classification",
-            "target": {"column": "late"},
-            "inputs": ["far", "wet"],
-            "training": {"window_days": 14, "holdout_days": 5, "min_rows": 100},
-            "gates": {
-                "primary": "roc_auc",
-                "absolute": {"roc_auc": {"min": 0.5}},
-                "slices": "none",
-                "min_holdout_rows": 100,
-                "baseline_margin": 0.0,
-            },
-            "retraining": {"cooldown_days": 3},
-        }
+        guess(
+            training={"window_days": 14, "holdout_days": 5, "min_rows": 100},
+            gates=FEW_ROWS,
+            retraining={"cooldown_days": 3},
+        )
     )
 
 

@@ -124,7 +124,23 @@ class TestMetricOfTheFirstRow(Imported, MetricContract):
         return First()
 
 
-class TestGateThatAlwaysPasses(Imported, GateContract):
+class Asked(Imported):
+    """The cases that a gate is asked about."""
+
+    @pytest.fixture
+    def good(self) -> Any:
+        return case_of()
+
+    @pytest.fixture
+    def bad(self) -> Any:
+        return case_of(1 - fair(truth_of()))
+
+    @pytest.fixture
+    def blind(self) -> Any:
+        return case_of(gates={"min_holdout_rows": 10_000})
+
+
+class TestGateThatAlwaysPasses(Asked, GateContract):
     """Is content with everything, and says something else each time."""
 
     @pytest.fixture
@@ -141,20 +157,8 @@ class TestGateThatAlwaysPasses(Imported, GateContract):
     def data(self) -> dict[str, Any]:
         return {"kind": "content"}
 
-    @pytest.fixture
-    def good(self) -> Any:
-        return case_of()
 
-    @pytest.fixture
-    def bad(self) -> Any:
-        return case_of(1 - fair(truth_of()))
-
-    @pytest.fixture
-    def blind(self) -> Any:
-        return case_of(gates={"min_holdout_rows": 10_000})
-
-
-class TestGateThatRefusesAll(Imported, GateContract):
+class TestGateThatRefusesAll(Asked, GateContract):
     """Has nothing to say for any candidate, without a reason."""
 
     @pytest.fixture
@@ -168,18 +172,6 @@ class TestGateThatRefusesAll(Imported, GateContract):
     @pytest.fixture
     def data(self) -> dict[str, Any]:
         return {"kind": "grim"}
-
-    @pytest.fixture
-    def good(self) -> Any:
-        return case_of()
-
-    @pytest.fixture
-    def bad(self) -> Any:
-        return case_of(1 - fair(truth_of()))
-
-    @pytest.fixture
-    def blind(self) -> Any:
-        return case_of(gates={"min_holdout_rows": 10_000})
 
 
 class TestTrainerThatPickles(Imported, TrainerContract):

@@ -24,23 +24,15 @@ from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
 from airloop.training import evidence, shadow
 from airloop.training.evidence import Night, gather
 from airloop.vocabulary import Action, Cause, Topic, TriggerState
-from tests.support.small_world import FLIGHTS, small_world
+from tests.support.small_world import FLIGHTS, guess, small_world
 from tests.support.toy_lake import filled
 
 DATASET = small_world(FLIGHTS)
 MODEL = ModelSpec.model_validate(
-    {
-        "name": "guess",
-        "description": "a guess",
-        "owner": "tests",
-        "dataset": "world",
-        "module": "airloop.testing.toy",
-        "task": "classification",
-        "target": {"column": "late"},
-        "inputs": ["far", "wet"],
-        "training": {"window_days": 10, "holdout_days": 4, "min_rows": 100},
-        "gates": {"primary": "roc_auc", "absolute": {"roc_auc": {"min": 0.5}}},
-    }
+    guess(
+        training={"window_days": 10, "holdout_days": 4, "min_rows": 100},
+        gates={"primary": "roc_auc", "absolute": {"roc_auc": {"min": 0.5}}},
+    )
 )
 FIRST = date(2013, 1, 1)
 DAYS = [str(FIRST + timedelta(days=number)) for number in range(20)]
