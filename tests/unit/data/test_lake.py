@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake.exceptions import CommitFailedError
 
 from airloop.contracts import Fence
 from airloop.data.lake import delta, tables
@@ -22,6 +24,7 @@ from airloop.errors import (
     RequestError,
     StorageFullError,
     SupersededError,
+    TransientError,
     UnreachableError,
 )
 from airloop.settings import Settings
@@ -126,6 +129,38 @@ def test_two_days_do_not_disturb_each_other(lake: Lake) -> None:
     put(lake, "2013-01-02", rows("2013-01-02", [1]))
     delta.commit(opened, staged, fence, uri)
     assert lake.partitions("t") == ("2013-01-01", "2013-01-02", "2013-01-03")
+
+
+def test_eight_at_once_wait_for_each_other(lake: Lake) -> None:
+    days = [f"2013-01-{day:02}" for day in range(1, 9)]
+    put(lake, "2012-12-31", rows("2012-12-31", [0]))
+
+    def ingest(day: str) -> None:
+        for token in range(1, 6):
+            put(lake, day, rows(day, [token]), token)
+
+    with ThreadPoolExecutor(len(days)) as pool:
+        list(pool.map(ingest, days))
+    assert list(lake.read(lake.snapshot("t", days))["x"]) == [5] * len(days)
+
+
+def test_a_storm_of_others_commits_is_transient(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(lake, "2013-01-01", rows("2013-01-01", [1]))
+    uri = lake.table_uri("t")
+    opened = tables.open_table(uri, {})
+    assert opened is not None
+    monkeypatch.setattr(delta, "_COMMIT_PATIENCE", 0.0)
+    tries = []
+
+    def write() -> None:
+        tries.append(1)
+        raise CommitFailedError("others were first")
+
+    with pytest.raises(TransientError, match="others kept changing the table"):
+        delta.repeat(opened, uri, lambda: True, write)
+    assert len(tries) == 5
 
 
 def test_a_staged_partition_is_seen_by_nobody(lake: Lake) -> None:

@@ -20,6 +20,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
+from tenacity import RetryError, Retrying, retry_if_result, stop_all, wait_random_exponential
+from tenacity.stop import stop_after_attempt, stop_after_delay
 
 from airloop.columns import PARTITION
 from airloop.contracts import Fence
@@ -31,8 +33,9 @@ from airloop.data.lake.tables import filesystem_of, partition_column
 from airloop.data.schema import stored_schema
 from airloop.errors import SupersededError, TransientError
 
-#: A newer attempt that meets an older one's commit reads the log again and goes on; more than this is a storm.
+#: Who meets another's commit reads the log again and goes on; more than both of these, in tries and seconds, is a storm.
 _COMMIT_ATTEMPTS: Final = 5
+_COMMIT_PATIENCE: Final = 60.0
 #: The key of no partition.
 _NOWHERE: Final = "none"
 #: What every store takes as part of a path.
@@ -208,18 +211,31 @@ def repeat(
     :returns: whether this call committed
     :raises TransientError: if others kept changing the table
     """
-    for _ in range(_COMMIT_ATTEMPTS):
+
+    def once() -> bool | None:
         if not wanted():
             return False
         with storage_errors(uri):
             try:
                 write()
+                done = True
             except CommitFailedError:
-                table.update_incremental()
-                continue
+                done = None
             table.update_incremental()
-        return True
-    raise TransientError("others kept changing the table", where=uri, remedy="run it again")
+        return done
+
+    # Somebody else's commit is what made each try fail, so all together come on: a wait at random lets them pass.
+    patiently = Retrying(
+        retry=retry_if_result(lambda done: done is None),
+        stop=stop_all(stop_after_attempt(_COMMIT_ATTEMPTS), stop_after_delay(_COMMIT_PATIENCE)),
+        wait=wait_random_exponential(multiplier=0.01, max=1),
+    )
+    try:
+        return bool(patiently(once))
+    except RetryError:
+        raise TransientError(
+            "others kept changing the table", where=uri, remedy="run it again"
+        ) from None
 
 
 def check_not_superseded(table: DeltaTable, fence: Fence, where: str) -> None:
