@@ -71,6 +71,7 @@ bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and
 judge: .venv/.locked .venv/.self ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
 	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)
+	@$(BIN)/python -m bench.watch --docs $(JUDGE)
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist

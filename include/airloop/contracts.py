@@ -184,6 +184,8 @@ class FeatureDrift(Contract):
 
     column: str
     outcome: Outcome
+    #: What the statistic is: PSI, odds ratio, CUSUM.
+    measure: str = "PSI"
     statistic: Figure
     threshold: Figure
     p_value: Figure

@@ -26,6 +26,7 @@ class Topic(StrEnum):
     SHADOW = "shadow"
     REPLAY = "replay"
     INCIDENT = "incident"
+    MEANS = "means"
     ALERT = "alert"
     RUN = "run"
 

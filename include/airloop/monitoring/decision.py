@@ -127,9 +127,11 @@ def _figures(report: DriftReport) -> dict[str, float | int | str | None]:
     # The night's point of the drift trend: the largest effect, and the change least likely to be chance.
     judged = [f for f in report.features if f.statistic is not None and f.p_value is not None]
     if judged:
-        largest = max(judged, key=lambda f: f.statistic or 0.0)
+        shapes = [f for f in judged if f.measure == "PSI"]
         rarest = min(judged, key=lambda f: 1.0 if f.p_value is None else f.p_value)
-        figures |= {"psi_max": largest.statistic, "psi_max_column": largest.column}
+        if shapes:
+            largest = max(shapes, key=lambda f: f.statistic or 0.0)
+            figures |= {"psi_max": largest.statistic, "psi_max_column": largest.column}
         figures |= {"p_min": rarest.p_value, "p_min_column": rarest.column}
     if report.report_uri is not None:
         figures["report"] = report.report_uri

@@ -1,13 +1,14 @@
 """Whether a column's distribution moved: by enough to matter, and by more than chance.
 
-The effect is the population stability index (PSI) between the window and the reference. Chance is judged twice,
-and the larger p-value counts:
+The effect is the population stability index (PSI) between the window and the reference; of a rate (a column with two
+values, a rare category, values that are missing) it is how many times larger or smaller the odds are (``rates.py``).
+Chance is judged twice, and the larger p-value counts:
 
 * row by row, a chi-square test that the window and the reference are one distribution;
 * day by day, since the rows of one day share its weather, its holiday, its outage: how much do windows of as many
   days differ *within* the reference? The window's PSI is held against theirs (F, degrees of freedom by
   Satterthwaite), and for a number also its mean against the windows' means (t), because the PSI saturates once two
-  distributions part.
+  distributions part. Days that resemble their neighbours count as fewer (``chance.py``).
 
 Holm's procedure keeps the chance of any false alarm in a night, over all columns, at the rate that was asked for.
 """
@@ -15,13 +16,15 @@ Holm's procedure keeps the chance of any false alarm in a night, over all column
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc, stdtr
+from scipy.special import chdtrc, fdtrc
 
 from airloop.columns import LABEL
 from airloop.contracts import FeatureDrift, Outcome
+from airloop.monitoring.chance import location_p, rolling, worth
+from airloop.monitoring.rates import LEAST, Rate, missing, rare, two_valued
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Floats, Integers, Kind
 from airloop.specs.sections.watching import MonitoringSpec
@@ -32,8 +35,6 @@ MIN_EXPECTED = 5
 MIN_BLOCKS = 3
 #: At p-values of a thousandth the chi-square tail is an approximation (seen: 1.2 % for 1 % at 200 rows).
 TAIL_CARE = 2.0
-#: Overlapping windows tell of their variance about as much as half again as many separate ones.
-OVERLAP_GAIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,33 @@ class Comparison:
     """One column's window against its reference, before the other columns are considered."""
 
     column: str
-    psi: float
+    #: What the effect is called.
+    measure: str
+    effect: float
+    #: A smaller one does not matter.
+    least: float
     p_value: float
     detail: str
 
+    @property
+    def matters(self) -> bool:
+        """Whether the change is large enough, chance aside."""
+        return self.effect >= self.least
+
 
 def judge(
-    reference: Reference, window: Mapping[str, Counts], days: int, spec: MonitoringSpec
+    reference: Reference,
+    window: Mapping[str, Counts],
+    days: int,
+    spec: MonitoringSpec,
+    night: Mapping[str, Counts] | None = None,
 ) -> tuple[FeatureDrift, ...]:
     """Judge all columns of a window together.
 
     :param window: what was counted, by column; the label among them by its reserved name
     :param days: how many days the window holds
+    :param night: the last of them alone, of which the missing values are judged: a day that lacked a column before it says
+        nothing of what is missing now
     """
     known = {column.bins.column: column for column in reference.columns}
     if reference.label is not None:
@@ -60,19 +76,36 @@ def judge(
     compared: list[Comparison] = []
     unsure: list[FeatureDrift] = []
     for name, counts in window.items():
+        # A label that is not there has not come yet.
+        last, length = (counts, days) if night is None else (night.get(name), 1)
+        gone = missing(known[name], last) if last is not None and name != LABEL else None
+        if gone and gone.now[1] >= spec.min_rows and _enough_days(known[name], length):
+            compared.append(_of_rate(missing_of(name), gone, length, spec, LEAST))
         if known[name].bins.kind is Kind.TIME:
             continue
         if why := _cannot_tell(known[name], counts, days, spec):
             unsure.append(_unknown(name, why, spec))
         else:
-            compared.append(compare(known[name], counts, days, name))
+            compared.append(compare(known[name], counts, days, spec, name))
     return (*_verdicts(compared, spec), *unsure)
 
 
+def missing_of(column: str) -> str:
+    """What the rate of a column's missing values is called."""
+    return f"{column} (missing)"
+
+
 def compare(
-    column: ColumnReference, current: Counts, days: int, name: str | None = None
+    column: ColumnReference,
+    current: Counts,
+    days: int,
+    spec: MonitoringSpec,
+    name: str | None = None,
 ) -> Comparison:
     """Effect and p-value of one column's change; ``name`` is what the window calls it."""
+    name = name or column.bins.column
+    if (rate := two_valued(column, current)) is not None:
+        return _of_rate(name, rate, days, spec)
     groups = _groups(column, current)
     now, then = _merge(current.bins, groups), _merge(column.total.bins, groups)
     effect = float(psi(now, then))
@@ -81,7 +114,38 @@ def compare(
         p_value = max(p_value, _day_p(column, current, groups, effect, days))
     before, after = _mean(column), current.mean
     moved = f", mean {before:.4g} → {after:.4g}" if before is not None and after is not None else ""
-    return Comparison(name or column.bins.column, effect, p_value, moved)
+    shape = Comparison(name, "PSI", effect, spec.min_psi, p_value, moved)
+    return _with_rare(shape, column, current, days, spec)
+
+
+def _of_rate(
+    name: str, rate: Rate, days: int, spec: MonitoringSpec, least: float = 0.0
+) -> Comparison:
+    """A rate's change, which is none if fewer than the least of all rows have moved."""
+    before, now = rate.shares
+    effect = rate.ratio if abs(now - before) >= least else 1.0
+    told = f", rate {before:.3g} → {now:.3g}"
+    return Comparison(name, "odds ratio", effect, spec.min_ratio, rate.p_value(days), told)
+
+
+def _with_rare(
+    shape: Comparison, column: ColumnReference, current: Counts, days: int, spec: MonitoringSpec
+) -> Comparison:
+    """The column's change, or that of its rare category that changed most surely, at twice its p-value."""
+    followed = rare(column, current)
+    if not followed:
+        return shape
+    told = [
+        replace(
+            found,
+            p_value=min(1.0, found.p_value * len(followed)),
+            detail=f"{found.detail} of {category!r}",
+        )
+        for category, rate in followed
+        if (found := _of_rate(shape.column, rate, days, spec, LEAST)).matters
+    ]
+    first = min([shape, *told], key=lambda one: (not one.matters, one.p_value))
+    return replace(first, p_value=min(1.0, 2 * first.p_value))
 
 
 def psi(now: Integers, then: Integers) -> Floats:
@@ -101,7 +165,7 @@ def _cannot_tell(
     if sum(column.counts) < spec.min_rows:
         values = sum(column.counts)
         return f"the reference has {values} values, monitoring.min_rows asks for {spec.min_rows}"
-    if 1 < len(column.day_counts) < MIN_BLOCKS * days:
+    if not _enough_days(column, days):
         there, wanted = len(column.day_counts), MIN_BLOCKS * days
         return (
             f"{there} reference days say too little of {days}-day windows: lower monitoring.window, or raise "
@@ -110,22 +174,28 @@ def _cannot_tell(
     return None
 
 
+def _enough_days(column: ColumnReference, days: int) -> bool:
+    """Whether the reference says how windows vary; of one day alone the rows are taken as strangers."""
+    return len(column.day_counts) <= 1 or len(column.day_counts) >= MIN_BLOCKS * days
+
+
 def _verdicts(compared: list[Comparison], spec: MonitoringSpec) -> list[FeatureDrift]:
     """Holm: the smallest p-value times the number of columns, the next times one less, never decreasing."""
     ordered = sorted(compared, key=lambda one: one.p_value)
     result, adjusted = [], 0.0
     for index, one in enumerate(ordered):
         adjusted = max(adjusted, min(1.0, one.p_value * (len(ordered) - index)))
-        bad = adjusted <= spec.false_alarm_rate and one.psi >= spec.min_psi
+        bad = adjusted <= spec.false_alarm_rate and one.matters
         chance = f"p {adjusted:.2g} of {spec.false_alarm_rate:g}"
         result.append(
             FeatureDrift(
                 column=one.column,
                 outcome=Outcome.BAD if bad else Outcome.OK,
-                statistic=one.psi,
-                threshold=spec.min_psi,
+                measure=one.measure,
+                statistic=one.effect,
+                threshold=one.least,
                 p_value=adjusted,
-                reason=f"PSI {one.psi:.2f} of {spec.min_psi:g}, {chance}{one.detail}",
+                reason=f"{one.measure} {one.effect:.2f} of {one.least:g}, {chance}{one.detail}",
             )
         )
     return result
@@ -174,19 +244,19 @@ def _day_p(
 ) -> float:
     """How often a window of the reference's own days would differ as much."""
     by_day = _merge(column.by_day, groups)
-    windows = _rolling(by_day, days)
-    blocks = len(by_day) / days * (OVERLAP_GAIN if days > 1 else 1.0)
-    shape = _shape_p(windows, by_day.sum(axis=0), current.present, effect, blocks)
-    if column.bins.kind is not Kind.NUMERIC:
+    shape = _shape_p(by_day, current.present, effect, days)
+    if column.bins.kind is not Kind.NUMERIC or current.mean is None:
         return shape
-    return min(1.0, 2 * min(shape, _location_p(column, current, days, blocks)))
+    totals, rows = np.array(column.day_totals), column.by_day.sum(axis=1)
+    place = location_p(totals, rows, current.mean, current.present, days)
+    return min(1.0, 2 * min(shape, place))
 
 
-def _shape_p(
-    windows: Integers, total: Integers, present: int, effect: float, blocks: float
-) -> float:
+def _shape_p(by_day: Integers, present: int, effect: float, days: int) -> float:
     """The window's PSI against that of the reference's windows, each against the rest of the reference."""
+    windows, total = rolling(by_day, days), by_day.sum(axis=0)
     usual = psi(windows, total - windows)
+    of = worth(psi(by_day, total - by_day), days)
     # A window of fewer rows than the reference's has more of the noise of rows.
     rows = max(1.0, float(np.median(windows.sum(axis=-1))))
     noise = max(0.0, (windows.shape[-1] - 1) * (1 / present - 1 / rows))
@@ -194,42 +264,10 @@ def _shape_p(
     if mean <= 0 or variance <= 0:
         return 0.0 if effect > 0 else 1.0
     freedom = 2 * mean**2 / variance
-    return float(fdtrc(freedom, freedom * blocks, effect / (mean + noise)))
-
-
-def _location_p(column: ColumnReference, current: Counts, days: int, blocks: float) -> float:
-    """The window's mean against the spread of the means of the reference's windows."""
-    totals = _rolling(np.array(column.day_totals), days)
-    rows = _rolling(column.by_day.sum(axis=1), days)
-    mean = _mean(column)
-    if mean is None or current.mean is None:
-        return 1.0
-    means = totals[rows > 0] / rows[rows > 0]
-    share = days / len(column.day_counts)
-    variance = float(((means - mean) ** 2).mean()) / (1 - share)
-    # A window of fewer rows than the reference's has more of the noise of rows.
-    variance *= max(1.0, float(np.median(rows)) / current.present)
-    if variance <= 0:
-        return 0.0 if current.mean != mean else 1.0
-    t = abs(current.mean - mean) / np.sqrt(variance * (1 + share))
-    return float(2 * stdtr(min(max(blocks - 1, 1.0), _tail_freedom(means)), -t))
-
-
-def _tail_freedom(means: Floats) -> float:
-    """The degrees of freedom of the t distribution with the means' kurtosis: rain has heavy tails, heat has none."""
-    centred = means - means.mean()
-    spread = float((centred**2).mean())
-    excess = float((centred**4).mean()) / spread**2 - 3 if spread > 0 else 0.0
-    return 4 + 6 / excess if excess > 0 else np.inf
+    return float(fdtrc(freedom, freedom * of.variance, effect / (mean + noise)))
 
 
 def _mean(column: ColumnReference) -> float | None:
     present = sum(column.counts)
     numeric = column.bins.kind is Kind.NUMERIC and present and column.day_totals
     return sum(column.day_totals) / present if numeric else None
-
-
-def _rolling(values: Integers | Floats, days: int) -> Integers:
-    """Sums over all windows of as many consecutive days."""
-    sums = np.cumsum(np.concatenate([np.zeros_like(values[:1]), values]), axis=0)
-    return sums[days:] - sums[:-days]  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airloop.columns import LABEL, PARTITION
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
@@ -15,19 +15,22 @@ from airloop.monitoring.health.variation import MIN_DAYS
 from airloop.monitoring.lasting import lasted
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.sequence import Means, standardised, sums
 from airloop.monitoring.sketch import count
 from airloop.monitoring.triage import triage
 from airloop.monitoring.window import Window, keys_before
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.specs.sections.watching import MonitoringSpec
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a night is, what was measured, and the earlier incidents that it proves to be drift."""
+    """What a night is, what was measured, the earlier incidents that it proves to be drift, and its own means."""
 
     report: DriftReport
     measured: Performance
     proven: tuple[Incident, ...] = ()
+    means: Means = field(default_factory=dict)
 
 
 def judge(
@@ -37,11 +40,13 @@ def judge(
     window: Window,
     labelled: Labelled,
     earlier: Sequence[Incident] = (),
+    nights: Sequence[Means] = (),
 ) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
     :param labelled: the champion's own predictions with their truth
     :param earlier: this model's incidents that stand
+    :param nights: the means of the sound nights before, under this champion, the last at the end
     """
     measured = performance.measure(model, reference, labelled)
     findings = health.check(reference, window, model.monitoring)
@@ -49,6 +54,10 @@ def judge(
     proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
     findings = () if proven else findings
     features = _features(model, dataset, reference, window, findings)
+    means = (
+        {} if findings or window.night is None else standardised(reference, window.night.columns)
+    )
+    features = _over_time(reference, features, [*nights, means], model.monitoring)
     verdict = triage(findings, features, measured.check)
     size = model.monitoring.window_in(dataset.cadence)
     report = DriftReport(
@@ -64,7 +73,31 @@ def judge(
         findings=tuple(findings),
         reason=verdict.reason + _short_window(window, size) + _few_days(reference),
     )
-    return Judged(report, measured, proven)
+    return Judged(report, measured, proven, means)
+
+
+def _over_time(
+    reference: Reference,
+    features: tuple[FeatureDrift, ...],
+    nights: Sequence[Means],
+    spec: MonitoringSpec,
+) -> tuple[FeatureDrift, ...]:
+    """The columns judged over all nights as well: what the window does not show may have added up."""
+    added = {one.column: one for one in sums(reference, nights, spec.false_alarm_rate) if one.new}
+    return tuple(
+        one.model_copy(
+            update={
+                "outcome": Outcome.BAD,
+                "measure": "CUSUM",
+                "statistic": added[one.column].value,
+                "threshold": added[one.column].bound,
+                "reason": f"{added[one.column]}; {one.reason}",
+            }
+        )
+        if one.column in added and one.outcome is Outcome.OK
+        else one
+        for one in features
+    )
 
 
 def _features(
@@ -82,10 +115,12 @@ def _features(
     truth = window.truths[LABEL][recent]
     if reference.label is not None and truth.notna().any():
         columns[LABEL] = count(reference.label.bins, truth)
-    judged = drift.judge(reference, columns, len(window.days), model.monitoring)
+    night = window.night.columns if window.night is not None else {}
+    judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
     broken = {name: one.what for one in findings for name in one.columns}
     told = {one.column: one for one in judged}
     for name, what in broken.items():
+        told.pop(drift.missing_of(name), None)
         told[name] = FeatureDrift(
             column=name,
             outcome=Outcome.UNKNOWN,

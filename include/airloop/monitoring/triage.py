@@ -57,8 +57,8 @@ def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind
 
 
 def _moved(moved: Sequence[FeatureDrift]) -> str:
-    """The columns that moved, the largest effect first."""
-    ordered = sorted(moved, key=lambda one: -(one.statistic or 0))
+    """The columns that moved, the largest effect first, as a multiple of the least that matters."""
+    ordered = sorted(moved, key=lambda one: -(one.statistic or 0) / (one.threshold or 1))
     named = "; ".join(f"{_shown(one)} ({one.reason})" for one in ordered[:NAMED])
     more = f"; and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return f"{len(ordered)} columns moved: {named}{more}"

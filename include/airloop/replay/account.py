@@ -8,13 +8,12 @@ import numpy as np
 
 from airloop.contracts import Contract
 from airloop.durations import spanned
-from airloop.evaluation.metrics import higher_is_better
+from airloop.evaluation.metrics import PROPER, higher_is_better
 from airloop.figures import Figure
 from airloop.policy.findings import Cost
 from airloop.replay.past import Past
 from airloop.replay.play import WEEK
 from airloop.replay.scoring import Regret, Score, regret
-from airloop.training.windows import PROPER
 
 
 class Interval(Contract):

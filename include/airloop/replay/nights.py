@@ -13,6 +13,7 @@ from airloop.evaluation.metrics import evaluate
 from airloop.monitoring import reference
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.sequence import NIGHTS, Means
 from airloop.monitoring.window import Day, Window, labelled_keys, observe, recent_keys
 from airloop.replay.fits import Fits, Made
 
@@ -29,7 +30,8 @@ class Nights:
         self._truths[PARTITION] = pd.Series(named, dtype=object)
         self._references: dict[Made, Reference] = {}
         self._days: dict[tuple[Made, int], Day] = {}
-        self._reports: dict[tuple[int, Made, tuple[int, ...]], DriftReport] = {}
+        self._means: dict[tuple[int, Made], Means] = {}
+        self._reports: dict[tuple[int, Made, tuple[int, ...], tuple[int, ...]], DriftReport] = {}
 
     def report(self, night: int, champion: Made, served: Mapping[int, Made]) -> DriftReport:
         """Judge a night.
@@ -40,13 +42,17 @@ class Nights:
         key = past.keys[night]
         complete = self._places(labelled_keys(past.model, past.dataset, key))
         mine = tuple(one for one in complete if served.get(one) == champion)
-        at = (night, champion, mine)
+        # The nights on which it was judged, as the ledger would know them.
+        under = tuple(one for one in range(night - NIGHTS, night) if served.get(one) == champion)
+        at = (night, champion, mine, under)
         if at not in self._reports:
             window = self._window(night, champion, complete)
             joined = labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys)
             profile = self.reference(champion)
-            judged = judge(past.model, past.dataset, profile, window, joined)
+            before = [self._means[one, champion] for one in under if (one, champion) in self._means]
+            judged = judge(past.model, past.dataset, profile, window, joined, nights=before)
             self._reports[at] = judged.report
+            self._means[night, champion] = judged.means
         return self._reports[at]
 
     def reference(self, champion: Made) -> Reference:

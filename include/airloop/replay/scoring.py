@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from airloop.evaluation.metrics import higher_is_better
+from airloop.evaluation.metrics import PROPER, higher_is_better
 from airloop.replay.fits import Made
 from airloop.replay.play import Decided, Player, Run
 from airloop.replay.policies import Policy
-from airloop.training.windows import PROPER
 
 Floats = npt.NDArray[np.float64]
 #: Draws of the interval over blocks of weeks, and the share that lies within.

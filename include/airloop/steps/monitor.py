@@ -23,7 +23,7 @@ from airloop.data.unsound import standing
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.monitoring import corrected, performance, reference, report
+from airloop.monitoring import corrected, nights, performance, reference, report
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
 from airloop.monitoring.memory import forget_mended, mislabelled, remember, settle
@@ -83,6 +83,7 @@ def run(request: Request, context: StepContext) -> Result:
     context.ledger.check_fence(request.fence)
     remember(context.ledger, lake, dataset, found)
     settle(context.ledger, judged.proven, request.partition)
+    nights.record(context.ledger, deployment, request.partition, judged.means)
     _record_measured(context, lake, model, dataset, deployment, request, judged.measured)
     night = Night(
         settings=context.settings,
@@ -115,7 +116,8 @@ def _judge(
     window = look(lake, model, dataset, profile, request.partition, broken, wrong)
     labelled = _labelled(lake, model, dataset, window, deployment)
     own = [one for one in stand if one.model == model.name]
-    return judge(model, dataset, profile, window, labelled, own)
+    earlier = nights.before(context.ledger, deployment, request.partition)
+    return judge(model, dataset, profile, window, labelled, own, earlier)
 
 
 def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:

@@ -21,9 +21,9 @@ from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
 from airloop.data.unsound import sound
 from airloop.durations import duration_of, spanned
+from airloop.evaluation.metrics import PROPER
 from airloop.figures import Figures
 from airloop.ledger import Ledger
-from airloop.plugins.metric import Task
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.fitted import fit
 from airloop.training.validation import with_training
@@ -42,8 +42,6 @@ MAX_ROWS = 2_000_000
 #: A choice holds for so long, in the data's time.
 HELD = "30d"
 HOLDS = duration_of(HELD)
-#: What judges: proper scores, lower is better.
-PROPER: dict[Task, str] = {"classification": "log_loss", "regression": "rmse"}
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _broken(entry: CatalogEntry[ModelSpec], ledger: Ledger, now: datetime) -> Br
 
 def _told(model: str, ledger: Ledger) -> Sequence[Decision]:
     found = ledger.decisions(model, limit=DECISIONS * 4)
-    return [one for one in found if one.topic is not Topic.PERFORMANCE][:DECISIONS]
+    return [one for one in found if one.topic not in {Topic.PERFORMANCE, Topic.MEANS}][:DECISIONS]
 
 
 def _model(

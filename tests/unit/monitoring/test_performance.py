@@ -90,6 +90,45 @@ def test_each_prediction_date_has_its_own_metric(
     assert all(rows == 400 and 0.7 < value < 0.9 for rows, value in by_day.values())
 
 
+@pytest.mark.parametrize(("skewed", "bad"), [(False, False), (True, True)])
+def test_a_model_that_ranks_as_ever_and_is_wrong_by_far_is_heard(
+    model: ModelSpec, quiet_reference: Reference, skewed: bool, bad: bool
+) -> None:
+    joined = labelled(skill=1.2)
+    usual = performance.metric_of("log_loss", joined.rows)
+    made = quiet_reference.model_copy(update={"holdout": {"roc_auc": 0.8, "log_loss": usual}})
+    if skewed:
+        # The order is kept; every answer is nearer to yes.
+        joined.rows[PREDICTION] = joined.rows[PREDICTION] ** 0.25
+    measured = performance.measure(model, made, joined)
+    assert measured.current["roc_auc"] == pytest.approx(0.8, abs=0.02)
+    assert measured.baseline["log_loss"] == usual
+    assert (measured.check.outcome is Outcome.BAD) is bad
+    assert measured.check.reason.startswith("log_loss" if bad else "roc_auc")
+
+
+def test_few_wrong_answers_more_are_heard_at_an_auc_of_nearly_one(
+    model: ModelSpec, quiet_reference: Reference
+) -> None:
+    random = np.random.default_rng(3)
+    joined = labelled(skill=1.0)
+    off = 12 * (joined.rows[LABEL] - 0.5) + random.normal(size=len(joined.rows))
+    joined.rows[PREDICTION] = 1 / (1 + np.exp(-off))
+    made = quiet_reference.model_copy(
+        update={
+            "holdout": {
+                name: performance.metric_of(name, joined.rows) for name in ("roc_auc", "log_loss")
+            }
+        }
+    )
+    assert performance.measure(model, made, joined).check.outcome is Outcome.OK
+    wrong = random.random(len(joined.rows)) < 0.05
+    joined.rows[PREDICTION] = joined.rows[PREDICTION].where(~wrong, 0.5 + 0.4 * random.random())
+    measured = performance.measure(model, made, joined)
+    assert measured.current["roc_auc"] > made.holdout["roc_auc"] - 0.05
+    assert measured.check.outcome is Outcome.BAD
+
+
 def test_for_an_error_smaller_is_better(model: ModelSpec, quiet_reference: Reference) -> None:
     gates = model.gates.model_copy(update={"primary": "brier"})
     brier = model.model_copy(update={"gates": gates})

@@ -47,12 +47,16 @@ class MonitoringSpec(Contract):
     #: A change smaller than this population stability index does not matter, however certain it is.
     #: (0.1 is what the field calls a moderate change; half a standard deviation is about 0.25.)
     min_psi: Number = Field(default=0.1, gt=0)
+    #: The same of a rate (of two values, of a rare category, of missing values): by how many times the odds change.
+    min_ratio: Annotated[Number, Field(gt=1)] = 1.5
     #: A column with fewer values in the window is not judged: could not tell.
     min_rows: Whole = Field(default=200, ge=1)
     #: A night in which a column lost more than this share of the values it usually has is a data incident.
     max_missing_fraction: Fraction = 0.3
     #: The loss of the primary metric, against the champion's holdout, that counts as performance drift.
     performance_margin: Number = Field(default=0.05, ge=0)
+    #: The rise of the log loss (of a regression: RMSE), as a part of the holdout's, that counts as performance drift.
+    loss_margin: Number = Field(default=0.2, ge=0)
     #: A change of one night that comes again in so many nights, of so many, with performance still good, is drift.
     drift_after: LastingSpec = LastingSpec()
     report_rows: Whole = Field(default=5_000, ge=100)

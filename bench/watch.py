@@ -1,0 +1,188 @@
+"""What drift finds and how often it errs, on made-up days whose truth is known; `make judge`'s part on drift.
+
+python -m bench.watch            everything, kept in .airloop/judge
+python -m bench.watch --short    a small form of it
+python -m bench.watch --docs     write the section of docs/judgement.md from what is kept
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tests.support.checkout import ROOT
+
+os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
+sys.path.insert(0, str(ROOT / "include"))
+
+from airloop.contracts import Outcome
+from airloop.monitoring import drift
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.sequence import standardised, sums
+from airloop.monitoring.window import Day, observe
+from bench import machine
+from bench.feeds.days import REFERENCE_DAYS, profile_of, specs
+from bench.feeds.nulls import WORLDS, year
+from bench.feeds.page import share
+from bench.row import SEED
+from tests.unit.monitoring.worlds import flags, night_of, ten_columns, world_of
+
+BEGIN, END = "<!-- watch: begin -->", "<!-- watch: end -->"
+RATES = ((0.001, 0.02, 500), (0.01, 0.03, 7_000), (0.2, 0.3, 1_000))
+#: A shift of half a standard deviation of rows: how much days differ, and within how many nights it is to be heard.
+STAYING = ((0.0, 7), (0.2, 7), (0.5, 30))
+WINDOWS = (1, 7)
+NIGHTS = 50
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, keep, and write the page where it is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.watch", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="few worlds")
+    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
+    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
+    asked = parser.parse_args(arguments)
+    path = asked.folder / ("short-watch.json" if asked.short else "watch.json")
+    if asked.again or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure(short=asked.short), indent=1), encoding="utf-8")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    print(json.dumps(found, indent=1), flush=True)
+    if asked.docs:
+        page = ROOT / "docs" / "judgement.md"
+        page.write_text(placed(page.read_text(encoding="utf-8"), render(found)), encoding="utf-8")
+    return 0
+
+
+def measure(*, short: bool) -> dict[str, Any]:
+    """Rates that moved, shifts that stay, and quiet nights."""
+    worlds = 10 if short else 300
+    quiet: dict[str, Any] = {}
+    for world in WORLDS:
+        quiet[world] = quiet_nights(world, 1 if short else 10)
+    return {
+        "at": machine.now(),
+        "commit": machine.commit(),
+        "seed": SEED,
+        "rates": {
+            f"{before:.1%} → {now:.0%} of {rows:,} rows": moved_rates(before, now, rows, worlds)
+            for before, now, rows in RATES
+        },
+        "staying": {
+            f"days differ by {spread:g}, within {within} nights": staying(spread, within, worlds)
+            for spread, within in STAYING
+        },
+        "quiet": quiet,
+    }
+
+
+def moved_rates(before: float, now: float, rows: int, worlds: int) -> dict[str, int]:
+    """One of five columns of two values has another rate, from one night to the next."""
+    random = np.random.default_rng([SEED, rows])
+    found = 0
+    for _ in range(worlds):
+        columns = [
+            flags(random.binomial(rows, before, REFERENCE_DAYS), rows, f"c{at}") for at in range(5)
+        ]
+        rates = [now, *[before] * 4]
+        night = {
+            f"c{at}": night_of(int(random.binomial(rows, rate)), rows)
+            for at, rate in enumerate(rates)
+        }
+        said = drift.judge(world_of(columns), night, 1, specs()[0].monitoring)
+        found += [one.column for one in said if one.outcome is Outcome.BAD] == ["c0"]
+    return {"found": found, "of": worlds}
+
+
+def staying(spread: float, within: int, worlds: int) -> dict[str, int]:
+    """A mean that moved by half a standard deviation of rows, and stays there, in one of ten columns."""
+    random = np.random.default_rng([SEED, within, int(10 * spread)])
+    found = 0
+    for _ in range(worlds):
+        reference, nights = ten_columns(random, spread)
+        seen: list[Mapping[str, float]] = []
+        for night in nights(0.5)[:within]:
+            seen.append(standardised(reference, night))
+            heard = {one.column for one in sums(reference, seen, 0.01) if one.new}
+            if "c3" in heard:
+                found += 1
+                break
+    return {"found": found, "of": worlds}
+
+
+def quiet_nights(world: str, worlds: int) -> dict[str, Any]:
+    """Nights on which nothing has changed: by each window, and by what adds up."""
+    alarms = dict.fromkeys([*map(str, WINDOWS), "adds up"], 0)
+    said: dict[str, str] = {}
+    for number in range(worlds):
+        days = year(world, 1_000 + SEED + number, NIGHTS)
+        reference = profile_of(days, list(days)[-NIGHTS - 1])
+        seen = _observed(reference, days)
+        for window in WINDOWS:
+            for last in range(window - 1, NIGHTS):
+                counts = _together([one for _, one in seen[last - window + 1 : last + 1]])
+                found = drift.judge(reference, counts, window, specs()[0].monitoring)
+                if bad := [one for one in found if one.outcome is Outcome.BAD]:
+                    alarms[str(window)] += 1
+                    said[f"{number}:{seen[last][0]}:{window}"] = f"{bad[0].column}: {bad[0].reason}"
+        means = [standardised(reference, one.columns) for _, one in seen]
+        for last in range(NIGHTS):
+            if any(one.new for one in sums(reference, means[: last + 1], 0.01)):
+                alarms["adds up"] += 1
+    return {"nights": worlds * NIGHTS, "alarms": alarms, "said": said}
+
+
+def _observed(reference: Reference, days: Mapping[str, pd.DataFrame]) -> list[tuple[str, Day]]:
+    keys = specs()[1].keys
+    return [(key, observe(reference, days[key], keys)) for key in list(days)[-NIGHTS:]]
+
+
+def _together(days: list[Day]) -> dict[str, Any]:
+    whole = days[0]
+    for one in days[1:]:
+        whole = whole + one
+    return dict(whole.columns)
+
+
+def render(found: Mapping[str, Any]) -> str:
+    """The tables, with date, commit and seed."""
+    lines = [
+        f"Measured {found['at']} at commit {found['commit']}, seed {found['seed']}, on {machine.cores()}.",
+        "",
+        "| changed | found |",
+        "|---|---|",
+    ]
+    for name, one in found["rates"].items():
+        lines.append(f"| rate {name}, on the first night | {share(one['found'], one['of'])} |")
+    for name, one in found["staying"].items():
+        lines.append(
+            f"| half a standard deviation that stays, {name} | {share(one['found'], one['of'])} |"
+        )
+    lines += [
+        "",
+        "| quiet nights | window of a day | of a week | what adds up |",
+        "|---|---|---|---|",
+    ]
+    for name, one in found["quiet"].items():
+        told = " | ".join(share(count, one["nights"]) for count in one["alarms"].values())
+        lines.append(f"| {name} | {told} |")
+    return "\n".join(lines)
+
+
+def placed(text: str, tables: str) -> str:
+    """A page with the tables between their marks."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
