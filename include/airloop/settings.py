@@ -153,6 +153,25 @@ def _layers() -> Layers:
     return Layers.read(base, chosen, home_folder() / "runtime.yaml")
 
 
+def in_force(settings: Settings) -> tuple[str, ...]:
+    """One line each for ledger, lake and service, with the variable or the file that named it; never a password."""
+    told: tuple[tuple[str, str, KeyPath], ...] = (
+        ("ledger", settings.ledger_url, ("ledger_url",)),
+        ("lake", settings.lake_uri, ("lake_uri",)),
+        ("service", settings.serving.url, ("serving", "url")),
+    )
+    return tuple(f"{name}: {masked(value)} (by {_origin(path)})" for name, value, path in told)
+
+
+def _origin(path: KeyPath) -> str:
+    variable = PREFIX + "__".join(map(str, path)).upper()
+    if variable in {name.upper() for name in os.environ}:
+        return f"the variable {variable}"
+    documents = reversed(_layers().documents)
+    found = next((one for one in documents if path in one.lines), None)
+    return f"{found.path}, line {found.lines[path]}" if found else "default"
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[SpecError]:
     """One error for each variable that starts like a setting and is none."""
     found = []

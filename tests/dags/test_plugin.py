@@ -74,6 +74,14 @@ def test_a_person_without_a_login_is_sent_to_it(client: Client) -> None:
     )
 
 
+def test_no_redirect_repeats_the_host_that_the_caller_claims(client: Client) -> None:
+    wanted = {"Accept": "text/html", "Host": "evil.example"}
+    for path in ("/airloop/", "/airloop/reports/a?b=c", "/airloop/absent/", "/airloop/theme.js/"):
+        assert "evil" not in str(client.get(path, headers=wanted).headers), path
+    sent = client.get("/airloop/reports/a?b=c", headers=wanted).headers["location"]
+    assert sent == "/api/v2/auth/login?next=/airloop/reports/a%3Fb%3Dc"
+
+
 def test_an_empty_project_says_what_comes_first(client: Client, login: dict[str, str]) -> None:
     page = client.get("/airloop/", headers=login).text
     for words in ("flight_delay", "none yet", "train, then deploy", "Nothing was decided yet."):
@@ -238,6 +246,30 @@ def test_a_report_is_shown_as_a_stranger(
     policy = answer.headers["content-security-policy"]
     assert "sandbox" in policy
     assert "allow-same-origin" not in policy
+
+
+def test_a_report_and_an_icon_may_send_nothing_anywhere(
+    client: Client, login: dict[str, str], reports_folder: Path
+) -> None:
+    """Forms, windows, frames, pictures, requests: each is a way by which a script could carry values away."""
+    page = f"/airloop/reports/{MODEL}/2013-07-01/drift.html"
+    for path in (page, "/airloop/icon.svg"):
+        headers = client.get(path, headers=login).headers
+        rules = dict(
+            ([*rule.strip().split(" ", 1), ""])[:2]
+            for rule in headers["content-security-policy"].split(";")
+        )
+        assert rules["default-src"] == "'none'"
+        assert not {"allow-popups", "allow-forms", "allow-top-navigation"} & set(
+            rules["sandbox"].split()
+        )
+        for name in rules:
+            assert "http" not in rules[name], name
+            assert "*" not in rules[name], name
+    rules = client.get(page, headers=login).headers
+    for rule in ("connect-src 'none'", "form-action 'none'", "webrtc 'block'"):
+        assert rule in rules["content-security-policy"]
+    assert rules["x-dns-prefetch-control"] == "off"
 
 
 @pytest.mark.parametrize(

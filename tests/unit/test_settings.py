@@ -5,8 +5,9 @@ import pickle
 
 import pytest
 
+from airloop.check.runtime import strangers
 from airloop.errors import SpecError
-from airloop.settings import Settings, load_settings, read_settings
+from airloop.settings import Settings, in_force, load_settings, read_settings
 
 
 @pytest.fixture
@@ -195,3 +196,20 @@ def test_a_wrong_webhook_is_refused_without_being_shown(project):
     error = refused()
     assert "alert_webhook" in error.where
     assert "s3cret-word" not in str(error)
+
+
+def test_which_ledger_lake_and_service_are_in_force_is_told_with_who_says_so(project, monkeypatch):
+    (project / "home").mkdir(exist_ok=True)
+    runtime = project / "home" / "runtime.yaml"
+    runtime.write_text("ledger_url: postgresql://me:s3cret@elsewhere/ledger\n")
+    monkeypatch.setenv("AIRLOOP__SERVING__URL", "http://other:3000")
+    settings, _ = read_settings()
+    assert settings is not None
+    ledger, lake, service = in_force(settings)
+    assert ledger == f"ledger: postgresql://***@elsewhere/ledger (by {runtime}, line 1)"
+    assert lake.endswith("(by default)")
+    assert service == "service: http://other:3000 (by the variable AIRLOOP__SERVING__URL)"
+    (stranger,) = strangers()
+    assert f"{runtime} holds ledger_url" in stranger
+    runtime.write_text("serving: {url: http://c}\n")
+    assert strangers() == ()

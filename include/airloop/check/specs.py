@@ -42,7 +42,7 @@ from airloop.specs.sections.resources import local_gpus, machine_rules
 from airloop.specs.sections.templates import FOLDER, template_rules
 from airloop.specs.sections.tuning import builds
 from airloop.specs.yaml.document import Document, read_document
-from airloop.textfile import is_there, is_written
+from airloop.textfile import is_there, is_written, read_text
 
 Data = dict[str, Any]
 #: How many monitored windows the training days must hold, to tell how much one differs from another by chance.
@@ -142,8 +142,8 @@ def _is_restricted(folder: Path) -> bool:
     """Whether the project's own manifests make the steps' namespace one that enforces the profile ``restricted``."""
     path = folder / "kubernetes" / "namespaces.yaml"
     try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError):
+        documents = list(yaml.safe_load_all(read_text(path)))
+    except (SpecError, yaml.YAMLError):
         return False
     name = "pod-security.kubernetes.io/enforce"
     labels = [(one or {}).get("metadata", {}).get("labels") or {} for one in documents]

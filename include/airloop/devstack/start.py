@@ -7,6 +7,7 @@ import fcntl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from airloop.check import runtime
 from airloop.check.cluster import found_lines
 from airloop.devstack import airflow_config
 from airloop.devstack.addresses import Addresses, choose_addresses, write_addresses
@@ -30,7 +31,7 @@ from airloop.errors import PermanentError
 from airloop.ledger.database import Database
 from airloop.ledger.migration import migrate as migrate_ledger
 from airloop.ledger.schema import Age, state
-from airloop.settings import Settings, load_settings
+from airloop.settings import Settings, in_force, load_settings
 from airloop.specs import load_catalog
 from airloop.storage.logs import turn_over
 
@@ -43,6 +44,8 @@ class Started:
     secrets: Secrets
     new_secrets: bool
     started: tuple[str, ...]
+    #: Which ledger, lake and service are in force, and who says so.
+    in_force: tuple[str, ...] = ()
 
 
 def up(layout: Layout, progress: Progress) -> Started:
@@ -58,6 +61,8 @@ def up(layout: Layout, progress: Progress) -> Started:
         check_external(load_settings())
         for line in found_lines(load_settings(), load_catalog(), layout.cluster):
             progress.notice(f"cluster: {line}")
+        for line in runtime.strangers():
+            progress.notice(line)
         turn_over(layout.logs)
         secrets, new = ensure_secrets(layout.secrets)
         records = read_records(layout.run)
@@ -90,7 +95,9 @@ def up(layout: Layout, progress: Progress) -> Started:
             layout.provisioned.touch()
 
         Launch(layout, env, running, progress).run(parts, migrate, furnish)
-    return Started(addresses, secrets, new, tuple(part.name for part in missing))
+    return Started(
+        addresses, secrets, new, tuple(part.name for part in missing), in_force(settings)
+    )
 
 
 def _bring_ledger_up(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from airloop import ejection
-from airloop.check import broken
+from airloop.check import broken, runtime
 from airloop.check.cluster import found_lines, kept
 from airloop.contracts import Contract, Outcome
 from airloop.devstack.addresses import NOWHERE, Addresses, known_addresses
@@ -19,7 +19,7 @@ from airloop.devstack.processes import ProcessRecord, forget, read_ended, read_r
 from airloop.errors import AirloopError, SpecError
 from airloop.execution.pods.kubeconfig import connection_variable
 from airloop.paths import dags_folder
-from airloop.settings import Settings, read_settings
+from airloop.settings import Settings, in_force, read_settings
 from airloop.specs.catalog import load_catalog
 from airloop.specs.sections.servers import ServingSettings
 from airloop.vocabulary import Topic
@@ -47,6 +47,8 @@ class StackState(Contract):
     components: tuple[ComponentState, ...]
     #: The kinds of DAG whose file is the project's own (`airloop eject`).
     owned: tuple[str, ...] = ()
+    #: Which ledger, lake and service are in force, and who says so.
+    in_force: tuple[str, ...] = ()
     #: What asks for a person though every part runs: a spec that is wrong, a model that is deployed without one.
     findings: tuple[str, ...] = ()
     #: The cluster that the steps' pods go to, as whom, with which rights.
@@ -80,8 +82,10 @@ def status(layout: Layout) -> StackState:
         running=all(part.state == "running" for part in states),
         components=tuple(states),
         owned=owned,
+        in_force=() if guessed else in_force(settings),
         findings=(
             *(f"the settings are wrong: {error}" for error in wrong),
+            *runtime.strangers(),
             *foreign,
             *broken.sentences(load_catalog()),
             *(_orphans(settings) if records and not guessed else ()),

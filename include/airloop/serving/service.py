@@ -20,7 +20,7 @@ from airloop.serving.assembly import build_endpoints
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
-from airloop.settings import load_settings
+from airloop.settings import in_force, load_settings
 from airloop.specs import load_catalog
 
 put_on_path()
@@ -48,6 +48,8 @@ if name_supervisor():
 else:
     listening.open_own()
 _settings = load_settings()
+for _line in in_force(_settings):
+    logging.getLogger("airloop.serving").info("in force: %s", _line)
 drain = Drain(_settings.serving.drain_seconds)
 application = Application(build_endpoints(_settings, load_catalog()), drain)
 

@@ -18,6 +18,7 @@ from airloop.plugins.metric import Task, standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
+from airloop.specs.sections.arguments import argument_rules
 from airloop.specs.sections.cadence import cadence_rules, span_rules
 from airloop.specs.sections.columns import column_names, former_names, taken_name
 from airloop.specs.sections.days import (
@@ -148,6 +149,8 @@ def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[SpecIssue
         for argument in sorted(known.required - arguments.keys()):
             what = f"{name} needs this argument"
             yield SpecIssue((*path, "with", argument), what, None, f"add {argument}")
+        taken = {name: value for name, value in arguments.items() if name in valid}
+        yield from argument_rules(str(name), taken, columns, (*path, "with"))
     for argument in (*COLUMN_ARGUMENTS, *COLUMN_LIST_ARGUMENTS):
         yield from _unknown_columns(arguments, (argument,), columns, (*path, "with"))
 

@@ -23,12 +23,22 @@ from airloop_operators.ui.absent import absent, presence
 from airloop_operators.ui.overview import View, names_alone, overview
 
 _FOLDER = Path(__file__).parent
-#: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login:
-#: the browser treats a sandboxed page as a stranger.
+#: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login (the
+#: browser treats a sandboxed page as a stranger) and can send nothing: no request, picture, frame, form, window or
+#: look-up of a name leaves the page. What is left to it is to lead its own window elsewhere, which a reader sees.
 REPORT_HEADERS = {
-    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads",
+    "Content-Security-Policy": "sandbox allow-scripts allow-downloads; default-src 'none';"
+    " script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:;"
+    " font-src data:; connect-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'self';"
+    " webrtc 'block'",
     "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",
     "Referrer-Policy": "no-referrer",
+}
+#: An icon is a picture and nothing else, also where somebody opens it by itself.
+ICON_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
 }
 #: It bears its digest as its name.
 SCRIPT_HEADERS = {
@@ -46,7 +56,10 @@ PAGE_HEADERS = {
 
 def create_app() -> FastAPI:
     """The app that the plugin mounts at ``/airloop``: every route needs a logged-in user, the icons excepted."""
-    app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirects of its own: they would name the host that the request named.
+    app = FastAPI(
+        title="Airloop", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     signed_in = [Depends(get_user)]
     app.add_exception_handler(HTTPException, _refuse)
     app.get("/", dependencies=signed_in, response_class=HTMLResponse)(page)
@@ -132,14 +145,16 @@ def icon(name: Annotated[str, "icon or icon-dark"]) -> Response:
     path = {"icon": "icon.svg", "icon-dark": "icon-dark.svg"}.get(name)
     if path is None:
         raise HTTPException(404)
-    return FileResponse(_FOLDER / path, media_type="image/svg+xml")
+    return FileResponse(_FOLDER / path, media_type="image/svg+xml", headers=ICON_HEADERS)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """A person without a login is sent to it; a program is told."""
     status = getattr(error, "status_code", 500)
     if status == 401 and "text/html" in request.headers.get("accept", ""):
-        asked = quote(str(request.url))
+        # The path alone: the host is whatever the request claims.
+        query = f"?{request.url.query}" if request.url.query else ""
+        asked = quote(f"{request.url.path}{query}", safe="/")
         return RedirectResponse(f"/api/v2/auth/login?next={asked}", 303)
     return Response(str(getattr(error, "detail", "")), status, media_type="text/plain")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from airloop.check.orphans import orphans
 from airloop.cli import main
@@ -252,6 +253,24 @@ def test_status_asks_the_parts_that_run_under_wrong_settings_too(
     assert needs["disk"]["outcome"] == "ok"
     assert "the settings, which say where it is, are wrong" in needs["ledger"]["says"]
     assert "did you mean" in found["findings"][0]
+    load_settings.cache_clear()
+
+
+def test_status_names_a_ledger_that_the_runtime_file_brought_in(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    runtime = yaml.safe_dump(
+        {"airflow_url": "http://127.0.0.1:1", "mlflow_uri": "http://127.0.0.1:2", "ledger_url": url}
+        | {"serving": {"url": "http://127.0.0.1:3"}}
+    )
+    (home / "runtime.yaml").write_text(runtime)
+    load_settings.cache_clear()
+    assert main.run(["status"]) == 1
+    shown = capsys.readouterr()
+    assert f"in force: ledger: {url} (by {home / 'runtime.yaml'}, line 2)" in shown.out
+    assert "holds ledger_url, which `airloop up` did not write there" in shown.err
     load_settings.cache_clear()
 
 

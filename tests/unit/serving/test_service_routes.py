@@ -396,3 +396,14 @@ def test_a_full_disk_degrades_logging_not_serving(tmp_path: Path, monkeypatch: p
         assert (await http.get("/slots")).json()["slots"][0]["log_error"] is None
 
     run(tmp_path, deployed(), scenario)
+
+
+def test_no_redirect_repeats_the_host_that_the_caller_claims(tmp_path: Path):
+    async def scenario(http: httpx.AsyncClient, _: Endpoints) -> None:
+        for path in ("/docs/", "/docs/assets", "/healthz/", "/slots/", "/openapi.json/"):
+            answer = await http.get(path, headers={"host": "evil.example"})
+            assert "evil" not in str(answer.headers) + answer.text, path
+        moved = await http.get("/docs/")
+        assert (moved.status_code, moved.headers["location"]) == (307, "../docs")
+
+    run(tmp_path, deployed(), scenario)

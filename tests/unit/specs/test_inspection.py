@@ -1,6 +1,7 @@
 """`airloop check`: everything that is wrong is told, each with its place."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -339,3 +340,20 @@ def test_a_source_that_can_work_is_fine(config, source):
     text = (config / DATASET).read_text()
     (config / DATASET).write_text(re.sub(r"source: .*", lambda _: source, text))
     assert check(Catalog(config)) == []
+
+
+@pytest.mark.parametrize(
+    "file", ["airloop.yaml", "pools.json", DATASET, "kubernetes/namespaces.yaml"]
+)
+@pytest.mark.parametrize("what", ["dangling", "looping", "pipe"])
+def test_a_link_that_leads_nowhere_and_a_pipe_are_told_and_never_waited_for(config, file, what):
+    path = config / file
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere" if what == "dangling" else path)
+    told = [problem for problem in check(Catalog(config)) if problem.file == str(path)]
+    # The cluster's manifests are the operator's own: a note about the profile is made where they can be read.
+    assert bool(told) is (file != "kubernetes/namespaces.yaml")
+    assert all("cannot be read" in str(problem) for problem in told)

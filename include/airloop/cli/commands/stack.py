@@ -62,7 +62,7 @@ def status_command(
     for need in state.needs:
         out.print(f"[{_COLOURS[need.outcome]}]{need.name}[/]: ", end="")
         out.print(need.says, markup=False, soft_wrap=True)
-    told = {"replayed": state.replays, "cluster": state.cluster}
+    told = {"in force": state.in_force, "replayed": state.replays, "cluster": state.cluster}
     for about, line in [(about, line) for about, lines in told.items() for line in lines]:
         out.print(f"{about}: {line}", markup=False, soft_wrap=True)
     for part in state.components:
@@ -94,6 +94,8 @@ def show_addresses(started: Started) -> None:
     )
     for line in lines:
         out.print(line, soft_wrap=True)
+    for line in started.in_force:
+        out.print(f"in force: {line}", markup=False, soft_wrap=True)
     if started.new_secrets:
         out.print(
             f"Made just now and shown this once: Airflow password {started.secrets['airflow_password']}, "

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from airloop.serving.drain import Drain
@@ -68,7 +68,10 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
             await following
         await endpoints.close()
 
-    app = FastAPI(title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan)
+    # No redirects of FastAPI's own: they name the host that the request named.
+    app = FastAPI(
+        title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+    )
     routes = _Routes(endpoints, drain)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
@@ -88,6 +91,7 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
     app.add_api_route(
         "/docs", routes.docs, methods=["GET"], include_in_schema=False, response_class=HTMLResponse
     )
+    app.add_api_route("/docs/", routes.docs_without_slash, methods=["GET"], include_in_schema=False)
     app.mount("/docs/assets", docs_assets())
     app.add_exception_handler(StarletteHTTPException, _starlette_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
@@ -131,6 +135,10 @@ class _Routes:
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""
         return docs_page()
+
+    async def docs_without_slash(self) -> RedirectResponse:
+        """The page's own address, relative to the one asked for, since its files are named relative to it."""
+        return RedirectResponse("../docs")
 
 
 def _not_ready(reason: str) -> JSONResponse:
