@@ -16,7 +16,7 @@ os.environ["PYTHONPATH"] = str(ROOT)
 
 import pytest
 
-from tests.support.servers import BINARIES, PostgresServer, S3Server
+from tests.support.servers import BINARIES, MlflowServer, PostgresServer, S3Server
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,17 @@ def postgres() -> Iterator[PostgresServer]:
 def s3() -> Iterator[S3Server]:
     """An S3 server of the tests' own; each test has its own folder in the bucket."""
     server = S3Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server() -> Iterator[MlflowServer]:
+    """An MLflow server of the tests' own; each test has its own names in it."""
+    server = MlflowServer()
     try:
         server.start()
         yield server

@@ -28,6 +28,7 @@ from airloop.ledger import Ledger, attempts
 from airloop.registry import artifacts, models, tracking
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
+from tests.support.loop.project import passed
 
 MODEL = "doubler"
 DIGEST = "sha256:" + "0" * 64
@@ -148,7 +149,9 @@ class PromoteScenario:
                 holdout=(),
                 metrics={},
             )
-            models.register(candidate, _passed(candidate.run_id), settings=self.settings())
+            made = models.register(candidate, _passed(candidate.run_id), settings=self.settings())
+            for champion in (None, *range(1, number)):
+                passed(self.ledger(), made.model_copy(update={"champion_version": champion}))
         PromoteScenario(self.folder, number=1, champion=None).attempt()
         return self
 

@@ -171,7 +171,8 @@ class RegisterScenario(Scenario):
         """The run's version and the challenger; a version that is there has the candidate's bytes."""
         # In this order: between two looks a version may come, and its alias after it.
         challenger = models.aliases(MODEL, settings=self.settings()).get(models.CHALLENGER, 0)
-        found = models.of_run(MODEL, RUN, settings=self.settings())
+        digest = self._candidate().artifact.digest
+        found = models.of_run(MODEL, RUN, digest, settings=self.settings())
         if found is None:
             assert not challenger, f"challenger {challenger} has no version"
             return None

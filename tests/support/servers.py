@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import create_engine, text
 
+from airloop.devstack.mlflow import server_environment
+
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 #: Seconds that a server may take to start on a machine that does much else.
 PATIENCE = 120.0
@@ -228,6 +230,54 @@ class S3Server:
         finally:
             admin.close()
         return True
+
+
+class MlflowServer:
+    """MLflow as `airloop up` starts it, in a new folder."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="airloop-mlflow-"))
+        [self._port] = free_ports(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For ``mlflow_uri``."""
+        return f"http://{HOST}:{self._port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        database = f"sqlite:///{self.folder / 'mlflow.db'}"
+        env = os.environ | server_environment(database, str(self.folder / "artifacts"))
+        # Its consumers of jobs would cost more than the tests.
+        env |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        argv = [sys.executable, "-m", "airloop.devstack.mlflow", HOST, str(self._port)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, env=env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        end = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"MLflow did not start: {self.folder}/log")
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """End it and forget it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+        shutil.rmtree(self.folder)
+
+    def _answers(self) -> bool:
+        door = http.client.HTTPConnection(HOST, self._port, timeout=10)
+        try:
+            door.request("GET", "/health")
+            return door.getresponse().status == http.client.OK
+        except OSError:
+            return False
+        finally:
+            door.close()
 
 
 def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str, object]:

@@ -1,10 +1,10 @@
-"""What was not let into the lake: put down, and announced with the name of its decision."""
+"""What was not let into the lake, or not delivered: put down, and announced with the name of its decision."""
 
 from __future__ import annotations
 
 from airloop.alerts import sending
-from airloop.contracts import Decision
-from airloop.errors import DataError
+from airloop.contracts import Decision, ModelVersion
+from airloop.errors import DataError, GateError
 from airloop.ledger import Ledger
 from airloop.plugins.alert import Alert
 from airloop.settings import Settings
@@ -39,6 +39,28 @@ def gone(
         id=identity,
     )
     return _announced(settings, ledger, key, decision, "partition gone", error.where)
+
+
+def unproven(
+    settings: Settings, ledger: Ledger, version: ModelVersion, error: GateError
+) -> Decision:
+    """A version in MLflow that the ledger says nothing good of was asked to be delivered."""
+    digest = version.artifact.digest.removeprefix("sha256:")[:16]
+    decision = ledger.record_decision(
+        entity=version.model,
+        topic=Topic.PROMOTION,
+        action=Action.REFUSED,
+        reason=f"version {version.version} is not delivered: {error}",
+        figures={
+            "version": version.version,
+            "run_id": version.run_id,
+            "digest": version.artifact.digest,
+        },
+        id=f"{version.model}:unproven:{version.version}:{version.run_id}:{digest}",
+    )
+    moment = f"{decision.at:%Y-%m-%dT%H%MZ}"
+    where = version.artifact.uri
+    return _announced(settings, ledger, moment, decision, "unproven version", where)
 
 
 def _announced(

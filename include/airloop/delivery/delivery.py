@@ -13,6 +13,7 @@ from __future__ import annotations
 from airloop.contracts import Deployment, Fence, ModelVersion
 from airloop.delivery.deployment import DeploymentPublication, Service
 from airloop.delivery.following import confirms, follow, reached, refused
+from airloop.delivery.proof import require_proof
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.serving.responses import EndpointState
@@ -31,13 +32,14 @@ def promote(
 ) -> Deployment:
     """Let a version serve; returns when the service answers with it. The same version again converges.
 
-    :raises GateError: if another champion serves than its gates compared it with, a newer one serves, or this one
+    :raises GateError: if the ledger does not say that it passed its gates, another champion serves than its gates compared it with, a newer one serves, or this one
         served before and was replaced
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it; the version before
         it serves then
     :raises UnreachableError: if the service, MLflow or the ledger does not answer
     :raises SupersededError: if a newer delivery of this model began
     """
+    require_proof(version, ledger, settings)
     with reached(service, settings) as service:
         publication = DeploymentPublication(
             ledger=ledger,

@@ -39,10 +39,10 @@ def register(
             value=report.reason if report.run_id == candidate.run_id else report.run_id,
             where=f"run {candidate.run_id} of {candidate.model}",
         )
-    settings = settings or load_settings()
+    settings, digest = settings or load_settings(), candidate.artifact.digest
     client = tracking.client(settings)
     with tracking.reaching(settings):
-        if found := _of_run(client, candidate.model, candidate.run_id):
+        if found := _of_run(client, candidate.model, candidate.run_id, digest):
             return found[0]
         _ensure_model(client, candidate.model)
         made = client.create_model_version(
@@ -52,7 +52,7 @@ def register(
             tags=_tags(candidate, report),
             description=report.reason,
         )
-        versions = _of_run(client, candidate.model, candidate.run_id)
+        versions = _of_run(client, candidate.model, candidate.run_id, digest)
         first = versions[0]
         if int(made.version) != first.version:
             log.info("version %d of this run came first; %s goes", first.version, made.version)
@@ -60,12 +60,14 @@ def register(
         return first
 
 
-def of_run(model: str, run_id: str, *, settings: Settings | None = None) -> ModelVersion | None:
-    """The version of a run, if it was registered."""
+def of_run(
+    model: str, run_id: str, digest: str, *, settings: Settings | None = None
+) -> ModelVersion | None:
+    """The version of a run's artifact, if it was registered."""
     settings = settings or load_settings()
     client = tracking.client(settings)
     with tracking.reaching(settings):
-        return next(iter(_of_run(client, model, run_id)), None)
+        return next(iter(_of_run(client, model, run_id, digest)), None)
 
 
 def version(model: str, number: int, *, settings: Settings | None = None) -> ModelVersion:
@@ -136,9 +138,11 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _of_run(client: MlflowClient, model: str, run_id: str) -> list[ModelVersion]:
+def _of_run(client: MlflowClient, model: str, run_id: str, digest: str) -> list[ModelVersion]:
     found = client.search_model_versions(f"run_id = '{run_id}'")
-    mine = [_contract(entry) for entry in found if entry.name == model]
+    # What a hand has made of the same run carries another digest, or none.
+    named = [entry for entry in found if entry.tags.get(ARTIFACT_DIGEST) == digest]
+    mine = [_contract(entry) for entry in named if entry.name == model]
     return sorted(mine, key=lambda entry: entry.version)
 
 

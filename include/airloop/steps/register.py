@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airloop.contracts import Candidate, Fence, GateReport, ModelVersion
 from airloop.errors import ArtifactError
-from airloop.evaluation.verdict import confirm
+from airloop.evaluation.warrant import confirm
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.ledger import attempts, triggers
@@ -35,14 +35,15 @@ class VersionPublication:
     def published(self) -> ModelVersion | None:
         """The run's version, if an attempt before came that far."""
         settings = self.context.settings
-        version = models.of_run(self.candidate.model, self.candidate.run_id, settings=settings)
+        candidate, digest = self.candidate, self.candidate.artifact.digest
+        version = models.of_run(candidate.model, candidate.run_id, digest, settings=settings)
         if version is not None:
-            self.verify(version, self.candidate.artifact.digest)
+            self.verify(version, digest)
         return version
 
     def stage(self) -> None:
         """Confirm that the candidate earned it; its files have been where they stay since its training."""
-        confirm(self.report, self.context.ledger)
+        confirm(self.report, self.candidate, self.context.ledger)
 
     def checksum(self) -> str:
         """The artifact's digest, every byte compared."""

@@ -7,6 +7,7 @@ port and asked over HTTP: the answers must be the offline ones, bad input must b
 from __future__ import annotations
 
 from airloop.contracts import Check, ModelVersion, Name
+from airloop.delivery.proof import require_proof
 from airloop.delivery.verification import verify
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
@@ -28,11 +29,13 @@ class Result(StepResult):
 
 
 def run(request: Request, context: StepContext) -> Result:
-    """Check a version.
+    """Check a version, once the ledger says that its run passed the gates.
 
+    :raises GateError: if it does not: nothing of it is opened
     :raises ArtifactError: if the registry has no such version of Airloop's
     :raises UnreachableError: if the registry, the artifact store or the lake does not answer
     """
     version = models.version(request.model, request.number, settings=context.settings)
+    require_proof(version, context.ledger, context.settings)
     checks = verify(version, context.settings, context.workdir)
     return Result(version=version, checks=checks)

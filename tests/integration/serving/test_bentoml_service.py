@@ -41,6 +41,7 @@ from bench.rivals import servers
 from bench.serving import SAME
 from tests.support.checkout import ROOT
 from tests.support.hostile_files import WAYS, plant_leftovers
+from tests.support.loop.project import passed
 
 MODEL = made.MODEL
 TOKEN = "a-token-of-the-test"
@@ -66,6 +67,7 @@ class World:
         current = self.ledger.current_deployment(MODEL)
         champion = {"champion_version": current.version if current else None}
         version = version.model_copy(update=champion)
+        passed(self.ledger, version)
         fence = self.ledger.begin_attempt(str(Promote(MODEL)))
         promote(self.ledger, self.settings, fence, version, "gates passed")
 

@@ -169,7 +169,10 @@ def test_a_worse_model_pushed_by_hand_is_refused_and_the_reason_is_kept(world):
     assert (decision.action, decision.figures["champion"]) == ("refused", "bad")
     with pytest.raises(GateError):
         world.register(worse, report)
-    assert models.of_run("lateness", worse.run_id, settings=world.settings) is None
+    assert (
+        models.of_run("lateness", worse.run_id, worse.artifact.digest, settings=world.settings)
+        is None
+    )
 
 
 def state(world: World, trigger: str) -> str | None:

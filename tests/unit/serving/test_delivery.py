@@ -29,6 +29,7 @@ from airloop.registry import models
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Topic
+from tests.support.loop.project import passed
 
 MODEL = "doubler"
 
@@ -87,13 +88,15 @@ class World:
         digest = "sha256:" + hashlib.sha256(f"version {number}".encode()).hexdigest()
         ref = ArtifactRef(uri=str(folder), digest=digest)
         current = self.ledger.current_deployment(MODEL)
-        return ModelVersion(
+        version = ModelVersion(
             model=MODEL,
             version=number,
             run_id=f"run{number}",
             artifact=ref,
             champion_version=current.version if current else None,
         )
+        passed(self.ledger, version)
+        return version
 
     def promote(self, number: int) -> Deployment:
         fence = self.ledger.begin_attempt(str(Promote(MODEL)))
@@ -160,7 +163,7 @@ def test_the_same_version_again_changes_nothing(world: World):
     first = world.promote(1)
     assert world.promote(1) == first
     assert world.history() == [("promote", 1)]
-    assert len(world.ledger.decisions(MODEL)) == 1
+    assert len(world.ledger.decisions(MODEL, Topic.PROMOTION)) == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

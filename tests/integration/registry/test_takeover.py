@@ -1,0 +1,121 @@
+"""Whoever may write to MLflow may not deliver: the takeover that was tried, on a real MLflow server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airloop.contracts import Candidate, Check, GateReport, ModelVersion, Outcome
+from airloop.errors import ArtifactError, GateError
+from airloop.registry import models, tracking
+from airloop.steps import evaluate, promote, train, verify
+from airloop.training.publication import CANDIDATE
+from airloop.vocabulary import Action, Topic
+from tests.support.loop.project import Project
+from tests.support.loop.specimens import dataset_spec, model_spec, rows
+from tests.support.servers import MlflowServer
+
+MODEL = "takeover"
+WORSE = {"max_iter": 1, "learning_rate": 0.001}
+
+
+class World(Project):
+    """A loop whose version 1 serves, and the run of a worse candidate that its gates refused."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        dataset, model = dataset_spec(), model_spec(name=MODEL)
+        fields = [one.model_dump(mode="json", by_alias=True) for one in (dataset, model)]
+        super().__init__(home, *fields, mlflow=url)
+        self.put(dataset, rows())
+        self.client = tracking.client(self.settings)
+        good = self.candidate("good")
+        self.good = self.registered(good, self.judged(good))
+        self.refused = self.candidate("worse", params=WORSE)
+        assert self.judged(self.refused).outcome is Outcome.BAD
+
+    def candidate(self, run: str, **fields: Any) -> Candidate:
+        made: Candidate = self.step(train, f"train:{MODEL}:{run}", model=MODEL, **fields).candidate
+        return made
+
+    def judged(self, candidate: Candidate) -> GateReport:
+        key = f"evaluate:{MODEL}:{candidate.run_id}"
+        report: GateReport = self.step(evaluate, key, candidate=candidate).report
+        return report
+
+    def by_hand(self, run_id: str, digest: str, champion: str) -> ModelVersion:
+        """A version as MLflow's door lets anybody make it: of any run, with any tags."""
+        uri = f"runs:/{run_id}/model"
+        tags = {models.ARTIFACT_URI: uri, models.ARTIFACT_DIGEST: digest}
+        tags[models.COMPARED_WITH] = champion
+        made = self.client.create_model_version(MODEL, uri, run_id, tags=tags)
+        return models.version(MODEL, int(made.version), settings=self.settings)
+
+
+@pytest.fixture(scope="module")
+def world(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("takeover")
+        patch.setenv("AIRLOOP_HOME", str(home))
+        yield World(home, mlflow_server.url)
+
+
+#: Each pretends something else: which run, whose bytes, compared with whom.
+PRETENCES = {
+    "of the refused run": ("refused", "refused", "1"),
+    "of the refused run, as a first one": ("refused", "refused", ""),
+    "of the run that passed, with the refused bytes": ("good", "refused", ""),
+    "of the refused run, with the bytes that passed": ("refused", "good", "1"),
+    "of a run that never was": ("nobody", "refused", "1"),
+    "compared with another champion": ("good", "good", "7"),
+}
+
+
+@pytest.mark.parametrize("pretence", PRETENCES)
+def test_a_version_made_by_hand_is_refused_named_recorded_and_alerted(
+    world: World, pretence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, bytes_of, champion = PRETENCES[pretence]
+    runs = {"refused": world.refused.run_id, "good": world.good.run_id, "nobody": "0" * 32}
+    digests = {"refused": world.refused.artifact.digest, "good": world.good.artifact.digest}
+    version = world.by_hand(runs[run], digests[bytes_of], champion)
+    fields = {"model": MODEL, "number": version.version}
+    with pytest.raises(GateError, match=f"version {version.version} of {MODEL}"):
+        world.step(verify, f"verify:{MODEL}:{version.version}", **fields)
+    told = [one for one in caplog.messages if "unproven version" in one]
+    assert told, caplog.messages
+    with pytest.raises(GateError, match="the ledger does not say"):
+        world.step(promote, f"promote:{MODEL}", version=version, reason="mine")
+    decision = world.ledger.decisions(MODEL, Topic.PROMOTION)[0]
+    assert (decision.action, decision.figures["version"]) == (Action.REFUSED, version.version)
+    serving = world.ledger.current_deployment(MODEL)
+    assert serving is not None
+    assert serving.artifact == world.good.artifact
+
+
+def test_the_version_that_passed_is_proven(world: World) -> None:
+    checks = world.step(verify, f"verify:{MODEL}:1", model=MODEL, number=1).checks
+    assert checks[0].ok, checks
+
+
+def test_a_version_made_by_hand_does_not_stand_in_the_way_of_the_runs_own(world: World) -> None:
+    """It was taken for the run's version, and registering failed for good."""
+    candidate = world.refused
+    world.by_hand(candidate.run_id, "sha256:" + "f" * 64, "")
+    world.client.create_model_version(MODEL, candidate.artifact.uri, candidate.run_id)
+    check = Check(name="absolute", outcome=Outcome.OK, reason="told so")
+    report = GateReport(model=MODEL, run_id=candidate.run_id, champion_version=1, checks=(check,))
+    assert (
+        models.register(candidate, report, settings=world.settings).artifact == candidate.artifact
+    )
+
+
+def test_the_days_that_judge_a_candidate_are_not_chosen_in_mlflow(world: World) -> None:
+    """Held-out days exchanged for training days would let a model pass that has learned them by heart."""
+    known = world.refused
+    easier = known.model_copy(update={"holdout": known.dataset.partitions[:2]})
+    world.client.log_text(known.run_id, easier.model_dump_json(), CANDIDATE)
+    with pytest.raises(ArtifactError, match="not the one that the ledger records"):
+        world.candidate("worse", params=WORSE)
