@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 from airloop.contracts import DAY_PATTERN, LINE_PATTERN
 from airloop.cron import check_cron
 from airloop.durations import duration_of
+from airloop.holidays import calendar_of
 from airloop.issues import SpecIssue, refuse
 
 #: Text that may run over several lines: any characters but control characters.
@@ -78,6 +79,11 @@ def _timezone(name: str) -> str:
     return name
 
 
+def _calendar(name: str) -> str:
+    calendar_of(name)
+    return name
+
+
 def _moment(value: Any) -> Any:
     """Only as text: of a number it would be guessed what it counts."""
     if isinstance(value, datetime):
@@ -131,3 +137,5 @@ Span = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator
 #: A span of history, or ``auto``: the one that has shown to be best.
 Window = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_window)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
+#: Of public holidays: US, DE-BY, NYSE.
+Holidays = Annotated[Line, AfterValidator(_calendar)]

@@ -117,6 +117,8 @@ def _features(
         columns[LABEL] = count(reference.label.bins, truth)
     night = window.night.columns if window.night is not None else {}
     judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
+    if cadence.timed and len(reference.days) == 1:
+        judged = tuple(_one_day(one, reference.days[0]) for one in judged)
     broken = {name: one.what for one in findings for name in one.columns}
     told = {one.column: one for one in judged}
     for name, what in broken.items():
@@ -130,6 +132,13 @@ def _features(
             reason=f"could not tell: {what}",
         )
     return tuple(told.values())
+
+
+def _one_day(of: FeatureDrift, day: str) -> FeatureDrift:
+    """Nothing is known of how days differ; deliveries are another matter, of which each holds all there is."""
+    why = f"the reference is of {day} alone, which does not say how days differ: raise training.window"
+    update = {"outcome": Outcome.UNKNOWN, "p_value": None, "reason": f"could not tell: {why}"}
+    return of.model_copy(update=update)
 
 
 def _short_window(window: Window, size: int) -> str:

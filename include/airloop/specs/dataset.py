@@ -18,6 +18,7 @@ from airloop.fields import (
     Day,
     ExpectationName,
     Fraction,
+    Holidays,
     Line,
     Span,
     Text,
@@ -96,6 +97,8 @@ class DatasetSpec(Contract):
     partition_column: ColumnName | None = None
     schedule: Cron | None = "0 6 * * *"
     timezone: TimeZone = "UTC"
+    #: The calendar of its holidays: these are no usual days of their weekday.
+    holidays: Holidays | None = None
     start: Day
     end: Day | None = None
     #: Whether the keys name a row for ever, or, as a customer who comes each day, once in a partition.

@@ -1,4 +1,4 @@
-"""Days, and when clocks are changed: times in UTC of what people do by their own clocks move by an hour then."""
+"""Days, which of them are holidays, and when clocks are changed: times in UTC of what people do by their own clocks move by an hour then."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airloop.contracts import DAY_PATTERN
+from airloop.holidays import is_holiday
 
 #: Zones that change their clocks, each with a day of its own.
 ZONES = (
@@ -17,6 +18,12 @@ ZONES = (
 def day_of(key: str) -> date | None:
     """The day that a partition's key names; None of an hour, a week, a month, a delivery."""
     return date.fromisoformat(key) if re.match(DAY_PATTERN, key) else None
+
+
+def holiday(key: str, calendar: str | None) -> bool:
+    """Whether a partition is a holiday; without a calendar, and of what is no day, none is."""
+    day = day_of(key)
+    return calendar is not None and day is not None and is_holiday(calendar, day)
 
 
 def clocks_changed(night: str, days: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from airloop.findings import Finding
-from airloop.monitoring.health.clocks import day_of
+from airloop.monitoring.health.clocks import day_of, holiday
 from airloop.monitoring.health.variation import MIN_DAYS, MIN_ROWS
 from airloop.monitoring.profiles.contents import Hashes, likeness
 from airloop.monitoring.profiles.history import History
@@ -55,26 +55,31 @@ def _volume(reference: Reference, partition: str, rows: int) -> str | None:
 
 
 def _of_its_weekday(reference: Reference, partition: str, rows: int) -> str | None:
-    """Too few or too many rows for its weekday."""
-    night = day_of(partition)
-    if night is None:
+    """Too few or too many rows for its weekday; of a holiday, for a holiday."""
+    kind = _kind(reference, partition)
+    if kind is None:
         return None
-    dated = [
-        (day_of(day), number)
-        for day, number in zip(reference.days, reference.day_rows, strict=True)
-    ]
-    known = [(day, number) for day, number in dated if day is not None]
-    mine = np.array([number for day, number in known if day.weekday() == night.weekday()])
+    counted = zip(reference.days, reference.day_rows, strict=True)
+    mine = np.array([number for day, number in counted if _kind(reference, day) == kind])
     if len(mine) < MIN_WEEKDAYS or mine.min() < MIN_ROWS:
         return None
     low, high = float(mine.min()), float(mine.max())
     reach, middle = REACH * (high - low), float(np.median(mine))
     floor = min(low - reach, (1 - FEWER) * middle)
     ceiling = max(high + reach, (1 + MORE) * middle)
-    usual = f"{night:%A}s of the reference have {low:.0f} to {high:.0f}"
+    usual = f"{kind}s of the reference have {low:.0f} to {high:.0f}"
     if rows < floor:
         return f"only {rows} rows, {usual}: a day cut short?"
     return f"{rows} rows, {usual}" if rows > ceiling else None
+
+
+def _kind(reference: Reference, partition: str) -> str | None:
+    """What a day is held against; None of what is no day."""
+    day = day_of(partition)
+    if day is None:
+        return None
+    calendar = reference.health.holidays if reference.health is not None else None
+    return "holiday" if holiday(partition, calendar) else f"{day:%A}"
 
 
 def _copied(history: History, window: Window, night: Day) -> str | None:

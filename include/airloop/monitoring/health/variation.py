@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtrit
 
-from airloop.monitoring.health.clocks import day_of
+from airloop.monitoring.health.clocks import day_of, holiday
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.profiles.profile import PLACES, Key, Profile
 from airloop.monitoring.sketch import Floats
@@ -91,9 +91,13 @@ def moves(
     scale = scale_of(history)
     values = history.row(night)
     then, now, before = scale(history.matrix), scale(values), scale(before)
-    week = _week(then, history.days)
-    then, now = then - week[weekdays(history.days)], now - week[weekdays([key])[0]]
-    before = before - week[weekdays(days)]
+    if not holiday(key, history.holidays):
+        # A holiday is no day like others, and says nothing of them.
+        then[_holidays(history.days, history)] = np.nan
+        before[_holidays(days, history)] = np.nan
+        week = _week(then, history.days)
+        then, now = then - week[weekdays(history.days)], now - week[weekdays([key])[0]]
+        before = before - week[weekdays(days)]
     far = _excess(then, now, scale)
     if len(before) >= MIN_STEP_DAYS:
         usual = [_step(then[at], then[max(0, at - STEP_DAYS) : at]) for at in range(3, len(then))]
@@ -107,6 +111,10 @@ def moves(
         Move(history.keys[at], float(values[at]), float(low[at]), float(high[at]), float(far[at]))
         for at in np.flatnonzero(far > 1)
     ]
+
+
+def _holidays(days: Sequence[str], history: History) -> list[bool]:
+    return [holiday(day, history.holidays) for day in days]
 
 
 def weekdays(days: Sequence[str]) -> list[int]:

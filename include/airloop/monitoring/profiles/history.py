@@ -43,6 +43,8 @@ class History(Contract):
     contents: tuple[tuple[int, ...], ...]
     #: The largest likeness of any two of the days.
     likeness: float
+    #: The dataset's calendar of holidays.
+    holidays: str | None = None
 
     @cached_property
     def matrix(self) -> Floats:
@@ -66,7 +68,7 @@ class History(Contract):
         """The same by the names that the dataset's columns have now, without those that it no longer has."""
         present = now.present_names
         if not present and set(self.layout.columns) <= set(now.columns):
-            return self
+            return self.model_copy(update={"holidays": now.holidays})
         fixed = self.layout.beside(now)
         there = {*fixed.columns, WHOLE}
         places = {}
@@ -85,6 +87,7 @@ class History(Contract):
             tops={present.get(name, name): tops for name, tops in self.tops.items()},
             contents=self.contents,
             likeness=self.likeness,
+            holidays=now.holidays,
         )
 
 
@@ -127,6 +130,7 @@ def gather(
         },
         contents=tuple(tuple(one.contents.tolist()) for one in found),
         likeness=_alike([one.contents for one in found]),
+        holidays=dataset.holidays,
     )
 
 
