@@ -17,6 +17,7 @@ import uvicorn
 
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.log import predictionlog
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.runtime.endpoint import Endpoint
@@ -73,5 +74,5 @@ if __name__ == "__main__":
     fill_the_disk_when_told(home)
     ledger = FakeLedger()
     ledger.deploy(1, FakeModel())
-    application = Middleware(Application(ledger.slots(home)), TOKEN)
+    application = Middleware(Application(ledger.slots(home)), Tokens(TOKEN))
     uvicorn.run(application, port=port, log_config=None, access_log=False)

@@ -15,6 +15,7 @@ from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import DataError
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -143,7 +144,7 @@ class FakeLedger:
 
 def client(slots: Endpoints, token: str = TOKEN, **options: Any) -> httpx.AsyncClient:
     """A client of the whole application, middleware included, without a socket."""
-    transport = httpx.ASGITransport(Middleware(Application(slots), TOKEN), **options)
+    transport = httpx.ASGITransport(Middleware(Application(slots), Tokens(TOKEN)), **options)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
 

@@ -33,6 +33,7 @@ from airloop.cli.commands import (
     replay,
     report,
     stack,
+    token,
 )
 from airloop.compatibility import made_by, refuse_newer
 from airloop.errors import AirloopError, RequestError, SpecError
@@ -111,6 +112,11 @@ _incidents.command(
     "resolve", epilog='Example: airloop incidents resolve 3 --as drift --reason "a new fleet"'
 )(in_project(incidents.resolve_command))
 app.add_typer(_incidents, name="incidents")
+
+_token = typer.Typer(help="The prediction service's bearer token.", no_args_is_help=True)
+_token.command("rotate", epilog="Example: airloop token rotate")(in_project(token.rotate_command))
+_token.command("retire", epilog="Example: airloop token retire")(in_project(token.retire_command))
+app.add_typer(_token, name="token")
 
 _ledger = typer.Typer(help="The ledger's tables.", no_args_is_help=True)
 _ledger.command("migrate", epilog="Example: airloop ledger migrate")(

@@ -18,6 +18,7 @@ from airloop.contracts import ArtifactRef, Deployment, ModelVersion
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
@@ -52,7 +53,7 @@ def serve_version(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(Middleware(Application(endpoints), token), log_config=None)
+        config = uvicorn.Config(Middleware(Application(endpoints), Tokens(token)), log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

@@ -33,7 +33,8 @@ class Secrets:
     folder: Path
 
     def __getitem__(self, name: str) -> str:
-        return (self.folder / name).read_text(encoding="utf-8").strip()
+        # The first line: that of the service's tokens may hold the one of before too.
+        return (self.folder / name).read_text(encoding="utf-8").strip().partition("\n")[0].strip()
 
     @property
     def passwords_file(self) -> Path:

@@ -27,12 +27,13 @@ from airloop.devstack.processes import ProcessRecord, read_records
 from airloop.devstack.progress import Progress
 from airloop.devstack.provision import provision
 from airloop.devstack.secrets import Secrets, ensure_secrets
-from airloop.errors import PermanentError
+from airloop.errors import PermanentError, SpecError
 from airloop.ledger.database import Database
 from airloop.ledger.migration import migrate as migrate_ledger
 from airloop.ledger.schema import Age, state
 from airloop.settings import Settings, in_force, load_settings
 from airloop.specs import load_catalog
+from airloop.specs.sections.tokens import read_tokens
 from airloop.storage.logs import turn_over
 
 
@@ -70,6 +71,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         addresses = choose_addresses(layout, running, progress.notice, promises)
         write_addresses(layout, addresses)
         settings = load_settings()
+        _tell_tokens(settings, progress)
         _bring_ledger_up(settings, running, progress)
         common = stack_environment(layout, addresses.url("mlflow"))
         write_env_file(layout, common)
@@ -98,6 +100,15 @@ def up(layout: Layout, progress: Progress) -> Started:
     return Started(
         addresses, secrets, new, tuple(part.name for part in missing), in_force(settings)
     )
+
+
+def _tell_tokens(settings: Settings, progress: Progress) -> None:
+    """Say at once what the service will say in its log only: that its token lets nobody in."""
+    if settings.serving.token is None:
+        try:
+            read_tokens(settings.serving.token_path)
+        except SpecError as error:
+            progress.notice(f"the prediction service lets nobody in: {error}")
 
 
 def _bring_ledger_up(

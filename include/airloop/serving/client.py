@@ -111,9 +111,7 @@ def _refusal(response: httpx.Response, where: str) -> AirloopError:
     if response.status_code in _BUSY:
         return UnreachableError(what, where=where, remedy="try again in a moment")
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        remedy = (
-            "use the token of the running service: AIRLOOP__SERVING__TOKEN or secrets/service_token"
-        )
+        remedy = "use the token of the running service: AIRLOOP__SERVING__TOKEN, or the file that it reads (serving.token_file)"
         return RequestError(what, where=where, remedy=remedy)
     return RequestError(f"{response.status_code}: {what}", where=where)
 

@@ -20,6 +20,7 @@ from airloop.serving.assembly import build_endpoints
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
+from airloop.serving.http.tokens import NONE, Tokens
 from airloop.settings import in_force, load_settings
 from airloop.specs import load_catalog
 
@@ -51,7 +52,12 @@ _settings = load_settings()
 for _line in in_force(_settings):
     logging.getLogger("airloop.serving").info("in force: %s", _line)
 drain = Drain(_settings.serving.drain_seconds)
-application = Application(build_endpoints(_settings, load_catalog()), drain)
+_tokens = Tokens.of(_settings.serving)
+if _tokens.fault == NONE:
+    logging.getLogger("airloop.serving").warning(
+        "nobody can enter: AIRLOOP__SERVING__TOKEN is empty"
+    )
+application = Application(build_endpoints(_settings, load_catalog()), drain, _tokens)
 
 
 class Entrance:
@@ -72,5 +78,5 @@ class Predictions:
 
 
 service: Any = Predictions
-_middleware = Middleware(application, _settings.serving.bearer(), drain)
+_middleware = Middleware(application, _tokens, drain)
 service.add_asgi_middleware(Entrance, ours=_middleware)

@@ -16,6 +16,7 @@ from airloop.registry import loader
 from airloop.serving.assembly import build_endpoints
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
+from airloop.serving.http.tokens import Tokens
 from airloop.steps import evaluate, ingest, train
 from tests.support.loop import free_names as made
 from tests.support.loop.project import Project
@@ -57,7 +58,7 @@ class Home(Project):
         async def main() -> Any:
             endpoints = build_endpoints(self.settings, self.catalog)
             await endpoints.refresh()
-            transport = httpx.ASGITransport(Middleware(Application(endpoints), TOKEN))
+            transport = httpx.ASGITransport(Middleware(Application(endpoints), Tokens(TOKEN)))
             headers = {"authorization": f"Bearer {TOKEN}"}
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://s", headers=headers

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from airloop.serving.http import middleware
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.log.frames import read_segment
 from airloop.serving.log.predictionlog import log_folder, seal_segments
 from airloop.serving.runtime.endpoints import Endpoints
@@ -111,7 +112,7 @@ def test_without_the_token_nobody_passes(
 def test_without_any_token_configured_nobody_passes(tmp_path: Path):
     async def main() -> int:
         slots = deployed().slots(tmp_path)
-        guard = middleware.Middleware(lambda *_: None, "")  # type: ignore[arg-type,return-value]
+        guard = middleware.Middleware(lambda *_: None, Tokens())  # type: ignore[arg-type,return-value]
         transport = httpx.ASGITransport(guard)
         async with httpx.AsyncClient(transport=transport, base_url="http://s") as http:
             response = await http.get("/slots", headers={"authorization": "Bearer "})

@@ -21,6 +21,7 @@ from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
 from airloop.serving.http.predictions import PredictionRoutes
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.requests import EndpointsQuery
 from airloop.serving.responses import EndpointsResponse
 from airloop.serving.runtime.endpoints import Endpoints
@@ -34,11 +35,14 @@ class Application:
     """The whole service over these endpoints, as one ASGI application: predictions, and the pages around them.
 
     :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
+    :param tokens: without one that is let in the service is not ready; None where whoever runs it sees to that
     """
 
-    def __init__(self, endpoints: Endpoints, drain: Drain | None = None) -> None:
+    def __init__(
+        self, endpoints: Endpoints, drain: Drain | None = None, tokens: Tokens | None = None
+    ) -> None:
         #: What BentoML mounts: it runs the lifespan, in which the endpoints follow the ledger.
-        self.pages = _pages(endpoints, drain)
+        self.pages = _pages(endpoints, drain, tokens)
         self._predictions = PredictionRoutes(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +58,7 @@ class Application:
         await self._predictions.answer(name, scope, receive, send)
 
 
-def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
+def _pages(endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +76,7 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
     app = FastAPI(
         title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
-    routes = _Routes(endpoints, drain)
+    routes = _Routes(endpoints, drain, tokens)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
     asked = [Depends(_each_once)]
@@ -104,18 +108,20 @@ def _pages(endpoints: Endpoints, drain: Drain | None) -> FastAPI:
 class _Routes:
     """The handlers of the pages."""
 
-    def __init__(self, endpoints: Endpoints, drain: Drain | None) -> None:
-        self._endpoints, self._drain = endpoints, drain
+    def __init__(self, endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> None:
+        self._endpoints, self._drain, self._tokens = endpoints, drain, tokens
 
     async def healthz(self) -> dict[str, str]:
         """The process runs."""
         return {"status": "ok"}
 
     async def readyz(self) -> JSONResponse:
-        """200 as soon as a model answers and until the service is told to stop, else 503 with the reason."""
+        """200 as soon as a model answers callers and until the service is told to stop, else 503 with the reason."""
         endpoints = self._endpoints.all()
         if self._drain is not None and self._drain.begun:
             return _not_ready("the service is stopping")
+        if self._tokens is not None and (fault := self._tokens.fault):
+            return _not_ready(f"nobody can enter: {fault}")
         if any(endpoint.current for endpoint in endpoints):
             return JSONResponse({"ready": True})
         reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]

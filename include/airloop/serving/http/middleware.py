@@ -7,7 +7,6 @@ is ever reached from outside.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import itertools
 import logging
 import re
@@ -21,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airloop.serving.drain import Drain
+from airloop.serving.http.tokens import Tokens
 from airloop.serving.responses import REQUEST_ID_HEADER, REQUEST_ID_PATTERN
 
 log = logging.getLogger("airloop.serving")
@@ -73,10 +73,10 @@ class Middleware:
     :param drain: how the service ends; from its beginning on, each answer closes its connection
     """
 
-    def __init__(self, app: ASGIApp, token: str, drain: Drain | None = None) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, drain: Drain | None = None) -> None:
         self.app = app
         self._drain = drain or Drain(0)
-        self._expected = f"Bearer {token}".encode() if token else None
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -115,9 +115,7 @@ class Middleware:
     def _may_enter(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return True
-        given = headers.get(b"authorization", b"")
-        # No token was generated: nobody has it, so nobody enters.
-        return self._expected is not None and hmac.compare_digest(given, self._expected)
+        return self._tokens.admits(headers.get(b"authorization", b""))
 
 
 #: What a caller learns of an error of ours.

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from airloop.paths import home_folder
 from airloop.specs.sections.addresses import DatabaseUrl, ServerUrl, StoreUri
+from airloop.specs.sections.tokens import read_tokens
+from airloop.textfile import is_there
 
 #: Under ``stack``.
 DATABASE_KEYS = ("airflow_database_url", "mlflow_database_url")
@@ -32,12 +34,19 @@ class ServingSettings(Section):
     #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
     drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
 
+    @property
+    def token_path(self) -> Path:
+        """The file of tokens; the variable ``token`` goes before it."""
+        return self.token_file or home_folder() / "secrets" / "service_token"
+
     def bearer(self) -> str:
-        """The token itself, from the environment or the file; empty where none is set."""
+        """The token that a client shows: the variable's or the file's newest; empty where none is set.
+
+        :raises SpecError: if the file is there and wrong
+        """
         if self.token is not None:
             return self.token.get_secret_value()
-        path = self.token_file or home_folder() / "secrets" / "service_token"
-        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        return read_tokens(self.token_path)[0] if is_there(self.token_path) else ""
 
 
 class StackSettings(Section):
