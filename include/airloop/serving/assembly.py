@@ -18,6 +18,7 @@ from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.specs import Catalog
+from airloop.specs.dataset import DatasetSpec
 
 log = logging.getLogger("airloop.serving")
 
@@ -45,8 +46,15 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
 
         return loader.load(ref, settings)
 
+    def dataset(model: Model) -> DatasetSpec | None:
+        try:
+            return catalog.dataset(model.dataset.name)
+        except AirloopError as error:
+            log.warning("the rules of the version's own dataset count: %s", error)
+            return None
+
     def example(model: Model) -> Row | None:
-        return example_row(settings, model)
+        return example_row(settings, model, dataset(model))
 
     return Endpoints(
         settings.home,
@@ -55,17 +63,18 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         deployed_one=deployed_one,
         load=load,
         example=example,
+        dataset=dataset,
     )
 
 
-def example_row(settings: Settings, model: Model) -> Row | None:
+def example_row(settings: Settings, model: Model, now: DatasetSpec | None = None) -> Row | None:
     """A row such as callers send, from the lake: each input's most frequent value on the last day there.
 
     It is nobody's own row, since the docs page is open: the keys are made up. None where the lake has no rows.
     """
     from airloop.data.lake.lake import Lake
 
-    schema = RequestSchema(model.spec, model.dataset)
+    schema = RequestSchema(model.spec, model.dataset, now)
     try:
         lake = Lake(settings)
         partitions = lake.partitions(model.dataset.name)

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from airloop.contracts import Contract
 from airloop.errors import RequestError
+from airloop.serving.bounds import bounds_of, narrow, unfit
 from airloop.serving.values import PLACEHOLDERS, TYPES
-from airloop.specs.dataset import Column, DatasetSpec
+from airloop.specs.dataset import Column, ColumnType, DatasetSpec
 from airloop.specs.model import ModelSpec
 
 #: Errors shown for one request: more would only repeat themselves, row by row.
@@ -44,16 +45,22 @@ class InvalidRequestError(RequestError):
 class RequestSchema:
     """Parses request bodies of one model version: strict types, no unknown field, finite numbers.
 
-    Every column must be named; ``null`` is allowed where the dataset says nullable.
+    Every column must be named; ``null`` is allowed where the dataset says nullable. Values that the dataset's own
+    expectations exclude are refused, or told, by their severity.
+
+    :param now: the dataset as the project has it, where that is known: whose rules and dates count
     """
 
-    def __init__(self, spec: ModelSpec, dataset: DatasetSpec) -> None:
+    def __init__(
+        self, spec: ModelSpec, dataset: DatasetSpec, now: DatasetSpec | None = None
+    ) -> None:
         self.columns = tuple(dict.fromkeys((*dataset.keys, *spec.inputs)))
         self.inputs = spec.inputs
         self._row = _row_model(spec.name, self.columns, dataset)
-        self.placeholder: Row = {
-            name: PLACEHOLDERS[dataset.columns[name].type] for name in self.columns
-        }
+        bounds = bounds_of(now or dataset, self.columns, spec.serving.event_time)
+        self._bounds = tuple(bound for bound in bounds if bound.refuses)
+        self._told = tuple(bound for bound in bounds if not bound.refuses)
+        self.placeholder: Row = self._made_up(dataset)
         self.model: type[BaseModel] = create_model(
             f"{spec.name}_request",
             __config__=ConfigDict(extra="forbid", strict=True),
@@ -79,7 +86,25 @@ class RequestSchema:
         # The parser keeps the last of equal keys, so a body with more keys than the schema has names one twice.
         if _more_keys(body, 1 + len(request.rows) * len(columns)):  # type: ignore[attr-defined]
             raise _twice(body)
-        return [dict(zip(columns, vars(row).values(), strict=True)) for row in request.rows]  # type: ignore[attr-defined]
+        rows = [dict(zip(columns, vars(row).values(), strict=True)) for row in request.rows]  # type: ignore[attr-defined]
+        if self._bounds and (details := unfit(rows, self._bounds, MAX_ERRORS)):
+            first = details[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidRequestError(f"{where}: {first['msg']}", details)
+        return rows
+
+    def warnings(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """What the dataset's expectations only warn of: answered, and told."""
+        return unfit(rows, self._told, MAX_ERRORS) if self._told else []
+
+    def _made_up(self, dataset: DatasetSpec) -> Row:
+        row = {name: PLACEHOLDERS[dataset.columns[name].type] for name in self.columns}
+        for bound in self._bounds:
+            if bound.example is not None:
+                kind = dataset.columns[bound.column].type
+                moment = kind is ColumnType.TIMESTAMP and isinstance(bound.example, str)
+                row[bound.column] = f"{bound.example}T12:00:00Z" if moment else plain(bound.example)
+        return row
 
     def _details(self, error: ValidationError) -> list[dict[str, Any]]:
         found = error.errors(include_url=False, include_context=False, include_input=False)
@@ -95,7 +120,11 @@ class RequestSchema:
 
     def document(self) -> dict[str, Any]:
         """The request's JSON schema, for the docs page."""
-        return self.model.model_json_schema(ref_template="#/components/schemas/{model}")
+        document = self.model.model_json_schema(ref_template="#/components/schemas/{model}")
+        fields = document["$defs"][self._row.__name__]["properties"]
+        for bound in self._bounds:
+            narrow(fields[bound.column], bound.document)
+        return document
 
 
 def _more_keys(body: bytes, expected: int) -> bool:

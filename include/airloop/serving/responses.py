@@ -15,6 +15,14 @@ REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID_PATTERN = r"\A[A-Za-z0-9._-]{1,64}\Z"
 
 
+class ErrorDetail(Contract):
+    """One thing that is wrong with a request; never with what was sent."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+
 class PredictionBody(Contract):
     """One answer as it is sent."""
 
@@ -22,20 +30,14 @@ class PredictionBody(Contract):
     version: int
     request_id: str
     predictions: tuple[Finite, ...]
+    #: Values that the dataset's expectations only warn of: answered all the same. Not there where there are none.
+    warnings: tuple[ErrorDetail, ...] = ()
 
 
 class PredictionResponse(PredictionBody):
     """One answer. ``logged`` is false where the service says its prediction log is degraded."""
 
     logged: bool = True
-
-
-class ErrorDetail(Contract):
-    """One thing that is wrong with a request; never with what was sent."""
-
-    loc: tuple[str | int, ...]
-    msg: str
-    type: str
 
 
 class ErrorBody(Contract):

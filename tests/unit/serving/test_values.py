@@ -9,7 +9,8 @@ import pytest
 from airloop.serving.requests import InvalidRequestError, RequestSchema
 from tests.support.serving_fakes import GOOD_ROW, dataset_spec, model_spec
 
-SCHEMA = RequestSchema(model_spec(), dataset_spec())
+#: No column tells the time: the dates are bounded by what a date can be alone.
+SCHEMA = RequestSchema(model_spec(event_time=None), dataset_spec())
 
 
 def parsed(column: str, value: Any) -> Any:

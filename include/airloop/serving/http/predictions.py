@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -39,12 +41,14 @@ class PredictionRoutes:
         endpoint = self._endpoint(model)
         request_id: str = scope["airloop.request_id"]
         answer = await self._ask(endpoint, request_id, Request(scope, receive))
-        content = {
+        content: dict[str, Any] = {
             "model": endpoint.model,
             "version": answer.version,
             "request_id": request_id,
             "predictions": answer.predictions,
         }
+        if answer.warnings:
+            content["warnings"] = answer.warnings
         headers = None if answer.logged else {LOG_HEADER: "degraded"}
         response = Response(orjson.dumps(content), 200, headers, "application/json")
         await response(scope, receive, send)
@@ -60,9 +64,11 @@ class PredictionRoutes:
         endpoint.inflight += 1
         try:
             body = await read_body(request, limits.max_body_bytes)
-            question = Question(version, version.schema.parse(body), request_id)
+            rows = version.schema.parse(body)
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await endpoint.ask(question)
+                answer = await endpoint.ask(Question(version, rows, request_id))
+            warnings = version.schema.warnings(rows)
+            return replace(answer, warnings=warnings) if warnings else answer
         except InvalidRequestError as error:
             raise HttpError(422, str(error), details=error.details) from None
         except DataError as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from airloop.contracts import Deployment
 from airloop.serving.log.openlogs import OpenLogs
@@ -46,6 +47,8 @@ class Answer:
     version: int
     predictions: Sequence[float]
     logged: bool
+    #: What the dataset's expectations warn of in the rows, as details of an error are.
+    warnings: Sequence[Mapping[str, Any]] = ()
 
 
 class Endpoint:

@@ -18,6 +18,7 @@ from airloop.serving.requests import Row
 from airloop.serving.responses import EndpointState
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Model, Version, prepare
+from airloop.specs.dataset import DatasetSpec
 from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
@@ -39,6 +40,7 @@ class Endpoints:
     :param deployed_one: that of one model; without it all are asked for
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
+    :param dataset: a model's dataset as the project has it now, or None
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Endpoints:
         deployed_one: Callable[[str], Deployment | None] | None = None,
         load: Callable[[ArtifactRef], Model],
         example: Callable[[Model], Row | None] = lambda _: None,
+        dataset: Callable[[Model], DatasetSpec | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
+        self._dataset = dataset
         self._deployed_one = deployed_one or (lambda model: deployed().get(model))
         self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -184,7 +188,8 @@ class Endpoints:
             if held is not None and held.deployment.artifact == wanted.artifact:
                 return Version(wanted, held.model, held.schema, since, held.example)
         model = self._load(wanted.artifact)
-        return prepare(wanted, model, since, self._example(model), endpoint.recent)
+        example, now = self._example(model), self._dataset(model)
+        return prepare(wanted, model, since, example, endpoint.recent, now)
 
     def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
         return self._locks.setdefault(endpoint.model, asyncio.Lock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +14,7 @@ import pandas as pd
 
 from airloop.contracts import Deployment
 from airloop.errors import ArtifactError
-from airloop.serving.requests import RequestSchema, Row
+from airloop.serving.requests import InvalidRequestError, RequestSchema, Row
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -80,11 +81,13 @@ def prepare(
     since: datetime,
     example: Row | None,
     recent: Sequence[Row] = (),
+    now: DatasetSpec | None = None,
 ) -> Version:
     """Check a loaded model and warm it on rows it must be able to answer.
 
     :param example: a row as callers send it, made from real ones, where the lake has any
     :param recent: rows that the version before it answered a moment ago
+    :param now: the dataset as the project has it, whose rules about values count
     :raises ArtifactError: if it is another model, or does not answer those rows
     """
     if model.spec.name != deployment.model:
@@ -93,11 +96,13 @@ def prepare(
             value=model.spec.name,
             where=deployment.artifact.uri,
         )
-    schema = RequestSchema(model.spec, model.dataset)
+    schema = RequestSchema(model.spec, model.dataset, now)
     version = Version(deployment, model, schema, since, example or schema.placeholder)
     rows = [row for row in recent if all(name in row for name in schema.inputs)]
     if example is not None:
-        rows += schema.parse(orjson.dumps({"rows": [example]}))
+        # Rows of the lake are older than a rule that excludes them now.
+        with suppress(InvalidRequestError):
+            rows += schema.parse(orjson.dumps({"rows": [example]}))
     try:
         version.answer(rows or schema.parse(orjson.dumps({"rows": [schema.placeholder]})))
     except Exception as error:
