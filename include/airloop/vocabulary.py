@@ -16,6 +16,10 @@ class Topic(StrEnum):
     ALGORITHM = "algorithm"
     SEGMENTS = "segments"
     CANDIDATE = "candidate"
+    #: What a run was registered as.
+    VERSION = "version"
+    #: Where MLflow says something else than the ledger.
+    MLFLOW = "mlflow"
     GATE = "gate"
     APPROVAL = "approval"
     PROMOTION = "promotion"
@@ -61,6 +65,11 @@ class Action(StrEnum):
     MEASURED = "measured"
     RESOLVED = "resolved"
     ANNOUNCED = "announced"
+    REGISTERED = "registered"
+    # What was found of MLflow's copy, and what was done.
+    DIFFERS = "differs"
+    MENDED = "mended"
+    LOST = "lost"
     # What became of a run that did not come to its end.
     FAILED = "failed"
     ABANDONED = "abandoned"

@@ -143,6 +143,12 @@ def _live(ledger: Ledger) -> None:
     ledger.record_decision(
         entity=MODEL, topic="replay", action="measured", reason="replayed", figures={"nights": 40}
     )
+    ledger.record_decision(
+        entity=MODEL,
+        topic="mlflow",
+        action="differs",
+        reason="MLflow differs: <b>version 3 is gone",
+    )
     for day, value, triage in (("2013-03-08", 0.71, "nothing"), ("2013-07-01", 0.66, "drift")):
         ledger.record_decision(
             entity=MODEL,
@@ -181,6 +187,7 @@ def test_the_page_tells_champion_trend_and_decisions(
         "train: +0.0200, costs 0.05",
         "values missing: &lt;b&gt;temp",
         "airloop incidents resolve 1",
+        "MLflow differs: &lt;b&gt;version 3 is gone; `airloop reconcile` puts it right",
     ):
         assert words in page.text
     assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup

@@ -14,7 +14,6 @@ from airloop.contracts import (
     Candidate,
     Check,
     DatasetRef,
-    Deployment,
     Fence,
     GateReport,
     ModelVersion,
@@ -109,8 +108,10 @@ def _copy_once() -> None:
     """And nobody looks at the ledger again after that."""
     _pause_before_the_aliases()
 
-    def once(ledger: Ledger, settings: Settings, deployment: Deployment) -> None:
-        models.set_alias(MODEL, models.CHAMPION, deployment.version, settings=settings)
+    def once(ledger: Ledger, settings: Settings, model: str) -> None:
+        serving = ledger.current_deployment(model)
+        assert serving is not None
+        models.set_alias(MODEL, models.CHAMPION, serving.version, settings=settings)
 
     following._copy_to_aliases = once
 

@@ -3,6 +3,7 @@
 The ledger's deployment row is the one act that counts: fenced, unique in its sequence. The service follows it and
 is asked to confirm; the registry's aliases are moved last, so ``champion`` never names a version that nobody could
 serve. Killed anywhere, the same call again converges: the row is found by what asked for it, the rest is repeated.
+The decision stands in the row's own transaction: what follows may fail, and neither undoes nor hides it.
 
 A promotion needs the service: it is asked before anything is written, and what it refuses is taken back by a
 rollback row. A rollback does not: where the service is down it stands, and the service follows when it starts.
@@ -36,7 +37,7 @@ def promote(
         served before and was replaced
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it; the version before
         it serves then
-    :raises UnreachableError: if the service, MLflow or the ledger does not answer
+    :raises UnreachableError: if the service, the artifact store or the ledger does not answer
     :raises SupersededError: if a newer delivery of this model began
     """
     require_proof(version, ledger, settings)
@@ -56,13 +57,18 @@ def promote(
         deployment = commit(ledger, fence, publication)
         state = service.refresh(version.model)
         if not confirms(state, deployment):
-            _take_back(ledger, fence, deployment, state, service)
-    follow(ledger, settings, deployment, Action.PROMOTED)
+            _take_back(ledger, settings, fence, deployment, state, service)
+    follow(ledger, settings, deployment.model)
     return deployment
 
 
 def _take_back(
-    ledger: Ledger, fence: Fence, deployment: Deployment, state: EndpointState, service: Service
+    ledger: Ledger,
+    settings: Settings,
+    fence: Fence,
+    deployment: Deployment,
+    state: EndpointState,
+    service: Service,
 ) -> None:
     """Answer a refusal: the deployment before it is the last one again.
 
@@ -80,14 +86,17 @@ def _take_back(
             kind=DeploymentKind.ROLLBACK,
             reason=reason,
             request=f"refused:{deployment.sequence}",
+            action=Action.REFUSED,
         )
         service.refresh(deployment.model)
-    ledger.record_decision(
-        entity=deployment.model,
-        topic=Topic.ROLLBACK if before else Topic.PROMOTION,
-        action=Action.REFUSED,
-        reason=reason,
-        figures={"version": deployment.version, "sequence": deployment.sequence},
-        id=f"{deployment.model}:refused:{deployment.sequence}",
-    )
+        follow(ledger, settings, deployment.model)
+    else:
+        ledger.record_decision(
+            entity=deployment.model,
+            topic=Topic.PROMOTION,
+            action=Action.REFUSED,
+            reason=reason,
+            figures={"version": deployment.version, "sequence": deployment.sequence},
+            id=f"{deployment.model}:refused:{deployment.sequence}",
+        )
     raise refusal

@@ -13,7 +13,7 @@ from airloop.registry import artifacts
 from airloop.registry.champion import check_compared
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
-from airloop.vocabulary import DeploymentKind
+from airloop.vocabulary import Action, DeploymentKind
 
 
 class Service(Protocol):
@@ -43,6 +43,7 @@ class DeploymentPublication:
     champion_version: int | None = None
     #: Whether the service holds these bytes in memory, verified: then they are not fetched once more.
     held: bool = False
+    actor: str = "airloop"
     _digest: str = ""
 
     def published(self) -> Deployment | None:
@@ -79,9 +80,10 @@ class DeploymentPublication:
         return self._digest
 
     def publish(self, fence: Fence, digest: str) -> Deployment:
-        """Append the row."""
+        """Append the row, and with it the decision: whatever fails after it cannot hide it."""
         if digest != self.artifact.digest:
             raise ArtifactError("the artifact changed while it was staged", value=digest)
+        promoted = self.kind is DeploymentKind.PROMOTE
         return self.ledger.record_deployment(
             fence,
             model=self.model,
@@ -90,6 +92,8 @@ class DeploymentPublication:
             kind=self.kind,
             reason=self.reason,
             request=self.request,
+            action=Action.PROMOTED if promoted else Action.ROLLED_BACK,
+            actor=self.actor,
         )
 
     def verify(self, result: Deployment, digest: str) -> None:

@@ -1,20 +1,20 @@
-"""What follows a deployment's row: the service is asked, the registry's aliases move, the reason goes on record."""
+"""What follows a deployment's row: the service is asked, the registry's aliases move."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from airloop.contracts import Deployment
 from airloop.delivery.deployment import Service
-from airloop.errors import ArtifactError, SupersededError, UnreachableError
+from airloop.delivery.mirror import aliases_of
+from airloop.errors import AirloopError, ArtifactError, SupersededError
 from airloop.ledger import Ledger
 from airloop.registry import models
 from airloop.serving.client import ServiceClient
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind, Topic
 
 log = logging.getLogger("airloop.delivery")
 
@@ -49,50 +49,51 @@ def refused(deployment: Deployment, state: EndpointState) -> ArtifactError:
     )
 
 
-def follow(
-    ledger: Ledger,
-    settings: Settings,
-    deployment: Deployment,
-    action: Action,
-    actor: str = "airloop",
-) -> None:
-    """Move the registry's aliases after the ledger, and record why.
+def follow(ledger: Ledger, settings: Settings, model: str) -> None:
+    """Move the registry's aliases after the ledger, as far as MLflow lets it: they are a copy, and nobody waits for it.
 
-    A promotion is tried again until the aliases have moved; a rollback waits for nobody's copy.
+    What does not move is a warning; the reconciler repeats it.
     """
     try:
-        _copy_to_aliases(ledger, settings, deployment)
-    except UnreachableError as error:
-        if deployment.kind is DeploymentKind.PROMOTE:
-            raise
-        log.warning("the rollback stands; MLflow's aliases follow at the next delivery: %s", error)
-    promoted = deployment.kind is DeploymentKind.PROMOTE
-    ledger.record_decision(
-        entity=deployment.model,
-        topic=Topic.PROMOTION if promoted else Topic.ROLLBACK,
-        action=action,
-        reason=deployment.reason,
-        figures={
-            "version": deployment.version,
-            "previous": deployment.previous,
-            "sequence": deployment.sequence,
-        },
-        actor=actor,
-        id=f"{deployment.model}:deployment:{deployment.sequence}",
-    )
+        _copy_to_aliases(ledger, settings, model)
+    except AirloopError as error:
+        log.warning("the ledger's row stands; MLflow's aliases follow it later: %s", error)
 
 
-def _copy_to_aliases(ledger: Ledger, settings: Settings, deployment: Deployment) -> None:
+def _copy_to_aliases(ledger: Ledger, settings: Settings, model: str) -> None:
     """Let the aliases say what the ledger says; once more where the ledger moved on meanwhile.
 
     MLflow's aliases know no compare-and-set: an attempt that slept just here would put its version over a newer
     champion, if it did not look at the ledger again after it wrote.
     """
-    model, copied, current = deployment.model, None, deployment
-    while copied != current:
-        models.set_alias(model, models.CHAMPION, current.version, settings=settings)
-        if current.previous is not None and current.previous != current.version:
-            models.set_alias(model, models.PREVIOUS, current.previous, settings=settings)
-        if models.aliases(model, settings=settings).get(models.CHALLENGER) == current.version:
-            models.remove_alias(model, models.CHALLENGER, settings=settings)
-        copied, current = current, ledger.current_deployment(model) or current
+    copied, wanted = None, aliases_of(ledger, model)
+    while copied != wanted:
+        set_aliases(model, wanted, settings)
+        copied, wanted = wanted, aliases_of(ledger, model)
+
+
+def set_aliases(model: str, wanted: Mapping[str, int | None], settings: Settings) -> None:
+    """Each alias for itself: one that cannot be set keeps no other from its place.
+
+    :raises AirloopError: the first failure, once all were tried
+    """
+    there, failures = models.aliases(model, settings=settings), list[AirloopError]()
+    for alias, number in wanted.items():
+        if there.get(alias) == number:
+            continue
+        try:
+            if number is None:
+                models.remove_alias(model, alias, settings=settings)
+            else:
+                models.set_alias(model, alias, number, settings=settings)
+        except (
+            ArtifactError
+        ) as error:  # a hand has deleted the version: none is named rather than another
+            failures.append(error)
+            models.remove_alias(model, alias, settings=settings)
+        except AirloopError as error:
+            failures.append(error)
+    if models.CHALLENGER not in wanted and there.get(models.CHALLENGER) == wanted[models.CHAMPION]:
+        models.remove_alias(model, models.CHALLENGER, settings=settings)
+    for failure in failures:
+        raise failure

@@ -6,13 +6,12 @@ import logging
 
 from airloop.contracts import Deployment
 from airloop.delivery.deployment import Service
-from airloop.delivery.following import reached
+from airloop.delivery.following import follow, reached
 from airloop.errors import AirloopError, RequestError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
-from airloop.registry import models
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind, Topic
+from airloop.vocabulary import Action, DeploymentKind
 
 log = logging.getLogger("airloop.delivery")
 
@@ -31,7 +30,6 @@ def retire(
     Asked twice, the second call repeats what follows from the row, and changes nothing else.
 
     :raises RequestError: if no version of such a model ever served
-    :raises UnreachableError: if MLflow does not answer; the retirement stands then
     """
     last = _last(ledger, model)
     if last.kind is not DeploymentKind.RETIRE:
@@ -43,19 +41,11 @@ def retire(
             kind=DeploymentKind.RETIRE,
             reason=reason,
             request=f"retire:{last.sequence}",
+            action=Action.RETIRED,
+            actor=actor,
         )
-    ledger.record_decision(
-        entity=model,
-        topic=Topic.RETIREMENT,
-        action=Action.RETIRED,
-        reason=last.reason,
-        figures={"version": last.version, "sequence": last.sequence},
-        actor=actor,
-        id=f"{model}:deployment:{last.sequence}",
-    )
     _tell(service, settings, model)
-    for alias in (models.CHAMPION, models.CHALLENGER, models.PREVIOUS):
-        models.remove_alias(model, alias, settings=settings)
+    follow(ledger, settings, model)
     return last
 
 

@@ -16,7 +16,7 @@ from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind
+from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.delivery")
 
@@ -55,11 +55,12 @@ def rollback(
                 reason=reason,
                 request=f"rollback:{current.sequence}:{target.version}",
                 held=_holds(following, target),
+                actor=actor,
             )
             fence = ledger.begin_attempt(str(Promote(model)), actor)
             deployment = commit(ledger, fence, publication)
         _ask_to_follow(following, deployment)
-    follow(ledger, settings, deployment, Action.ROLLED_BACK, actor)
+    follow(ledger, settings, model)
     return deployment
 
 

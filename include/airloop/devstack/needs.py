@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from airloop.contracts import Contract, Outcome
+from airloop.delivery.differences import differences
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
 from airloop.errors import AirloopError
@@ -49,7 +50,7 @@ def needs(layout: Layout, settings: Settings, *, guessed: bool = False) -> tuple
         "DAGs": lambda: _dags(settings),
         "DAG files": lambda: _import_errors(settings),
         "service": lambda: _service(settings),
-        "MLflow": lambda: _mlflow(settings),
+        "MLflow": lambda: _mlflow(settings, guessed),
         "disk": lambda: free_disk(layout),
     }
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -138,16 +139,23 @@ def _service(settings: Settings) -> Finding:
     return Outcome.OK, f"{serving} of {_count(len(endpoints), 'model')} serve"
 
 
-def _mlflow(settings: Settings) -> Finding:
+def _mlflow(settings: Settings, guessed: bool) -> Finding:
     """Not /health, which never asks its database."""
     answer = httpx.get(
         f"{settings.mlflow_uri}/api/2.0/mlflow/experiments/search?max_results=1",
         timeout=_TIMEOUT,
         trust_env=False,
     )
-    if answer.is_success:
+    if not answer.is_success:
+        return Outcome.BAD, f"it answers {answer.status_code}; see logs/mlflow.log"
+    if guessed:
         return Outcome.OK, "the server and its database answer"
-    return Outcome.BAD, f"it answers {answer.status_code}; see logs/mlflow.log"
+    differing = [str(one) for one in differences(open_ledger(settings), settings)]
+    if not differing:
+        return Outcome.OK, "the server and its database answer, and say what the ledger says"
+    more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    told = "; ".join(differing[:_SHOWN])
+    return Outcome.BAD, f"it differs from the ledger: {told}{more}; run `airloop reconcile`"
 
 
 def free_disk(layout: Layout) -> Finding:

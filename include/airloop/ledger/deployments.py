@@ -7,10 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from airloop.contracts import ArtifactRef, Deployment, Fence
+from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
 from airloop.ledger import attempts
 from airloop.ledger.tables import deployments
-from airloop.vocabulary import DeploymentKind
+from airloop.vocabulary import Action, DeploymentKind, Topic
+
+_TOPICS = {
+    DeploymentKind.PROMOTE: Topic.PROMOTION,
+    DeploymentKind.ROLLBACK: Topic.ROLLBACK,
+    DeploymentKind.RETIRE: Topic.RETIREMENT,
+}
 
 
 def record(
@@ -53,6 +59,24 @@ def record(
     }
     connection.execute(insert(deployments).values(values))
     return deployment
+
+
+def decision(deployment: Deployment, action: Action, actor: str) -> Decision:
+    """Why a deployment came about, for the history of decisions."""
+    return Decision(
+        id=f"{deployment.model}:deployment:{deployment.sequence}",
+        entity=deployment.model,
+        topic=_TOPICS[deployment.kind],
+        action=action,
+        reason=deployment.reason,
+        figures={
+            "version": deployment.version,
+            "previous": deployment.previous,
+            "sequence": deployment.sequence,
+        },
+        at=deployment.at,
+        actor=actor,
+    )
 
 
 def current(connection: Connection, model: str) -> Deployment | None:

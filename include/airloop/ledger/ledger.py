@@ -202,15 +202,18 @@ class Ledger(IncidentLedger, UsageLedger):
         kind: DeploymentKind,
         reason: str,
         request: str | None = None,
+        action: Action | None = None,
+        actor: str = "airloop",
     ) -> Deployment:
         """Make a version the one that serves, if the fence still holds.
 
         :param request: what asked for it, a run's id: asked again, the first deployment is returned
+        :param action: of the decision that is written with the row, both or neither
         :raises SupersededError: if a newer attempt began, or another deployment came first
         """
         try:
             with self._database.writing() as connection:
-                return deployments.record(
+                deployment = deployments.record(
                     connection,
                     fence,
                     model=model,
@@ -220,5 +223,8 @@ class Ledger(IncidentLedger, UsageLedger):
                     reason=reason,
                     request=request,
                 )
+                if action is not None:
+                    decisions.record(connection, deployments.decision(deployment, action, actor))
+                return deployment
         except IntegrityError:
             raise SupersededError("superseded by another deployment", where=fence.key) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airloop.contracts import ArtifactRef, Candidate, GateReport, ModelVersion, Outcome
@@ -26,10 +27,15 @@ COMPARED_WITH = "airloop.champion_version"
 
 
 def register(
-    candidate: Candidate, report: GateReport, *, settings: Settings | None = None
+    candidate: Candidate,
+    report: GateReport,
+    *,
+    above: int = 0,
+    settings: Settings | None = None,
 ) -> ModelVersion:
     """Make a candidate that passed its gates a version, once per run; the same run again: the same version.
 
+    :param above: the highest number that was ever given, where MLflow may have forgotten it
     :raises GateError: if the report is not ok or is another candidate's
     :raises UnreachableError: if MLflow does not answer
     """
@@ -44,9 +50,11 @@ def register(
     with tracking.reaching(settings):
         if found := _of_run(client, candidate.model, candidate.run_id, digest):
             return found[0]
-        _ensure_model(client, candidate.model)
-        made = client.create_model_version(
-            name=candidate.model,
+        ensure_model(client, candidate.model)
+        made = create(
+            client,
+            candidate.model,
+            above + 1,
             source=candidate.artifact.uri,
             run_id=candidate.run_id,
             tags=_tags(candidate, report),
@@ -58,6 +66,15 @@ def register(
             log.info("version %d of this run came first; %s goes", first.version, made.version)
             client.delete_model_version(candidate.model, made.version)
         return first
+
+
+def create(client: MlflowClient, model: str, least: int, **fields: Any) -> Any:
+    """A version of at least this number. MLflow counts anew once a model was deleted: what it counts below is thrown away."""
+    made = client.create_model_version(name=model, **fields)
+    while int(made.version) < least:
+        client.delete_model_version(model, made.version)
+        made = client.create_model_version(name=model, **fields)
+    return made
 
 
 def of_run(
@@ -81,6 +98,17 @@ def version(model: str, number: int, *, settings: Settings | None = None) -> Mod
         return _contract(client.get_model_version(model, str(number)))
 
 
+def as_version(
+    model: str, number: int, run_id: str, tags: Mapping[str, str]
+) -> ModelVersion | None:
+    """A version as its tags have it; None where they are not Airloop's."""
+    entry = SimpleNamespace(name=model, version=number, run_id=run_id, tags=tags)
+    try:
+        return _contract(entry)
+    except ArtifactError:
+        return None
+
+
 def aliases(model: str, *, settings: Settings | None = None) -> dict[str, int]:
     """Which version each alias names; empty where the model has never been registered."""
     settings = settings or load_settings()
@@ -91,6 +119,17 @@ def aliases(model: str, *, settings: Settings | None = None) -> dict[str, int]:
     except ArtifactError:
         return {}
     return {name: int(number) for name, number in found.items()}
+
+
+def there(model: str, *, settings: Settings | None = None) -> bool:
+    """Whether MLflow has a registered model of this name."""
+    settings = settings or load_settings()
+    try:
+        with tracking.reaching(settings):
+            tracking.client(settings).get_registered_model(model)
+    except ArtifactError:
+        return False
+    return True
 
 
 def set_alias(model: str, alias: str, version: int, *, settings: Settings | None = None) -> None:
@@ -128,7 +167,8 @@ def tag_version(
             client.set_model_version_tag(model, str(number), key, value)
 
 
-def _ensure_model(client: MlflowClient, name: str) -> None:
+def ensure_model(client: MlflowClient, name: str) -> None:
+    """Make a registered model where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -168,11 +208,18 @@ def _contract(entry: Any) -> ModelVersion:
             value=f"{entry.name} version {entry.version}",
             remedy="register models through train_<model>",
         )
-    champion = entry.tags.get(COMPARED_WITH)
-    return ModelVersion(
-        model=entry.name,
-        version=int(entry.version),
-        run_id=entry.run_id,
-        artifact=ArtifactRef(uri=uri, digest=digest),
-        champion_version=int(champion) if champion else None,
-    )
+    try:
+        return ModelVersion(
+            model=entry.name,
+            version=int(entry.version),
+            run_id=entry.run_id or "",
+            artifact=ArtifactRef(uri=uri, digest=digest),
+            champion_version=int(entry.tags.get(COMPARED_WITH) or 0) or None,
+        )
+    except ValueError as error:  # a hand has written into its tags
+        raise ArtifactError(
+            "this version's tags are not those that Airloop wrote",
+            value=str(error).splitlines()[0],
+            where=f"{entry.name} version {entry.version}",
+            remedy="run `airloop reconcile`",
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from airloop.figures import known
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger("airloop.registry")
+
 #: The fence's key under which a run was made.
 KEY = "airloop.key"
 #: MLflow's limits on what a tag and a parameter hold.
@@ -20,11 +23,17 @@ TAG_CHARACTERS, PARAM_CHARACTERS = 5_000, 6_000
 
 
 def experiment(client: MlflowClient, name: str) -> str:
-    """The id of a model's experiment; it is made where there is none."""
+    """The id of a model's experiment; it is made where there is none, and restored where it was deleted.
+
+    Asked before the fit: a run cannot be opened in a deleted one, and the fit would be lost.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage == "deleted":
+            log.warning("experiment %s was deleted in MLflow, and is restored", name)
+            client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     try:
         return str(client.create_experiment(name))

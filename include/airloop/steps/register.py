@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from airloop.contracts import Candidate, Fence, GateReport, ModelVersion
+from airloop.delivery.mending import restore_model
+from airloop.delivery.mirror import Shown, registration, shown
 from airloop.errors import ArtifactError
 from airloop.evaluation.warrant import confirm
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.ledger import attempts, triggers
+from airloop.ledger import attempts, decisions, triggers
 from airloop.ledger.commit import commit
 from airloop.registry import artifacts, models
 from airloop.vocabulary import TriggerState
@@ -51,9 +53,16 @@ class VersionPublication:
         return self.candidate.artifact.digest
 
     def publish(self, fence: Fence, digest: str) -> ModelVersion:
-        """Create the version. MLflow knows no fences: this attempt looks once more just before."""
-        self.context.ledger.check_fence(fence)
-        return models.register(self.candidate, self.report, settings=self.context.settings)
+        """Create the version. MLflow knows no fences: this attempt looks once more just before.
+
+        Where a hand has deleted the registered model it is made again first: a number is never given twice.
+        """
+        ledger, settings, model = self.context.ledger, self.context.settings, self.candidate.model
+        known = shown(ledger, model).get(model, Shown())
+        if known.versions and not models.there(model, settings=settings):
+            restore_model(model, known, settings)
+        ledger.check_fence(fence)
+        return models.register(self.candidate, self.report, above=known.newest, settings=settings)
 
     def verify(self, result: ModelVersion, digest: str) -> None:
         """Read the version back, and point the alias ``challenger`` at it.
@@ -82,8 +91,9 @@ def run(request: Request, context: StepContext) -> Result:
     """
     publication = VersionPublication(request.candidate, request.report, context)
     version = commit(context.ledger, request.fence, publication)
-    if (trigger := request.candidate.trigger_id) is not None:
-        with context.ledger.transaction() as connection:
-            attempts.check(connection, request.fence, lock=True)
+    with context.ledger.transaction() as connection:
+        attempts.check(connection, request.fence, lock=True)
+        decisions.record(connection, registration(version))
+        if (trigger := request.candidate.trigger_id) is not None:
             triggers.finish(connection, trigger, TriggerState.PASSED)
     return Result(version=version)

@@ -13,7 +13,7 @@ from airloop.ledger.incidents import STANDING, Incident
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
 from airloop.specs.catalog import CatalogEntry
-from airloop.vocabulary import Topic
+from airloop.vocabulary import Action, Topic
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
 from airloop_operators.ui.runs import LastRun, last_runs
@@ -64,6 +64,8 @@ class ModelView:
     runs: Sequence[RunView]
     #: What nothing is learned from.
     incidents: Sequence[Incident]
+    #: What MLflow says other than the ledger, as it was last found, and not put right yet.
+    differs: str = ""
     error: str = ""
 
 
@@ -79,6 +81,8 @@ class BrokenView:
 
 
 View = ModelView | BrokenView
+#: Decisions that are no news to a person.
+_QUIET = {Topic.PERFORMANCE, Topic.MEANS, Topic.VERSION}
 
 
 def overview(
@@ -92,10 +96,11 @@ def overview(
     specs = [entry.spec for entry in entries if entry.spec is not None]
     runs = last_runs({dag for spec in specs for dag in _dags(spec).values()})
     replayed = ledger.newest_decisions(Topic.REPLAY).keys()
+    mlflow = ledger.newest_decisions(Topic.MLFLOW)
     return tuple(
         _broken(entry, ledger, now)
         if entry.spec is None
-        else _model(entry.spec, ledger, settings, now, runs, replayed)
+        else _model(entry.spec, ledger, settings, now, runs, replayed, mlflow.get(entry.name))
         for entry in entries
     )
 
@@ -121,7 +126,7 @@ def _broken(entry: CatalogEntry[ModelSpec], ledger: Ledger, now: datetime) -> Br
 
 def _told(model: str, ledger: Ledger) -> Sequence[Decision]:
     found = ledger.decisions(model, limit=DECISIONS * 4)
-    return [one for one in found if one.topic not in {Topic.PERFORMANCE, Topic.MEANS}][:DECISIONS]
+    return [one for one in found if one.topic not in _QUIET][:DECISIONS]
 
 
 def _model(
@@ -131,6 +136,7 @@ def _model(
     now: datetime,
     runs: Mapping[str, LastRun],
     replayed: Collection[str],
+    mlflow: Decision | None,
 ) -> ModelView:
     metric = spec.gates.primary
     champion = ledger.current_deployment(spec.name)
@@ -154,6 +160,7 @@ def _model(
         links=_links(spec, settings, replayed=spec.name in replayed),
         runs=_runs(spec, ledger, runs),
         incidents=ledger.incidents(spec.name, STANDING, INCIDENTS),
+        differs=mlflow.reason if mlflow and mlflow.action is Action.DIFFERS else "",
     )
 
 
