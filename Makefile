@@ -68,10 +68,11 @@ bench-docs: .venv/.bench ## write what `make bench` measured into docs/benchmark
 bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and 3,000 model specs (FLEET="1 100" for some)
 	@$(BIN)/python -m bench.fleet $(FLEET)
 
-judge: .venv/.locked .venv/.self ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
+judge: .venv/.bench ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
 	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)
 	@$(BIN)/python -m bench.watch --docs $(JUDGE)
+	@$(BIN)/python -m bench.turns --docs $(JUDGE)
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist

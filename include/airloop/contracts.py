@@ -176,6 +176,8 @@ class DriftKind(StrEnum):
 
     COVARIATE = "covariate"
     LABEL = "label"
+    #: What the model answers.
+    PREDICTION = "prediction"
     CONCEPT = "concept"
 
 

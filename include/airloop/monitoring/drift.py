@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from airloop.columns import LABEL
+from airloop.columns import LABEL, PREDICTION
 from airloop.contracts import FeatureDrift, Outcome
 from airloop.monitoring.chance import location_p, rolling, worth
 from airloop.monitoring.rates import LEAST, Rate, missing, rare, two_valued
@@ -65,7 +65,7 @@ def judge(
 ) -> tuple[FeatureDrift, ...]:
     """Judge all columns of a window together.
 
-    :param window: what was counted, by column; the label among them by its reserved name
+    :param window: what was counted, by column; the label and the night's answers among them by their reserved names
     :param days: how many days the window holds
     :param night: the last of them alone, of which the missing values are judged: a day that lacked a column before it says
         nothing of what is missing now
@@ -73,20 +73,25 @@ def judge(
     known = {column.bins.column: column for column in reference.columns}
     if reference.label is not None:
         known[LABEL] = reference.label
+    if reference.scores is not None:
+        known[PREDICTION] = reference.scores
     compared: list[Comparison] = []
     unsure: list[FeatureDrift] = []
     for name, counts in window.items():
         # A label that is not there has not come yet.
         last, length = (counts, days) if night is None else (night.get(name), 1)
-        gone = missing(known[name], last) if last is not None and name != LABEL else None
+        input_ = name not in (LABEL, PREDICTION)
+        gone = missing(known[name], last) if last is not None and input_ else None
         if gone and gone.now[1] >= spec.min_rows and _enough_days(known[name], length):
             compared.append(_of_rate(missing_of(name), gone, length, spec, LEAST))
         if known[name].bins.kind is Kind.TIME:
             continue
-        if why := _cannot_tell(known[name], counts, days, spec):
+        # Ten days held out say how answers vary from night to night, not from week to week.
+        size = 1 if name == PREDICTION else days
+        if why := _cannot_tell(known[name], counts, size, spec):
             unsure.append(_unknown(name, why, spec))
         else:
-            compared.append(compare(known[name], counts, days, spec, name))
+            compared.append(compare(known[name], counts, size, spec, name))
     return (*_verdicts(compared, spec), *unsure)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from airloop.columns import LABEL, PARTITION
+import pandas as pd
+
+from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
 from airloop.data.labels import Labelled
 from airloop.findings import Finding
 from airloop.ledger.incidents import Incident
 from airloop.monitoring import drift, health, performance
+from airloop.monitoring.costs import DayCosts
 from airloop.monitoring.health.variation import MIN_DAYS
 from airloop.monitoring.lasting import lasted
 from airloop.monitoring.performance import Performance
@@ -41,19 +45,23 @@ def judge(
     labelled: Labelled,
     earlier: Sequence[Incident] = (),
     nights: Sequence[Means] = (),
+    served: Mapping[str, DayCosts] = MappingProxyType({}),
+    answers: pd.Series | None = None,
 ) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
     :param labelled: the champion's own predictions with their truth
     :param earlier: this model's incidents that stand
     :param nights: the means of the sound nights before, under this champion, the last at the end
+    :param served: what its answers cost on the days before
+    :param answers: those to the night's rows
     """
-    measured = performance.measure(model, reference, labelled)
+    measured = performance.measure(model, reference, labelled, served)
     findings = health.check(reference, window, model.monitoring)
     recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
     proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
     findings = () if proven else findings
-    features = _features(model, dataset, reference, window, findings)
+    features = _features(model, dataset, reference, window, findings, answers)
     means = (
         {} if findings or window.night is None else standardised(reference, window.night.columns)
     )
@@ -106,8 +114,9 @@ def _features(
     reference: Reference,
     window: Window,
     findings: Sequence[Finding],
+    answers: pd.Series | None,
 ) -> tuple[FeatureDrift, ...]:
-    """All columns judged; of a column that is broken tonight, nothing can be told."""
+    """All columns judged, and the answers of the night like one; of a column that is broken tonight, nothing can be told."""
     columns = window.columns
     cadence = dataset.cadence
     size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
@@ -115,6 +124,8 @@ def _features(
     truth = window.truths[LABEL][recent]
     if reference.label is not None and truth.notna().any():
         columns[LABEL] = count(reference.label.bins, truth)
+    if answers is not None and reference.scores is not None and reference.scores.day_counts:
+        columns[PREDICTION] = count(reference.scores.bins, answers)
     night = window.night.columns if window.night is not None else {}
     judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
     if cadence.timed and len(reference.days) == 1:

@@ -1,17 +1,22 @@
-"""The nights' means on record, so that what adds up over weeks is known without reading weeks of rows."""
+"""What nights leave on record: their means and costs, so that what adds up over weeks is known without reading weeks of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airloop.contracts import Deployment
 from airloop.figures import Figures
 from airloop.ledger import Ledger
+from airloop.monitoring.costs import DayCosts
 from airloop.monitoring.sequence import NIGHTS, Means
 from airloop.vocabulary import Action, Topic
 
 #: Before a column's name among the figures.
 SIGN = "z "
+#: Before a cost's name.
+COST = "cost "
+#: Measured days that are looked through: a year of one champion's, or of hours two weeks'.
+MEASURED = 400
 #: Decisions that are looked through: other versions' nights, and nights after this one, are among them.
 LOOKED_AT = 4 * NIGHTS
 
@@ -41,6 +46,27 @@ def record(ledger: Ledger, deployment: Deployment, partition: str, means: Means)
         figures=figures | {f"{SIGN}{name}": value for name, value in means.items()},
         id=f"means:{deployment.model}:v{deployment.version}:{partition}",
     )
+
+
+def costs_before(ledger: Ledger, deployment: Deployment, through: str) -> dict[str, DayCosts]:
+    """What this champion's answers cost, partition by partition up to one, by what was measured last of each."""
+    found: dict[str, DayCosts] = {}
+    for one in ledger.decisions(deployment.model, Topic.PERFORMANCE, MEASURED):
+        key, figures = str(one.figures.get("partition")), one.figures
+        costs = {
+            name.removeprefix(COST): float(value)
+            for name, value in figures.items()
+            if name.startswith(COST) and isinstance(value, float | int)
+        }
+        if figures.get("version") == deployment.version and costs and key <= through:
+            # The newest come first: what was measured again has more labels, or was corrected.
+            found.setdefault(key, DayCosts(int(figures["rows"] or 0), costs))
+    return found
+
+
+def cost_figures(costs: Mapping[str, float]) -> Figures:
+    """Costs as they are put down beside a day's metric."""
+    return {f"{COST}{name}": round(value, 6) for name, value in costs.items()}
 
 
 def _means(figures: Figures) -> dict[str, float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Check, Outcome
 from airloop.data.labels import Labelled
 from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
+from airloop.monitoring import costs
+from airloop.monitoring.costs import BIAS, DAY, DayCosts
 from airloop.monitoring.drift import psi
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Floats, count
+from airloop.monitoring.turns import turns
 from airloop.partition import Cadence
 from airloop.specs import ModelSpec
 
@@ -24,8 +29,6 @@ NAME = "performance"
 RESAMPLES = 200
 #: With fewer labelled days, chance cannot be told.
 MIN_DAYS = 3
-#: What of a partition's key names its day; the keys of longer partitions are shorter.
-DAY = slice(10)
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,44 @@ class Performance:
     baseline: dict[str, float]
     #: Prediction date → rows and metric (NaN where one day's rows do not define it).
     by_day: dict[str, tuple[int, float]]
+    #: Prediction date → what its answers cost.
+    costs: Mapping[str, DayCosts] = field(default_factory=dict)
 
 
-def measure(model: ModelSpec, reference: Reference, labelled: Labelled) -> Performance:
+def measure(
+    model: ModelSpec,
+    reference: Reference,
+    labelled: Labelled,
+    earlier: Mapping[str, DayCosts] = MappingProxyType({}),
+) -> Performance:
+    """What the labelled days say of the promise, and what all days say that this model has served.
+
+    :param earlier: what its answers cost on the days before those, partition by partition
+    """
+    measured = _kept(model, reference, labelled)
+    found = costs.by_partition(model.task, labelled.rows)
+    check = _turned(model, reference, measured.check, {**earlier, **found})
+    return replace(measured, check=check, costs=found)
+
+
+def _turned(
+    model: ModelSpec, reference: Reference, check: Check, served: Mapping[str, DayCosts]
+) -> Check:
+    """The verdict on a week, or that on all nights where answers have come to cost more."""
+    promised, margin = reference.costs, model.monitoring.loss_margin
+    least = {name: margin * float(np.mean(days)) for name, days in promised.items()}
+    # Off by a part of how often it is so; of a number, of how far its answers are off anyway.
+    usual = reference.label_mean if model.task == "classification" else least.get("error")
+    least[BIAS] = abs(usual or 0.0) * (margin if model.task == "classification" else 1.0)
+    rate = model.monitoring.false_alarm_rate
+    heard = [one for one in turns(promised, costs.by_day(served), rate, least) if one.heard]
+    if not heard:
+        return check
+    told = "; ".join(map(str, heard))
+    return Check(name=NAME, outcome=Outcome.BAD, reason=f"{told}; {check.reason}")
+
+
+def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Performance:
     """Compare the metric of the labelled days with the holdout's: a loss beyond the margin and beyond chance.
 
     Chance is the bootstrap's, drawing whole days: days differ by more than their rows do. The holdout's own chance

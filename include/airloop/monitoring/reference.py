@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Contract, Name
+from airloop.data.rows import keys_of
+from airloop.data.snapshot import Part
 from airloop.errors import ArtifactError, DataError
 from airloop.figures import Figure, Metrics
+from airloop.monitoring import costs
 from airloop.monitoring.profiles.history import History, gather
 from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
 from airloop.partition import Cadence
@@ -57,8 +61,10 @@ class Reference(Contract):
     #: The label, where it is known: 0 and 1, or the value of a regression.
     label: ColumnReference | None = None
     label_mean: Figure = None
-    #: The model's answers on its holdout.
+    #: The model's answers on its holdout, day by day.
     scores: ColumnReference | None = None
+    #: What they cost on each of its days.
+    costs: dict[str, tuple[float, ...]] = {}
     #: The metrics on the holdout: what the model promised.
     holdout: Metrics = {}
     #: The days as profiles; None in a reference of before there were any.
@@ -100,6 +106,7 @@ def build(
     *,
     labels: npt.ArrayLike | None = None,
     holdout: Mapping[str, float] | None = None,
+    held: Part | None = None,
 ) -> Reference:
     """Profile the rows a model was made from.
 
@@ -107,6 +114,7 @@ def build(
     :param scores: the model's answers on its holdout rows (not seen in training); any length
     :param labels: the truth of ``frame``'s rows, NaN where unknown
     :param holdout: the metrics on the holdout, by name, the gates' primary metric among them
+    :param held: the holdout's rows, which ``scores`` answers; without them its days are not known
     :raises DataError: if the frame is empty or lacks an input
     """
     where = f"reference of {model.name}"
@@ -127,7 +135,8 @@ def build(
         columns=tuple(columns),
         label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, days),
         label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
-        scores=None if answers is None else _whole(answers, "score"),
+        scores=None if answers is None else _scores(dataset, answers, held),
+        costs={} if answers is None or held is None else _costs(model, dataset, answers, held),
         holdout={name: float(value) for name, value in (holdout or {}).items()},
         health=gather(model, dataset, frame, days.parts(frame)),
     )
@@ -200,6 +209,24 @@ def _profile(values: pd.Series, name: str, kind: Kind, days: _Days) -> ColumnRef
         day_missing=tuple(one.missing for one in counted),
         day_totals=tuple(one.total for one in counted),
     )
+
+
+def _scores(dataset: DatasetSpec, answers: pd.Series, held: Part | None) -> ColumnReference:
+    if held is None or not dataset.cadence.timed:
+        return _whole(answers, "score")
+    return _profile(answers, "score", Kind.NUMERIC, _Days(dataset, held.frame))
+
+
+def _costs(
+    model: ModelSpec, dataset: DatasetSpec, answers: pd.Series, held: Part
+) -> dict[str, tuple[float, ...]]:
+    """What the answers cost, day after day; of a delivery, which has no days, nothing."""
+    if not dataset.cadence.timed:
+        return {}
+    keys = keys_of(dataset, held.frame).to_numpy(dtype=str)
+    truth = held.truth.to_numpy(dtype=np.float64)
+    rows = pd.DataFrame({PARTITION: keys, LABEL: truth, PREDICTION: answers})
+    return costs.columns(costs.by_day(costs.by_partition(model.task, rows)).values())
 
 
 def _whole(values: pd.Series, name: str) -> ColumnReference:

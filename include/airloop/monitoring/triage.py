@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airloop.columns import LABEL
+from airloop.columns import LABEL, PREDICTION
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
 from airloop.findings import Finding
 
@@ -49,8 +49,9 @@ def triage(
 def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind, ...]:
     names = {one.column for one in moved}
     found = {
-        DriftKind.COVARIATE: bool(names - {LABEL}),
+        DriftKind.COVARIATE: bool(names - {LABEL, PREDICTION}),
         DriftKind.LABEL: LABEL in names,
+        DriftKind.PREDICTION: PREDICTION in names,
         DriftKind.CONCEPT: performance.outcome is Outcome.BAD,
     }
     return tuple(kind for kind, is_there in found.items() if is_there)
@@ -74,4 +75,4 @@ def _quiet(judged: Sequence[FeatureDrift], columns: int) -> str:
 
 def _shown(one: FeatureDrift) -> str:
     """A column as people call it."""
-    return "label" if one.column == LABEL else one.column
+    return {LABEL: "label", PREDICTION: "prediction"}.get(one.column, one.column)

@@ -11,6 +11,7 @@ from airloop.contracts import DriftReport
 from airloop.data import labels
 from airloop.evaluation.metrics import evaluate
 from airloop.monitoring import reference
+from airloop.monitoring.costs import DayCosts, costs_of
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sequence import NIGHTS, Means
@@ -30,6 +31,7 @@ class Nights:
         self._truths[PARTITION] = pd.Series(named, dtype=object)
         self._references: dict[Made, Reference] = {}
         self._days: dict[tuple[Made, int], Day] = {}
+        self._spent: dict[tuple[Made, int], DayCosts] = {}
         self._means: dict[tuple[int, Made], Means] = {}
         self._reports: dict[tuple[int, Made, tuple[int, ...], tuple[int, ...]], DriftReport] = {}
 
@@ -50,10 +52,41 @@ class Nights:
             joined = labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys)
             profile = self.reference(champion)
             before = [self._means[one, champion] for one in under if (one, champion) in self._means]
-            judged = judge(past.model, past.dataset, profile, window, joined, nights=before)
+            judged = judge(
+                past.model,
+                past.dataset,
+                profile,
+                window,
+                joined,
+                nights=before,
+                served=self._costs(champion, served, complete),
+                answers=self._answers(champion, night) if served.get(night) == champion else None,
+            )
             self._reports[at] = judged.report
             self._means[night, champion] = judged.means
         return self._reports[at]
+
+    def _costs(
+        self, champion: Made, served: Mapping[int, Made], complete: list[int]
+    ) -> dict[str, DayCosts]:
+        """What the champion's answers have cost on the days that it served, up to the last whose labels are complete."""
+        past = self._past
+        last = complete[-1] if complete else -1
+        found = {}
+        for place in (one for one, made in served.items() if made == champion and one <= last):
+            at = (champion, place)
+            if at not in self._spent:
+                rows = past.rows(place)
+                known = past.known(rows)
+                truth, scores = past.truth[rows][known], self._fits.scores(champion, rows)[known]
+                costs = costs_of(past.model.task, truth, scores) if len(truth) else {}
+                self._spent[at] = DayCosts(len(truth), costs)
+            if self._spent[at].rows:
+                found[past.keys[place]] = self._spent[at]
+        return found
+
+    def _answers(self, champion: Made, night: int) -> pd.Series:
+        return pd.Series(self._fits.scores(champion, self._past.rows(night)))
 
     def reference(self, champion: Made) -> Reference:
         """What the champion's data looked like, as its artifact would keep it."""
@@ -73,6 +106,7 @@ class Nights:
                 scores,
                 labels=past.truth[everything.index.to_numpy()],
                 holdout=evaluate(past.model.task, truth, scores, past.model.metrics),
+                held=held,
             )
         return self._references[judged]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from airloop.alerts import sending
+from airloop.columns import PARTITION, PREDICTION
 from airloop.contracts import (
     Decision,
     Deployment,
@@ -23,17 +24,18 @@ from airloop.data.unsound import standing
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
-from airloop.monitoring import corrected, nights, performance, reference, report
+from airloop.monitoring import measured, nights, reference, report
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
 from airloop.monitoring.memory import forget_mended, mislabelled, remember, settle
-from airloop.monitoring.performance import Performance
-from airloop.monitoring.window import Window, labelled_keys, look, truths_of
+from airloop.monitoring.window import Window, labelled_keys, look
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.evidence import Night, gather
-from airloop.vocabulary import Action, Topic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("airloop.monitor")
 
@@ -84,7 +86,9 @@ def run(request: Request, context: StepContext) -> Result:
     remember(context.ledger, lake, dataset, found)
     settle(context.ledger, judged.proven, request.partition)
     nights.record(context.ledger, deployment, request.partition, judged.means)
-    _record_measured(context, lake, model, dataset, deployment, request, judged.measured)
+    measured.record(
+        context.ledger, lake, model, dataset, deployment, request.partition, judged.measured
+    )
     night = Night(
         settings=context.settings,
         ledger=context.ledger,
@@ -114,10 +118,18 @@ def _judge(
     broken = {one.partition for one in stand}
     wrong = mislabelled(stand, model) - {request.partition}
     window = look(lake, model, dataset, profile, request.partition, broken, wrong)
-    labelled = _labelled(lake, model, dataset, window, deployment)
+    logged = _logged(lake, model, dataset, window, deployment)
+    labelled = _labelled(model, dataset, window, logged)
     own = [one for one in stand if one.model == model.name]
     earlier = nights.before(context.ledger, deployment, request.partition)
-    return judge(model, dataset, profile, window, labelled, own, earlier)
+    served = nights.costs_before(
+        context.ledger, deployment, labelled_keys(model, dataset, request.partition)[-1]
+    )
+    answers = logged[PREDICTION][logged[PARTITION] == request.partition]
+    return judge(
+        model, dataset, profile, window, labelled, own, earlier, served,
+        answers if len(answers) else None,
+    )  # fmt: skip
 
 
 def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
@@ -140,13 +152,20 @@ def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
     )
 
 
-def _labelled(
+def _logged(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec, window: Window, deployment: Deployment
+) -> pd.DataFrame:
+    """The champion's own predictions of the night, and of the days whose labels are complete: its promise is compared."""
+    days = {*labelled_keys(model, dataset, window.partition), window.partition}
+    return labels.read_predictions(lake, dataset, model.name, sorted(days), deployment.version)
+
+
+def _labelled(
+    model: ModelSpec, dataset: DatasetSpec, window: Window, logged: pd.DataFrame
 ) -> Labelled:
-    """The champion's own predictions only: its promise is the one that is compared."""
     days = labelled_keys(model, dataset, window.partition)
-    logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
-    joined = labels.join(logged, window.truths, dataset.row_keys)
+    complete = logged[logged[PARTITION].isin(days)]
+    joined = labels.join(complete, window.truths, dataset.row_keys)
     log.info(
         "%d predictions: %d with a label, %d without, %d without a row",
         joined.predicted,
@@ -155,78 +174,3 @@ def _labelled(
         joined.unmatched,
     )
     return joined
-
-
-def _record_measured(
-    context: StepContext,
-    lake: Lake,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    deployment: Deployment,
-    request: Request,
-    measured: Performance,
-) -> None:
-    """The metric of each prediction date, those of corrected days anew."""
-    again = corrected.to_measure(
-        context.ledger,
-        model.name,
-        dataset.name,
-        deployment.version,
-        _complete(model, dataset, request),
-    )
-    _record_by_day(context, model, deployment, measured.by_day, measured.baseline)
-    days = _measured_again(lake, model, dataset, deployment, list(again))
-    _record_by_day(context, model, deployment, days, measured.baseline, again)
-
-
-def _complete(model: ModelSpec, dataset: DatasetSpec, request: Request) -> str:
-    """The last partition whose labels are complete by this night."""
-    return labelled_keys(model, dataset, request.partition)[-1]
-
-
-def _measured_again(
-    lake: Lake,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    deployment: Deployment,
-    days: Sequence[str],
-) -> Mapping[str, tuple[int, float]]:
-    """The metric of days that were corrected, with the labels that they have now."""
-    if not days:
-        return {}
-    logged = labels.read_predictions(lake, dataset, model.name, days, deployment.version)
-    truths = truths_of(lake, model, dataset, days)
-    joined = labels.join(logged, truths, dataset.row_keys)
-    return performance.by_day(model.gates.primary, joined.rows)
-
-
-def _record_by_day(
-    context: StepContext,
-    model: ModelSpec,
-    deployment: Deployment,
-    days: Mapping[str, tuple[int, float]],
-    baseline: Mapping[str, float],
-    again: Mapping[str, str] | None = None,
-) -> None:
-    """The metric of each prediction date, again whenever more labels of it have arrived, or it was corrected.
-
-    :param again: of days that were corrected, the id of the decision
-    """
-    name = model.gates.primary
-    for day, (rows, value) in days.items():
-        identity = f"performance:{model.name}:v{deployment.version}:{day}:{rows}"
-        context.ledger.record_decision(
-            entity=model.name,
-            topic=Topic.PERFORMANCE,
-            action=Action.MEASURED,
-            reason=f"{name} {value:.3f} on {rows} labelled predictions of {day}"
-            + (", corrected since" if again else ""),
-            figures={
-                "partition": day,
-                "version": deployment.version,
-                "rows": rows,
-                name: value,
-                "promised": baseline.get(name),
-            },
-            id=again[day] if again else identity,
-        )

@@ -143,7 +143,13 @@ def _write_reference(
     for part in (split.training, split.holdout):
         truth[part.truth.index] = part.truth
     profile = reference.build(
-        model, dataset, frame, fitted.scores, labels=truth.to_numpy(), holdout=fitted.metrics
+        model,
+        dataset,
+        frame,
+        fitted.scores,
+        labels=truth.to_numpy(),
+        holdout=fitted.metrics,
+        held=split.holdout,
     )
     reference.write(profile, folder)
 

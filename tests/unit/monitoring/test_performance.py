@@ -7,7 +7,7 @@ import pytest
 from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Outcome
 from airloop.data.labels import Labelled
-from airloop.monitoring import performance
+from airloop.monitoring import costs, performance
 from airloop.monitoring.reference import Reference
 from airloop.specs import ModelSpec
 
@@ -136,3 +136,27 @@ def test_for_an_error_smaller_is_better(model: ModelSpec, quiet_reference: Refer
     assert performance.measure(brier, promised, labelled(1.2)).check.outcome is Outcome.BAD
     modest = quiet_reference.model_copy(update={"holdout": {"brier": 0.4}})
     assert performance.measure(brier, modest, labelled(1.2)).check.outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(("wrong", "bad"), [(0.005, False), (0.077, True)])
+def test_a_rate_of_errors_that_rose_is_heard_at_an_auc_of_nearly_one(
+    model: ModelSpec, quiet_reference: Reference, wrong: float, bad: bool
+) -> None:
+    random = np.random.default_rng(8)
+
+    def answered(days: int, rate: float) -> Labelled:
+        joined = labelled(skill=1.0, days=days)
+        truth = joined.rows[LABEL]
+        sure = (truth + 1) / 3 + random.uniform(-0.03, 0.03, len(truth))
+        # What is wrong is wrong by little: the order is nearly kept.
+        near = np.where(truth == 1, 0.49, 0.51)
+        joined.rows[PREDICTION] = np.where(random.random(len(truth)) < rate, near, sure)
+        return joined
+
+    held = costs.by_day(costs.by_partition("classification", answered(10, 0.005).rows))
+    made = quiet_reference.model_copy(
+        update={"holdout": {"roc_auc": 0.999}, "costs": costs.columns(held.values())}
+    )
+    check = performance.measure(model, made, answered(4, wrong)).check
+    assert (check.outcome is Outcome.BAD) is bad
+    assert check.reason.startswith("error rate 0.00") is bad

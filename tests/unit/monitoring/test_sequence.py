@@ -11,9 +11,11 @@ import pytest
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.ledger import Ledger
 from airloop.monitoring import nights, sequence
+from airloop.monitoring.costs import DayCosts
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sequence import Sum, standardised, sums
 from airloop.monitoring.sketch import Counts
+from airloop.vocabulary import Action, Topic
 from tests.unit.monitoring.worlds import ten_columns
 
 
@@ -92,6 +94,22 @@ def test_nights_are_put_down_once_and_told_in_order_under_their_own_champion(
     assert nights.before(ledger, first, "2013-03-09") == [{"partition": 0.1}, {"partition": 0.2}]
     assert nights.before(ledger, first, "2013-03-02") == [{"partition": 0.1}]
     assert nights.before(ledger, second, "2013-03-09") == [{"partition": 5.0}]
+
+
+def test_costs_are_put_down_with_a_days_metric_and_the_last_measured_counts(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    first = deployed(1)
+    for version, day, rows, cost in ((1, 1, 30, 0.1), (1, 1, 40, 0.2), (1, 3, 40, 0.3), (2, 1, 50, 0.9)):  # fmt: skip
+        ledger.record_decision(
+            entity="guess",
+            topic=Topic.PERFORMANCE,
+            action=Action.MEASURED,
+            reason="r",
+            figures={"partition": f"2013-03-0{day}", "version": version, "rows": rows}
+            | nights.cost_figures({"log loss": cost}),
+        )
+    found = nights.costs_before(ledger, first, "2013-03-02")
+    assert found == {"2013-03-01": DayCosts(40, {"log loss": 0.2})}
 
 
 def deployed(version: int) -> Deployment:

@@ -19,6 +19,7 @@ from airloop.data import snapshot
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import arrow_schema
+from airloop.data.snapshot import Part
 from airloop.data.unsound import unsound
 from airloop.errors import ArtifactError, RequestError, SupersededError
 from airloop.execution.context import StepContext
@@ -110,8 +111,16 @@ class World:
         for frame in frames[-3:]:
             self.ingest(f"{frame['day'][0]}", frame)
         frame = pd.concat(frames)
+        last = pd.concat(frames[-10:], ignore_index=True)
+        score = last["temp"] - last.groupby("day")["temp"].transform("mean")
         profile = reference.build(
-            self.model, self.dataset, frame, labels=frame["y"], holdout={"roc_auc": 0.78}
+            self.model,
+            self.dataset,
+            frame,
+            1 / (1 + np.exp(-score / 5)),
+            labels=frame["y"],
+            holdout={"roc_auc": 0.78},
+            held=Part(last, last["y"], 0),
         )
         reference.write(profile, self.artifact)
         self.ledger.record_deployment(
@@ -278,6 +287,22 @@ def test_a_model_that_lost_its_skill_is_concept_drift(world: World) -> None:
     assert DriftKind.CONCEPT in result.report.kinds
     assert result.trigger is not None
     assert result.trigger.cause == "performance"
+
+
+def test_what_earlier_nights_have_measured_tells_since_when_answers_cost_more(world: World) -> None:
+    nights = [f"2013-02-{day}" for day in range(10, 20)]
+    for day in nights:
+        rows = rows_of(day)
+        worse = day >= "2013-02-17"
+        # Whose label is turned in four of ten rows: the model is as it was, the world is not.
+        turned = np.random.default_rng(1).random(len(rows)) < 0.4 * worse
+        world.ingest(day, rows.assign(y=np.where(turned, 1 - rows["y"], rows["y"])))
+        world.predict(day, rows)
+    said = [world.monitor(day).report for day in nights[1:]]
+    concept = [DriftKind.CONCEPT in one.kinds for one in said]
+    # Of the 17th and 18th the labels are complete on the 19th.
+    assert concept == [False] * (len(said) - 1) + [True]
+    assert "since 2013-02-17 (e-value" in said[-1].reason
 
 
 def test_predictions_of_another_version_say_nothing_of_the_champion(world: World) -> None:

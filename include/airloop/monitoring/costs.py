@@ -1,0 +1,71 @@
+"""What a model's answers cost, day by day: how untrue they are as probabilities, how often wrong, how far off together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from airloop.columns import LABEL, PARTITION, PREDICTION
+from airloop.evaluation.metrics import cross_entropy, squared
+from airloop.monitoring.sketch import Floats
+from airloop.plugins.metric import Task
+
+#: What of a partition's key names its day: the hours of a day hang together, and longer partitions have shorter keys.
+DAY = slice(10)
+#: The answers' mean less the truth's: it may be off to both sides.
+BIAS = "bias"
+#: The mean of fewer answers says little of a day.
+MIN_ROWS = 20
+
+Costs = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class DayCosts:
+    """The costs of some answers to the rows of one partition."""
+
+    rows: int
+    costs: Costs
+
+
+def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
+    """What answers cost on average."""
+    bias = float((scores - truth).mean())
+    if task == "classification":
+        wrong = float(((scores > 0.5) != (truth == 1)).mean())
+        return {"log loss": float(cross_entropy(truth, scores).mean()), "error rate": wrong, BIAS: bias}  # fmt: skip
+    error = float(np.abs(scores - truth).mean())
+    return {"squared error": float(squared(truth, scores).mean()), "error": error, BIAS: bias}
+
+
+def by_partition(task: Task, rows: pd.DataFrame) -> dict[str, DayCosts]:
+    """The costs of each partition, of rows that :class:`~airloop.data.labels.Labelled` has."""
+    result = {}
+    for key, part in rows.groupby(PARTITION):
+        truth, scores = (part[name].to_numpy(dtype=np.float64) for name in (LABEL, PREDICTION))
+        result[str(key)] = DayCosts(len(part), costs_of(task, truth, scores))
+    return result
+
+
+def by_day(partitions: Mapping[str, DayCosts]) -> dict[str, Costs]:
+    """The costs of each day, in order; a day of few answers is none."""
+    result: dict[str, Costs] = {}
+    for day, keys in groupby(sorted(partitions), key=lambda key: key[DAY]):
+        found = [partitions[key] for key in keys]
+        rows = sum(one.rows for one in found)
+        if rows >= MIN_ROWS:
+            result[day] = {
+                name: sum(one.rows * one.costs[name] for one in found) / rows for name in found[0].costs
+            }  # fmt: skip
+    return result
+
+
+def columns(days: Iterable[Costs]) -> dict[str, tuple[float, ...]]:
+    """Each cost by itself, day after day."""
+    listed = list(days)
+    names = listed[0] if listed else ()
+    return {name: tuple(round(one[name], 6) for one in listed) for name in names}
