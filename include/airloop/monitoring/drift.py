@@ -18,23 +18,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import chdtrc, fdtrc
-
 from airloop.columns import LABEL, PREDICTION
 from airloop.contracts import FeatureDrift, Outcome
-from airloop.monitoring.chance import location_p, rolling, worth
 from airloop.monitoring.rates import LEAST, Rate, missing, rare, two_valued
 from airloop.monitoring.reference import ColumnReference, Reference
-from airloop.monitoring.sketch import Counts, Floats, Integers, Kind
+from airloop.monitoring.shape import day_p, groups_of, merge, psi, row_p
+from airloop.monitoring.sketch import Counts, Kind
 from airloop.specs.sections.watching import MonitoringSpec
 
-#: Fewer expected values than this, and the chi-square approximation is poor: such bins are taken together.
-MIN_EXPECTED = 5
 #: With fewer windows' worth of days, the reference cannot say how windows vary.
 MIN_BLOCKS = 3
-#: At p-values of a thousandth the chi-square tail is an approximation (seen: 1.2 % for 1 % at 200 rows).
-TAIL_CARE = 2.0
 
 
 @dataclass(frozen=True)
@@ -111,12 +104,12 @@ def compare(
     name = name or column.bins.column
     if (rate := two_valued(column, current)) is not None:
         return _of_rate(name, rate, days, spec)
-    groups = _groups(column, current)
-    now, then = _merge(current.bins, groups), _merge(column.total.bins, groups)
+    groups = groups_of(column, current)
+    now, then = merge(current.bins, groups), merge(column.total.bins, groups)
     effect = float(psi(now, then))
-    p_value = _row_p(now, then)
+    p_value = row_p(now, then)
     if len(column.day_counts) > 1:
-        p_value = max(p_value, _day_p(column, current, groups, effect, days))
+        p_value = max(p_value, day_p(column, current, groups, effect, days))
     before, after = _mean(column), current.mean
     moved = f", mean {before:.4g} → {after:.4g}" if before is not None and after is not None else ""
     shape = Comparison(name, "PSI", effect, spec.min_psi, p_value, moved)
@@ -151,15 +144,6 @@ def _with_rare(
     ]
     first = min([shape, *told], key=lambda one: (not one.matters, one.p_value))
     return replace(first, p_value=min(1.0, 2 * first.p_value))
-
-
-def psi(now: Integers, then: Integers) -> Floats:
-    """Population stability index along the last axis, half a count added to each bin."""
-    size = now.shape[-1]
-    p = (now + 0.5) / (now.sum(axis=-1, keepdims=True) + 0.5 * size)
-    q = (then + 0.5) / (then.sum(axis=-1, keepdims=True) + 0.5 * size)
-    result: Floats = ((p - q) * np.log(p / q)).sum(axis=-1)
-    return result
 
 
 def _cannot_tell(
@@ -215,61 +199,6 @@ def _unknown(column: str, why: str, spec: MonitoringSpec) -> FeatureDrift:
         p_value=None,
         reason=f"could not tell: {why}",
     )
-
-
-def _groups(column: ColumnReference, current: Counts) -> Integers:
-    """Which bins are compared as one: the rare ones together, the others each by itself."""
-    then = column.total.bins
-    smaller = min(current.present, int(then.sum()))
-    share = (current.bins + then) / (current.present + then.sum())
-    frequent = share * smaller >= MIN_EXPECTED
-    groups = np.cumsum(frequent) - 1
-    return np.where(frequent, groups, groups.max() + 1)
-
-
-def _merge(bins: Integers, groups: Integers) -> Integers:
-    """Add up the bins of a group, along the last axis."""
-    member = groups[:, None] == np.arange(int(groups.max()) + 1)
-    return bins @ member.astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _row_p(now: Integers, then: Integers) -> float:
-    """Chi-square test of homogeneity."""
-    table = np.array([now, then], dtype=np.float64)
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
-        return 1.0
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    p_value = chdtrc(table.shape[1] - 1, ((table - expected) ** 2 / expected).sum())
-    return min(1.0, TAIL_CARE * float(p_value))
-
-
-def _day_p(
-    column: ColumnReference, current: Counts, groups: Integers, effect: float, days: int
-) -> float:
-    """How often a window of the reference's own days would differ as much."""
-    by_day = _merge(column.by_day, groups)
-    shape = _shape_p(by_day, current.present, effect, days)
-    if column.bins.kind is not Kind.NUMERIC or current.mean is None:
-        return shape
-    totals, rows = np.array(column.day_totals), column.by_day.sum(axis=1)
-    place = location_p(totals, rows, current.mean, current.present, days)
-    return min(1.0, 2 * min(shape, place))
-
-
-def _shape_p(by_day: Integers, present: int, effect: float, days: int) -> float:
-    """The window's PSI against that of the reference's windows, each against the rest of the reference."""
-    windows, total = rolling(by_day, days), by_day.sum(axis=0)
-    usual = psi(windows, total - windows)
-    of = worth(psi(by_day, total - by_day), days)
-    # A window of fewer rows than the reference's has more of the noise of rows.
-    rows = max(1.0, float(np.median(windows.sum(axis=-1))))
-    noise = max(0.0, (windows.shape[-1] - 1) * (1 / present - 1 / rows))
-    mean, variance = float(usual.mean()), float(usual.var(ddof=1))
-    if mean <= 0 or variance <= 0:
-        return 0.0 if effect > 0 else 1.0
-    freedom = 2 * mean**2 / variance
-    return float(fdtrc(freedom, freedom * of.variance, effect / (mean + noise)))
 
 
 def _mean(column: ColumnReference) -> float | None:

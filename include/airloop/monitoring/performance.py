@@ -18,8 +18,8 @@ from airloop.data.labels import Labelled
 from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
-from airloop.monitoring.drift import psi
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.shape import psi
 from airloop.monitoring.sketch import Floats, count
 from airloop.monitoring.turns import turns
 from airloop.partition import Cadence

@@ -114,7 +114,7 @@ def test_control_without_the_days_own_spread_the_weather_is_drift(
     dataset: DatasetSpec,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drift, "_day_p", lambda *_: 0.0)
+    monkeypatch.setattr(drift, "day_p", lambda *_: 0.0)
     assert weather_like(make_reference, make_frame, dataset) >= 95
 
 

@@ -1,8 +1,7 @@
 """One partition's file in a Delta table: staged beside the table, then committed.
 
-A partition is one Parquet file, ``<column>=<key>/<sha256 of its rows>-<attempt>.parquet``. Its name carries
-the digest, so that a table's log alone says which rows it holds, at every version, without a second
-book-keeping that could disagree. A column whose name is more than a word is not part of a path. A staged file is nothing to any reader until the log names it.
+A partition is one Parquet file, ``<column>=<key>/<sha256 of its rows>-<attempt>.parquet``, so that a table's log alone says which rows it
+holds; a column whose name is more than a word is not part of a path. A staged file is nothing to any reader until the log names it.
 """
 
 from __future__ import annotations
