@@ -22,7 +22,7 @@ os.environ.setdefault("AIRLOOP_HOME", str(ROOT / ".airloop" / "judge" / "home"))
 sys.path.insert(0, str(ROOT / "include"))
 
 from bench import machine
-from bench.judge import decisions
+from bench.judge import decisions, refits
 from bench.judge.answers import windows
 from bench.judge.methods import bounds
 from bench.judge.page import write
@@ -77,6 +77,11 @@ def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
         yield f"weather-{gain:+g}", lambda gain=gain: _curve(weather, gain)
     for days in SPANS[: 1 if short else None]:
         yield f"level-{days}", lambda days=days: _level(Weather(5 if short else 600), days)
+    few = 3 if short else None
+    yield "refits-linear", lambda: refits.delivered(refits.made_up(few or 100))
+    yield "refits-trees", lambda: refits.delivered(refits.made_up(few or 60, trees=True))
+    if not short:
+        yield "refits-flights", lambda: refits.delivered(refits.flights(folder))
     for one in series(None if short else loans_wheel(folder)):
         if not short or one.name in SHORT_SERIES:
             yield (

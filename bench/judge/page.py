@@ -45,7 +45,7 @@ def render(kept: Kept) -> str:
     lines = [f"{told[:1].upper()}{told[1:]}; seed {SEED}, on {machine.cores()}.", ""]
     for world, told in WORLDS.items():
         lines += _curves(kept, world, told)
-    return "\n".join([*lines, *_levels(kept), *_decisions(kept)]).rstrip()
+    return "\n".join([*lines, *_levels(kept), *_refits(kept), *_decisions(kept)]).rstrip()
 
 
 def _curves(kept: Kept, world: str, told: str) -> list[str]:
@@ -57,6 +57,22 @@ def _curves(kept: Kept, world: str, told: str) -> list[str]:
     for one in sorted(found.values(), key=lambda part: part["true"]):
         shares = (Share(count, one["trials"]) for count in one["promoted"].values())
         lines.append(f"| {one['true']:+.4f} | {' | '.join(map(str, shares))} |")
+    return [*lines, ""]
+
+
+def _refits(kept: Kept) -> list[str]:
+    found = {name[7:]: one for name, one in kept.items() if name.startswith("refits-")}
+    if not found:
+        return []
+    lines = [
+        "Refits that the guard lets be delivered: healthy ones, and three kinds that went wrong:",
+        "",
+    ]
+    kinds = next(iter(found.values()))["delivered"]
+    lines += [f"| world | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
+    for world, one in sorted(found.items()):
+        shares = (Share(one["delivered"].get(kind, 0), one["trials"]) for kind in kinds)
+        lines.append(f"| {world} | {' | '.join(map(str, shares))} |")
     return [*lines, ""]
 
 

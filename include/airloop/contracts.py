@@ -111,6 +111,8 @@ class Candidate(Contract):
     trigger_id: str | None = None
     #: What it was fitted with, as JSON.
     params: str = "{}"
+    #: The same fitted again on the held-out days too. ``artifact`` is what the gates judge.
+    refit: ArtifactRef | None = None
 
 
 class GateReport(Contract):
@@ -120,6 +122,12 @@ class GateReport(Contract):
     run_id: str
     champion_version: int | None
     checks: tuple[Check, ...]
+    #: What the gates judged, and the same fitted on the held-out days too.
+    judged: Digest | None = None
+    refitted: Digest | None = None
+    #: Which of the two may be delivered, and why.
+    delivers: Digest | None = None
+    guard: str = ""
 
     @property
     def outcome(self) -> Outcome:

@@ -156,7 +156,9 @@ def replayed(cache: Path) -> Run:
     assert past.keys[first] == day(-1)
     fits = Fits(past, cache, first)
     player = Player(fits, Judges(fits, Files(str(cache), {}, "the cache")), first)
-    return player.play(Policy("by_gain", Kind.LOOP, spec=past.model.retraining))
+    return player.play(
+        Policy("by_gain", Kind.LOOP, spec=past.model.retraining, refit=past.model.training.refit)
+    )
 
 
 def test_a_live_month_and_its_replay_decide_alike_night_by_night(

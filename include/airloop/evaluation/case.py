@@ -34,6 +34,8 @@ class Champion:
 
     version: int
     open: Callable[[], LoadedModel]
+    #: The judged model of a refitted one; None for one that was itself judged.
+    twin: Callable[[LoadedModel], LoadedModel | None] = lambda _: None
 
 
 @dataclass
@@ -83,21 +85,39 @@ class Case:
         return self.champion.open()
 
     @cached_property
+    def twin(self) -> LoadedModel | None:
+        """The champion's judged twin, where the champion was refitted on the days that had judged it."""
+        return self.champion.twin(self.incumbent) if self.champion else None
+
+    @cached_property
     def unseen(self) -> npt.NDArray[np.bool_]:
-        """The holdout rows that the champion did not learn from: of other days, or held out from it as well."""
+        """The holdout rows that the champion, or its judged twin, did not learn from: of other days, or held out."""
         if not self.dataset.cadence.timed:
             frame = self.split.everything
             kept = pd.Series(held_out(self.incumbent.spec, self.dataset, frame), index=frame.index)
             return kept[self.holdout.index].to_numpy(dtype=np.bool_)
-        learned: npt.NDArray[np.bool_] = rows_in(
-            self.dataset, self.holdout, self.incumbent.trained_on
-        )
-        return ~learned
+        return self._unseen_by(self.twin or self.incumbent)
+
+    @cached_property
+    def by_twin(self) -> npt.NDArray[np.bool_]:
+        """The holdout rows for which the judged twin is asked: only the refitted champion has learned from them."""
+        if self.twin is None:
+            return np.zeros(len(self.truth), dtype=np.bool_)
+        if not self.dataset.cadence.timed:
+            return self.unseen
+        return self.unseen & ~self._unseen_by(self.incumbent)
 
     @cached_property
     def incumbent_scores(self) -> Floats:
-        """The champion's answers to every holdout row."""
-        return self.incumbent.predict(self.holdout, self.dataset)
+        """The champion's answers to every holdout row, its judged twin's where only that one is impartial."""
+        scores = self.incumbent.predict(self.holdout, self.dataset)
+        if self.twin is None or not self.by_twin.any():
+            return scores
+        return np.where(self.by_twin, self.twin.predict(self.holdout, self.dataset), scores)
+
+    def _unseen_by(self, model: LoadedModel) -> npt.NDArray[np.bool_]:
+        learned: npt.NDArray[np.bool_] = rows_in(self.dataset, self.holdout, model.trained_on)
+        return ~learned
 
     @cached_property
     def features(self) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -38,6 +38,7 @@ def check(case: Case) -> Check:
     told, figures = _operating(case, result, threshold)
     worse = clearly_worse(case, case.incumbent_scores, case.unseen)
     passed = result.low > threshold
+    asked = int(case.by_twin[case.unseen].sum())
     story = (
         f"{gates.primary} {result.candidate:.4f} against {result.other:.4f} of {whom} on "
         f"{case.blocks.of(case.unseen).told}: {result.gain:+.4f}, at least {result.low:+.4f} with "
@@ -46,12 +47,13 @@ def check(case: Case) -> Check:
     if not passed:
         luck = "; the gain may be luck" if result.gain > threshold else ""
         story += f"{luck}, needed > {threshold:.4g}"
-    reason = "; ".join([f"{gates.swap}: {story}", *worse, told])
+    twin = [f"its judged twin was asked for {asked} rows"] if asked else []
+    reason = "; ".join([f"{gates.swap}: {story}", *worse, *twin, told])
     return Check(
         name=NAME,
         outcome=Outcome.OK if passed and not worse else Outcome.BAD,
         reason=reason,
-        figures=result.figures() | figures,
+        figures=result.figures() | figures | {"rows_by_twin": asked},
     )
 
 

@@ -27,6 +27,7 @@ def record(
         ends=_ended(report, candidate),
     )
     tags = {"airloop.gates": decision.action.value, "airloop.gates.reason": report.reason}
+    tags |= {"airloop.refit": report.guard}
     tags |= {
         f"airloop.gate.{one.name}": f"{one.outcome.value}: {one.reason}" for one in report.checks
     }
@@ -48,6 +49,8 @@ def figures(report: GateReport) -> dict[str, float | int | str | None]:
     flat: dict[str, float | int | str | None] = {
         "run_id": report.run_id,
         "champion_version": report.champion_version,
+        "refitted": report.refitted,
+        "guard": report.guard,
     }
     for check in report.checks:
         flat[check.name] = check.outcome.value

@@ -9,6 +9,7 @@ from airloop.contracts import Candidate, Decision, GateReport, ModelVersion, Out
 from airloop.errors import GateError
 from airloop.ledger import Ledger
 from airloop.registry.champion import check_compared
+from airloop.registry.models import delivered
 from airloop.vocabulary import Action, Topic
 
 ACTIONS = {
@@ -36,7 +37,7 @@ def rows_of(candidate: Candidate) -> str:
 def bound(candidate: Candidate, report: GateReport) -> dict[str, float | int | str | None]:
     """What a verdict is about: which artifact, on which rows, and what of it may be delivered."""
     judged = candidate.artifact.digest
-    delivers = judged if report.outcome is Outcome.OK else None
+    delivers = (report.delivers or judged) if report.outcome is Outcome.OK else None
     return {JUDGED: judged, ROWS: rows_of(candidate), DELIVERS: delivers}
 
 
@@ -53,6 +54,9 @@ def confirm(report: GateReport, candidate: Candidate, ledger: Ledger) -> Decisio
     if candidate.artifact.digest != _judged(ledger, passed) or rows != rows_of(candidate):
         what = "this candidate, with these bytes and on these rows, passed its gates"
         raise _unproven(what, candidate.artifact.digest, where)
+    artifact = delivered(candidate, report).digest
+    if artifact != passed.figures.get(DELIVERS, candidate.artifact.digest):
+        raise _unproven("this artifact of the run may be delivered", artifact, where)
     current = ledger.current_deployment(report.model)
     check_compared(current, report.champion_version, f"the candidate of {where}")
     return passed

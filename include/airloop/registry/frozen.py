@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import AwareDatetime
 
-from airloop.contracts import Contract, PartitionKey
+from airloop.contracts import Contract, Digest, PartitionKey
 from airloop.plugins.spec import FROZEN
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -30,6 +30,8 @@ class FrozenSpec(Contract):
     trained_on: tuple[PartitionKey, ...] = ()
     #: The moment whose state of the lake it learned from; None for the newest.
     as_of: AwareDatetime | None = None
+    #: The artifact that the gates judged, where this one was fitted on the held-out days too and stands for it.
+    refit_of: Digest | None = None
 
     @classmethod
     def read(cls, content: bytes) -> FrozenSpec:

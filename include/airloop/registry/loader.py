@@ -58,6 +58,8 @@ class LoadedModel:
     scorer: Scorer
     #: Where segments have models of their own; ``scorer`` is then the one for all others.
     routing: Routing | None = None
+    #: The digest of the judged artifact that this one was refitted from.
+    refit_of: str | None = None
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
         """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
@@ -117,6 +119,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         trained_on=frozen.trained_on,
         scorer=scorer,
         routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
+        refit_of=frozen.refit_of,
     )
     check_examples(model.predict, model.spec, folder)
     return model

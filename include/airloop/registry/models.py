@@ -45,7 +45,8 @@ def register(
             value=report.reason if report.run_id == candidate.run_id else report.run_id,
             where=f"run {candidate.run_id} of {candidate.model}",
         )
-    settings, digest = settings or load_settings(), candidate.artifact.digest
+    artifact = delivered(candidate, report)
+    settings, digest = settings or load_settings(), artifact.digest
     client = tracking.client(settings)
     with tracking.reaching(settings):
         if found := _of_run(client, candidate.model, candidate.run_id, digest):
@@ -55,7 +56,7 @@ def register(
             client,
             candidate.model,
             above + 1,
-            source=candidate.artifact.uri,
+            source=artifact.uri,
             run_id=candidate.run_id,
             tags=_tags(candidate, report),
             description=report.reason,
@@ -75,6 +76,12 @@ def create(client: MlflowClient, model: str, least: int, **fields: Any) -> Any:
         client.delete_model_version(model, made.version)
         made = client.create_model_version(name=model, **fields)
     return made
+
+
+def delivered(candidate: Candidate, report: GateReport) -> ArtifactRef:
+    """The artifact that the gates let be delivered: the refitted one where its guard was ok, else the judged one."""
+    refit = candidate.refit
+    return refit if refit is not None and refit.digest == report.delivers else candidate.artifact
 
 
 def of_run(
@@ -187,9 +194,11 @@ def _of_run(client: MlflowClient, model: str, run_id: str, digest: str) -> list[
 
 
 def _tags(candidate: Candidate, report: GateReport) -> dict[str, str]:
+    artifact = delivered(candidate, report)
     return {
-        ARTIFACT_URI: candidate.artifact.uri,
-        ARTIFACT_DIGEST: candidate.artifact.digest,
+        ARTIFACT_URI: artifact.uri,
+        ARTIFACT_DIGEST: artifact.digest,
+        "airloop.judged_digest": candidate.artifact.digest,
         "airloop.dataset": candidate.dataset.name,
         "airloop.dataset_version": str(candidate.dataset.version),
         "airloop.dataset_digest": candidate.dataset.digest,

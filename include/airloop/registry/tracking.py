@@ -30,6 +30,8 @@ ENVIRONMENT = {
 _PROBE_SECONDS = 60
 #: The folder of a run's artifacts that holds the model.
 FOLDER = "model"
+#: Where a run keeps the same model fitted on the held-out days too.
+REFIT = "refit"
 
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _TROUBLE = (

@@ -99,6 +99,8 @@ class TrainingSpec(Contract):
     split: SplitSpec | None = None
     min_rows: Whole = Field(default=1_000, ge=1)
     seed: Whole = 0
+    #: What is delivered is fitted again on the held-out days too, once the gates have judged; not with segments.
+    refit: bool = True
     schedule: Cron | None = None
 
     @property

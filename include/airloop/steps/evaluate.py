@@ -9,10 +9,12 @@ from airloop.data.snapshot import split
 from airloop.errors import DataError, GateError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
+from airloop.evaluation.refit import bind
 from airloop.evaluation.verdict import record
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.registry import loader
+from airloop.registry.twins import judged_twin
 from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.evaluate")
@@ -49,7 +51,7 @@ def run(request: Request, context: StepContext) -> Result:
 def _check_new(candidate: Candidate, context: StepContext) -> None:
     """A version that serves is not a candidate: against itself it could only lose."""
     serving = context.ledger.current_deployment(candidate.model)
-    if serving is not None and serving.artifact == candidate.artifact:
+    if serving is not None and serving.artifact in (candidate.artifact, candidate.refit):
         raise GateError(
             f"this run's model serves already, as version {serving.version}",
             value=candidate.run_id,
@@ -81,7 +83,8 @@ def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> Gat
         open=lambda: loader.load(candidate.artifact, context.settings),
         champion=champion,
     )
-    return judge(case)
+    refit = candidate.refit or candidate.artifact
+    return bind(judge(case), candidate, case, lambda: loader.load(refit, context.settings))
 
 
 def _champion(model: str, context: StepContext) -> Champion | None:
@@ -89,4 +92,8 @@ def _champion(model: str, context: StepContext) -> Champion | None:
     if deployed is None:
         return None
     artifact = deployed.artifact
-    return Champion(deployed.version, lambda: loader.load(artifact, context.settings))
+    return Champion(
+        deployed.version,
+        lambda: loader.load(artifact, context.settings),
+        lambda loaded: judged_twin(artifact, loaded, context.settings),
+    )

@@ -33,11 +33,13 @@ class VersionPublication:
 
     def __init__(self, candidate: Candidate, report: GateReport, context: StepContext) -> None:
         self.candidate, self.report, self.context = candidate, report, context
+        #: What may be delivered: the refitted model, or the judged one.
+        self.artifact = models.delivered(candidate, report)
 
     def published(self) -> ModelVersion | None:
         """The run's version, if an attempt before came that far."""
         settings = self.context.settings
-        candidate, digest = self.candidate, self.candidate.artifact.digest
+        candidate, digest = self.candidate, self.artifact.digest
         version = models.of_run(candidate.model, candidate.run_id, digest, settings=settings)
         if version is not None:
             self.verify(version, digest)
@@ -49,8 +51,8 @@ class VersionPublication:
 
     def checksum(self) -> str:
         """The artifact's digest, every byte compared."""
-        artifacts.fetch(self.candidate.artifact, self.context.settings)
-        return self.candidate.artifact.digest
+        artifacts.fetch(self.artifact, self.context.settings)
+        return self.artifact.digest
 
     def publish(self, fence: Fence, digest: str) -> ModelVersion:
         """Create the version. MLflow knows no fences: this attempt looks once more just before.

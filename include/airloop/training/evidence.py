@@ -18,7 +18,7 @@ from airloop.policy.arrivals import arrived
 from airloop.policy.findings import Cost, Evidence, NewData, PairedGain
 from airloop.policy.retraining import is_old
 from airloop.policy.shadows import due
-from airloop.registry import loader
+from airloop.registry.twins import with_twin
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training import shadow, windows
@@ -144,7 +144,7 @@ def _shadow(night: Night, *, drifted: bool) -> tuple[PairedGain | None, str]:
             night.lake,
             windows.known(night.ledger, night.model, night.dataset, night.partition),
             night.dataset,
-            lambda: loader.load(night.deployment.artifact, night.settings),
+            lambda: with_twin(night.deployment.artifact, night.settings),
             night.partition,
             night.broken,
         )

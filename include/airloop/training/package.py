@@ -65,10 +65,12 @@ def pack(
     trained_on: Sequence[str] = (),
     as_of: datetime | None = None,
     composite: Composite | None = None,
+    judged: Package | None = None,
 ) -> Package:
     """Write every file of the artifact.
 
     :param composite: ``fitted`` with the models of segments beside it, whose answers are then the artifact's
+    :param judged: what this one is the refit of; figures and reference are then that one's, which had not seen the holdout
     :raises SpecError: if the estimator holds a type that the loader would refuse
     """
     folder.mkdir(parents=True)
@@ -78,6 +80,7 @@ def pack(
         features=kinds(fitted.features),
         trained_on=tuple(trained_on),
         as_of=as_of,
+        refit_of=judged.digest if judged else None,
     )
     (folder / artifacts.SPEC).write_text(
         frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"
@@ -87,10 +90,11 @@ def pack(
     if composite is not None:
         composite.write(folder)
     whole = _as_served(fitted, frozen, folder, composite)
-    metrics = known(whole.metrics) | {"training_rows": float(whole.training_rows)}
+    honest = judged.served if judged else whole
+    metrics = known(honest.metrics) | {"training_rows": float(whole.training_rows)}
     text = json.dumps(metrics, indent=1, allow_nan=False)
     (folder / artifacts.METRICS).write_text(text, encoding="utf-8")
-    _write_reference(model, dataset, split, whole, folder)
+    _write_reference(model, dataset, split, honest, folder)
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
     write_examples(folder, examples, whole.scores[chosen])

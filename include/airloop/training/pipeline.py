@@ -21,6 +21,7 @@ from airloop.training.package import Package
 from airloop.training.package import pack as write_package
 from airloop.training.parameters import settle
 from airloop.training.publication import Training
+from airloop.training.refit import Refit, refit, wanted
 from airloop.training.run import TrainingRun
 from airloop.training.segments.collection import collect
 from airloop.training.validation import with_training
@@ -67,8 +68,12 @@ def train(run: TrainingRun) -> Training:
     pinned = pin(run)
     made = make(run, pinned)
     packed = pack(run, pinned, made)
+    again = None
+    if wanted(run):
+        days, ref = pinned.days, pinned.ref
+        again = refit(run, made.model, pinned.rows, days, packed.package, packed.folder, ref)
     draw(made, packed)
-    return tell(run, pinned, made, packed)
+    return tell(run, pinned, made, packed, again)
 
 
 def choose_window(run: TrainingRun) -> TrainingRun:
@@ -134,7 +139,9 @@ def draw(made: Made, packed: Packed) -> None:
     plots.draw(packed.folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
 
 
-def tell(run: TrainingRun, pinned: Pinned, made: Made, packed: Packed) -> Training:
+def tell(
+    run: TrainingRun, pinned: Pinned, made: Made, packed: Packed, again: Refit | None
+) -> Training:
     """What is to be recorded of it."""
     days, fitted, primary = pinned.days, made.fitted, made.model.gates.primary
     served = packed.package.served
@@ -142,9 +149,10 @@ def tell(run: TrainingRun, pinned: Pinned, made: Made, packed: Packed) -> Traini
     return Training(
         folder=packed.folder,
         digest=packed.package.digest,
+        refit_digest=again.package.digest if again else None,
         dataset=pinned.ref,
         holdout=days.holdout,
-        metrics=served.metrics | _figures(pinned, made, packed),
+        metrics=served.metrics | _figures(pinned, made, packed) | (again.figures if again else {}),
         params=_params(made),
         tags=_tags(run, pinned, packed),
         fitted_params=json.dumps(fitted.params, default=str),

@@ -39,6 +39,14 @@ class Training:
     summary: str
     #: As JSON.
     fitted_params: str = "{}"
+    #: Of ``refit/``, where the model was fitted on the held-out days too.
+    refit_digest: Digest | None = None
+
+    def refit(self, run_id: str) -> ArtifactRef | None:
+        """Where the refitted model lies in the run."""
+        if self.refit_digest is None:
+            return None
+        return ArtifactRef(uri=f"runs:/{run_id}/{tracking.REFIT}", digest=self.refit_digest)
 
 
 class CandidatePublication:
@@ -79,7 +87,9 @@ class CandidatePublication:
         candidate = self._read(str(decision.figures["run_id"]))
         # The file lies in MLflow's store, where others may write: which days judge it is not theirs to choose.
         rows = decision.figures.get(ROWS, rows_of(candidate))
-        if (candidate.artifact.digest, rows_of(candidate)) != (decision.figures["digest"], rows):
+        named = (decision.figures["digest"], decision.figures.get("refit_digest"), rows)
+        refit = candidate.refit and candidate.refit.digest
+        if (candidate.artifact.digest, refit, rows_of(candidate)) != named:
             raise ArtifactError(
                 "the run's candidate is not the one that the ledger records",
                 value=candidate.run_id,
@@ -114,6 +124,7 @@ class CandidatePublication:
                 metrics=made.metrics,
                 trigger_id=self.trigger_id,
                 params=made.fitted_params,
+                refit=made.refit(run_id),
             )
             text = candidate.model_dump_json(indent=1)
             (made.folder / CANDIDATE).write_text(text, encoding="utf-8")
@@ -123,7 +134,7 @@ class CandidatePublication:
     def checksum(self) -> str:
         """The artifact's digest, its files read back from the store and compared byte by byte."""
         candidate = self._mine()
-        artifacts.fetch(candidate.artifact, self.settings)
+        self._fetch(candidate)
         return candidate.artifact.digest
 
     def publish(self, fence: Fence, digest: str) -> Candidate:
@@ -138,7 +149,7 @@ class CandidatePublication:
 
     def verify(self, result: Candidate, digest: str) -> None:
         """Check the bytes once more and close the run."""
-        artifacts.fetch(result.artifact, self.settings)
+        self._fetch(result)
         with tracking.reaching(self.settings):
             run = self.client.get_run(result.run_id)
             self.experiment = str(run.info.experiment_id)
@@ -150,6 +161,10 @@ class CandidatePublication:
         if self._staged is not None:
             with suppress(AirloopError), tracking.reaching(self.settings):
                 self.client.set_terminated(self._staged.run_id, "KILLED")
+
+    def _fetch(self, candidate: Candidate) -> None:
+        for artifact in filter(None, (candidate.artifact, candidate.refit)):
+            artifacts.fetch(artifact, self.settings)
 
     def _mine(self) -> Candidate:
         if self._staged is None:
@@ -169,6 +184,7 @@ class CandidatePublication:
                 "run_id": candidate.run_id,
                 "digest": candidate.artifact.digest,
                 ROWS: rows_of(candidate),
+                "refit_digest": candidate.refit.digest if candidate.refit else None,
             },
             at=datetime.now(UTC),
         )

@@ -24,6 +24,8 @@ from airloop.training.segments.results import Results
 from airloop.training.trainer import FitPlace
 
 CHECKPOINT = "checkpoint"
+#: Of the judged fit, of the refit, and of the other seed's.
+CHECKPOINTS = (CHECKPOINT, f"{CHECKPOINT}-refit", f"{CHECKPOINT}-sibling")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ class TrainingRun:
 
     def clear(self) -> None:
         """Take away what a later attempt would go on from: the candidate is recorded."""
-        BlobStore(self._store_uri, self.settings.storage_options).remove(CHECKPOINT)
+        store = BlobStore(self._store_uri, self.settings.storage_options)
+        for name in CHECKPOINTS:
+            store.remove(name)
         if self.segments is not None:
             plan, results = self.segments
             results.remove(plan)

@@ -22,6 +22,7 @@ from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import Floats
 from airloop.policy.findings import PairedGain
 from airloop.registry.loader import LoadedModel
+from airloop.registry.twins import impartial
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.fitted import fit
 from airloop.training.validation import with_training
@@ -46,13 +47,14 @@ def cast(
     lake: Lake,
     model: ModelSpec,
     dataset: DatasetSpec,
-    open_champion: Callable[[], LoadedModel],
+    open_champion: Callable[[], tuple[LoadedModel, LoadedModel | None]],
     until: str,
     left_out: Collection[str] = (),
 ) -> Shadow:
     """Fit one on the window that ends with a night, and compare it with the champion on the days held out from both.
 
     :param left_out: partitions that are known to be broken
+    :param open_champion: opens it, and the judged twin that stands for it on days that only the refit has learned from
     :raises DataError: if there is too little history for one, or too few days that the champion did not learn from
     :raises SpecError: if the fit fails
     """
@@ -61,8 +63,8 @@ def cast(
         raise DataError("a delivery has no days on which two models could be compared")
     there = [key for key in lake.partitions(dataset.name) if key <= until and key not in left_out]
     days = choose_days(model, dataset, there, until)
-    champion = open_champion()
-    unseen = unseen_by(champion.trained_on, days.holdout)
+    champion, twin = open_champion()
+    unseen = unseen_by((twin or champion).trained_on, days.holdout)
     rows = split(model, dataset, lake.read(lake.snapshot(dataset.name, days.all)), days.holdout)
     fitted = fit(_alone(model), dataset, rows)
     ours = rows_in(dataset, rows.holdout.frame, unseen)
@@ -72,7 +74,7 @@ def cast(
         rows.holdout.frame[ours],
         np.asarray(fitted.truth)[ours],
         np.asarray(fitted.scores, np.float64)[ours],
-        np.asarray(champion.predict(rows.holdout.frame[ours]), np.float64),
+        impartial(champion, twin, dataset, rows.holdout.frame[ours]),
     )
     return Shadow(gain, time.process_time() - began, days.training)
 

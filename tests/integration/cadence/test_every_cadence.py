@@ -43,7 +43,8 @@ def test_the_loop_closes(world: World) -> None:
     candidate, version = world.deliver("first")
     if world.cadence.timed:
         assert max(candidate.holdout) == there[-2]
-        assert not set(candidate.holdout) & set(version_days(world, version))
+        assert not set(candidate.holdout) & set(days_of(world, candidate.artifact))
+        assert set(candidate.holdout) <= set(days_of(world, version.artifact)), "it was refitted"
     world.ingest(there[-1])
     scored = world.step(score, f"score:lateness:{there[-1]}", model="lateness", partition=there[-1])
     frame = world.lake.read(scored.table)
@@ -62,8 +63,8 @@ def test_the_loop_closes(world: World) -> None:
         assert found.performance["labelled"] == answered >= weeks * cadences.ROWS
 
 
-def version_days(world: World, version: Any) -> tuple[str, ...]:
-    return loader.load(version.artifact, world.settings).trained_on
+def days_of(world: World, artifact: Any) -> tuple[str, ...]:
+    return loader.load(artifact, world.settings).trained_on
 
 
 def test_rows_of_another_partition_are_refused(

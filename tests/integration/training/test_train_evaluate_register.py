@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from sqlalchemy import select
 
 from airloop.contracts import Candidate, Outcome, PartitionKey
@@ -123,7 +124,7 @@ def test_a_good_candidate_becomes_the_challenger_with_all_that_explains_it(world
     report = world.evaluate(candidate)
     assert report.outcome is Outcome.OK, report.reason
     version = world.register(candidate, report)
-    assert (version.version, version.artifact) == (1, candidate.artifact)
+    assert (version.version, version.artifact) == (1, candidate.refit)
     assert models.aliases("lateness", settings=world.settings) == {"challenger": 1}
     run = tracking.client(world.settings).get_run(candidate.run_id)
     assert json.loads(run.data.tags["airloop.dataset"])["digest"] == candidate.dataset.digest
@@ -296,3 +297,64 @@ def test_a_store_that_does_not_answer_is_named_within_seconds(world, monkeypatch
     settings = world.settings.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"})
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9"):
         models.aliases("lateness", settings=settings)
+
+
+def test_what_is_delivered_has_learned_from_the_held_out_days_too(world):
+    candidate = world.train()
+    report = world.evaluate(candidate)
+    assert (report.judged, report.refitted) == (candidate.artifact.digest, candidate.refit.digest)
+    assert report.delivers == candidate.refit.digest, report.guard
+    judged, whole = (
+        loader.load(one, world.settings) for one in (candidate.artifact, candidate.refit)
+    )
+    assert whole.refit_of == judged.digest
+    assert set(whole.trained_on) == set(DAYS) == {*judged.trained_on, *candidate.holdout}
+    assert whole.spec == judged.spec, "same code, spec, parameters and seed"
+    decision = world.ledger.decisions("lateness", "gate")[0]
+    assert decision.figures["delivers"] == candidate.refit.digest
+
+
+def test_a_refitted_champion_is_compared_by_its_judged_twin(world):
+    first = world.train()
+    world.promote(world.register(first, world.evaluate(first)))
+    worse = world.train("train:lateness:worse", params={"max_iter": 1, "learning_rate": 0.001})
+    said = next(one for one in world.evaluate(worse).checks if one.name == "champion")
+    assert said.outcome is Outcome.BAD, said.reason
+    assert said.figures["rows_by_twin"] == said.figures["rows"]
+
+
+def test_a_training_that_ends_between_its_two_fits_converges_when_it_runs_again(world, monkeypatch):
+    def killed(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "refit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        world.train()
+    monkeypatch.undo()
+    monkeypatch.setenv("AIRLOOP_HOME", str(world.home))
+    monkeypatch.chdir(world.home)
+    candidate = world.train()
+    assert candidate.refit is not None
+    assert world.runs() == [candidate.run_id]
+    assert len(world.ledger.decisions("lateness", "candidate")) == 1
+
+
+def test_a_report_that_names_the_other_artifact_registers_nothing(world):
+    candidate = world.train()
+    report = world.evaluate(candidate)
+    forged = report.model_copy(update={"delivers": candidate.artifact.digest})
+    with pytest.raises(GateError, match="another artifact may be delivered"):
+        world.register(candidate, forged)
+
+
+def test_without_a_refit_the_judged_model_is_delivered(world):
+    path = world.home / "config" / "models" / "lateness.yaml"
+    fields = yaml.safe_load(path.read_text())
+    fields["training"]["refit"] = False
+    path.write_text(yaml.safe_dump(fields))
+    world.catalog = Catalog(path.parents[1])
+    candidate = world.train()
+    assert candidate.refit is None
+    report = world.evaluate(candidate)
+    assert (report.delivers, report.guard) == (candidate.artifact.digest, "nothing was refitted")
+    assert world.register(candidate, report).artifact == candidate.artifact

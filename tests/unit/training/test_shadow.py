@@ -18,6 +18,7 @@ from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import Incident
+from airloop.registry import twins
 from airloop.settings import Settings
 from airloop.specs import ModelSpec
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
@@ -56,10 +57,10 @@ def rows_of(day: str, rows: int = 120) -> pd.DataFrame:
 def champion(skill: float, trained_on: Sequence[str]) -> Any:
     """One that looks at the right column, or at its opposite."""
 
-    def predict(frame: pd.DataFrame) -> Any:
+    def predict(frame: pd.DataFrame, dataset: Any = None) -> Any:
         return 1 / (1 + np.exp(-skill * frame["far"].to_numpy()))
 
-    return SimpleNamespace(predict=predict, trained_on=tuple(trained_on))
+    return SimpleNamespace(predict=predict, trained_on=tuple(trained_on), refit_of=None)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def test_a_better_shadow_tells_its_gain_on_days_that_neither_learned_from(lake: Lake) -> None:
-    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:17]), NIGHT)
+    found = shadow.cast(lake, MODEL, DATASET, lambda: (champion(-1, DAYS[:17]), None), NIGHT)
     assert found.training == tuple(DAYS[10:16])
     assert (found.gain.days, found.gain.rows) == (3, 360)
     assert found.gain.gain > 0.3
@@ -78,8 +79,23 @@ def test_a_better_shadow_tells_its_gain_on_days_that_neither_learned_from(lake: 
 
 
 def test_a_shadow_that_is_no_better_says_so(lake: Lake) -> None:
-    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(1, DAYS[:10]), NIGHT)
+    found = shadow.cast(lake, MODEL, DATASET, lambda: (champion(1, DAYS[:10]), None), NIGHT)
     assert (found.gain.days, found.gain.low <= 0) == (4, True)
+
+
+def test_the_judged_twin_stands_for_a_refitted_champion_on_the_days_that_only_that_one_saw(
+    lake: Lake,
+) -> None:
+    """The refit has learned from three of the four days, of which it answers better than it could."""
+    refitted, twin = champion(9, DAYS[:19]), champion(-1, DAYS[:16])
+    found = shadow.cast(lake, MODEL, DATASET, lambda: (refitted, twin), NIGHT)
+    assert found.gain.days == 4
+    with pytest.raises(DataError, match="did not learn from 1 of the last 4"):
+        shadow.cast(lake, MODEL, DATASET, lambda: (refitted, None), NIGHT)
+    frame = pd.concat([rows_of(day) for day in DAYS[16:]], ignore_index=True)
+    answers = twins.impartial(refitted, twin, DATASET, frame)
+    assert (answers[:360] == twin.predict(frame)[:360]).all()
+    assert (answers[360:] == refitted.predict(frame)[360:]).all()
 
 
 @pytest.mark.parametrize(
@@ -94,16 +110,18 @@ def test_without_history_that_neither_saw_nothing_can_be_told(
     lake: Lake, trained_on: list[str], until: str, why: str
 ) -> None:
     with pytest.raises(DataError, match=why):
-        shadow.cast(lake, MODEL, DATASET, lambda: champion(1, trained_on), until)
+        shadow.cast(lake, MODEL, DATASET, lambda: (champion(1, trained_on), None), until)
 
 
 def test_an_earlier_night_learns_from_no_later_day(lake: Lake) -> None:
-    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:1]), DAYS[12])
+    found = shadow.cast(lake, MODEL, DATASET, lambda: (champion(-1, DAYS[:1]), None), DAYS[12])
     assert max(found.training) < DAYS[12]
 
 
 def test_what_was_found_broken_is_not_learned_from(lake: Lake) -> None:
-    found = shadow.cast(lake, MODEL, DATASET, lambda: champion(-1, DAYS[:10]), NIGHT, {DAYS[12]})
+    found = shadow.cast(
+        lake, MODEL, DATASET, lambda: (champion(-1, DAYS[:10]), None), NIGHT, {DAYS[12]}
+    )
     assert DAYS[12] not in found.training
     assert found.training == (*DAYS[9:12], *DAYS[13:16])
 
@@ -117,7 +135,7 @@ def night(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         opened.append(ref.uri)
         return champion(-1, DAYS[:10])
 
-    monkeypatch.setattr(evidence.loader, "load", load)
+    monkeypatch.setattr(twins.loader, "load", load)
 
     def make(partition: str = NIGHT) -> Night:
         deployment = Deployment(
@@ -196,7 +214,7 @@ def test_what_cannot_be_told_leaves_the_night_its_answer(
     night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = champion(1, DAYS)
-    monkeypatch.setattr(evidence.loader, "load", lambda ref, settings: seen)
+    monkeypatch.setattr(twins.loader, "load", lambda ref, settings: seen)
     found = gather(night(), report(triage=Triage.DRIFT))
     assert found.shadow is None
     assert "did not learn from 0 of the last 4 partitions" in found.no_shadow
