@@ -10,11 +10,11 @@ from airloop.errors import DataError, GateError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.refit import bind
+from airloop.evaluation.twins import judged_twin
 from airloop.evaluation.verdict import record
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.registry import loader
-from airloop.registry.twins import judged_twin
 from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.evaluate")

@@ -11,6 +11,7 @@ from airloop.contracts import Decision, Deployment, DriftReport, Fence, Triage
 from airloop.data.lake.lake import Lake
 from airloop.data.unsound import unsound
 from airloop.errors import AirloopError, TransientError
+from airloop.evaluation.twins import with_twin
 from airloop.ledger import Ledger
 from airloop.monitoring.reference import Reference
 from airloop.partition import LENGTHS
@@ -18,7 +19,6 @@ from airloop.policy.arrivals import arrived
 from airloop.policy.findings import Cost, Evidence, NewData, PairedGain
 from airloop.policy.retraining import is_old
 from airloop.policy.shadows import due
-from airloop.registry.twins import with_twin
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training import shadow, windows

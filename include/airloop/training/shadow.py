@@ -20,9 +20,9 @@ from airloop.errors import DataError
 from airloop.evaluation.blocks import blocks_of
 from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import Floats
+from airloop.evaluation.twins import impartial
 from airloop.policy.findings import PairedGain
 from airloop.registry.loader import LoadedModel
-from airloop.registry.twins import impartial
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.fitted import fit
 from airloop.training.validation import with_training

@@ -343,7 +343,9 @@ def test_a_report_that_names_the_other_artifact_registers_nothing(world):
     candidate = world.train()
     report = world.evaluate(candidate)
     forged = report.model_copy(update={"delivers": candidate.artifact.digest})
-    with pytest.raises(GateError, match="another artifact may be delivered"):
+    with pytest.raises(
+        GateError, match="does not say that this artifact of the run may be delivered"
+    ):
         world.register(candidate, forged)
 
 

@@ -15,7 +15,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from airloop.contracts import Fence
-from airloop.data.lake import delta, tables
+from airloop.data.lake import commits, delta, tables
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.errors import (
@@ -151,7 +151,7 @@ def test_a_storm_of_others_commits_is_transient(
     uri = lake.table_uri("t")
     opened = tables.open_table(uri, {})
     assert opened is not None
-    monkeypatch.setattr(delta, "_COMMIT_PATIENCE", 0.0)
+    monkeypatch.setattr(commits, "_PATIENCE", 0.0)
     tries = []
 
     def write() -> None:
@@ -159,7 +159,7 @@ def test_a_storm_of_others_commits_is_transient(
         raise CommitFailedError("others were first")
 
     with pytest.raises(TransientError, match="others kept changing the table"):
-        delta.repeat(opened, uri, lambda: True, write)
+        commits.repeat(opened, uri, lambda: True, write)
     assert len(tries) == 5
 
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, Transaction, write_deltalake
 
-from airloop.data.lake.delta import evolve, repeat
+from airloop.data.lake.commits import repeat
+from airloop.data.lake.delta import evolve
 from airloop.data.lake.evolution import GONE
 from airloop.data.lake.tables import New, open_or_create
 

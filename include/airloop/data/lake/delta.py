@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,24 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake import Schema as DeltaSchema
-from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
-from tenacity import RetryError, Retrying, retry_if_result, stop_all, wait_random_exponential
-from tenacity.stop import stop_after_attempt, stop_after_delay
 
 from airloop.columns import PARTITION
 from airloop.contracts import Fence
 from airloop.data.changes import Changes
 from airloop.data.lake import evolution
+from airloop.data.lake.commits import repeat
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import filesystem_of, partition_column
 from airloop.data.schema import stored_schema
-from airloop.errors import SupersededError, TransientError
+from airloop.errors import SupersededError
 
-#: Who meets another's commit reads the log again and goes on; more than both of these, in tries and seconds, is a storm.
-_COMMIT_ATTEMPTS: Final = 5
-_COMMIT_PATIENCE: Final = 60.0
 #: The key of no partition.
 _NOWHERE: Final = "none"
 #: What every store takes as part of a path.
@@ -198,43 +192,6 @@ def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:
         )
 
     repeat(table, uri, wanted, write)
-
-
-def repeat(
-    table: DeltaTable, uri: str, wanted: Callable[[], bool], write: Callable[[], None]
-) -> bool:
-    """Commit to a table that others commit to as well, until it is done or no longer wanted.
-
-    :param wanted: asked of the table as it is then, before each try; it may raise
-    :param write: one commit, or an error of deltalake
-    :returns: whether this call committed
-    :raises TransientError: if others kept changing the table
-    """
-
-    def once() -> bool | None:
-        if not wanted():
-            return False
-        with storage_errors(uri):
-            try:
-                write()
-                done = True
-            except CommitFailedError:
-                done = None
-            table.update_incremental()
-        return done
-
-    # Somebody else's commit is what made each try fail, so all together come on: a wait at random lets them pass.
-    patiently = Retrying(
-        retry=retry_if_result(lambda done: done is None),
-        stop=stop_all(stop_after_attempt(_COMMIT_ATTEMPTS), stop_after_delay(_COMMIT_PATIENCE)),
-        wait=wait_random_exponential(multiplier=0.01, max=1),
-    )
-    try:
-        return bool(patiently(once))
-    except RetryError:
-        raise TransientError(
-            "others kept changing the table", where=uri, remedy="run it again"
-        ) from None
 
 
 def check_not_superseded(table: DeltaTable, fence: Fence, where: str) -> None:
