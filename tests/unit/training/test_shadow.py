@@ -16,9 +16,9 @@ import pytest
 from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
+from airloop.evaluation import twins
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import Incident
-from airloop.registry import twins
 from airloop.settings import Settings
 from airloop.specs import ModelSpec
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
