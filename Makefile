@@ -73,6 +73,7 @@ judge: .venv/.bench ## measure how the champion gate decides on challengers of k
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)
 	@$(BIN)/python -m bench.watch --docs $(JUDGE)
 	@$(BIN)/python -m bench.turns --docs $(JUDGE)
+	@$(BIN)/python -m bench.losses --docs $(JUDGE)
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "include"))
 from airloop.contracts import Outcome
 from airloop.monitoring import drift
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.season import of_season
 from airloop.monitoring.sequence import standardised, sums
 from airloop.monitoring.window import Day, observe
 from bench import machine
@@ -41,6 +42,8 @@ RATES = ((0.001, 0.02, 500), (0.01, 0.03, 7_000), (0.2, 0.3, 1_000))
 STAYING = ((0.0, 7), (0.2, 7), (0.5, 30))
 WINDOWS = (1, 7)
 NIGHTS = 50
+#: A reference that knows all seasons.
+YEAR = 425
 
 
 def main(arguments: list[str]) -> int:
@@ -69,6 +72,9 @@ def measure(*, short: bool) -> dict[str, Any]:
     quiet: dict[str, Any] = {}
     for world in WORLDS:
         quiet[world] = quiet_nights(world, 1 if short else 10)
+    for size in (REFERENCE_DAYS, YEAR):
+        name = f"yearly, a reference of {size} days"
+        quiet[name] = quiet_nights("yearly", 1 if short else 5, size)
     return {
         "at": machine.now(),
         "commit": machine.commit(),
@@ -119,24 +125,29 @@ def staying(spread: float, within: int, worlds: int) -> dict[str, int]:
     return {"found": found, "of": worlds}
 
 
-def quiet_nights(world: str, worlds: int) -> dict[str, Any]:
+def quiet_nights(world: str, worlds: int, size: int = REFERENCE_DAYS) -> dict[str, Any]:
     """Nights on which nothing has changed: by each window, and by what adds up."""
     alarms = dict.fromkeys([*map(str, WINDOWS), "adds up"], 0)
     said: dict[str, str] = {}
     for number in range(worlds):
-        days = year(world, 1_000 + SEED + number, NIGHTS)
-        reference = profile_of(days, list(days)[-NIGHTS - 1])
+        days = year(world, 1_000 + SEED + number, NIGHTS, size)
+        reference = profile_of(days, list(days)[-NIGHTS - 1], size)
         seen = _observed(reference, days)
         for window in WINDOWS:
             for last in range(window - 1, NIGHTS):
                 counts = _together([one for _, one in seen[last - window + 1 : last + 1]])
-                found = drift.judge(reference, counts, window, specs()[0].monitoring)
+                season = of_season(reference, seen[last][0])
+                found = drift.judge(season, counts, window, specs()[0].monitoring)
                 if bad := [one for one in found if one.outcome is Outcome.BAD]:
                     alarms[str(window)] += 1
                     said[f"{number}:{seen[last][0]}:{window}"] = f"{bad[0].column}: {bad[0].reason}"
-        means = [standardised(reference, one.columns) for _, one in seen]
+        seasons = [of_season(reference, key) for key, _ in seen]
+        means = [
+            standardised(season, one.columns)
+            for season, (_, one) in zip(seasons, seen, strict=True)
+        ]
         for last in range(NIGHTS):
-            if any(one.new for one in sums(reference, means[: last + 1], 0.01)):
+            if any(one.new for one in sums(seasons[last], means[: last + 1], 0.01)):
                 alarms["adds up"] += 1
     return {"nights": worlds * NIGHTS, "alarms": alarms, "said": said}
 

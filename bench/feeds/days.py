@@ -57,9 +57,9 @@ def flights() -> Days:
     return {f"{key:%Y-%m-%d}": part for key, part in rows[kept].groupby(day)}
 
 
-def profile_of(days: Days, last: str) -> Reference:
+def profile_of(days: Days, last: str, size: int = REFERENCE_DAYS) -> Reference:
     """The reference of a model trained on the days up to one."""
-    keys = [key for key in days if key <= last][-REFERENCE_DAYS:]
+    keys = [key for key in days if key <= last][-size:]
     return reference.build(*specs(), pd.concat([days[key] for key in keys]))
 
 

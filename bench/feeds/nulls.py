@@ -17,21 +17,26 @@ WORLDS: Mapping[str, Mapping[str, float]] = {
     "AR(0.8)": {"weather": 0.5},
     "holidays": {"holiday": 1.0},
 }
+#: Days go up and down within a year as well.
+YEARLY: Mapping[str, float] = {"yearly": 1.0, "weather": 0.2}
 ROWS = 300
 
 
-def year(world: str, seed: int, nights: int) -> dict[str, pd.DataFrame]:
-    """A reference's days, and the nights after them, with the flights' columns."""
+def year(world: str, seed: int, nights: int, before: int = REFERENCE_DAYS) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """A reference's days, and the nights after them, with the flights' columns; a year begins in another season by its seed."""
     random = np.random.default_rng(seed)
-    keys = pd.date_range("2013-01-01", periods=REFERENCE_DAYS + nights).strftime("%Y-%m-%d")
-    effects = _effects(world, random, len(keys))
+    first = pd.Timestamp("2013-01-01") + pd.Timedelta(days=37 * (seed % 10) * (world == "yearly"))
+    keys = pd.date_range(first, periods=before + nights).strftime("%Y-%m-%d")
+    effects = _effects(world, random, keys)
     return {key: _rows(random, key, effect) for key, effect in zip(keys, effects, strict=True)}
 
 
-def _effects(world: str, random: np.random.Generator, days: int) -> np.ndarray:
+def _effects(world: str, random: np.random.Generator, keys: pd.Index) -> np.ndarray:
     """Days × columns: how far each column lies from where it always is."""
-    how = WORLDS[world]
+    how, days = YEARLY if world == "yearly" else WORLDS[world], len(keys)
     effects = np.zeros((days, len(NUMBERS)))
+    at = pd.DatetimeIndex(keys).dayofyear.to_numpy() / 365.25
+    effects += how.get("yearly", 0.0) * np.sin(2 * np.pi * at)[:, None]
     day = np.arange(days)
     effects += how.get("weekly", 0.0) * np.isin(day % 7, (5, 6))[:, None]
     effects += (

@@ -19,6 +19,7 @@ from airloop.monitoring.health.variation import MIN_DAYS
 from airloop.monitoring.lasting import lasted
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
+from airloop.monitoring.season import of_season
 from airloop.monitoring.sequence import Means, standardised, sums
 from airloop.monitoring.sketch import count
 from airloop.monitoring.triage import triage
@@ -61,17 +62,16 @@ def judge(
     recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
     proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
     findings = () if proven else findings
-    features = _features(model, dataset, reference, window, findings, answers)
-    means = (
-        {} if findings or window.night is None else standardised(reference, window.night.columns)
-    )
-    features = _over_time(reference, features, [*nights, means], model.monitoring)
+    season = of_season(reference, window.partition)
+    features = _features(model, dataset, season, window, findings, answers)
+    means = {} if findings or window.night is None else standardised(season, window.night.columns)
+    features = _over_time(season, features, [*nights, means], model.monitoring)
     verdict = triage(findings, features, measured.check)
     size = model.monitoring.window_in(dataset.cadence)
     report = DriftReport(
         model=model.name,
         partition=window.partition,
-        reference_rows=reference.rows,
+        reference_rows=season.rows,
         current_rows=window.rows,
         features=features,
         performance=measured.current,
@@ -79,7 +79,10 @@ def judge(
         triage=verdict.triage,
         kinds=verdict.kinds,
         findings=tuple(findings),
-        reason=verdict.reason + _short_window(window, size) + _few_days(reference),
+        reason=verdict.reason
+        + _short_window(window, size)
+        + _few_days(reference)
+        + _of_its_season(season, reference),
     )
     return Judged(report, measured, proven, means)
 
@@ -155,6 +158,11 @@ def _one_day(of: FeatureDrift, day: str) -> FeatureDrift:
 def _short_window(window: Window, size: int) -> str:
     there = len(window.days)
     return f"; only {there} of the window's {size} partitions are there" if there < size else ""
+
+
+def _of_its_season(season: Reference, reference: Reference) -> str:
+    there, days = len(season.days), len(reference.days)
+    return f"; held against the {there} of {days} days that are of its season" if there < days else ""  # fmt: skip
 
 
 def _few_days(reference: Reference) -> str:
