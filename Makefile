@@ -89,6 +89,9 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
 	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/serving/test_api_schema.py
 
+flipped-bits: .venv/.self ## flip 300 bits of the lake's files under both schemes of digests; none is read as another value
+	@AIRLOOP_FLIPS=300 $(BIN)/python -m pytest -q --timeout 0 tests/unit/data/test_integrity.py
+
 orders: .venv/.self ## shuffle late, corrected and doubled deliveries 1,000 times; each order ends in one state of the lake
 	@AIRLOOP_ORDERS=1000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/cadence/test_orders.py
 

@@ -5,7 +5,8 @@ AirloopError
 │   ├── SpecError             a YAML file or a setting is wrong
 │   ├── RequestError          a `dag_run.conf`, a form or a command line is wrong
 │   ├── DataError             the data is not what its spec promises
-│   │   └── AbsentError       the source does not have what was asked for
+│   │   ├── AbsentError       the source does not have what was asked for
+│   │   └── DamagedError      a stored file is not the one that was written
 │   ├── GateError             a gate said no, or could not tell
 │   ├── ArtifactError         the bytes of a model are not the ones that were recorded
 │   ├── SupersededError       a newer attempt of the same step took over
@@ -98,6 +99,10 @@ class DataError(PermanentError):
 
 class AbsentError(DataError):
     """The source does not have what was asked for, neither damaged nor out of reach."""
+
+
+class DamagedError(DataError):
+    """A stored file is not the one that was written: other bytes, cut short, or gone."""
 
 
 class GateError(PermanentError):

@@ -23,6 +23,7 @@ from airloop.cli.commands import (
     costs,
     demo,
     incidents,
+    lake,
     ledger,
     loop,
     plugins,
@@ -123,6 +124,12 @@ _ledger.command("migrate", epilog="Example: airloop ledger migrate")(
     in_project(ledger.migrate_command)
 )
 app.add_typer(_ledger, name="ledger")
+
+_lake = typer.Typer(help="The lake's tables.", no_args_is_help=True)
+_lake.command("verify", epilog="Example: airloop lake verify flights")(
+    in_project(lake.verify_command)
+)
+app.add_typer(_lake, name="lake")
 
 
 app.command("new", epilog="Example: airloop new flights --example flights")(project.new_command)

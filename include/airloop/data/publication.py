@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,9 +13,11 @@ from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, bring_up, table_name
-from airloop.errors import DataError
+from airloop.errors import DamagedError, DataError
 from airloop.ledger import Ledger
 from airloop.specs.dataset import DatasetSpec
+
+log = logging.getLogger("airloop.ingest")
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ class PartitionPublication:
         if not self._content.is_in(self._lake):
             return None
         ref = self._lake.snapshot(self._spec.name, [self._partition])
-        self._lake.verify(ref)
+        try:
+            self._lake.verify(ref)
+        except DamagedError as error:
+            log.warning("%s: the same rows take its place", error)
+            return None
         return ref
 
     def stage(self) -> None:

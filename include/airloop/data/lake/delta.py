@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.transaction import AddAction
@@ -21,7 +20,7 @@ from deltalake.transaction import AddAction
 from airloop.columns import PARTITION
 from airloop.contracts import Fence
 from airloop.data.changes import Changes
-from airloop.data.lake import evolution
+from airloop.data.lake import entries, evolution, integrity
 from airloop.data.lake.commits import repeat
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
@@ -61,13 +60,12 @@ def stage(
     content = rows.drop_columns([column]) if column in rows.column_names else rows
     digest = rows_digest(content)
     folder = column if _WORD.fullmatch(column) else PARTITION
-    path = f"{folder}={partition}/{digest.removeprefix('sha256:')}-{fence.token}.parquet"
+    written = integrity.written(content)
+    path = f"{folder}={partition}/{integrity.name_of(digest, fence.token, written)}"
     with storage_errors(uri):
-        filesystem = filesystem_of(table)
-        pq.write_table(content, path, filesystem=filesystem, compression="zstd")
-        size = filesystem.get_file_info(path).size
+        integrity.write(written, path, filesystem_of(table))
     schema = stored_schema(rows.schema, column)
-    return Staged(path, partition, rows.num_rows, size, digest, schema)
+    return Staged(path, partition, rows.num_rows, written.size, digest, schema)
 
 
 def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
@@ -77,8 +75,9 @@ def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
     :raises DataError: if it is damaged
     """
     with storage_errors(uri):
-        content = pq.read_table(staged.path, filesystem=filesystem_of(table), partitioning=None)
-    return rows_digest(content)
+        found = integrity.read(staged.path, filesystem_of(table))
+    integrity.check(found, staged.path, f"{uri}, partition {staged.partition}")
+    return rows_digest(integrity.rows_in(found, staged.path, uri))
 
 
 def commit(
@@ -99,14 +98,11 @@ def commit(
     told: dict[str, object] = {
         "partition": staged.partition,
         "digest": staged.digest,
+        "integrity": integrity.named_by(staged.path),
         "rows": staged.rows,
     }
     if changes is not None:
         told["changes"] = changes.model_dump()
-    properties = CommitProperties(
-        custom_metadata={"airloop": json.dumps(told)},
-        app_transactions=[Transaction(fence.key, fence.token)],
-    )
 
     def wanted() -> bool:
         check_not_superseded(table, fence, f"{uri}, partition {staged.partition}")
@@ -119,7 +115,10 @@ def commit(
             _evolved(table, staged.schema, uri, whole=True)[1],
             [column],
             [(column, "=", staged.partition)],
-            commit_properties=properties,
+            commit_properties=CommitProperties(
+                custom_metadata={"airloop": json.dumps(told | {"seen": entries.seen(table)})},
+                app_transactions=[Transaction(fence.key, fence.token)],
+            ),
         )
 
     repeat(table, uri, wanted, write)

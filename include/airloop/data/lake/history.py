@@ -17,12 +17,16 @@ class Committed(Contract):
 
     partition: PartitionKey
     digest: Digest
+    #: Of its file's bytes; None where it was committed before there were such digests.
+    integrity: Digest | None = None
     rows: int
     #: Of the table.
     version: int
     at: datetime
     #: None for a partition's first version.
     changes: Changes | None = None
+    #: The digests of the log's entries before it, by their number.
+    seen: dict[str, Digest] = {}
 
 
 def committed(lake: Lake, name: str, limit: int) -> list[Committed]:

@@ -12,11 +12,10 @@ from deltalake import DeltaTable
 
 from airloop.contracts import NAME_PATTERN, DatasetRef, Fence
 from airloop.data.changes import Changes
-from airloop.data.lake import delta, tables
+from airloop.data.lake import delta, pinned, tables
 from airloop.data.lake.append import append_once
 from airloop.data.lake.digest import dataset_digest
 from airloop.data.lake.opened import OpenTables
-from airloop.data.lake.pinned import PinnedRows, by_partition, partition_digest, pinned_rows
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
 from airloop.data.schema import to_pandas
@@ -35,8 +34,7 @@ BATCH_ROWS: Final = 131_072
 class Lake:
     """All tables under ``settings.lake_uri``, in a folder or in a bucket alike.
 
-    In a table the partition column is a string, the key. What is read back has a day's key as a date, and any other
-    as it is.
+    In a table the partition column is a string, the key. Read back, a day's key is a date, and any other as it is.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,8 +57,7 @@ class Lake:
         :raises RequestError: if the moment lies in the future
         :raises DataError: if there was no table yet
         """
-        table = self.opened(name, as_of)
-        return tuple(sorted({file.partition for file in self._files(name, table)}))
+        return tuple(sorted(pinned.by_partition(self._files(name, self.opened(name, as_of)))))
 
     def partition_digest(self, name: str, partition: str) -> str | None:
         """The digest of a partition's rows as they are now; None where it is not there."""
@@ -68,7 +65,7 @@ class Lake:
         mine = [file for file in self._files(name, table) if file.partition == partition]
         if table is None or not mine:
             return None
-        return partition_digest(table, mine, self.table_uri(name))
+        return pinned.partition_digest(table, mine, self.table_uri(name))
 
     def snapshot(
         self, name: str, partitions: Sequence[str], as_of: datetime | None = None
@@ -80,12 +77,12 @@ class Lake:
         """
         wanted, uri = tuple(sorted(set(partitions))), self.table_uri(name)
         table = self.opened(name, as_of)
-        by_key = by_partition(self._files(name, table))
+        by_key = pinned.by_partition(self._files(name, table))
         missing = [key for key in wanted if key not in by_key]
         if missing or table is None or not wanted:
             told = f"{len(missing)} of {len(wanted)} partitions are not there"
             raise DataError(told, value=missing[:10], where=uri, remedy="ingest them first")
-        digests = [(key, partition_digest(table, by_key[key], uri)) for key in wanted]
+        digests = [(key, pinned.partition_digest(table, by_key[key], uri)) for key in wanted]
         return DatasetRef(
             name=name,
             uri=uri,
@@ -118,10 +115,9 @@ class Lake:
 
         :raises DataError: if the lake no longer holds them, or has no such column
         """
-        pinned = self._pinned(ref)
-        names = pinned.checked(columns)
+        rows = self._pinned(ref)
         with storage_errors(ref.uri):
-            yield from pinned.batches(names, batch_rows)
+            yield from rows.batches(rows.checked(columns), batch_rows)
 
     def schema(self, ref: DatasetRef) -> pa.Schema:
         """The columns of what :meth:`batches` yields."""
@@ -168,11 +164,14 @@ class Lake:
     ) -> int:
         """Publish a staged partition, and what it changes, by one Delta commit; returns a version that shows it.
 
+        The same rows again make none, unless the file that holds them is damaged.
+
         :raises SupersededError: if a newer attempt has committed this key
         """
         table = self._there(name)
         mine = [file for file in self._files(name, table) if file.partition == staged.partition]
-        if [file.digest for file in mine] == [staged.digest]:
+        same = [file.digest for file in mine] == [staged.digest]
+        if same and pinned.is_sound(self._pinned(self.snapshot(name, [staged.partition]))):
             self.leave_token(name, fence)
             return table.version()
         return delta.commit(table, staged, fence, self.table_uri(name), changes)
@@ -243,6 +242,8 @@ class Lake:
     def _files(self, name: str, table: DeltaTable | None) -> list[File]:
         return [] if table is None else self._opened.files(table, self.table_uri(name))
 
-    def _pinned(self, ref: DatasetRef) -> PinnedRows:
+    def _pinned(self, ref: DatasetRef) -> pinned.PinnedRows:
         table = self._opened.version(ref.uri, ref.version)
-        return pinned_rows(ref, table, [] if table is None else self._opened.files(table, ref.uri))
+        return pinned.pinned_rows(
+            ref, table, [] if table is None else self._opened.files(table, ref.uri)
+        )

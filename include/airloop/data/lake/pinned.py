@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef
-from airloop.data.lake import evolution, tables
+from airloop.data.lake import evolution, integrity, tables
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import with_dates
-from airloop.errors import DataError
+from airloop.errors import DamagedError, DataError
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,52 @@ class PinnedRows:
     def _batches(self, names: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The rows under the names that are asked for, whatever their files call them."""
         physical = list(dict.fromkeys(one for name in names for one in self._sources[name]))
-        for batch in self.dataset.to_batches(columns=physical, batch_size=batch_rows):
+        for batch in self._sound_batches(physical, batch_rows):
             if physical == names:
                 yield batch
             else:
                 arrays = [evolution.gathered(batch, self._sources[name]) for name in names]
                 yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+    def _sound_batches(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Each file's rows out of the very bytes that were compared; the next file is read meanwhile."""
+        for fragment, file in self._ahead():
+            sound = self.dataset.format.make_fragment(
+                file, partition_expression=fragment.partition_expression
+            )
+            try:
+                yield from sound.to_batches(
+                    schema=self.dataset.schema, columns=columns, batch_size=batch_rows
+                )
+            except (pa.ArrowException, OSError) as error:  # of a file that was appended
+                why = str(error).splitlines()[0][:200]
+                raise integrity.damaged(why, fragment.path, self._place(fragment.path)) from error
+
+    def _ahead(self) -> Iterator[tuple[ds.Fragment, pa.Buffer]]:
+        with ThreadPoolExecutor(1) as pool:
+            waiting: tuple[ds.Fragment, Future[pa.Buffer]] | None = None
+            for fragment in self.dataset.get_fragments():
+                following = (fragment, pool.submit(self._sound, fragment.path))
+                if waiting is not None:
+                    yield waiting[0], waiting[1].result()
+                waiting = following
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+
+    def _sound(self, path: str) -> pa.Buffer:
+        """A file's bytes, once they are those that were written."""
+        with storage_errors(self._place(path)):
+            file = integrity.read(path, self.filesystem)
+        integrity.check(file, path, self._place(path))
+        return file
+
+    def _place(self, path: str) -> str:
+        key = next((file.partition for file in self._listed if file.path == path), "")
+        return f"{self.ref.uri}, partition {key}, version {self.ref.version}"
+
+    @cached_property
+    def _listed(self) -> list[tables.File]:
+        return [file for files in self.files.values() for file in files]
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, ...]]:
@@ -82,9 +122,8 @@ class PinnedRows:
     def _digest(self, key: str) -> str:
         file, *more = self.files[key]
         if file.digest is not None and not more:
-            return rows_digest(
-                pq.read_table(file.path, filesystem=self.filesystem, partitioning=None)
-            )
+            place = self._place(file.path)
+            return rows_digest(integrity.rows_in(self._sound(file.path), file.path, place))
         rows = self.dataset.to_table(filter=ds.field(self.column) == key)
         return rows_digest(rows, without=[self.column])
 
@@ -116,6 +155,15 @@ def pinned_rows(ref: DatasetRef, table: DeltaTable | None, files: list[tables.Fi
     fragments = sorted(whole.get_fragments(filter=wanted), key=lambda one: str(one.path))
     dataset = ds.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
     return PinnedRows(ref, dataset, column, by_key, tables.filesystem_of(table))
+
+
+def is_sound(rows: PinnedRows) -> bool:
+    """Whether the files are those that were written."""
+    try:
+        rows.verify()
+    except DamagedError:
+        return False
+    return True
 
 
 def by_partition(files: list[tables.File]) -> dict[str, list[tables.File]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +11,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
+from airloop.data.lake.integrity import content_of
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import stored_schema
 from airloop.errors import DataError
 from airloop.partition import Cadence
 
-_FILE = re.compile(r"(?P<hex>[0-9a-f]{64})-\d+\.parquet\Z")
 #: By default Delta drops log entries after 30 days, and with them the versions that models were trained at.
 _KEEP_HISTORY: Final = {"delta.enableExpiredLogCleanup": "false"}
 #: Begins the description of a dataset's table.
@@ -122,14 +121,9 @@ def files(table: DeltaTable, uri: str) -> list[File]:
         actions["num_records"].to_pylist(),
         strict=True,
     )
-    return [File(path, str(key), rows or 0, _digest_in(path)) for path, key, rows in wanted]
+    return [File(path, str(key), rows or 0, content_of(path)) for path, key, rows in wanted]
 
 
 def filesystem_of(table: DeltaTable) -> pafs.FileSystem:
     """The table's folder as a filesystem, with the storage options the table was opened with."""
     return pafs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
-
-
-def _digest_in(path: str) -> str | None:
-    match = _FILE.search(path)
-    return f"sha256:{match['hex']}" if match else None

@@ -20,6 +20,7 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
 from airloop.data.lake import tables
+from airloop.data.lake.integrity import STAGED
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.storage import storage_errors
 
@@ -28,9 +29,7 @@ log = logging.getLogger("airloop.lake")
 _LOG: Final = "_delta_log"
 _COMMIT = re.compile(r"(\d{20})\.json\Z")
 #: As :func:`airloop.data.lake.delta.stage` names it.
-_STAGED = re.compile(
-    r"(?P<path>[^/=]+=(?P<partition>[^/]+)/[0-9a-f]{64}-(?P<token>\d+)\.parquet)\Z"
-)
+_STAGED = re.compile(rf"(?P<path>[^/=]+=(?P<partition>[^/]+)/{STAGED})\Z")
 
 
 @dataclass(frozen=True)

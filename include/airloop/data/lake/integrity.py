@@ -1,0 +1,105 @@
+"""Whether a stored file is the one that was written: the sha256 of its bytes stands in its name, and so in Delta's log.
+
+The *integrity* digest is of bytes, and says whether a file may be read. The *content* digest is of rows, and says whether
+two files hold the same; what is read is never trusted for it, but files of before there were integrity digests have no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from airloop.data.lake.digest import rows_digest
+from airloop.errors import DamagedError
+
+#: What :func:`name_of` makes, and what it made before it told the bytes' digest.
+STAGED: Final = r"(?P<content>[0-9a-f]{64})-(?P<token>\d+)(-(?P<integrity>[0-9a-f]{64}))?\.parquet"
+_STAGED = re.compile(rf"{STAGED}\Z")
+_SCHEME: Final = "sha256:"
+#: Bytes that are written at a time.
+_PIECE: Final = 1 << 22
+REMEDY: Final = "ingest the partition again, or restore the file from a backup of the lake; trying again cannot help"
+
+
+def written(rows: pa.Table) -> pa.Buffer:
+    """Rows as a file of the lake; other readers find checksums in its pages."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def write(file: pa.Buffer, path: str, filesystem: pafs.FileSystem) -> None:
+    """Store a file. Delta's filesystem takes it only by way of a buffer."""
+    with filesystem.open_output_stream(path, buffer_size=_PIECE) as sink:
+        sink.write(file)
+
+
+def name_of(content: str, token: int, file: pa.Buffer) -> str:
+    """A staged file's name: the digest of its rows, the attempt, and the digest of its bytes."""
+    digest = hashlib.sha256(file).hexdigest()
+    return f"{content.removeprefix(_SCHEME)}-{token}-{digest}.parquet"
+
+
+def named_by(path: str) -> str | None:
+    """The digest of its bytes that a file's name tells; None for one of before, and for one that was appended."""
+    match = _STAGED.search(path)
+    return f"{_SCHEME}{match['integrity']}" if match and match["integrity"] else None
+
+
+def content_of(path: str) -> str | None:
+    """The digest of its rows that a file's name tells; None for one that was appended."""
+    match = _STAGED.search(path)
+    return f"{_SCHEME}{match['content']}" if match else None
+
+
+def read(path: str, filesystem: pafs.FileSystem) -> pa.Buffer:
+    """A file's bytes.
+
+    :raises DamagedError: if it is gone
+    """
+    try:
+        with filesystem.open_input_file(path) as file:
+            return file.read_buffer()
+    except FileNotFoundError:
+        raise DamagedError("a file of the lake is gone", where=path, remedy=REMEDY) from None
+
+
+def check(file: pa.Buffer, path: str, where: str) -> None:
+    """Compare a file's bytes with its name; of one of before its rows.
+
+    :param where: the table, partition and version, for who has to mend it
+    :raises DamagedError: if they are others
+    """
+    wanted, content = named_by(path), content_of(path)
+    if wanted is not None:
+        found = _SCHEME + hashlib.sha256(file).hexdigest()
+    elif content is not None:
+        wanted, found = content, rows_digest(rows_in(file, path, where))
+    else:
+        return
+    if found != wanted:
+        raise damaged("its bytes are not those that were written", path, where)
+
+
+def rows_in(file: pa.Buffer, path: str, where: str) -> pa.Table:
+    """What a file holds.
+
+    :raises DamagedError: if it cannot be read
+    """
+    try:
+        source = pa.BufferReader(file)
+        return pq.read_table(source, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(str(error).splitlines()[0][:200], path, where) from error
+
+
+def damaged(why: str, path: str, where: str) -> DamagedError:
+    """The error, with what to do."""
+    return DamagedError(
+        f"a file of the lake is damaged: {why}", value=path, where=where, remedy=REMEDY
+    )
