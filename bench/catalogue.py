@@ -31,6 +31,16 @@ ROWS: dict[str, Row] = {
         _serving(),
         limit_seconds=400,
     ),
+    "overload": Row(
+        "the service under 640 connections that ask without a pause, and among 20,000 half-sent headers without a token",
+        "itself at one connection",
+        (
+            Target("ratio", "p99 of who is answered {} × idle's", most=2.0),
+            Target("refused_ms", "p99 of a 503 {} ms", most=100, form=".0f"),
+            Target("probe_ms", "the slowest probe among half-sent headers {} ms", most=1000, form=".0f"),
+            Target("failed", "{} requests failed otherwise", most=0, form=".0f"),
+        ),
+    ),
     "ingest": Row(
         "ingest of one partition of 1M × 23 CSV, and its peak of memory",
         "Polars' streaming CSV to Parquet; pyarrow's; both again with the same checks, quarantine and Delta commit",

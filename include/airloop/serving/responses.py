@@ -91,6 +91,8 @@ class EndpointState(Contract):
     wanted_version: int | None = None
     wanted_sequence: int | None = None
     error: str | None = None
+    #: How many requests are taken at once, by what can be answered in time.
+    limit: int | None = None
     requests: int = 0
     rows: int = 0
     batches: int = 0

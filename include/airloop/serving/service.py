@@ -19,6 +19,7 @@ from airloop.serving import listening
 from airloop.serving.assembly import build_endpoints
 from airloop.serving.drain import Drain, name_supervisor
 from airloop.serving.http.app import Application
+from airloop.serving.http.connections import put_in_place
 from airloop.serving.http.middleware import Middleware
 from airloop.serving.http.tokens import NONE, Tokens
 from airloop.settings import in_force, load_settings
@@ -58,6 +59,7 @@ if _tokens.fault == NONE:
         "nobody can enter: AIRLOOP__SERVING__TOKEN is empty"
     )
 application = Application(build_endpoints(_settings, load_catalog()), drain, _tokens)
+put_in_place(application.admission)
 
 
 class Entrance:

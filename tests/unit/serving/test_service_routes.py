@@ -276,7 +276,7 @@ def test_a_body_that_does_not_come_is_408(tmp_path: Path, monkeypatch: pytest.Mo
         assert (await http.post("/predict", content=parts())).status_code == 408
         slot = slots.get("doubler")
         assert slot is not None
-        assert slot.inflight == 0
+        assert slot.admission.inflight == 0
 
     run(tmp_path, deployed(), scenario)
 

@@ -20,15 +20,14 @@ from starlette.types import Receive, Scope, Send
 from airloop.serving.drain import Drain
 from airloop.serving.http.docs import docs_assets, docs_page, openapi
 from airloop.serving.http.middleware import FAILED, HttpError, error_response
-from airloop.serving.http.predictions import PredictionRoutes
+from airloop.serving.http.predictions import MODELS, PREDICT, PredictionRoutes
 from airloop.serving.http.tokens import Tokens
 from airloop.serving.requests import EndpointsQuery
 from airloop.serving.responses import EndpointsResponse
+from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.endpoints import Endpoints
 
 log = logging.getLogger("airloop.serving")
-
-PREDICT, MODELS = "/predict", "/models/"
 
 
 class Application:
@@ -44,6 +43,10 @@ class Application:
         #: What BentoML mounts: it runs the lifespan, in which the endpoints follow the ledger.
         self.pages = _pages(endpoints, drain, tokens)
         self._predictions = PredictionRoutes(endpoints)
+
+    def admission(self, target: bytes) -> Admission | None:
+        """What a request needs to be let in, by its target as it came; None where it is no prediction."""
+        return self._predictions.admission(target.partition(b"?")[0].decode("latin-1"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer predictions directly, since FastAPI's machinery would cost more than the model."""

@@ -83,8 +83,9 @@ class Middleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        _keep_promise(scope)
         headers = dict(scope["headers"])
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
         scope["airloop.request_id"] = request_id
         started = False
 
@@ -123,7 +124,14 @@ FAILED = HttpError(500, "the service failed; its log has the request id")
 _BEARER = {"www-authenticate": "Bearer"}
 
 
-def _request_id(headers: Mapping[bytes, bytes]) -> str:
+def _keep_promise(scope: Scope) -> None:
+    """A prediction was let in by its connection: from here on its endpoint counts it."""
+    if (admission := scope.pop("airloop.admission", None)) is not None:
+        admission.promised -= 1
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """The caller's own where it is safe, else a new one."""
     given = headers.get(_ID_HEADER, b"").decode("latin-1")
     # Random once a process, then counted: asking the kernel for each costs a tenth of a request.
     return given if _REQUEST_ID.match(given) else f"{_PROCESS_ID}-{next(_COUNTER):08x}"

@@ -16,12 +16,14 @@ from airloop.errors import DataError
 from airloop.serving.http.middleware import HttpError, overloaded, read_body
 from airloop.serving.requests import InvalidRequestError
 from airloop.serving.responses import LOG_HEADER
+from airloop.serving.runtime.admission import Admission, FullError
 from airloop.serving.runtime.endpoint import Answer, Endpoint, Question
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.version import NotFiniteError
 
 log = logging.getLogger("airloop.serving")
 
+PREDICT, MODELS = "/predict", "/models/"
 #: How long a request may wait for its answer.
 ANSWER_SECONDS = 10.0
 
@@ -58,17 +60,21 @@ class PredictionRoutes:
         version = endpoint.current
         if version is None:
             raise overloaded(f"{endpoint.model}: {endpoint.condition()[1]}")
-        limits = version.model.spec.serving
-        if endpoint.inflight >= limits.max_concurrency:
-            raise overloaded(f"more than {limits.max_concurrency} requests at once")
-        endpoint.inflight += 1
+        limits, admission = version.model.spec.serving, endpoint.admission
+        begun, answered = None, False
         try:
-            body = await read_body(request, limits.max_body_bytes)
+            # A body that comes slowly takes no place of one that can be answered.
+            with admission.reading():
+                body = await read_body(request, limits.max_body_bytes)
             rows = version.schema.parse(body)
+            begun = admission.begin()
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await endpoint.ask(Question(version, rows, request_id))
+            answered = True
             warnings = version.schema.warnings(rows)
             return replace(answer, warnings=warnings) if warnings else answer
+        except FullError as full:
+            raise overloaded(str(full)) from None
         except InvalidRequestError as error:
             raise HttpError(422, str(error), details=error.details) from None
         except DataError as error:
@@ -86,7 +92,19 @@ class PredictionRoutes:
             )
             raise HttpError(500, "the model failed on these rows") from None
         finally:
-            endpoint.inflight -= 1
+            if begun is not None:
+                admission.end(begun, answered=answered)
+
+    def admission(self, path: str) -> Admission | None:
+        """What a request to a path needs to be let in; None where it is no prediction, or of no endpoint."""
+        named = path.startswith(MODELS) and path.endswith(PREDICT)
+        endpoints = self._endpoints
+        if named:
+            endpoint = endpoints.get(path[len(MODELS) : -len(PREDICT)])
+        else:
+            found = endpoints.all() if path == PREDICT else []
+            endpoint = found[0] if len(found) == 1 else None
+        return endpoint.admission if endpoint is not None else None
 
     def _endpoint(self, model: str | None) -> Endpoint:
         endpoints = self._endpoints.all()

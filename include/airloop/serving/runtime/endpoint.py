@@ -18,6 +18,7 @@ from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, EndpointState
+from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.batcher import MicroBatcher
 from airloop.serving.runtime.refusal import explained
 from airloop.serving.runtime.retry import Retry
@@ -74,7 +75,8 @@ class Endpoint:
         #: Why the ledger cannot be followed, and since when.
         self.trouble: str | None = None
         self.retry = Retry()
-        self.inflight = 0
+        #: How many requests can be answered in time.
+        self.admission = Admission()
         self.recent: Sequence[Row] = ()
         self._log = PredictionLog(log_folder, open_logs=open_logs)
         self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._answer, threads)
@@ -94,7 +96,7 @@ class Endpoint:
         :param patience: seconds in which requests in flight are still answered
         """
         deadline = time.monotonic() + patience
-        while self.inflight and time.monotonic() < deadline:
+        while self.admission.inflight and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
         await self._batcher.close()
         self._log.close()
@@ -105,6 +107,10 @@ class Endpoint:
         if now is not None and now.deployment.artifact != version.deployment.artifact:
             self.previous = now
         self.current = version
+        limits = version.model.spec.serving
+        within = limits.answer_within_ms
+        self.admission.ceiling = limits.max_concurrency
+        self.admission.within = within / 1000 if within else None
         self.error, self.retry = None, Retry()
         log.info(
             "%s: version %d answers, deployment %d",
@@ -160,6 +166,7 @@ class Endpoint:
             wanted_version=wanted.version if wanted else None,
             wanted_sequence=wanted.sequence if wanted else None,
             error=self.error or self.trouble,
+            limit=self.admission.limit if now else None,
             requests=self._requests,
             rows=self._rows,
             batches=self._batcher.batches,
@@ -169,6 +176,7 @@ class Endpoint:
 
     def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         """One batch, in a thread: predict, make durable, then answer."""
+        began = time.thread_time()
         predictions = self._predict(questions)
         at = datetime.now(UTC)
         answered = [
@@ -187,6 +195,7 @@ class Endpoint:
         logged = self._write(answered) if answered else True
         if answered:
             self.recent = answered[-1].rows[:RECENT_ROWS]
+        self.admission.worked(len(questions), time.thread_time() - began)
         return [
             found
             if isinstance(found, Exception)

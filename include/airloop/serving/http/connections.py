@@ -1,0 +1,230 @@
+"""A connection of the service: how long it may keep the service waiting, how large its headers are, and what is not begun.
+
+Uvicorn bounds none of it. A header that never ends would hold a descriptor for ever, and who holds all of them has
+taken down the service and its probes, without a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from airloop.serving.http.crowd import CROWD, MOST
+from airloop.serving.http.middleware import request_id_of
+from airloop.serving.runtime.admission import Admission
+
+log = logging.getLogger("airloop.serving")
+
+HEADER_BYTES, HEADER_LINES = 32_768, 100
+#: Descriptors kept back: for the loop's own files, and for those that the kernel hands over before any can be closed.
+KEPT_BACK: Final = 2560
+#: How long a refused request is held, so that a crowd which asks again at once does not take all the time there is.
+HOLD_SECONDS: Final = 0.06
+_BUSY = "more requests than can be answered in time"
+
+
+class _Refused:
+    """What stands for a request that is not answered by the application: its body is passed over."""
+
+    response_complete, disconnected, keep_alive = True, False, False
+    message_event = asyncio.Event()
+
+
+_REFUSED = _Refused()
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, within the crowd's bounds."""
+
+    host = ""
+    #: Status and words of what is refused before there is a request.
+    _fault = (HTTPStatus.BAD_REQUEST, "the request is no HTTP")
+    _fed = _messages = 0
+    #: What comes next is a request's first byte.
+    _clean = True
+    #: Nothing of another request has come since the last one's answer.
+    _idle = True
+    _held: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Join the crowd."""
+        super().connection_made(transport)
+        self.host = self.client[0] if self.client else ""
+        CROWD.enter(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave it."""
+        CROWD.leave(self)
+        if self._held is not None:
+            self._held.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a header that goes on and on is refused before it is kept."""
+        if self.transport.is_closing() or (self._clean and self._refuse_whole(data)):
+            return
+        before = self._messages
+        super().data_received(data)
+        if self._messages == before and CROWD.awaits(self):
+            self._fed += len(data)
+            if self._fed > HEADER_BYTES:
+                self._fault = _TOO_LARGE
+                self.send_400_response("")
+
+    def on_message_complete(self) -> None:
+        """A request's last byte."""
+        self._clean = True
+        super().on_message_complete()
+
+    def on_message_begin(self) -> None:
+        """A request's first byte: its header's time begins."""
+        self._messages += 1
+        self._fed, self._idle, self._clean = 0, False, False
+        CROWD.wait(self)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin the request, where its header is of a sound size and it can be answered in time."""
+        if self._held is not None:
+            raise ValueError("another request came while one was held")
+        CROWD.work(self)
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEADER_BYTES or len(self.headers) > HEADER_LINES:
+            self._fault = _TOO_LARGE
+            raise ValueError("the header is too large")
+        # One that was sent before the answer to the one before it is let in, or not, when its turn comes.
+        first = self.cycle is None or self.cycle.response_complete
+        admission = CROWD.gate(self.url) if first else None
+        if admission is not None and admission.full:
+            self._hold()
+            return
+        super().on_headers_complete()
+        if admission is not None:
+            admission.promised += 1
+            self.scope["airloop.admission"] = admission  # type: ignore[typeddict-unknown-key]
+
+    def on_response_complete(self) -> None:
+        """Wait for the connection's next request."""
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self._idle = True
+            CROWD.wait(self)
+
+    def send_400_response(self, _: str) -> None:
+        """Refuse what is no request, and end the connection."""
+        if not self.transport.is_closing():
+            self._write(*self._fault, close=True)
+
+    def give_up(self) -> None:
+        """End the connection for being slow; who began a header is told."""
+        if self.transport.is_closing():
+            return
+        if (
+            self._messages
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self._idle
+        ):
+            self._write(HTTPStatus.REQUEST_TIMEOUT, "the header did not arrive in time", close=True)
+        else:
+            self.transport.abort()
+
+    def _refuse_whole(self, data: bytes) -> bool:
+        """Refuse a prediction that came in one piece without parsing it: that costs more than all the rest.
+
+        :returns: whether that was done; whatever is not plain takes the way of all
+        """
+        if self._held is not None:
+            self.send_400_response("")
+            return True
+        if (self.cycle is not None and not self.cycle.response_complete) or data[:6] != b"POST /":
+            return False
+        admission = CROWD.gate(data[5 : data.find(b" ", 5)])
+        if admission is None or not admission.full or not _is_whole(data):
+            return False
+        self._unset_keepalive_if_required()
+        self.headers = []
+        CROWD.work(self)
+        self._held = self.loop.call_later(HOLD_SECONDS, self._release, True)
+        return True
+
+    def _hold(self) -> None:
+        """Refuse a prediction without beginning it, in a moment."""
+        self.cycle = _REFUSED  # type: ignore[assignment]
+        keep = self.parser.should_keep_alive()
+        self._held = self.loop.call_later(HOLD_SECONDS, self._release, keep)
+
+    def _release(self, keep: bool) -> None:
+        self._held = None
+        if self.transport.is_closing():
+            return
+        self._write(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, close=not keep)
+        if keep:
+            self._idle = True
+            CROWD.wait(self)
+
+    def _write(self, status: HTTPStatus, what: str, *, close: bool) -> None:
+        name = request_id_of(dict(self.headers or ()))
+        body = orjson.dumps({"error": what, "request_id": name})
+        again = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+        end = "connection: close\r\n" if close else ""
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\ncache-control: no-store\r\nx-request-id: {name}\r\n{again}{end}\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        if close:
+            self.transport.close()
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether this is one request and nothing else, by a header that allows one reading only."""
+    end = data.find(b"\r\n\r\n")
+    head = data[: end + 2].lower()
+    first = head.find(b"\r\ncontent-length:")
+    if end < 0 or first < 0 or not head[: head.find(b"\r\n")].endswith(b" http/1.1"):
+        return False
+    if any(word in head for word in _NOT_PLAIN) or head.count(b"content-length") != 1:
+        return False
+    length = head[first + 17 : head.find(b"\r\n", first + 2)].strip()
+    return length.isdigit() and len(length) < 10 and len(data) == end + 4 + int(length)
+
+
+#: What changes where a request ends, what is answered, or what becomes of the connection.
+_NOT_PLAIN = (
+    b"transfer-encoding",
+    b"expect",
+    b"upgrade",
+    b"\r\nconnection: close",
+    b"x-request-id",
+)
+_TOO_LARGE = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"the header is larger than {HEADER_BYTES} bytes or {HEADER_LINES} lines",
+)
+
+
+def put_in_place(gate: Callable[[bytes], Admission | None]) -> None:
+    """Let Uvicorn make these connections, as many as the process's descriptors bear.
+
+    :param gate: which endpoint's admission a request needs
+    """
+    from uvicorn import config
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else MOST + KEPT_BACK
+    soft = max(soft, min(wanted, MOST + KEPT_BACK))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    CROWD.most = max(64, min(MOST, soft - KEPT_BACK, MOST))
+    CROWD.of_one = max(32, CROWD.most // 2)
+    CROWD.gate = gate
+    config.HTTP_PROTOCOLS["auto"] = f"{__name__}:Connection"
+    # There is nothing to upgrade to.
+    config.WS_PROTOCOLS["auto"] = None
+    log.info("at most %d connections, %d of one client", CROWD.most, CROWD.of_one)
