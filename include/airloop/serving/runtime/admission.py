@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from airloop.specs.model import ServingSpec
+
 #: Nobody notices an answer within it.
 MOMENT: Final = 0.1
 #: How many answers to requests that came alone tell what one takes, at least and at most.
@@ -61,6 +63,11 @@ class Admission:
         self._limit = self._held = float("inf")
         self._took: list[float] = []
         self._peak = 0
+
+    def promise(self, spec: ServingSpec) -> None:
+        """Go by what the version that answers says of itself."""
+        self.ceiling = spec.max_concurrency
+        self.within = spec.answer_within_ms / 1000 if spec.answer_within_ms else None
 
     @property
     def limit(self) -> int:

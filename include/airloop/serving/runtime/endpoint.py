@@ -107,10 +107,7 @@ class Endpoint:
         if now is not None and now.deployment.artifact != version.deployment.artifact:
             self.previous = now
         self.current = version
-        limits = version.model.spec.serving
-        within = limits.answer_within_ms
-        self.admission.ceiling = limits.max_concurrency
-        self.admission.within = within / 1000 if within else None
+        self.admission.promise(version.model.spec.serving)
         self.error, self.retry = None, Retry()
         log.info(
             "%s: version %d answers, deployment %d",
