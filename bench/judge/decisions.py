@@ -5,13 +5,14 @@ All are played by ``airloop replay``'s own functions: the same fits, gates, moni
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from airloop.partition import Cadence
 from airloop.replay import past as pasts
 from airloop.replay.past import Past
-from airloop.replay.policies import chosen, standing
+from airloop.replay.policies import Kind, chosen, standing
 from airloop.replay.replay import Asked, opening, replay
 from airloop.replay.scoring import Floats, Score, regret
 from airloop.settings import Settings
@@ -49,7 +50,13 @@ def on_flights(folder: Path) -> dict[str, Any]:
 
 
 def _played(past: Past, names: tuple[str, ...], cache: Path) -> dict[str, Any]:
-    policies = chosen(standing(past.model.retraining, Cadence.DAY, len(past.keys)), names)
+    known = standing(past.model.retraining, Cadence.DAY, len(past.keys))
+    known += [
+        replace(one, name=f"{one.name}, refitted", refit=True)
+        for one in known
+        if one.kind is Kind.LOOP
+    ]
+    policies = chosen(known, names)
     asked = Asked(Settings(), past.model, past.dataset, cache)
     scores = {
         score.policy.name: score

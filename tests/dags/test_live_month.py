@@ -26,6 +26,7 @@ from airloop.registry import loader, models
 from airloop.replay import past as pasts
 from airloop.replay.fits import Fits
 from airloop.replay.judges import Judges
+from airloop.replay.nights import Nights
 from airloop.replay.play import Player, Run
 from airloop.replay.policies import Kind, Policy
 from airloop.serving.log.predictionlog import PredictionLog, log_folder
@@ -155,7 +156,8 @@ def replayed(cache: Path) -> Run:
     first = BEFORE - 1
     assert past.keys[first] == day(-1)
     fits = Fits(past, cache, first)
-    player = Player(fits, Judges(fits, Files(str(cache), {}, "the cache")), first)
+    files = Files(str(cache), {}, "the cache")
+    player = Player(fits, Nights(fits, files), Judges(fits, files), first)
     return player.play(
         Policy("by_gain", Kind.LOOP, spec=past.model.retraining, refit=past.model.training.refit)
     )

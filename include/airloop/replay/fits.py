@@ -1,9 +1,12 @@
-"""The models of a replay: each fitted once, its answers to all later rows kept on disk under what it was made from."""
+"""The models of a replay: each fitted once, its answers to later rows kept on disk under what it was made from.
+
+Most of them are asked about a few weeks alone: a shadow candidate, a weekly calendar's model, the fresh one that tells what was
+missed. Only a champion that stays answers the rest of a history, which costs as much as half of a fit.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -12,13 +15,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from airloop import __version__
 from airloop.data.snapshot import Days, Part, Split, choose_days
 from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
 from airloop.registry.loader import LoadedModel
+from airloop.replay.answers import Answers
 from airloop.replay.past import Past
 from airloop.specs import ModelSpec
 from airloop.storage.files import Files
@@ -28,7 +32,9 @@ from airloop.training.windows import HELD, choose_among, with_window
 #: Fits whose answers stay in memory.
 _KEPT = 64
 #: Part of every name: another way to fit or to keep makes other names.
-_SCHEME = "1"
+_SCHEME = f"2 {__version__}"
+#: How long after its night a model answers at first: as long as scoring looks ahead.
+NEAR = "14d"
 
 
 @dataclass(frozen=True, order=True)
@@ -46,15 +52,6 @@ class Made:
     def judged(self) -> Made:
         """The one that was judged, where this is its refit."""
         return replace(self, refit=False)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a fit left: answers from a row on, and what it cost."""
-
-    begin: int
-    scores: npt.NDArray[np.float32]
-    cpu_seconds: float
 
 
 class Fits:
@@ -124,9 +121,12 @@ class Fits:
         self._files.write(name, str(choice.window).encode())
         return choice.window
 
-    def answers(self, made: Made) -> Answers:
-        """Its answers, from its first held-out row on; a refit's from the row after its last day on."""
-        return self._answers(made)
+    def answers(self, made: Made, *, far: bool = False) -> Answers:
+        """Its answers, from its first held-out row on; a refit's from the row after its last day on.
+
+        :param far: up to the last row of the history
+        """
+        return self._answers(made, far)
 
     def scores(self, made: Made, rows: slice) -> Floats:
         """Its answers to rows; a refit's judged twin answers for it on days that the refit has learned from."""
@@ -137,6 +137,8 @@ class Fits:
                 rest = slice(max(line, rows.start), rows.stop)
                 return np.concatenate([twin, self.scores(made, rest)]) if rows.stop > line else twin
         found = self.answers(made)
+        if rows.stop > found.end:
+            found = self.answers(made, far=True)
         part = found.scores[rows.start - found.begin : rows.stop - found.begin]
         return part.astype(np.float64)
 
@@ -202,29 +204,29 @@ class Fits:
         truth = pd.Series(self.past.truth[rows][known], index=frame.index)
         return Part(frame, truth, int(rows.stop - rows.start - len(frame)))
 
-    def _load(self, made: Made) -> Answers:
-        name = f"fits/{self.name(made)}.npz"
-        content = self._files.read(name)
-        if content is not None:
-            with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-                return Answers(int(kept["begin"]), kept["scores"], float(kept["cpu"]))
-        found = self._fit(made)
-        out = io.BytesIO()
-        np.savez(out, begin=found.begin, scores=found.scores, cpu=found.cpu_seconds)
-        self._files.write(name, out.getvalue())
+    def _load(self, made: Made, far: bool) -> Answers:
+        name = f"fits/{self.name(made)}"
+        for kept in (f"{name}-far.npz", *(() if far else (f"{name}.npz",))):
+            if (content := self._files.read(kept)) is not None:
+                return Answers.unpacked(content)
+        found = self._fit(made, far)
+        self._files.write(f"{name}-far.npz" if far else f"{name}.npz", found.packed())
         return found
 
-    def _fit(self, made: Made) -> Answers:
+    def _fit(self, made: Made, far: bool) -> Answers:
         past, rows = self.past, self.split(made)
         began = time.process_time()
         fitted = fit(past.model, past.dataset, rows)
         spent = time.process_time() - began
         held = self._rows(self.days(made).holdout)
         begin = held.stop if made.refit else held.start
+        last = len(past.keys) - 1
+        near = min(made.night + spanned(NEAR, past.dataset.cadence), last)
+        end = past.starts[(last if far else near) + 1]
         scores = np.empty(0, np.float32)
-        if begin < len(past.frame):
+        if begin < end:
             scorer = fitted.scorer(past.model.task)
-            scores = np.asarray(scorer(past.features.iloc[begin:]), np.float32)
+            scores = np.asarray(scorer(past.features.iloc[begin:end]), np.float32)
         return Answers(begin, scores, spent)
 
 

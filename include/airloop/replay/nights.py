@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 
 import pandas as pd
 
 from airloop.columns import LABEL, PARTITION, PREDICTED_AT, PREDICTION
-from airloop.contracts import DriftReport
+from airloop.contracts import Contract, DriftReport
 from airloop.data import labels
 from airloop.evaluation.metrics import evaluate
 from airloop.monitoring import reference
@@ -17,13 +19,25 @@ from airloop.monitoring.reference import Reference
 from airloop.monitoring.sequence import NIGHTS, Means
 from airloop.monitoring.window import Day, Window, labelled_keys, observe, recent_keys
 from airloop.replay.fits import Fits, Made
+from airloop.storage.files import Files
+
+
+class Told(Contract):
+    """A night as it was judged."""
+
+    report: DriftReport
+    #: The night's own means, which later nights are held against.
+    means: Means
 
 
 class Nights:
-    """The reports of all nights that a replay looks at; each once."""
+    """The reports of all nights that a replay looks at; each once, for all policies and processes that share the files.
 
-    def __init__(self, fits: Fits) -> None:
-        self._fits, self._past = fits, fits.past
+    :param files: where references and reports are kept
+    """
+
+    def __init__(self, fits: Fits, files: Files) -> None:
+        self._fits, self._past, self._files = fits, fits.past, files
         past = fits.past
         self._truths = past.frame[[*past.dataset.keys]].copy()
         self._truths[LABEL] = past.truth
@@ -32,8 +46,7 @@ class Nights:
         self._references: dict[Made, Reference] = {}
         self._days: dict[tuple[Made, int], Day] = {}
         self._spent: dict[tuple[Made, int], DayCosts] = {}
-        self._means: dict[tuple[int, Made], Means] = {}
-        self._reports: dict[tuple[int, Made, tuple[int, ...], tuple[int, ...]], DriftReport] = {}
+        self._told: dict[tuple[int, Made], Told] = {}
 
     def report(self, night: int, champion: Made, served: Mapping[int, Made]) -> DriftReport:
         """Judge a night.
@@ -46,25 +59,52 @@ class Nights:
         mine = tuple(one for one in complete if served.get(one) == champion)
         # The nights on which it was judged, as the ledger would know them.
         under = tuple(one for one in range(night - NIGHTS, night) if served.get(one) == champion)
-        at = (night, champion, mine, under)
-        if at not in self._reports:
-            window = self._window(night, champion, complete)
-            joined = labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys)
-            profile = self.reference(champion)
-            before = [self._means[one, champion] for one in under if (one, champion) in self._means]
-            judged = judge(
-                past.model,
-                past.dataset,
-                profile,
-                window,
-                joined,
-                nights=before,
-                served=self._costs(champion, served, complete),
-                answers=self._answers(champion, night) if served.get(night) == champion else None,
-            )
-            self._reports[at] = judged.report
-            self._means[night, champion] = judged.means
-        return self._reports[at]
+        days = sorted(one for one, made in served.items() if made == champion and one <= night)
+        name = self._name("nights", champion, key, days)
+        if (content := self._files.read(name)) is not None:
+            told = Told.model_validate_json(content)
+        else:
+            before = [
+                self._told[at].means for one in under if (at := (one, champion)) in self._told
+            ]
+            told = self._judged(night, champion, served, complete, mine, before)
+            self._files.write(name, told.model_dump_json().encode())
+        self._told[night, champion] = told
+        return told.report
+
+    def _judged(
+        self,
+        night: int,
+        champion: Made,
+        served: Mapping[int, Made],
+        complete: list[int],
+        mine: tuple[int, ...],
+        before: list[Means],
+    ) -> Told:
+        past = self._past
+        window = self._window(night, champion, complete)
+        judged = judge(
+            past.model,
+            past.dataset,
+            self.reference(champion),
+            window,
+            labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys),
+            nights=before,
+            served=self._costs(champion, served, complete),
+            answers=self._answers(champion, night) if served.get(night) == champion else None,
+        )
+        return Told(report=judged.report, means=judged.means)
+
+    def _name(self, folder: str, made: Made, *more: object) -> str:
+        """Of what monitoring is asked about: other rows, models or bounds are other reports."""
+        both = [self._fits.name(one) for one in (made.judged, made)]
+        told = f"{both}\0{self._bounds}\0{more}"
+        return f"{folder}/{hashlib.sha256(told.encode()).hexdigest()[:32]}.json"
+
+    @cached_property
+    def _bounds(self) -> str:
+        past = self._past
+        return f"{past.model.monitoring.model_dump_json()}\0{past.model.metrics}\0{past.dataset.model_dump_json()}"
 
     def _costs(
         self, champion: Made, served: Mapping[int, Made], complete: list[int]
@@ -92,23 +132,31 @@ class Nights:
         """What the champion's data looked like, as its artifact would keep it."""
         judged = champion.judged
         if judged not in self._references:
-            past, split = self._past, self._fits.split(judged)
-            held = split.holdout
-            truth = held.truth.to_numpy(dtype=float)
-            first = int(held.frame.index[0])
-            rows = slice(first, int(held.frame.index[-1]) + 1)
-            scores = self._fits.scores(judged, rows)[held.frame.index.to_numpy() - first]
-            everything = split.everything
-            self._references[judged] = reference.build(
-                past.model,
-                past.dataset,
-                everything,
-                scores,
-                labels=past.truth[everything.index.to_numpy()],
-                holdout=evaluate(past.model.task, truth, scores, past.model.metrics),
-                held=held,
-            )
+            name = self._name("references", judged)
+            if (content := self._files.read(name)) is not None:
+                self._references[judged] = Reference.model_validate_json(content)
+            else:
+                self._references[judged] = found = self._profiled(judged)
+                self._files.write(name, found.model_dump_json().encode())
         return self._references[judged]
+
+    def _profiled(self, judged: Made) -> Reference:
+        past, split = self._past, self._fits.split(judged)
+        held = split.holdout
+        truth = held.truth.to_numpy(dtype=float)
+        first = int(held.frame.index[0])
+        rows = slice(first, int(held.frame.index[-1]) + 1)
+        scores = self._fits.scores(judged, rows)[held.frame.index.to_numpy() - first]
+        everything = split.everything
+        return reference.build(
+            past.model,
+            past.dataset,
+            everything,
+            scores,
+            labels=past.truth[everything.index.to_numpy()],
+            holdout=evaluate(past.model.task, truth, scores, past.model.metrics),
+            held=held,
+        )
 
     def _window(self, night: int, champion: Made, complete: list[int]) -> Window:
         past = self._past

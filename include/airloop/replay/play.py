@@ -65,9 +65,9 @@ class _Loop:
 class Player:
     """Plays policies over one past."""
 
-    def __init__(self, fits: Fits, judges: Judges, first: int) -> None:
-        self.fits, self.past, self._judges, self._first = fits, fits.past, judges, first
-        self._nights = Nights(fits)
+    def __init__(self, fits: Fits, nights: Nights, judges: Judges, first: int) -> None:
+        self.fits, self.past, self._first = fits, fits.past, first
+        self._nights, self._judges = nights, judges
         self.week = spanned(WEEK, fits.past.dataset.cadence)
 
     @property
@@ -157,7 +157,7 @@ class Player:
         if not passed:
             return champion
         if made.refit:
-            run.cpu_seconds += self.fits.answers(made).cpu_seconds
+            run.cpu_seconds += self.fits.answers(made, far=True).cpu_seconds
         loop.shadows.clear()
         return made
 

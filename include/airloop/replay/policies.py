@@ -61,11 +61,14 @@ CONFIDENCES = (0.6, 0.8, 0.95)
 FLOORS = ("30d", "60d")
 
 
-def standing(spec: RetrainingSpec, cadence: Cadence, history: int) -> list[Policy]:
+def standing(
+    spec: RetrainingSpec, cadence: Cadence, history: int, *, refit: bool = False
+) -> list[Policy]:
     """The policies that every replay compares.
 
     :param spec: the model's own
     :param history: how many partitions there are: a window of all of them
+    :param refit: whether the model's trainings are refitted
     """
     gain = spec.model_copy(update={"policy": "by_gain"})
     drift = spec.model_copy(update={"policy": "on_drift"})
@@ -81,25 +84,25 @@ def standing(spec: RetrainingSpec, cadence: Cadence, history: int) -> list[Polic
     )
     return [
         *found,
-        Policy("drift alone", Kind.LOOP, spec=drift, signal=Signal.DRIFT),
-        Policy("performance alone", Kind.LOOP, spec=drift, signal=Signal.PERFORMANCE),
-        Policy("gain alone", Kind.LOOP, spec=alone, signal=Signal.GAIN),
-        Policy("on_drift", Kind.LOOP, spec=drift),
-        Policy("by_gain", Kind.LOOP, spec=gain),
-        Policy("by_gain, refitted", Kind.LOOP, spec=gain, refit=True),
+        Policy("drift alone", Kind.LOOP, spec=drift, signal=Signal.DRIFT, refit=refit),
+        Policy("performance alone", Kind.LOOP, spec=drift, signal=Signal.PERFORMANCE, refit=refit),
+        Policy("gain alone", Kind.LOOP, spec=alone, signal=Signal.GAIN, refit=refit),
+        Policy("on_drift", Kind.LOOP, spec=drift, refit=refit),
+        Policy("by_gain", Kind.LOOP, spec=gain, refit=refit),
         Policy("oracle", Kind.ORACLE),
         Policy("hindsight", Kind.HINDSIGHT),
     ]
 
 
-def tried(spec: RetrainingSpec) -> list[Policy]:
+def tried(spec: RetrainingSpec, *, refit: bool = False) -> list[Policy]:
     """The proposed rule with other thresholds."""
     found = []
     for confidence in CONFIDENCES:
         for floor in FLOORS:
             changes = {"policy": "by_gain", "confidence": confidence, "at_least_every": floor}
             name = f"by_gain, confidence: {confidence}, at_least_every: {floor}"
-            found.append(Policy(name, Kind.LOOP, spec=spec.model_copy(update=changes)))
+            changed = spec.model_copy(update=changes)
+            found.append(Policy(name, Kind.LOOP, spec=changed, refit=refit))
     return found
 
 

@@ -15,8 +15,9 @@ from airloop.errors import DataError
 from airloop.lifeline import end_with_parent
 from airloop.paths import put_on_path
 from airloop.replay import past as pasts
-from airloop.replay.fits import Fits, Made, alone
+from airloop.replay.fits import NEAR, Fits, Made, alone
 from airloop.replay.judges import Judges
+from airloop.replay.nights import Nights
 from airloop.replay.past import Past
 from airloop.replay.play import WEEK, Player
 from airloop.replay.policies import Kind, Policy
@@ -49,11 +50,15 @@ class Theatre:
     def __init__(self, past: Past, cache: Path) -> None:
         self.past, self.fits = past, Fits(past, cache, opening(past))
         files = Files(str(cache), {}, "the replay's cache")
-        self.player = Player(self.fits, Judges(self.fits, files), opening(past))
+        nights = Nights(self.fits, files)
+        self.player = Player(self.fits, nights, Judges(self.fits, files), opening(past))
 
-    def make(self, made: Made) -> None:
-        """Fit a model, unless it is kept already."""
-        self.fits.answers(made)
+    def make(self, made: Made, far: bool) -> None:
+        """Fit a model, unless it is kept already.
+
+        :param far: it will answer for longer than a fresh model is looked at
+        """
+        self.fits.answers(made, far=far)
 
     def play(self, policy: Policy) -> Score:
         """A policy from the first night to the last, and what came of it."""
@@ -81,18 +86,22 @@ def opening(past: Past) -> int:
     return first
 
 
-def repertoire(past: Past, policies: Iterable[Policy]) -> list[Made]:
-    """The models that will be asked for whatever is decided, the longest fits first."""
+def repertoire(past: Past, policies: Iterable[Policy]) -> dict[Made, bool]:
+    """The models that will be asked for whatever is decided, the longest fits first; whether each serves for long."""
     first, last, week = opening(past), len(past.keys) - 1, spanned(WEEK, past.dataset.cadence)
-    found: set[Made] = set()
+    near = spanned(NEAR, past.dataset.cadence)
+    # What a training has missed is told by a fresh model a week.
+    found = dict.fromkeys((Made(night) for night in range(first, last, week)), False)
     for policy in policies:
         step = policy.every if policy.kind is Kind.CALENDAR else week
         nights = [first] if policy.kind is Kind.NEVER else range(first, last, step)
         refit = policy.refit and policy.kind is Kind.CALENDAR
-        found |= {Made(night, policy.window, refit) for night in nights}
-    # What a training has missed is told by a fresh model a week.
-    found |= {Made(night) for night in range(first, last, week)}
-    return sorted(found, key=lambda made: (-(made.window or 0), -made.night))
+        # Hindsight asks all models of before, again and again.
+        far = policy.kind is not Kind.LOOP and (policy.kind is not Kind.CALENDAR or step > near)
+        for made in (Made(night, policy.window, refit) for night in nights):
+            found[made] = found.get(made, False) or far
+    longest = sorted(found, key=lambda made: (-(made.window or 0), -made.night))
+    return {made: found[made] for made in longest}
 
 
 def replay(
@@ -109,7 +118,9 @@ def replay(
         return _here(Theatre(past, asked.cache), models, policies, tell)
     scores: dict[str, Score] = {}
     with _pool(asked, cores) as pool:
-        fitting: dict[Future[Any], Made] = {pool.submit(_make, made): made for made in models}
+        fitting: dict[Future[Any], Made] = {
+            pool.submit(_make, made, far): made for made, far in models.items()
+        }
         for done, future in enumerate(as_completed(fitting), 1):
             future.result()
             tell(done, total, f"fitted {past.keys[fitting[future].night]}")
@@ -122,10 +133,12 @@ def replay(
     return [scores[policy.name] for policy in policies]
 
 
-def _here(theatre: Theatre, models: list[Made], policies: list[Policy], tell: Tell) -> list[Score]:
+def _here(
+    theatre: Theatre, models: dict[Made, bool], policies: list[Policy], tell: Tell
+) -> list[Score]:
     total = len(models) + len(policies)
-    for done, made in enumerate(models, 1):
-        theatre.make(made)
+    for done, (made, far) in enumerate(models.items(), 1):
+        theatre.make(made, far)
         tell(done, total, f"fitted {theatre.past.keys[made.night]}")
     scores = []
     for done, policy in enumerate(policies, len(models) + 1):
@@ -166,8 +179,8 @@ def _begin(asked: Asked) -> None:
     _theatre[:] = [Theatre(past, asked.cache)]
 
 
-def _make(made: Made) -> None:
-    _theatre[0].make(made)
+def _make(made: Made, far: bool) -> None:
+    _theatre[0].make(made, far)
 
 
 def _play(policy: Policy) -> Score:

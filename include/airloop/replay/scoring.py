@@ -95,7 +95,9 @@ def _wrong(player: Player, run: Run) -> dict[bool, int]:
     found = {True: 0, False: 0}
     length = AFTER * player.week
     for night, made, before, taken in run.trainings:
-        new, old = player.ahead(made, night, length), player.ahead(before, night, length)
+        # Of a refused one nothing was refitted: the judged model is what was refused.
+        asked = made if taken else made.judged
+        new, old = player.ahead(asked, night, length), player.ahead(before, night, length)
         found[taken] += player.better(old, new) if taken else player.better(new, old)
     return found
 

@@ -21,9 +21,12 @@ def replayed(asked: Asked, past: Past, names: Iterable[str], *, cores: int, tell
     :raises DataError: if there is too little history
     """
     wanted = list(names)
-    known = standing(asked.model.retraining, asked.dataset.cadence, len(past.keys))
+    spec = asked.model.retraining
+    # Segments are judged one by one, and have no refit.
+    refit = asked.model.training.refit and asked.model.segments is None
+    known = standing(spec, asked.dataset.cadence, len(past.keys), refit=refit)
     policies = chosen(known, wanted)
-    others = [] if wanted else tried(asked.model.retraining)
+    others = [] if wanted else tried(spec, refit=refit)
     scores = replay(asked, past, [*policies, *others], cores=cores, tell=tell)
     return account(past, scores[: len(policies)], scores[len(policies) :])
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from airloop.contracts import DriftReport
 from airloop.errors import DataError, RequestError
 from airloop.partition import Cadence
 from airloop.policy.findings import NewData
@@ -19,13 +20,15 @@ from airloop.replay import past as pasts
 from airloop.replay.account import Account, account
 from airloop.replay.arrivals import fresh_at
 from airloop.replay.fits import Fits, Made
+from airloop.replay.nights import Nights
 from airloop.replay.page import html, lines, summary
 from airloop.replay.past import Past
-from airloop.replay.policies import chosen, standing, tried
+from airloop.replay.policies import Kind, chosen, standing, tried
 from airloop.replay.replay import Asked, opening, replay
 from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
+from airloop.storage.files import Files
 from tests.unit.replay.conftest import DAYS, TURN, world
 
 #: In the quiet world only those that might train for nothing.
@@ -238,3 +241,49 @@ def test_what_arrived_is_counted_by_the_calendar_where_a_day_is_lacking(
     # Known since the 15th: 16 to 20 are new, and the labels of 13 to 17 have come, but for the 14th.
     assert fresh_at(past, spec, [], night, last) == NewData(5, 400, 320)
     assert fresh_at(past, RetrainingSpec(), [], night, last) is None
+
+
+def test_a_fresh_model_answers_two_weeks_and_one_that_stays_the_rest(
+    past: Callable[..., Past], tmp_path: Path
+) -> None:
+    one = past(None)
+    fits, made = Fits(one, tmp_path), Made(40)
+    near = fits.answers(made)
+    assert near.end == one.starts[40 + 14 + 1]
+    last = one.rows(len(one.keys) - 1)
+    whole = fits.scores(made, slice(near.begin, last.stop))
+    assert len(whole) == last.stop - near.begin
+    assert np.array_equal(whole[: len(near.scores)], near.scores.astype(float))
+    again = Fits(one, tmp_path).answers(made)
+    assert again.end == last.stop, "what was answered to the end is taken instead"
+
+
+def test_a_nights_report_is_made_once_for_all_who_ask(
+    past: Callable[..., Past], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, files = past(None), Files(str(tmp_path), {}, "the cache")
+    champion = Made(40)
+    served = dict.fromkeys(range(41, 52), champion)
+
+    def reports() -> list[DriftReport]:
+        nights = Nights(Fits(one, tmp_path), files)
+        return [nights.report(night, champion, served) for night in range(48, 52)]
+
+    first = reports()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("judged again")
+
+    monkeypatch.setattr("airloop.replay.nights.judge", refuse)
+    assert reports() == first
+    served[51] = Made(45)  # the control: the night's own answers are another model's
+    with pytest.raises(AssertionError, match="judged again"):
+        reports()
+
+
+def test_the_loops_of_a_replay_refit_where_the_models_trainings_do() -> None:
+    spec = RetrainingSpec()
+    for refit in (True, False):
+        known = standing(spec, Cadence.DAY, DAYS, refit=refit)
+        assert {one.refit for one in known if one.kind is Kind.LOOP} == {refit}
+        assert {one.refit for one in tried(spec, refit=refit)} == {refit}
