@@ -75,6 +75,8 @@ judge: .venv/.bench ## measure how the champion gate decides on challengers of k
 	@$(BIN)/python -m bench.turns --docs $(JUDGE)
 	@$(BIN)/python -m bench.losses --docs $(JUDGE)
 
+	@$(BIN)/python -m bench.ships --docs $(JUDGE)
+
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
 	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
 	@sed -n '/^[a-z0-9].*==/s/ \\$$//p' requirements.lock >dist/constraints.txt

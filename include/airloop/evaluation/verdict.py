@@ -22,7 +22,7 @@ def record(
         topic=Topic.GATE,
         action=ACTIONS[report.outcome],
         reason=report.reason,
-        figures=bound(candidate, report) | figures(report),
+        figures=bound(candidate, report) | figures(report) | {"trigger": candidate.trigger_id},
         id=identity(report.run_id, report.champion_version, report.outcome),
         ends=_ended(report, candidate),
     )

@@ -10,8 +10,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from airloop.contracts import Decision, DriftReport, Outcome, Trigger
-from airloop.ledger import Ledger, attempts, claims, decisions, triggers
-from airloop.policy import retraining
+from airloop.ledger import Ledger, attempts, claims, decisions, triggers, verdicts
+from airloop.policy import retraining, shipping
 from airloop.policy.findings import Evidence, Findings
 from airloop.policy.retraining import History
 from airloop.specs.sections.watching import RetrainingSpec
@@ -101,7 +101,21 @@ def history_of(
         automatic=tuple(near),
         newest=newest,
         champion=champion,
+        cases=_cases(connection, spec, report),
     )
+
+
+def _cases(
+    connection: Connection, spec: RetrainingSpec, report: DriftReport
+) -> tuple[shipping.Case, ...]:
+    """The judged trainings of nights before this one, where the policy asks what became of them."""
+    if spec.policy == "on_drift" or not spec.ships:
+        return ()
+    told = verdicts.before(
+        connection, report.model, report.partition, retraining.AUTOMATIC, shipping.MOST
+    )
+    known = ((shipping.signs_in(figures), passed) for figures, passed in told)
+    return tuple(shipping.Case(signs, passed) for signs, passed in known if signs is not None)
 
 
 def _trigger_of(connection: Connection, decision: Decision, report: DriftReport) -> Trigger | None:

@@ -13,7 +13,8 @@ from airloop.calendar import cadence_of, keys_between, moment_of
 from airloop.contracts import DriftKind, Triage, Trigger
 from airloop.figures import Figures
 from airloop.policy.findings import Findings
-from airloop.policy.worth import Worth, worth_of
+from airloop.policy.shipping import EXPLORED, Case, forecast
+from airloop.policy.worth import Worth, weighed, worth_of
 from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause
 
@@ -51,6 +52,8 @@ class History:
     automatic: tuple[Trigger, ...] = ()
     #: The night on which the champion's labels were complete; None where that is not known.
     champion: str | None = None
+    #: The trainings before this night that were judged, the oldest first.
+    cases: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,32 @@ def _by_gain(spec: RetrainingSpec, history: History, findings: Findings) -> Answ
     """Drift explains; a better model decides."""
     worth = worth_of(spec, findings)
     reason = _reason(spec, history, findings, worth)
-    figures = _figures(findings, worth)
+    figures = weighed(findings, worth)
     if reason is None:
         return Answer(Action.WAIT, _quiet(findings, worth), figures=figures)
     held = _nothing_new(findings) or _held_back(spec, history, findings.report.partition)
     figures |= {"cause": reason.cause.value}
     if held:
         return Answer(Action.WAIT, f"{reason.why}, but {held}", figures=figures)
-    return Answer(Action.RETRAIN, reason.why, reason.cause, figures)
+    return _unless_for_nothing(spec, history, findings, reason, figures)
+
+
+def _unless_for_nothing(
+    spec: RetrainingSpec, history: History, findings: Findings, reason: _Reason, figures: Figures
+) -> Answer:
+    """Train, unless the gates would refuse; the calendar's trainings are never spared."""
+    ships = forecast(spec.ships, history.cases, findings)
+    figures = ships.beside(figures)
+    why, cause = reason.why, reason.cause
+    if ships.skipped and cause is not Cause.CALENDAR:
+        why = f"{why}, but {ships.sentence}: below ships: {spec.ships}"
+        late = overdue(spec, history, findings.report.partition)
+        if late is None:
+            return Answer(Action.WAIT, why, figures=figures)
+        why, cause = f"{late} ({why})", Cause.CALENDAR
+    elif ships.explored and cause is not Cause.CALENDAR:
+        why = f"{why}; {ships.sentence}, and it is tried all the same, as {EXPLORED:.0%} below ships: {spec.ships} are"
+    return Answer(Action.RETRAIN, why, cause, figures | {"cause": cause.value})
 
 
 def _reason(
@@ -180,20 +201,6 @@ def _quiet(findings: Findings, worth: Worth | None) -> str:
     if report.triage is Triage.UNKNOWN:
         return f"could not tell, so nothing follows: {report.reason}{weighed}"
     return f"nothing that matters: {report.reason}{weighed}"
-
-
-def _figures(findings: Findings, worth: Worth | None) -> Figures:
-    """What was weighed, and both alternatives in a line."""
-    figures: Figures = {} if worth is None else worth.figures
-    if findings.evidence.no_shadow:
-        figures["no_shadow"] = findings.evidence.no_shadow
-    if findings.evidence.new_data is not None:
-        figures["new_partitions"] = findings.evidence.new_data.partitions
-        figures["new_rows"] = findings.evidence.new_data.rows
-    if worth is not None:
-        cost = "its cost is not known yet" if worth.cost is None else f"costs {worth.cost:.2f}"
-        figures["alternatives"] = f"wait: costs and gains nothing; train: {worth.gain.gain:+.4f}, {cost}"  # fmt: skip
-    return figures
 
 
 def _nothing_new(findings: Findings) -> str | None:

@@ -68,3 +68,17 @@ def worth_of(spec: RetrainingSpec, findings: Findings) -> Worth | None:
     sure = gain.low > 0 and gain.gain > spec.min_gain
     # Without a price of the gain only a tie is decided by cost, and a gain of nothing is no gain already.
     return Worth(gain, answers, value, cost, sure and (value is None or value > (cost or 0.0)))
+
+
+def weighed(findings: Findings, worth: Worth | None) -> Figures:
+    """What a night's answer was taken on, and both alternatives in a line."""
+    figures: Figures = {} if worth is None else worth.figures
+    if findings.evidence.no_shadow:
+        figures["no_shadow"] = findings.evidence.no_shadow
+    if findings.evidence.new_data is not None:
+        figures["new_partitions"] = findings.evidence.new_data.partitions
+        figures["new_rows"] = findings.evidence.new_data.rows
+    if worth is not None:
+        cost = "its cost is not known yet" if worth.cost is None else f"costs {worth.cost:.2f}"
+        figures["alternatives"] = f"wait: costs and gains nothing; train: {worth.gain.gain:+.4f}, {cost}"  # fmt: skip
+    return figures

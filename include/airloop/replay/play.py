@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
-from airloop.contracts import DriftKind, DriftReport, Outcome, Triage, Trigger
+from airloop.contracts import DriftKind, DriftReport, Outcome, Triage
 from airloop.durations import spanned
 from airloop.errors import DataError
 from airloop.partition import LENGTHS
@@ -19,14 +19,14 @@ from airloop.policy.shadows import due
 from airloop.replay.arrivals import fresh_at
 from airloop.replay.fits import Fits, Made
 from airloop.replay.judges import Judges
+from airloop.replay.memory import Memory
 from airloop.replay.nights import Nights
 from airloop.replay.policies import Kind, Policy, Signal
 from airloop.training import shadow
-from airloop.vocabulary import Action, Cause
+from airloop.vocabulary import Action
 
 #: By how far an oracle sees.
 WEEK = "7d"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,6 @@ class Run:
     cpu_seconds: float = 0.0
 
 
-@dataclass
-class _Loop:
-    """What a loop remembers between nights."""
-
-    triggers: list[Trigger] = field(default_factory=list)
-    #: The nights that had a shadow against the champion of now.
-    shadows: list[str] = field(default_factory=list)
-
-
 class Player:
     """Plays policies over one past."""
 
@@ -79,7 +70,7 @@ class Player:
         """All nights of the past."""
         run = Run(policy, self._first)
         champion = self._made(policy, self._first)
-        loop, pool = _Loop(), [champion]
+        loop, pool = Memory(), [champion]
         steps: dict[Kind, Callable[[int, Made], Made]] = {
             Kind.NEVER: lambda _night, now: now,
             Kind.CALENDAR: lambda night, now: self._calendar(run, night, now),
@@ -138,21 +129,23 @@ class Player:
                 best = made
         return best
 
-    def _loop(self, run: Run, loop: _Loop, night: int, champion: Made) -> Made:
+    def _loop(self, run: Run, loop: Memory, night: int, champion: Made) -> Made:
         """As the live loop: report, evidence, decision, gates."""
         spec, key = run.policy.spec, self.past.keys[night]
         report = _heard(self._nights.report(night, champion, run.served), run.policy.signal)
         evidence = self._evidence(run, loop, night, champion, report)
-        answer = decide(spec, self._history(loop, night, champion), Findings(report, evidence))
+        findings = Findings(report, evidence)
+        answer = decide(spec, self._history(loop, night, champion), findings)
         run.decisions.append(
             Decided(key, report.triage, answer.action, answer.cause, answer.reason)
         )
         if answer.action is not Action.RETRAIN or answer.cause is None:
             return champion
         made = self._made(run.policy, night)
-        loop.triggers.append(_trigger(self.past.model.name, key, answer.cause))
         run.cpu_seconds += self.fits.answers(made.judged).cpu_seconds
-        passed = self._judges.ask(made, champion).outcome is Outcome.OK
+        verdict = self._judges.ask(made, champion).outcome
+        loop.trained(findings, answer.cause, verdict)
+        passed = verdict is Outcome.OK
         run.trainings.append((night, made, champion, passed))
         if not passed:
             return champion
@@ -162,7 +155,7 @@ class Player:
         return made
 
     def _evidence(
-        self, run: Run, loop: _Loop, night: int, champion: Made, report: DriftReport
+        self, run: Run, loop: Memory, night: int, champion: Made, report: DriftReport
     ) -> Evidence:
         spec, past = run.policy.spec, self.past
         if report.triage is Triage.INCIDENT:
@@ -208,7 +201,7 @@ class Player:
             self.fits.scores(champion, rows)[known],
         )
 
-    def _history(self, loop: _Loop, night: int, champion: Made) -> History:
+    def _history(self, loop: Memory, night: int, champion: Made) -> History:
         past, key = self.past, self.past.keys[night]
         last = past.dataset.partition(self.fits.days(champion).all[-1])
         delay = past.model.target.delay_in(past.dataset.cadence)
@@ -216,6 +209,7 @@ class Player:
             automatic=tuple(one for one in loop.triggers if one.cause in AUTOMATIC),
             newest=key,
             champion=str(last.before(-delay)),
+            cases=tuple(loop.cases),
         )
 
 
@@ -232,15 +226,3 @@ def _heard(report: DriftReport, signal: Signal) -> DriftReport:
     if report.triage is not Triage.DRIFT or heard:
         return report
     return report.model_copy(update={"triage": Triage.NOTHING, "kinds": ()})
-
-
-def _trigger(model: str, partition: str, cause: Cause) -> Trigger:
-    return Trigger(
-        id=partition,
-        model=model,
-        cause=cause,
-        dedup_key=f"night:{partition}",
-        reason="",
-        partition=partition,
-        at=_EPOCH,
-    )

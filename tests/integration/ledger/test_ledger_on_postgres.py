@@ -16,13 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from airloop.accounting.figures import Usage
 from airloop.contracts import ArtifactRef, DriftReport, Triage
 from airloop.errors import SupersededError, UnreachableError
-from airloop.ledger import Ledger, attempts, schema
+from airloop.ledger import Ledger, attempts, schema, verdicts
 from airloop.ledger.tables import decisions, deployments, metadata
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, TriggerState
 from tests.support.servers import PostgresServer
+from tests.support.verdicts import MODEL, drift_is_refused, judged
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 ARTIFACT = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
@@ -183,6 +184,19 @@ def test_nights_judged_at_once_do_not_overspend(ledger: Ledger) -> None:
     assert len(ledger.open_triggers("m")) == 1
     assert len(ledger.decisions()) == 4
     assert sum(decision.action == Action.RETRAIN for decision, _ in answers) == 2
+
+
+def test_what_became_of_earlier_nights_is_asked_as_on_sqlite(ledger: Ledger) -> None:
+    drift_is_refused(ledger, 32)
+    unsure = judged(ledger, "2013-03-01", TriggerState.REFUSED)
+    ledger.record_decision(
+        entity=MODEL, topic=Topic.GATE, action=Action.UNDECIDED, reason="r",
+        figures={"trigger": unsure},
+    )  # fmt: skip
+    with ledger.transaction() as connection:
+        found = verdicts.before(connection, MODEL, "2013-07-14", retraining.AUTOMATIC, 200)
+    assert [passed for _, passed in found] == [False, True] * 16
+    assert found[0][0]["partition"] == "2011-01-02"
 
 
 def test_without_deciding_one_at_a_time_they_would(

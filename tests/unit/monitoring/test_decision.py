@@ -27,8 +27,10 @@ from airloop.ledger import Ledger, claims, triggers
 from airloop.monitoring import decision as recorder
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
+from airloop.policy.findings import Evidence, NewData, PairedGain
 from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Cause, Topic, TriggerState
+from tests.support.verdicts import drift_is_refused, judged
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DAY_ONE = date(2013, 1, 1)
@@ -455,3 +457,56 @@ def test_triggers_between_partitions_look_at_causes(ledger: Ledger, night: Night
         month = ("2013-07-01", "2013-07-31")
         assert len(triggers.between(connection, MODEL, *month, (Cause.DRIFT,))) == 1
         assert triggers.between(connection, MODEL, *month, (Cause.SCHEDULE,)) == []
+
+
+SHADOWED = Evidence(shadow=PairedGain(0.012, 0.002, 0.022, 10, 9_000), new_data=NewData(20, 18_000))
+
+
+def test_a_night_whose_training_would_be_refused_is_spared_and_gets_the_same_answer_again(
+    ledger: Ledger, night: Night
+) -> None:
+    drift_is_refused(hurried(ledger), 60)
+    report = night("2013-07-14")
+    first, trigger = answer(ledger, WEEKLY, report, now=NOW, evidence=SHADOWED)
+    assert (first.action, trigger) == (Action.WAIT, None)
+    assert first.figures["ships_cases"] == 60
+    assert "below ships: 0.1" in first.reason
+    # What has become of others since changes nothing of it.
+    judged(ledger, "2013-07-07", TriggerState.PASSED, triage="drift")
+    again, none = answer(ledger, WEEKLY, report, now=NOW + timedelta(days=1), evidence=SHADOWED)
+    assert (again, none) == (first, None)
+
+
+def test_a_night_that_was_killed_before_it_was_written_is_answered_alike(
+    ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drift_is_refused(hurried(ledger), 60)
+    asked: list[float | int | str | None] = []
+    record = recorder.decisions.record
+
+    def killed(_connection: object, decision: Decision) -> Decision:
+        asked.append(decision.figures["ships"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recorder.decisions, "record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        answer(ledger, WEEKLY, night("2013-07-14"), now=NOW, evidence=SHADOWED)
+    monkeypatch.setattr(recorder.decisions, "record", record)
+    decision, _ = answer(ledger, WEEKLY, night("2013-07-14"), now=NOW, evidence=SHADOWED)
+    assert [decision.figures["ships"]] == asked
+
+
+@pytest.mark.parametrize(
+    ("spec", "cases"),
+    [(WEEKLY.model_copy(update={"ships": 0}), None), (WEEKLY, 29)],
+    ids=["no bound", "too few trainings"],
+)
+def test_control_without_bound_or_history_the_same_night_trains(
+    ledger: Ledger, night: Night, spec: RetrainingSpec, cases: int | None
+) -> None:
+    drift_is_refused(hurried(ledger), cases or 60)
+    decision, trigger = answer(ledger, spec, night("2013-07-14"), now=NOW, evidence=SHADOWED)
+    assert decision.action is Action.RETRAIN
+    assert trigger is not None
+    assert decision.figures["ships"] is None
+    assert decision.figures["ships_cases"] == (cases or 0)

@@ -200,6 +200,19 @@ def test_a_negative_price_is_refused(config, key):
     assert problem.value == -0.1
 
 
+@pytest.mark.parametrize("bound", [-0.1, 1.1, ".nan", "often"])
+def test_a_chance_that_is_none_is_refused(config, bound):
+    change(config, MODEL, "monthly_budget: 4", f"monthly_budget: 4, ships: {bound}")
+    problem = found(config)["retraining.ships"]
+    assert problem.severity == "error"
+
+
+@pytest.mark.parametrize("bound", [0, 0.0, 1, "null"])
+def test_a_chance_may_be_none_at_all(config, bound):
+    change(config, MODEL, "monthly_budget: 4", f"monthly_budget: 4, ships: {bound}")
+    assert "retraining.ships" not in found(config)
+
+
 def test_a_yml_file_and_a_file_with_a_wild_name_are_told(config):
     (config / "models" / "other.yml").write_text("a: 1")
     (config / "models" / "Other One.yaml").write_text("a: 1")

@@ -117,6 +117,8 @@ class RetrainingSpec(Contract):
     #: ``partition``, with the partition that the trigger is about, or the newest label complete before it.
     window_ends: Literal["newest", "partition"] = "newest"
     prices: PricesSpec = PricesSpec()
+    #: The least chance to pass the gates, by the trainings before, with which the loop trains by itself; 0 or None: any.
+    ships: Fraction | None = 0.1
 
     def cooldown_of(self, cadence: Cadence) -> timedelta:
         """How long nothing is trained after a training."""
