@@ -74,7 +74,6 @@ judge: .venv/.bench ## measure how the champion gate decides on challengers of k
 	@$(BIN)/python -m bench.watch --docs $(JUDGE)
 	@$(BIN)/python -m bench.turns --docs $(JUDGE)
 	@$(BIN)/python -m bench.losses --docs $(JUDGE)
-
 	@$(BIN)/python -m bench.ships --docs $(JUDGE)
 
 dist: .venv/.self ## build into dist/: the wheel, the source distribution, and the tested versions as constraints for pip
