@@ -71,6 +71,7 @@ bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and
 judge: .venv/.bench ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
 	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)
+	@$(BIN)/python -m bench.feeds.after --docs $(JUDGE)
 	@$(BIN)/python -m bench.watch --docs $(JUDGE)
 	@$(BIN)/python -m bench.turns --docs $(JUDGE)
 	@$(BIN)/python -m bench.losses --docs $(JUDGE)
