@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +37,12 @@ class ColumnReference(Contract):
     #: The sums of the finite values, of a numeric column.
     day_totals: tuple[float, ...]
 
-    @cached_property
+    @property
     def by_day(self) -> Integers:
         """Days × bins."""
         return np.array(self.day_counts, dtype=np.int64).reshape(-1, self.bins.size)
 
-    @cached_property
+    @property
     def total(self) -> Counts:
         """All days together."""
         rows = sum(self.counts) + self.missing
