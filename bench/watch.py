@@ -136,7 +136,7 @@ def quiet_nights(world: str, worlds: int, size: int = REFERENCE_DAYS) -> dict[st
         for window in WINDOWS:
             for last in range(window - 1, NIGHTS):
                 counts = _together([one for _, one in seen[last - window + 1 : last + 1]])
-                season = of_season(reference, seen[last][0])
+                season = of_season(reference, seen[last][0], window)
                 found = drift.judge(season, counts, window, specs()[0].monitoring)
                 if bad := [one for one in found if one.outcome is Outcome.BAD]:
                     alarms[str(window)] += 1

@@ -62,7 +62,7 @@ def judge(
     recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
     proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
     findings = () if proven else findings
-    season = of_season(reference, window.partition)
+    season = _of_seasons(model, dataset, reference, window.partition)
     features = _features(model, dataset, season, window, findings, answers)
     means = {} if findings or window.night is None else standardised(season, window.night.columns)
     features = _over_time(season, features, [*nights, means], model.monitoring)
@@ -85,6 +85,19 @@ def judge(
         + _of_its_season(season, reference),
     )
     return Judged(report, measured, proven, means)
+
+
+def _of_seasons(
+    model: ModelSpec, dataset: DatasetSpec, reference: Reference, partition: str
+) -> Reference:
+    """The reference of the night's season; its label of the season of the days whose labels have come by then."""
+    size, delay = (
+        model.monitoring.window_in(dataset.cadence),
+        model.target.delay_in(dataset.cadence),
+    )
+    last = keys_before(dataset, partition, 1, delay)[-1]
+    label = of_season(reference.model_copy(update={"columns": ()}), last, size).label
+    return of_season(reference, partition, size).model_copy(update={"label": label})
 
 
 def _over_time(

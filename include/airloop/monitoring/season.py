@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from airloop.monitoring.drift import MIN_BLOCKS
 from airloop.monitoring.health.clocks import day_of
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Floats, Integers
@@ -18,11 +19,15 @@ REACH = 30
 MIN_DAYS = 40
 
 
-def of_season(reference: Reference, partition: str) -> Reference:
-    """The reference of the days that lie near in the year; the whole where it knows no year, or a partition is no day."""
+def of_season(reference: Reference, partition: str, window: int = 1) -> Reference:
+    """The reference of the days that lie near in the year; the whole where it knows no year, or a partition is no day.
+
+    :param window: how many days are judged together: a season that holds too few such windows is not taken
+    """
     apart = _apart(reference.days, partition)
     chosen = np.flatnonzero(np.abs(apart) <= REACH)
-    if len(chosen) < MIN_DAYS or len(chosen) == len(reference.days):
+    least = max(MIN_DAYS, MIN_BLOCKS * window)
+    if len(chosen) < least or len(chosen) == len(reference.days):
         return reference
     rows = tuple(reference.day_rows[place] for place in chosen)
     return reference.model_copy(

@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Outcome
+from airloop.data.labels import Labelled
 from airloop.monitoring import drift, season
+from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sketch import Counts, Kind, count, cut
+from airloop.monitoring.window import EMPTY, Window
+from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.sections.watching import MonitoringSpec
 
 ROWS, FIRST = 200, date(2012, 1, 1)
@@ -101,3 +106,49 @@ def test_what_is_no_day_has_the_whole_reference(year: Reference, partition: str)
 def test_less_than_a_year_is_taken_whole() -> None:
     made = reference(364)
     assert of_season(made, "2013-01-10") is made
+
+
+def labels(
+    model: ModelSpec, dataset: DatasetSpec, made: Reference, *, window: int, delay: int, off: float
+) -> list[Outcome]:
+    """What is said of the labels of some nights of which no more is seen: those of the days up to the delay."""
+    watched = model.monitoring.model_copy(update={"window": f"{window}d"})
+    target = model.target.model_copy(update={"delay_days": delay})
+    late = model.model_copy(update={"monitoring": watched, "target": target})
+    random, said = np.random.default_rng(3), []
+    for at in range(460, 460 + 365, 25):
+        keys = [str(FIRST + timedelta(days=at - back)) for back in range(window)]
+        truths = pd.concat(
+            pd.DataFrame(
+                {
+                    LABEL: day(random, at - delay - back, off),
+                    PARTITION: str(FIRST + timedelta(days=at - delay - back)),
+                }
+            )
+            for back in range(window)
+        )
+        seen = Window(keys[0], dict.fromkeys(keys, EMPTY), truths)
+        nothing = Labelled(pd.DataFrame(columns=[PARTITION, LABEL, PREDICTION]), 0, 0)
+        found = judge(late, dataset, made, seen, nothing).report.features
+        said += [one.outcome for one in found if one.column == LABEL]
+    return said
+
+
+@pytest.mark.parametrize("delay", [0, 30, 60])
+def test_labels_that_come_late_are_held_against_the_season_of_their_own_day(
+    year: Reference, model: ModelSpec, dataset: DatasetSpec, delay: int
+) -> None:
+    quiet = labels(model, dataset, year, window=7, delay=delay, off=0.0)
+    assert (len(quiet), quiet.count(Outcome.UNKNOWN)) == (15, 0)
+    assert quiet.count(Outcome.BAD) <= 1
+    moved = labels(model, dataset, year, window=7, delay=delay, off=1.5)
+    assert moved.count(Outcome.BAD) >= 13
+
+
+def test_a_window_that_a_season_cannot_judge_is_held_against_the_whole_year(
+    year: Reference, model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    moved = labels(model, dataset, year, window=31, delay=0, off=5.0)
+    assert moved == [Outcome.BAD] * 15
+    assert of_season(year, "2013-06-15", 20) is not year
+    assert of_season(year, "2013-06-15", 21) is year
