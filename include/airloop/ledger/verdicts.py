@@ -17,17 +17,18 @@ def before(
 ) -> list[tuple[Figures, bool]]:
     """The last so many of nights before a partition, the oldest first, in one query.
 
-    A training whose gates could not tell says nothing of the next one's chance, and a failed one neither.
+    A training whose gates could not tell says nothing of the next one's chance, and a failed one neither. Nor does one
+    whose gates are not known: a verdict of an older ledger does not name the trigger, and may have been "could not tell".
 
     :returns: the figures of the decision to train, and whether its model was registered
     """
     asked = decisions.alias("asked")
     night: Any = asked.c.figures["partition"].as_string()
     gate = decisions.alias("gate")
-    unsure = exists().where(
+    told = exists().where(
         gate.c.entity == model,
         gate.c.topic == Topic.GATE,
-        gate.c.action == Action.UNDECIDED,
+        gate.c.action.in_((Action.PASSED, Action.REFUSED)),
         gate.c.figures["trigger"].as_string() == triggers.c.id,
     )
     query = (
@@ -35,7 +36,7 @@ def before(
         .join(triggers, (triggers.c.model == asked.c.entity) & (triggers.c.partition == night))
         .where(asked.c.entity == model, asked.c.topic == Topic.RETRAINING)
         .where(asked.c.action == Action.RETRAIN, triggers.c.partition < partition)
-        .where(triggers.c.cause.in_(causes), ~unsure)
+        .where(triggers.c.cause.in_(causes), told)
         .where(is_in((TriggerState.PASSED, TriggerState.REFUSED)))
         .order_by(triggers.c.partition.desc(), triggers.c.number.desc())
         .limit(limit)

@@ -188,11 +188,8 @@ def test_nights_judged_at_once_do_not_overspend(ledger: Ledger) -> None:
 
 def test_what_became_of_earlier_nights_is_asked_as_on_sqlite(ledger: Ledger) -> None:
     drift_is_refused(ledger, 32)
-    unsure = judged(ledger, "2013-03-01", TriggerState.REFUSED)
-    ledger.record_decision(
-        entity=MODEL, topic=Topic.GATE, action=Action.UNDECIDED, reason="r",
-        figures={"trigger": unsure},
-    )  # fmt: skip
+    judged(ledger, "2013-03-01", TriggerState.REFUSED, gate=Action.UNDECIDED)
+    judged(ledger, "2013-03-08", TriggerState.REFUSED, gate=Action.UNDECIDED, names=False)
     with ledger.transaction() as connection:
         found = verdicts.before(connection, MODEL, "2013-07-14", retraining.AUTOMATIC, 200)
     assert [passed for _, passed in found] == [False, True] * 16

@@ -9,7 +9,7 @@ import pytest
 from airloop.figures import Figures
 from airloop.ledger import Ledger, verdicts
 from airloop.policy.retraining import AUTOMATIC
-from airloop.vocabulary import Action, Cause, Topic, TriggerState
+from airloop.vocabulary import Action, Cause, TriggerState
 from tests.support.verdicts import MODEL, judged
 
 
@@ -42,14 +42,18 @@ def test_a_training_that_was_not_judged_is_none(ledger: Ledger, state: TriggerSt
 
 
 def test_a_training_whose_gates_could_not_tell_is_none(ledger: Ledger) -> None:
-    unsure = judged(ledger, "2013-03-01", TriggerState.REFUSED)
+    judged(ledger, "2013-03-01", TriggerState.REFUSED, gate=Action.UNDECIDED)
     judged(ledger, "2013-03-08", TriggerState.REFUSED)
-    assert len(told(ledger)) == 2
-    ledger.record_decision(
-        entity=MODEL, topic=Topic.GATE, action=Action.UNDECIDED, reason="r",
-        figures={"trigger": unsure},
-    )  # fmt: skip
     assert told(ledger) == [("2013-03-08", False)]
+
+
+@pytest.mark.parametrize("gate", [Action.UNDECIDED, Action.REFUSED, Action.PASSED])
+def test_of_an_older_ledger_whose_verdicts_name_no_trigger_nothing_is_known(
+    ledger: Ledger, gate: Action
+) -> None:
+    judged(ledger, "2013-03-01", TriggerState.REFUSED, gate=gate, names=False)
+    judged(ledger, "2013-03-08", TriggerState.PASSED)
+    assert told(ledger) == [("2013-03-08", True)]
 
 
 def test_a_night_knows_nothing_of_those_after_it_nor_of_other_models(ledger: Ledger) -> None:
