@@ -21,6 +21,7 @@ from airloop import __version__
 from airloop.data.snapshot import Days, Part, Split, choose_days
 from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
+from airloop.registry import lineage
 from airloop.registry.loader import LoadedModel
 from airloop.replay.answers import Answers
 from airloop.replay.past import Past
@@ -31,8 +32,8 @@ from airloop.training.windows import HELD, choose_among, with_window
 
 #: Fits whose answers stay in memory.
 _KEPT = 64
-#: Part of every name: another way to fit or to keep makes other names.
-_SCHEME = f"2 {__version__}"
+#: Another way to fit or to keep makes other names.
+_SCHEME = f"3 {__version__}"
 #: How long after its night a model answers at first: as long as scoring looks ahead.
 NEAR = "14d"
 
@@ -102,7 +103,7 @@ class Fits:
     def _choice(self, night: int) -> int:
         past = self.past
         there = past.keys[: night + 1]
-        told = [_SCHEME, past.code, *(past.digests[key] for key in there)]
+        told = [_scheme(), past.code, *(past.digests[key] for key in there)]
         name = f"windows/{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.txt"
         if (content := self._files.read(name)) is not None:
             return int(content)
@@ -185,7 +186,7 @@ class Fits:
         """Of what it was made from: the same rows, code and parameters are the same model."""
         days = self.days(made)
         digests = [self.past.digests[key] for key in days.training]
-        told = f"{_SCHEME}\0{self.past.code}\0{days.training}\0{digests}\0{self._last}"
+        told = f"{_scheme()}\0{self.past.code}\0{days.training}\0{digests}\0{self._last}"
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
     @cached_property
@@ -228,6 +229,11 @@ class Fits:
             scorer = fitted.scorer(past.model.task)
             scores = np.asarray(scorer(past.features.iloc[begin:end]), np.float32)
         return Answers(begin, scores, spent)
+
+
+def _scheme() -> str:
+    """Part of every name: another version of a library may fit otherwise, too."""
+    return f"{_SCHEME} {lineage.library_versions()}"
 
 
 def alone() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
+from functools import cached_property
+from pathlib import Path
 
-from airloop.contracts import ArtifactRef, Candidate, DatasetRef, GateReport
+from airloop.contracts import ArtifactRef, Candidate, DatasetRef, GateReport, Outcome
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.metrics import evaluate
+from airloop.plugins.registry import GATES, load_path
 from airloop.replay.fits import Fits, Made
 from airloop.storage.files import Files
 
@@ -28,7 +32,9 @@ class Judges:
         if content is not None:
             return GateReport.model_validate_json(content)
         report = self._judged(candidate.judged, champion)
-        self._files.write(name, report.model_dump_json().encode())
+        # A gate that could not tell may have had an accident: the next replay asks it again.
+        if report.outcome is not Outcome.UNKNOWN:
+            self._files.write(name, report.model_dump_json().encode())
         return report
 
     def _judged(self, candidate: Made, champion: Made) -> GateReport:
@@ -65,6 +71,17 @@ class Judges:
         return judge(case)
 
     def _name(self, candidate: Made, champion: Made) -> str:
-        gates = self._fits.past.model.gates.model_dump_json()
+        gates = f"{self._fits.past.model.gates.model_dump_json()}{self._texts}"
         both = [self._fits.name(one) for one in (candidate.judged, champion, champion.judged)]
         return hashlib.sha256(f"{both}{gates}".encode()).hexdigest()[:32]
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        """A digest of the module of each gate of the project's own."""
+        found = []
+        for own in self._fits.past.model.gates.own:
+            if isinstance(own, str):
+                load_path(GATES, own)
+                file = sys.modules[own.partition(":")[0]].__file__
+                found.append(hashlib.sha256(Path(file).read_bytes() if file else b"").hexdigest())
+        return found

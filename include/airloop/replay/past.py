@@ -35,8 +35,10 @@ class Past:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Of each partition's rows, as they were read."""
-        rows = pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
+        """Of each partition's rows, as they were read, and of what the project's code made of them."""
+        told = (self.frame, self.features, pd.Series(self.truth))
+        hashes = [pd.util.hash_pandas_object(one, index=False).to_numpy() for one in told]
+        rows = np.column_stack(hashes)
         parts = {key: rows[self.rows(number)] for number, key in enumerate(self.keys)}
         return {key: hashlib.sha256(part.tobytes()).hexdigest() for key, part in parts.items()}
 
@@ -62,7 +64,8 @@ class Past:
         file = model_module(self.model).__file__
         text = Path(file).read_bytes() if file else b""
         columns = self.dataset.model_dump_json(include={"columns", "keys", "partition_column"})
-        return hashlib.sha256(f"{told}\0{columns}\0".encode() + text).hexdigest()
+        made = [*self.features.columns]
+        return hashlib.sha256(f"{told}\0{columns}\0{made}\0".encode() + text).hexdigest()
 
 
 def read(
