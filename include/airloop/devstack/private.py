@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -13,6 +14,30 @@ def write(path: Path, text: str) -> None:
     """Put a file there, over an older one, which whoever reads it now goes on reading."""
     with _staged(path, text) as staged:
         staged.replace(path)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Put another text into a file where a link leads to, for those who may read it now, though never for others."""
+    path = path.resolve()
+    with _staged(path, text) as staged:
+        if path.exists():
+            now = path.stat()
+            if now.st_gid != staged.stat().st_gid:
+                os.chown(staged, -1, now.st_gid)
+            staged.chmod(now.st_mode & 0o770)
+        staged.replace(path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While nobody else who asks for it reads a file in order to change it."""
+    path = path.resolve()
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def create(path: Path, text: str) -> bool:

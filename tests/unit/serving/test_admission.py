@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from airloop.serving.runtime import admission
-from airloop.serving.runtime.admission import FEW, LEAST, MOMENT, Admission, FullError
+from airloop.serving.runtime.admission import (
+    ANSWERS,
+    FEW,
+    FEWEST,
+    LEAST,
+    MOMENT,
+    Admission,
+    FullError,
+)
+from airloop.specs.model import ServingSpec
 
 
 class Clock:
@@ -47,8 +56,8 @@ def test_as_many_are_taken_as_can_be_answered_in_twice_the_time_of_one(clock: Cl
     one = Admission(256)
     for _ in range(200):
         one.worked(34, 0.004 + 32 * 0.002)  # two milliseconds for each one more
-    answer_alone(one, clock, 0.08)
-    assert 36 <= one.limit <= 46  # 80 ms are left, and 2 ms each: 41
+    answer_alone(one, clock, 0.2)
+    assert 95 <= one.limit <= 108  # 200 ms are left, and 2 ms each: 101
 
 
 def test_a_fast_model_is_given_a_moment(clock: Clock) -> None:
@@ -89,19 +98,115 @@ def test_answers_that_take_too_long_lower_the_limit_and_sound_ones_raise_it(cloc
     assert one.limit == 256
 
 
-def test_a_slow_model_answers_one_after_the_other_and_never_nobody(clock: Clock) -> None:
+def test_a_slow_model_that_names_its_time_answers_few_and_never_nobody(clock: Clock) -> None:
+    one = Admission(256)
+    one.within = 3.0
+    for _ in range(200):
+        one.worked(4, 4 * 2.0)
+    answer_alone(one, clock, 2.0)
+    assert one.limit == FEWEST
+    begun = [one.begin() for _ in range(FEWEST)]
+    assert one.full
+    with pytest.raises(FullError):
+        one.begin()
+    one.end(begun[0], answered=True)
+    one.end(begun[1], answered=False)
+    assert not one.full
+
+
+def test_a_model_that_names_no_time_is_never_given_fewer_than_the_documented_many(
+    clock: Clock,
+) -> None:
     one = Admission(256)
     for _ in range(200):
         one.worked(4, 4 * 2.0)
     answer_alone(one, clock, 2.0)
-    assert one.limit == 2
-    first, second = one.begin(), one.begin()
-    assert one.full
-    with pytest.raises(FullError):
-        one.begin()
-    one.end(first, answered=True)
-    one.end(second, answered=False)
-    assert not one.full
+    assert one.limit == FEW == 64
+
+
+def test_one_dear_batch_refuses_nobody(clock: Clock) -> None:
+    """A full collection of garbage met the first large batch."""
+    one = Admission(256)
+    one.within = 0.05
+    answer_alone(one, clock, 0.003)
+    one.worked(3, 0.15)
+    answer_alone(one, clock, 0.003)
+    assert one.limit == 256
+
+
+def test_what_was_dear_once_is_forgotten_while_answers_are_in_time(clock: Clock) -> None:
+    one = Admission(256)
+    one.within = 0.05
+    for _ in range(20):
+        one.worked(3, 0.15)
+    answer_alone(one, clock, 0.003)
+    assert one.limit == FEWEST
+    for _ in range(3):
+        answer_alone(one, clock, 0.06)  # too late: no reason to take more
+    assert one.limit == FEWEST
+    answer_alone(one, clock, 0.003, 60 * LEAST)
+    assert one.limit == 256
+
+
+def test_large_batches_of_now_count_whatever_was_forgotten(clock: Clock) -> None:
+    one = Admission(256)
+    one.within = 0.05
+    for _ in range(20):
+        one.worked(3, 0.15)
+    answer_alone(one, clock, 0.003, 10 * LEAST)
+    assert one.limit > FEWEST
+    one.worked(3, 0.15)
+    answer_alone(one, clock, 0.003)
+    assert one.limit == FEWEST
+
+
+def test_another_version_is_measured_anew(clock: Clock) -> None:
+    one = Admission(256)
+    one.within = 0.05
+    for _ in range(20):
+        one.worked(3, 0.15)
+    answer_alone(one, clock, 0.003)
+    one.promise(ServingSpec(max_concurrency=300, answer_within_ms=50))
+    assert one.limit == 300
+    answer_alone(one, clock, 0.003, 4 * LEAST)
+    assert one.limit == 300
+
+
+def quiet_and_healthy(clock: Clock) -> Admission:
+    one = Admission(256)
+    one.within = 0.1
+    for _ in range(20):
+        one.worked(8, 0.004)
+    answer_alone(one, clock, 0.001, 2 * LEAST)
+    assert one.limit == 256
+    return one
+
+
+def test_what_the_loop_does_for_others_is_no_cost_of_a_quiet_endpoint(clock: Clock) -> None:
+    one = quiet_and_healthy(clock)
+    clock.cpu += 3.0
+    ANSWERS.given += 20_000
+    one.worked(8, 0.004)
+    answer_alone(one, clock, 0.001)
+    assert one.limit == 256
+
+
+def test_what_the_loop_does_while_nobody_asks_is_no_cost(clock: Clock) -> None:
+    one = quiet_and_healthy(clock)
+    clock.now += 3600
+    clock.cpu += 3.0
+    one.worked(8, 0.004)
+    answer_alone(one, clock, 0.001)
+    assert one.limit == 256
+
+
+def test_what_the_loop_does_for_an_answer_is_a_cost(clock: Clock) -> None:
+    one = quiet_and_healthy(clock)
+    for _ in range(2):
+        clock.cpu += 0.002 * LEAST
+        one.worked(8, 0.004)
+        answer_alone(one, clock, 0.001)
+    assert 45 <= one.limit <= 52
 
 
 def test_who_comes_in_company_says_nothing_of_one_alone(clock: Clock) -> None:
@@ -112,8 +217,9 @@ def test_who_comes_in_company_says_nothing_of_one_alone(clock: Clock) -> None:
         clock.now += 1
         one.end(first, answered=True)
         one.end(second, answered=True)
-    one.worked(1, 0.1)
-    one.worked(9, 0.9)
+    for _ in range(20):
+        one.worked(1, 0.1)
+        one.worked(9, 0.9)
     assert one.limit == 256
 
 

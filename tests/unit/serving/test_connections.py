@@ -49,6 +49,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     known = Crowd(MOST, OF_ONE)
     monkeypatch.setattr(connections, "CROWD", known)
     monkeypatch.setattr(crowd, "HEADER_SECONDS", SLOW)
+    monkeypatch.setattr(crowd, "END_SECONDS", SLOW, raising=False)
     monkeypatch.setattr(crowd, "_SWEEP_SECONDS", 0.1)
     ledger, model = FakeLedger(), FakeModel()
     ledger.deploy(1, model)
@@ -164,6 +165,57 @@ def test_a_large_header_in_one_piece_is_told_why(world: World) -> None:
     body = orjson.loads(rest.partition(b"\r\n\r\n")[2])
     assert "header is larger" in body["error"]
     assert body["request_id"]
+
+
+@pytest.mark.parametrize("token", ["wrong", TOKEN], ids=["401", "503"])
+def test_the_rest_of_an_answered_requests_body_is_no_header(world: World, token: str) -> None:
+    admission = world.crowd.gate(b"/predict")
+    assert admission is not None
+    admission.ceiling = 256 if token == "wrong" else 0
+    length = 10 * connections.HEADER_BYTES
+    with world.connect() as one:
+        one.settimeout(5)
+        head = PREDICTION.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        head = head.replace(str(len(BODY)).encode(), str(length).encode())
+        one.sendall(head.replace(TOKEN.encode(), token.encode()))
+        assert one.recv(65536).startswith(b"HTTP/1.1 401" if token == "wrong" else b"HTTP/1.1 503")
+        for _ in range(10):
+            one.sendall(b" " * connections.HEADER_BYTES)
+            time.sleep(0.01)
+        one.sendall(b"GET /healthz HTTP/1.1\r\nhost: s\r\nconnection: close\r\n\r\n")
+        assert read(one).startswith(b"HTTP/1.1 200")
+
+
+def test_who_never_reads_the_last_answer_holds_no_descriptor(world: World) -> None:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        one.connect(("127.0.0.1", world.port))
+        assert until(lambda: len(world.crowd) == 1)
+        transport = next(iter(world.crowd._of["127.0.0.1"])).transport
+        held = transport.get_extra_info("socket")
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        while not transport.get_write_buffer_size():
+            one.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: s\r\n\r\n")
+            time.sleep(0.02)
+        one.sendall(b"G")
+        assert until(transport.is_closing)
+        assert len(world.crowd) == 1
+        assert until(lambda: held.fileno() == -1, 5)
+        assert until(lambda: len(world.crowd) == 0)
+
+
+def test_the_second_of_two_requests_in_one_piece_is_not_idle_while_it_is_answered(
+    world: World,
+) -> None:
+    release = threading.Event()
+    # The first is answered at once.
+    world.model.before = lambda: release.wait(10)  # type: ignore[assignment,return-value]
+    with world.connect() as one:
+        first = b"GET /healthz HTTP/1.1\r\nhost: s\r\n\r\n"
+        one.sendall(first + PREDICTION.replace(b"host", b"connection: close\r\nhost"))
+        time.sleep(SLOW + 0.5)
+        release.set()
+        assert read(one).count(b"HTTP/1.1 200") == 2
 
 
 def test_who_is_being_answered_is_never_let_go_for_others(world: World) -> None:

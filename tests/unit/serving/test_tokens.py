@@ -218,3 +218,24 @@ def test_a_rotation_without_a_service_is_told_as_that(
     assert len(read_tokens(home / "secrets" / "service_token")) == 1
     assert "no service answers" in capsys.readouterr().out
     load_settings.cache_clear()
+
+
+def test_a_rotation_over_two_tokens_says_that_the_older_one_ends_and_keeps_link_and_mode(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AIRLOOP__SERVING__TOKEN", raising=False)
+    monkeypatch.setenv("AIRLOOP__SERVING__URL", "http://127.0.0.1:1")
+    load_settings.cache_clear()
+    real, link = tmp_path / "real", home / "secrets" / "service_token"
+    put(real, f"{OLD}\n", 0o640)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(real)
+    assert main.run(["token", "rotate"]) == 0
+    assert "refused from now on" not in capsys.readouterr().out
+    first = read_tokens(real)[0]
+    assert main.run(["token", "rotate"]) == 0
+    assert "the older one is refused from now on" in capsys.readouterr().out
+    assert read_tokens(real)[1] == first
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    load_settings.cache_clear()

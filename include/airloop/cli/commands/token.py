@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -27,11 +29,15 @@ def rotate_command(
     """Make a new token for the prediction service; the one of before is let in until `airloop token retire`."""
     settings = load_settings()
     path = _file(settings)
-    kept = () if at_once else _before(path)[:1]
-    _write(path, (secrets.token_urlsafe(32), *kept))
+    with _alone(path):
+        found = () if at_once else _before(path)
+        kept = found[:1]
+        _write(path, (secrets.token_urlsafe(32), *kept))
     out.print(f"the new token is the first line of {path}", markup=False, soft_wrap=True)
     if kept:
         out.print("the one of before is let in until `airloop token retire`", soft_wrap=True)
+    if found[1:]:
+        out.print("two were there already: the older one is refused from now on", soft_wrap=True)
     _tell_whether_taken(settings)
 
 
@@ -39,11 +45,14 @@ def retire_command() -> None:
     """Refuse the token of before the last `airloop token rotate` from now on."""
     settings = load_settings()
     path = _file(settings)
-    tokens = read_tokens(path)
+    read_tokens(path)  # says what to do where there is none
+    with _alone(path):
+        tokens = read_tokens(path)
+        if len(tokens) > 1:
+            _write(path, tokens[:1])
     if len(tokens) == 1:
         out.print("there is one token only: nothing was done")
         return
-    _write(path, tokens[:1])
     out.print(f"only the token in {path} is let in from now on", markup=False, soft_wrap=True)
     _tell_whether_taken(settings)
 
@@ -66,14 +75,21 @@ def _before(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _write(path: Path, tokens: tuple[str, ...]) -> None:
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Between reading the file and writing it nobody else rotates or retires."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private.write(path, "".join(f"{token}\n" for token in tokens))
+        with private.alone(path):
+            yield
     except OSError as error:
         raise StorageFullError(
             "the token cannot be written", value=error.strerror, where=str(path)
         ) from error
+
+
+def _write(path: Path, tokens: tuple[str, ...]) -> None:
+    private.rewrite(path, "".join(f"{token}\n" for token in tokens))
 
 
 def _tell_whether_taken(settings: Settings) -> None:

@@ -47,6 +47,8 @@ class Connection(HttpToolsProtocol):
     #: Status and words of what is refused before there is a request.
     _fault = (HTTPStatus.BAD_REQUEST, "the request is no HTTP")
     _fed = _messages = 0
+    #: Between a request's first byte and its header's end; what comes outside is an answered request's body.
+    _in_header = False
     #: What comes next is a request's first byte.
     _clean = True
     #: Nothing of another request has come since the last one's answer.
@@ -72,7 +74,7 @@ class Connection(HttpToolsProtocol):
             return
         before = self._messages
         super().data_received(data)
-        if self._messages == before and CROWD.awaits(self):
+        if self._messages == before and self._in_header:
             self._fed += len(data)
             if self._fed > HEADER_BYTES:
                 self._fault = _TOO_LARGE
@@ -86,12 +88,13 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte: its header's time begins."""
         self._messages += 1
-        self._fed, self._idle, self._clean = 0, False, False
+        self._fed, self._idle, self._clean, self._in_header = 0, False, False, True
         CROWD.wait(self)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin the request, where its header is of a sound size and it can be answered in time."""
+        self._in_header = False
         if self._held is not None:
             raise ValueError("another request came while one was held")
         CROWD.work(self)
@@ -113,7 +116,9 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the connection's next request."""
         super().on_response_complete()
-        if not self.pipeline and not self.transport.is_closing():
+        # Of requests sent one upon the other the last has left the pipeline when it begins to be answered.
+        done = not self.pipeline and self.cycle.response_complete
+        if done and not self.transport.is_closing():
             self._idle = True
             CROWD.wait(self)
 
@@ -123,10 +128,10 @@ class Connection(HttpToolsProtocol):
             self._write(*self._fault, close=True)
 
     def give_up(self) -> None:
-        """End the connection for being slow; who began a header is told."""
+        """End the connection for being slow; who began a header is told, who does not read to the end is cut off."""
         if self.transport.is_closing():
-            return
-        if (
+            self.transport.abort()
+        elif (
             self._messages
             and (self.cycle is None or self.cycle.response_complete)
             and not self._idle

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airloop.serving.drain import Drain
 from airloop.serving.http.tokens import Tokens
 from airloop.serving.responses import REQUEST_ID_HEADER, REQUEST_ID_PATTERN
+from airloop.serving.runtime.admission import ANSWERS
 
 log = logging.getLogger("airloop.serving")
 
@@ -84,6 +85,7 @@ class Middleware:
             await self.app(scope, receive, send)
             return
         _keep_promise(scope)
+        ANSWERS.given += 1
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         scope["airloop.request_id"] = request_id
