@@ -15,7 +15,7 @@ from airloop.ledger import Ledger
 from airloop.registry import models
 from airloop.registry.listing import ListedRun, ListedVersion, Listing, listing, runs_of
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, DeploymentKind, Topic
 
 #: How long after a delivery its aliases may still be on their way.
 GRACE = timedelta(minutes=2)
@@ -67,6 +67,9 @@ class Comparison:
 
     def _model(self, model: str) -> Iterator[Difference]:
         known, settings = self.known[model], self.settings
+        retired = known.last is not None and known.last.kind is DeploymentKind.RETIRE
+        if retired and model not in self.seen.aliases:
+            return  # Nothing of it serves or trains: who cleans up is not undone.
         if experiment := self.seen.deleted_experiments.get(model):
             yield Difference(
                 model,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airloop.contracts import Candidate, Decision, GateReport, Outcome
-from airloop.evaluation.warrant import ACTIONS, bound, identity
+from airloop.contracts import Candidate, GateReport, Outcome
+from airloop.evaluation.warrant import ACTIONS, as_recorded, bound, identity
 from airloop.ledger import Ledger
 from airloop.registry import runs, tracking
 from airloop.settings import Settings
@@ -12,9 +12,10 @@ from airloop.vocabulary import Topic, TriggerState
 
 def record(
     report: GateReport, candidate: Candidate, ledger: Ledger, settings: Settings
-) -> Decision:
+) -> GateReport:
     """Write a verdict down, once per candidate, champion and outcome; a no ends the candidate's trigger with it.
 
+    :returns: the report with what may be delivered as the ledger has it: a step that is repeated says what it said first
     :raises UnreachableError: if MLflow does not answer
     """
     decision = ledger.record_decision(
@@ -26,6 +27,7 @@ def record(
         id=identity(report.run_id, report.champion_version, report.outcome),
         ends=_ended(report, candidate),
     )
+    report = as_recorded(report, decision)
     tags = {"airloop.gates": decision.action.value, "airloop.gates.reason": report.reason}
     tags |= {"airloop.refit": report.guard}
     tags |= {
@@ -35,7 +37,7 @@ def record(
         client = tracking.client(settings)
         runs.set_tags(client, candidate.run_id, tags)
         client.log_text(candidate.run_id, report.model_dump_json(indent=1), "gates.json")
-    return decision
+    return report
 
 
 def _ended(report: GateReport, candidate: Candidate) -> tuple[str, TriggerState] | None:

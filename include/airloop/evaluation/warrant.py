@@ -41,6 +41,16 @@ def bound(candidate: Candidate, report: GateReport) -> dict[str, float | int | s
     return {JUDGED: judged, ROWS: rows_of(candidate), DELIVERS: delivers}
 
 
+def as_recorded(report: GateReport, decision: Decision) -> GateReport:
+    """A report with what the ledger says may be delivered; the guard may have answered otherwise this time."""
+    figures = decision.figures
+    if report.outcome is not Outcome.OK or figures.get(DELIVERS) in (None, report.delivers):
+        return report
+    guard = figures.get("guard")
+    told = {"delivers": figures[DELIVERS], "guard": str(guard) if guard else report.guard}
+    return report.model_copy(update=told)
+
+
 def confirm(report: GateReport, candidate: Candidate, ledger: Ledger) -> Decision:
     """The ledger's own record that this candidate passed, on these rows, against the champion of this moment.
 
@@ -79,6 +89,10 @@ def prove(version: ModelVersion, ledger: Ledger) -> Decision:
 def _passed(ledger: Ledger, model: str, run_id: str, champion: int | None) -> Decision | None:
     decision = ledger.decision(identity(run_id, champion, Outcome.OK))
     if decision is None or (decision.entity, decision.action) != (model, Action.PASSED):
+        return None
+    refused = ledger.decision(identity(run_id, champion, Outcome.BAD))
+    # Judged again and refused, by stricter gates: the yes of before is no longer the ledger's word.
+    if refused is not None and refused.entity == model and refused.at > decision.at:
         return None
     return decision
 

@@ -46,11 +46,12 @@ def register(
             where=f"run {candidate.run_id} of {candidate.model}",
         )
     artifact = delivered(candidate, report)
-    settings, digest = settings or load_settings(), artifact.digest
+    settings = settings or load_settings()
     client = tracking.client(settings)
     with tracking.reaching(settings):
-        if found := _of_run(client, candidate.model, candidate.run_id, digest):
-            return found[0]
+        # What a hand has made of the same run may say that another champion was compared.
+        if mine := _of_report(client, candidate, report):
+            return mine[0]
         ensure_model(client, candidate.model)
         made = create(
             client,
@@ -61,7 +62,7 @@ def register(
             tags=_tags(candidate, report),
             description=report.reason,
         )
-        versions = _of_run(client, candidate.model, candidate.run_id, digest)
+        versions = _of_report(client, candidate, report)
         first = versions[0]
         if int(made.version) != first.version:
             log.info("version %d of this run came first; %s goes", first.version, made.version)
@@ -82,6 +83,19 @@ def delivered(candidate: Candidate, report: GateReport) -> ArtifactRef:
     """The artifact that the gates let be delivered: the refitted one where its guard was ok, else the judged one."""
     refit = candidate.refit
     return refit if refit is not None and refit.digest == report.delivers else candidate.artifact
+
+
+def _of_report(
+    client: MlflowClient, candidate: Candidate, report: GateReport
+) -> list[ModelVersion]:
+    artifact = delivered(candidate, report)
+    found = _of_run(client, candidate.model, candidate.run_id, artifact.digest)
+    return [one for one in found if is_of(one, artifact, report)]
+
+
+def is_of(version: ModelVersion, artifact: ArtifactRef, report: GateReport) -> bool:
+    """Whether a version says of itself what its registration would."""
+    return (version.artifact, version.champion_version) == (artifact, report.champion_version)
 
 
 def of_run(

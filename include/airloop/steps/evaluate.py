@@ -44,8 +44,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(candidate.model)
     report = _judged(candidate, model, context)
     context.ledger.check_fence(request.fence)
-    record(report, candidate, context.ledger, context.settings)
-    return Result(report=report)
+    return Result(report=record(report, candidate, context.ledger, context.settings))
 
 
 def _check_new(candidate: Candidate, context: StepContext) -> None:

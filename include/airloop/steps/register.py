@@ -41,8 +41,9 @@ class VersionPublication:
         settings = self.context.settings
         candidate, digest = self.candidate, self.artifact.digest
         version = models.of_run(candidate.model, candidate.run_id, digest, settings=settings)
-        if version is not None:
-            self.verify(version, digest)
+        if version is None or not models.is_of(version, self.artifact, self.report):
+            return None
+        self.verify(version, digest)
         return version
 
     def stage(self) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 from airloop.contracts import DatasetRef
 from airloop.data.known import newest_rows
 from airloop.data.snapshot import Days, Part, Split
-from airloop.errors import DataError
+from airloop.errors import DataError, SupersededError, TransientError
 from airloop.evaluation.blocks import blocks_of
 from airloop.evaluation.refit import Answered, Natural, natural
 from airloop.registry import tracking
@@ -90,7 +90,10 @@ def refit(
     log.info("refitted on %d rows", again.training_rows)
     try:
         usual = _natural(run, model, rows.training, days, judged.served, fitted)
-    except DataError as error:
+    except (TransientError, SupersededError):
+        raise
+    # This fit is thrown away, and of fewer rows: it fails in every way that a user's code may.
+    except Exception as error:
         log.warning("what change is natural cannot be told: %s", error)
         usual = None
     return Refit(package, usual)
