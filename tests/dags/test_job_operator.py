@@ -121,10 +121,10 @@ def test_two_pods_end_with_the_loss_of_one_process(
 
 
 def losses(text: str) -> list[float]:
-    """The training and validation loss of each epoch that a log tells."""
+    """The training and validation loss of each epoch of the judged fit; one process refits, too."""
     told = re.findall(r"epoch \d+: loss (\S+), validation (\S+)", text)
-    assert len(told) == 4, text
-    return [float(one) for pair in told for one in pair]
+    assert len(told) in (4, 3 * 4), text
+    return [float(one) for pair in told[:4] for one in pair]
 
 
 def test_a_pod_that_is_killed_ends_all_and_the_next_try_begins_all(

@@ -22,8 +22,7 @@ def replayed(asked: Asked, past: Past, names: Iterable[str], *, cores: int, tell
     """
     wanted = list(names)
     spec = asked.model.retraining
-    # Segments are judged one by one, and have no refit.
-    refit = asked.model.training.refit and asked.model.segments is None
+    refit = asked.model.refitted
     known = standing(spec, asked.dataset.cadence, len(past.keys), refit=refit)
     policies = chosen(known, wanted)
     others = [] if wanted else tried(spec, refit=refit)

@@ -99,7 +99,7 @@ class TrainingSpec(Contract):
     split: SplitSpec | None = None
     min_rows: Whole = Field(default=1_000, ge=1)
     seed: Whole = 0
-    #: What is delivered is fitted again on the held-out days too, once the gates have judged; not with segments.
+    #: What is delivered is fitted again on the held-out days too, once the gates have judged; not with segments or several processes.
     refit: bool = True
     schedule: Cron | None = None
 
@@ -219,6 +219,11 @@ class ModelSpec(Contract):
     def metrics(self) -> tuple[str, ...]:
         """The metrics that this spec names."""
         return tuple(dict.fromkeys(name for _, name in metric_places(self)))
+
+    @property
+    def refitted(self) -> bool:
+        """Whether trainings fit again on the held-out days: one whole model, in one process."""
+        return self.training.refit and self.training.processes == 1 and self.segments is None
 
 
 def metric_places(spec: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
