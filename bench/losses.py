@@ -5,12 +5,9 @@ python -m bench.losses            everything, kept in .airloop/judge; --short, -
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,12 +24,11 @@ from airloop.data.labels import Labelled
 from airloop.monitoring import costs, performance
 from airloop.monitoring.costs import by_partition
 from airloop.monitoring.reference import Reference
-from bench import machine
+from bench import machine, section
 from bench.feeds.days import specs
 from bench.feeds.page import share
 from bench.row import SEED
 
-BEGIN, END = "<!-- losses: begin -->", "<!-- losses: end -->"
 #: As the demo has them: rows a night, the share that is late, and by how much days differ in it (in its logit).
 ROWS, RATE, SPREAD = 900, -1.4, 0.5
 HELD, QUIET, WITHIN = 10, 20, (7, 14, 30)
@@ -43,24 +39,8 @@ LOSSES: Mapping[float, float] = {0.0: 0.66, 0.02: 0.555, 0.05: 0.4, 0.1: 0.255}
 
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.losses", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="few worlds")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
-    asked = parser.parse_args(arguments)
-    path = asked.folder / ("short-losses.json" if asked.short else "losses.json")
-    if asked.again or not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(measure(4 if asked.short else 40), indent=1), encoding="utf-8")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    print(json.dumps(found, indent=1), flush=True)
-    if asked.docs:
-        page = ROOT / "docs" / "judgement.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        told = f"{before}{BEGIN}\n{render(found)}\n{END}{rest.partition(END)[2]}"
-        page.write_text(told, encoding="utf-8")
-    return 0
+    asked = section.options("losses", __doc__, "few worlds").parse_args(arguments)
+    return section.command(asked, "losses", lambda: measure(4 if asked.short else 40), render)
 
 
 def measure(worlds: int) -> dict[str, Any]:

@@ -6,13 +6,10 @@ of it, ``--docs`` writes its section of docs/judgement.md.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +21,9 @@ from airloop.policy.retraining import AUTOMATIC
 from airloop.policy.shipping import Case, signs_of
 from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action
-from bench import machine
+from bench import machine, section
 from bench.judge.trials import Share
 from bench.row import SEED
-from tests.support.checkout import ROOT
-
-BEGIN, END = "<!-- ships: begin -->", "<!-- ships: end -->"
 
 #: What the regression was tried on, and what the page shows: neither has a history of the other.
 TUNED, OPENED = SEED + 1_000, SEED + 2_000
@@ -212,32 +206,15 @@ def render(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def placed(page: str, table: str) -> str:
-    """The page with the tables between its marks."""
-    before, rest = page.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END, 1)[1]}"
-
-
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.ships", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="few histories")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
-    asked = parser.parse_args(arguments)
-    path = asked.folder / ("short-ships.json" if asked.short else "ships.json")
-    if asked.again or not path.exists():
+    asked = section.options("ships", __doc__, "few histories").parse_args(arguments)
+
+    def measure() -> dict[str, Any]:
         found = measured(histories=1, weeks=130) if asked.short else measured()
-        found |= {"at": machine.now(), "commit": machine.commit()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    print(json.dumps(found, indent=1), flush=True)
-    if asked.docs:
-        page = ROOT / "docs" / "judgement.md"
-        page.write_text(placed(page.read_text(encoding="utf-8"), render(found)), encoding="utf-8")
-    return 0
+        return found | {"at": machine.now(), "commit": machine.commit()}
+
+    return section.command(asked, "ships", measure, render)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from typing import Any
 
 from bench.catalogue import ROWS
 from bench.row import SEED, State
+from bench.section import marks, placed
 
 #: What stands between these is written by `make bench-docs`; the rest of the page is written by people.
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+BEGIN, END = marks("bench")
 HEAD = (
     "| row | what | against | target | measured | verdict | load | took | when, commit |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -49,9 +50,7 @@ def foot(figures: Mapping[str, Kept]) -> list[str]:
 def render(figures: Mapping[str, Kept], page: Path) -> str:
     """The page with its table replaced."""
     lines = [HEAD, *(line(name, figures.get(name)) for name in ROWS), *foot(figures)]
-    text = page.read_text(encoding="utf-8")
-    head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}"
+    return placed(page.read_text(encoding="utf-8"), "bench", "\n".join(lines))
 
 
 def _short(why: str) -> str:

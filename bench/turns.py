@@ -7,13 +7,11 @@ detectors see the same answers one by one, right or wrong, as they are made to.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,11 +24,10 @@ sys.path.insert(0, str(ROOT / "include"))
 from airloop.monitoring import costs
 from airloop.monitoring.turns import turns
 from airloop.specs.sections.watching import MonitoringSpec
-from bench import apart, machine
+from bench import apart, machine, section
 from bench.feeds.page import share
 from bench.row import SEED
 
-BEGIN, END = "<!-- turns: begin -->", "<!-- turns: end -->"
 #: Rows of a night, which the demo has about as many of; nights that a model learns from, and that are held out from it.
 ROWS, LEARNED, HELD = 1_000, 10, 10
 #: Nights of a world before its concept changes, and after.
@@ -52,31 +49,21 @@ Night = tuple[np.ndarray, np.ndarray]
 
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.turns", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one change of each stream")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser = section.options("turns", __doc__, "one change of each stream")
     parser.add_argument("--only", default="", help="streams whose names begin so")
     parser.add_argument("--seed", type=int, default=SEED, help="others than it was made with")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
     asked = parser.parse_args(arguments)
-    kept = {}
+    told = {}
     for stream in CHANGES:
-        path = asked.folder / f"{'short-' if asked.short else ''}turns-{stream}.json"
-        if stream.startswith(asked.only) and (asked.again or not path.exists()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found = apart.call(
-                "bench.turns:measure", stream=stream, short=asked.short, seed=asked.seed
-            )
-            path.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        if path.exists():
-            kept[stream] = json.loads(path.read_text(encoding="utf-8"))
-            print(stream, kept[stream], flush=True)
+        measuring = partial(
+            apart.call, "bench.turns:measure", stream=stream, short=asked.short, seed=asked.seed
+        )
+        wanted = stream.startswith(asked.only)
+        if found := section.kept(asked, f"turns-{stream}", measuring, wanted=wanted):
+            told[stream] = found
+            print(stream, found, flush=True)
     if asked.docs:
-        page = ROOT / "docs" / "judgement.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        told = f"{before}{BEGIN}\n{render(kept)}\n{END}{rest.partition(END)[2]}"
-        page.write_text(told, encoding="utf-8")
+        section.put("turns", render(told))
     return 0
 
 

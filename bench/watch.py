@@ -7,12 +7,9 @@ python -m bench.watch --docs     write the section of docs/judgement.md from wha
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,14 +26,13 @@ from airloop.monitoring.reference import Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sequence import standardised, sums
 from airloop.monitoring.window import Day, observe
-from bench import machine
+from bench import machine, section
 from bench.feeds.days import REFERENCE_DAYS, profile_of, specs
 from bench.feeds.nulls import WORLDS, year
 from bench.feeds.page import share
 from bench.row import SEED
 from tests.unit.monitoring.worlds import flags, night_of, ten_columns, world_of
 
-BEGIN, END = "<!-- watch: begin -->", "<!-- watch: end -->"
 RATES = ((0.001, 0.02, 500), (0.01, 0.03, 7_000), (0.2, 0.3, 1_000))
 #: A shift of half a standard deviation of rows: how much days differ, and within how many nights it is to be heard.
 STAYING = ((0.0, 7), (0.2, 7), (0.5, 30))
@@ -48,22 +44,8 @@ YEAR = 425
 
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.watch", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="few worlds")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
-    asked = parser.parse_args(arguments)
-    path = asked.folder / ("short-watch.json" if asked.short else "watch.json")
-    if asked.again or not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(measure(short=asked.short), indent=1), encoding="utf-8")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    print(json.dumps(found, indent=1), flush=True)
-    if asked.docs:
-        page = ROOT / "docs" / "judgement.md"
-        page.write_text(placed(page.read_text(encoding="utf-8"), render(found)), encoding="utf-8")
-    return 0
+    asked = section.options("watch", __doc__, "few worlds").parse_args(arguments)
+    return section.command(asked, "watch", lambda: measure(short=asked.short), render)
 
 
 def measure(*, short: bool) -> dict[str, Any]:
@@ -187,12 +169,6 @@ def render(found: Mapping[str, Any]) -> str:
         told = " | ".join(share(count, one["nights"]) for count in one["alarms"].values())
         lines.append(f"| {name} | {told} |")
     return "\n".join(lines)
-
-
-def placed(text: str, tables: str) -> str:
-    """A page with the tables between their marks."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":

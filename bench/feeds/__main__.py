@@ -7,11 +7,9 @@ python -m bench.feeds --docs     write the section of docs/judgement.md from wha
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,11 @@ from tests.support.checkout import ROOT
 os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
 sys.path.insert(0, str(ROOT / "include"))
 
-from bench import machine
+from bench import machine, section
 from bench.feeds.days import Champion, flights
 from bench.feeds.faults import FAULTS
 from bench.feeds.nulls import WORLDS, year
-from bench.feeds.page import write
+from bench.feeds.page import render
 from bench.row import SEED
 
 #: A night of each season, for the five seeds.
@@ -38,24 +36,11 @@ CHAMPION = 7
 
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.feeds", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one seed, few nights")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
+    parser = section.options("feeds", __doc__, "one seed, few nights")
     parser.add_argument("--seed", type=int, default=SEED, help="others than it was made with")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
     asked = parser.parse_args(arguments)
-    path = asked.folder / ("short-feeds.json" if asked.short else "feeds.json")
-    if asked.again or not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            json.dumps(measure(short=asked.short, seed=asked.seed), indent=1), encoding="utf-8"
-        )
-    found = json.loads(path.read_text(encoding="utf-8"))
-    print(json.dumps(found, indent=1), flush=True)
-    if asked.docs:
-        write(found, ROOT / "docs" / "judgement.md")
-    return 0
+    measuring = partial(measure, short=asked.short, seed=asked.seed)
+    return section.command(asked, "feeds", measuring, render)
 
 
 def measure(*, short: bool, seed: int = SEED) -> dict[str, Any]:

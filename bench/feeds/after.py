@@ -9,12 +9,9 @@ python -m bench.feeds.after            everything, kept in .airloop/judge; --sho
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -40,14 +37,13 @@ from airloop.monitoring.window import (
     observe,
     recent_keys,
 )
-from bench import machine
+from bench import machine, section
 from bench.feeds.__main__ import NIGHTS
 from bench.feeds.days import Days, flights, profile_of, specs
 from bench.feeds.faults import FAULTS
 from bench.feeds.page import share
 from bench.row import SEED
 
-BEGIN, END = "<!-- after: begin -->", "<!-- after: end -->"
 #: After so many nights the partition is ingested anew; then so many more are watched.
 MENDED, AFTER = 7, 30
 _NOTHING = Labelled(pd.DataFrame(columns=[PARTITION, LABEL, PREDICTION]), 0, 0)
@@ -55,26 +51,13 @@ _NOTHING = Labelled(pd.DataFrame(columns=[PARTITION, LABEL, PREDICTION]), 0, 0)
 
 def main(arguments: list[str]) -> int:
     """Measure, keep, and write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.feeds.after", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one night")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
-    asked = parser.parse_args(arguments)
-    path = asked.folder / ("short-after.json" if asked.short else "after.json")
-    if asked.again or not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    asked = section.options("feeds.after", __doc__, "one night").parse_args(arguments)
+
+    def measure() -> dict[str, Any]:
         told = {"at": machine.now(), "commit": machine.commit(), "seed": SEED}
-        told["faults"] = aftermath(NIGHTS[: 1 if asked.short else None], SEED)
-        path.write_text(json.dumps(told, indent=1), encoding="utf-8")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    print(json.dumps(found, indent=1), flush=True)
-    if asked.docs:
-        page = ROOT / "docs" / "judgement.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        told = f"{before}{BEGIN}\n{render(found)}\n{END}{rest.partition(END)[2]}"
-        page.write_text(told, encoding="utf-8")
-    return 0
+        return told | {"faults": aftermath(NIGHTS[: 1 if asked.short else None], SEED)}
+
+    return section.command(asked, "after", measure, render)
 
 
 class Feed:

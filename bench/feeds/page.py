@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.section import marks, put
 
-BEGIN, END = "<!-- feeds: begin -->", "<!-- feeds: end -->"
+BEGIN, END = marks("feeds")
 
 
 def write(found: Mapping[str, Any], page: Path) -> None:
     """Put the tables where they belong."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{render(found)}\n{END}{after}", encoding="utf-8")
+    put("feeds", render(found), page)
 
 
 def render(found: Mapping[str, Any]) -> str:

@@ -6,12 +6,11 @@ was. ``python -m bench.judge --short`` is a small form of everything, ``--docs``
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
 os.environ.setdefault("AIRLOOP_HOME", str(ROOT / ".airloop" / "judge" / "home"))
 sys.path.insert(0, str(ROOT / "include"))
 
-from bench import machine
+from bench import machine, section
 from bench.judge import decisions, refits
 from bench.judge.answers import windows
 from bench.judge.methods import bounds
@@ -39,26 +38,22 @@ Part = Callable[[], dict[str, Any]]
 
 def main(arguments: list[str]) -> int:
     """Measure what is not kept yet, then write the page where it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench.judge", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="small sizes: does it work at all?")
-    parser.add_argument("--docs", action="store_true", help="write docs/judgement.md")
+    parser = section.options("judge", __doc__, "small sizes: does it work at all?")
     parser.add_argument("--only", default="", help="measure only parts whose names begin so")
-    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".airloop" / "judge")
     asked = parser.parse_args(arguments)
-    kept = {}
+    told = {}
     for name, part in parts(asked.folder, short=asked.short):
-        path = asked.folder / f"{'short-' if asked.short else ''}{name}.json"
-        if name.startswith(asked.only) and (asked.again or not path.exists()):
-            found = part() | {"at": machine.now(), "commit": machine.commit()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        if path.exists():
-            kept[name] = json.loads(path.read_text(encoding="utf-8"))
-            print(name, kept[name], flush=True)
+        wanted = name.startswith(asked.only)
+        if found := section.kept(asked, name, partial(_dated, part), wanted=wanted):
+            told[name] = found
+            print(name, found, flush=True)
     if asked.docs:
-        write(kept, ROOT / "docs" / "judgement.md")
+        write(told, section.JUDGEMENT)
     return 0
+
+
+def _dated(part: Part) -> dict[str, Any]:
+    return part() | {"at": machine.now(), "commit": machine.commit()}
 
 
 def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:

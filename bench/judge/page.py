@@ -9,8 +9,9 @@ from typing import Any
 from bench import machine
 from bench.judge.trials import Share
 from bench.row import SEED
+from bench.section import marks, put
 
-BEGIN, END = "<!-- judge: begin -->", "<!-- judge: end -->"
+BEGIN, END = marks("judge")
 WORLDS = {
     "flights": "the demo's boosted trees on 2013's flights, ten days held out; equals differ by their seed, "
     "the others by noise",
@@ -26,10 +27,7 @@ Kept = Mapping[str, Mapping[str, Any]]
 
 def write(kept: Kept, page: Path) -> None:
     """Put the tables where they belong."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{render(kept)}\n{END}{after}", encoding="utf-8")
+    put("judge", render(kept), page)
 
 
 def render(kept: Kept) -> str:

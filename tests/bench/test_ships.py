@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import ships
+from bench import section, ships
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,9 @@ def test_every_world_is_told_with_and_without_the_bound(short: Path) -> None:
 
 def test_the_page_holds_the_tables_between_its_marks(short: Path) -> None:
     found = json.loads((short / "short-ships.json").read_text())
-    page = f"before {ships.BEGIN}\nstale\n{ships.END} after"
-    text = ships.placed(page, ships.render(found))
+    begin, end = section.marks("ships")
+    page = f"before {begin}\nstale\n{end} after"
+    text = section.placed(page, "ships", ships.render(found))
     assert text.startswith("before ")
     assert text.endswith(" after")
     assert "stale" not in text
