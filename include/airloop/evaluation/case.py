@@ -19,6 +19,7 @@ from airloop.errors import GateError
 from airloop.evaluation.blocks import LEAST, Blocks, blocks_of, dealt
 from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
+from airloop.evaluation.twins import impartial
 from airloop.features.transform import transform
 from airloop.registry.loader import LoadedModel
 from airloop.specs.dataset import DatasetSpec
@@ -110,10 +111,7 @@ class Case:
     @cached_property
     def incumbent_scores(self) -> Floats:
         """The champion's answers to every holdout row, its judged twin's where only that one is impartial."""
-        scores = self.incumbent.predict(self.holdout, self.dataset)
-        if self.twin is None or not self.by_twin.any():
-            return scores
-        return np.where(self.by_twin, self.twin.predict(self.holdout, self.dataset), scores)
+        return impartial(self.incumbent, self.twin, self.dataset, self.holdout, self.by_twin)
 
     def _unseen_by(self, model: LoadedModel) -> npt.NDArray[np.bool_]:
         learned: npt.NDArray[np.bool_] = rows_in(self.dataset, self.holdout, model.trained_on)

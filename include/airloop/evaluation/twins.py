@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import ArtifactRef
-from airloop.data.rows import rows_in
 from airloop.registry import loader, tracking
 from airloop.registry.loader import LoadedModel
 from airloop.settings import Settings
@@ -36,11 +35,17 @@ def with_twin(artifact: ArtifactRef, settings: Settings) -> tuple[LoadedModel, L
 
 
 def impartial(
-    model: LoadedModel, twin: LoadedModel | None, dataset: DatasetSpec, frame: pd.DataFrame
+    model: LoadedModel,
+    twin: LoadedModel | None,
+    dataset: DatasetSpec,
+    frame: pd.DataFrame,
+    seen: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float64]:
-    """A model's answers, but its judged twin's for the rows that only the refitted one has learned from."""
+    """A model's answers, but its judged twin's where only the refitted one has learned from the row.
+
+    :param seen: which rows these are
+    """
     scores = np.asarray(model.predict(frame, dataset), np.float64)
-    seen = rows_in(dataset, frame, model.trained_on)
     if twin is None or not seen.any():
         return scores
     return np.where(seen, twin.predict(frame, dataset), scores)

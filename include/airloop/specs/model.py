@@ -222,7 +222,11 @@ class ModelSpec(Contract):
 
     @property
     def refitted(self) -> bool:
-        """Whether trainings fit again on the held-out days: one whole model, in one process."""
+        """Whether trainings fit again on the held-out days: one whole model, in one process.
+
+        Segments are judged one by one. Processes that each have a pod meet for one fit of a run: a second would wait for
+        those that have ended.
+        """
         return self.training.refit and self.training.processes == 1 and self.segments is None
 
 

@@ -21,7 +21,7 @@ from airloop.training.package import Package
 from airloop.training.package import pack as write_package
 from airloop.training.parameters import settle
 from airloop.training.publication import Training
-from airloop.training.refit import Refit, refit, wanted
+from airloop.training.refit import Refit, refit
 from airloop.training.run import TrainingRun
 from airloop.training.segments.collection import collect
 from airloop.training.validation import with_training
@@ -69,7 +69,7 @@ def train(run: TrainingRun) -> Training:
     made = make(run, pinned)
     packed = pack(run, pinned, made)
     again = None
-    if wanted(run):
+    if run.model.refitted:
         days, ref = pinned.days, pinned.ref
         again = refit(run, made.model, pinned.rows, days, packed.package, packed.folder, ref)
     draw(made, packed)

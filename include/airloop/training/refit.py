@@ -46,15 +46,6 @@ class Refit:
         return told if self.natural is None else told | self.natural.figures
 
 
-def wanted(run: TrainingRun) -> bool:
-    """Whether this training has a refit: segments are judged one by one, and have none.
-
-    Nor has a fit of several processes: where each has a pod, the group meets for one fit of a run, and a second would wait
-    for those who have ended.
-    """
-    return run.model.refitted and run.segments is None
-
-
 def refit(
     run: TrainingRun,
     model: ModelSpec,

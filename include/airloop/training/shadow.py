@@ -68,13 +68,15 @@ def cast(
     rows = split(model, dataset, lake.read(lake.snapshot(dataset.name, days.all)), days.holdout)
     fitted = fit(_alone(model), dataset, rows)
     ours = rows_in(dataset, rows.holdout.frame, unseen)
+    compared = rows.holdout.frame[ours]
+    seen = rows_in(dataset, compared, champion.trained_on)
     gain = paired(
         model,
         dataset,
-        rows.holdout.frame[ours],
+        compared,
         np.asarray(fitted.truth)[ours],
         np.asarray(fitted.scores, np.float64)[ours],
-        impartial(champion, twin, dataset, rows.holdout.frame[ours]),
+        impartial(champion, twin, dataset, compared, seen),
     )
     return Shadow(gain, time.process_time() - began, days.training)
 

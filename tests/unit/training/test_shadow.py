@@ -15,6 +15,7 @@ import pytest
 
 from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
 from airloop.data.lake.lake import Lake
+from airloop.data.rows import rows_in
 from airloop.errors import DataError
 from airloop.evaluation import twins
 from airloop.ledger import Ledger
@@ -93,7 +94,9 @@ def test_the_judged_twin_stands_for_a_refitted_champion_on_the_days_that_only_th
     with pytest.raises(DataError, match="did not learn from 1 of the last 4"):
         shadow.cast(lake, MODEL, DATASET, lambda: (refitted, None), NIGHT)
     frame = pd.concat([rows_of(day) for day in DAYS[16:]], ignore_index=True)
-    answers = twins.impartial(refitted, twin, DATASET, frame)
+    answers = twins.impartial(
+        refitted, twin, DATASET, frame, rows_in(DATASET, frame, refitted.trained_on)
+    )
     assert (answers[:360] == twin.predict(frame)[:360]).all()
     assert (answers[360:] == refitted.predict(frame)[360:]).all()
 
