@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+import psutil
+
 from airloop.ledger.commit import Stage
 from airloop.ledger.faults import VARIABLE
+from tests.support.processes import state
 
 PRELOAD = ["__main__", "tests.faults.preload"]
 PATIENCE = 60
@@ -82,7 +85,7 @@ class Child:
     def wait_until_stopped(self) -> None:
         """Until its planted pause stops it."""
         deadline = time.monotonic() + PATIENCE
-        while _state(self.process.pid) != "T":
+        while state(self.process.pid) != psutil.STATUS_STOPPED:
             assert self.process.exitcode is None, f"ended before its pause: {self.wait()}"
             assert time.monotonic() < deadline, "the child never reached its pause"
             time.sleep(0.005)
@@ -96,14 +99,6 @@ class Child:
 def _has_word(child: Child) -> bool:
     """A killed child closes its pipe without a word, which also counts as readable."""
     return child.process.exitcode != -signal.SIGKILL
-
-
-def _state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return ""
 
 
 def start(scenario: Scenario, fault: str = "", sabotage: str = "") -> Child:

@@ -26,6 +26,7 @@ from airloop.errors import (
 from airloop.execution import process
 from airloop.execution.runner import StepRunner
 from airloop.settings import Settings, load_settings
+from tests.support.processes import lives
 
 STANDIN = Path(__file__).with_name("standin.py")
 FENCE = Fence(key="ingest:flights:2013-01-05", token=7)
@@ -71,14 +72,6 @@ def _until(true: Callable[[], object], seconds: float = 10) -> bool:
             return True
         time.sleep(0.02)
     return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def _pids(path: Path) -> list[int]:
@@ -163,7 +156,7 @@ def test_stop_kills_the_step_and_everything_it_started(
     with pytest.raises(TransientError):
         runner.run("ingest", FENCE, {"do": "sleep", "path": str(tmp_path / "pids")})
     stopper.join()
-    assert _until(lambda: not any(_alive(pid) for pid in _pids(tmp_path / "pids")))
+    assert _until(lambda: not any(lives(pid) for pid in _pids(tmp_path / "pids")))
 
 
 def _kill_a_caller(tmp_path: Path, *flags: str) -> list[int]:
@@ -186,7 +179,7 @@ def _kill_a_caller(tmp_path: Path, *flags: str) -> list[int]:
 
 def test_a_step_dies_with_its_killed_caller(settings: Settings, way: str, tmp_path: Path) -> None:
     pids = _kill_a_caller(tmp_path)
-    assert _until(lambda: not any(_alive(pid) for pid in pids))
+    assert _until(lambda: not any(lives(pid) for pid in pids))
 
 
 def test_control_without_the_lifeline_a_step_outlives_its_killed_caller(
@@ -194,7 +187,7 @@ def test_control_without_the_lifeline_a_step_outlives_its_killed_caller(
 ) -> None:
     pids = _kill_a_caller(tmp_path, "--careless")
     try:
-        assert not _until(lambda: not any(_alive(pid) for pid in pids), seconds=2)
+        assert not _until(lambda: not any(lives(pid) for pid in pids), seconds=2)
     finally:
         os.killpg(pids[0], signal.SIGKILL)
 
@@ -207,7 +200,7 @@ def test_a_host_that_dies_takes_its_steps_along_and_the_step_may_be_tried_again(
     with pytest.raises(TransientError, match="the step host died while the step ran"):
         StepRunner(settings).run("ingest", FENCE, {"do": "sleep", "path": str(tmp_path / "pids")})
     killer.join()
-    assert _until(lambda: not _alive(_pids(tmp_path / "pids")[0]))
+    assert _until(lambda: not lives(_pids(tmp_path / "pids")[0]))
     assert StepRunner(settings).run("ingest", NEWER, {"do": "work"}) == {"said": "done in local"}
 
 
@@ -268,7 +261,7 @@ def test_steps_run_side_by_side_in_one_host(
     pids = _pids(path)
     for token in range(1, 4):
         StepRunner(settings).run("ingest", Fence(key="quick", token=token), {"do": "work"})
-    assert _alive(pids[0])
+    assert lives(pids[0])
     slow.stop()
     waiting.join()
     assert len(outcome) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from airloop.training.trainers.torch import distributed
 from airloop.training.trainers.torch.distributed import DistributedJob
 from tests.support.checkout import ROOT
 from tests.support.loop.torch import checkpoints, made, trained
+from tests.support.processes import lives
 
 #: How far the losses of two processes may lie from one's: float32 sums in another order, over four epochs.
 TOLERANCE = 1e-4
@@ -82,7 +82,7 @@ def test_no_process_outlives_the_one_that_asked(tmp_path):
     finally:
         os.kill(caller.pid, signal.SIGKILL)
         caller.wait()
-    assert _within(20, lambda: [pid for pid in pids if _lives(pid)], lambda left: not left) == []
+    assert _within(20, lambda: [pid for pid in pids if lives(pid)], lambda left: not left) == []
 
 
 def _within(seconds, look, enough):
@@ -91,11 +91,3 @@ def _within(seconds, look, enough):
         time.sleep(0.1)
     assert enough(found), found
     return found
-
-
-def _lives(pid):
-    try:
-        with pathlib.Path(f"/proc/{pid}/stat").open() as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
