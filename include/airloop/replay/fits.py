@@ -22,6 +22,7 @@ from airloop.data.snapshot import Days, Part, Split, choose_days
 from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
 from airloop.registry import lineage
+from airloop.registry.frozen import Scorer
 from airloop.registry.loader import LoadedModel
 from airloop.replay.answers import Answers
 from airloop.replay.past import Past
@@ -30,8 +31,8 @@ from airloop.storage.files import Files
 from airloop.training.fitted import fit
 from airloop.training.windows import HELD, choose_among, with_window
 
-#: Fits whose answers stay in memory.
-_KEPT = 64
+#: Fits whose answers stay in memory, and models that can still be asked for more.
+_KEPT, _MODELS = 64, 32
 #: Another way to fit or to keep makes other names.
 _SCHEME = f"3 {__version__}"
 #: How long after its night a model answers at first: as long as scoring looks ahead.
@@ -66,6 +67,8 @@ class Fits:
         self.past, self._first = past, first
         self._files = Files(str(folder), {}, "the replay's cache")
         self._answers = lru_cache(_KEPT)(self._load)
+        # One that is promoted answers the rest of the history, and need not be fitted again for that.
+        self._fitted = lru_cache(_MODELS)(self._fit)
         self._days: dict[Made, Days] = {}
         self._windows: dict[int, int] = {}
         self._metrics: dict[tuple[Made, int, str], float] = {}
@@ -210,15 +213,20 @@ class Fits:
         for kept in (f"{name}-far.npz", *(() if far else (f"{name}.npz",))):
             if (content := self._files.read(kept)) is not None:
                 return Answers.unpacked(content)
-        found = self._fit(made, far)
+        found = self._asked(made, far)
         self._files.write(f"{name}-far.npz" if far else f"{name}.npz", found.packed())
         return found
 
-    def _fit(self, made: Made, far: bool) -> Answers:
+    def _fit(self, made: Made) -> tuple[Scorer, float]:
+        """The model, and the seconds of CPU that it took."""
         past, rows = self.past, self.split(made)
         began = time.process_time()
         fitted = fit(past.model, past.dataset, rows)
-        spent = time.process_time() - began
+        return fitted.scorer(past.model.task), time.process_time() - began
+
+    def _asked(self, made: Made, far: bool) -> Answers:
+        past = self.past
+        scorer, spent = self._fitted(made)
         held = self._rows(self.days(made).holdout)
         begin = held.stop if made.refit else held.start
         last = len(past.keys) - 1
@@ -226,7 +234,6 @@ class Fits:
         end = past.starts[(last if far else near) + 1]
         scores = np.empty(0, np.float32)
         if begin < end:
-            scorer = fitted.scorer(past.model.task)
             scores = np.asarray(scorer(past.features.iloc[begin:end]), np.float32)
         return Answers(begin, scores, spent)
 

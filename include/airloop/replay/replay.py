@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +112,29 @@ def replay(
     :param past: the same history, as this process has read it
     :param cores: processes that work at once; with one, this process does it
     """
-    models = repertoire(past, policies)
-    total = len(models) + len(policies)
+    models, alike = repertoire(past, policies), _alike(policies)
     if cores == 1:
-        return _here(Theatre(past, asked.cache), models, policies, tell)
-    scores: dict[str, Score] = {}
+        scores = _here(Theatre(past, asked.cache), models, alike, tell)
+    else:
+        scores = _beside(asked, past, models, alike, cores, tell)
+    return [
+        replace(found, policy=policy)
+        for policy in policies
+        for one, found in scores.items()
+        if policy in alike[one]
+    ]
+
+
+def _beside(
+    asked: Asked,
+    past: Past,
+    models: dict[Made, bool],
+    policies: Collection[Policy],
+    cores: int,
+    tell: Tell,
+) -> dict[Policy, Score]:
+    scores: dict[Policy, Score] = {}
+    total = len(models) + len(policies)
     with _pool(asked, cores) as pool:
         fitting: dict[Future[Any], Made] = {
             pool.submit(_make, made, far): made for made, far in models.items()
@@ -128,28 +146,42 @@ def replay(
             pool.submit(_play, policy): policy for policy in _hardest_first(policies)
         }
         for done, played in enumerate(as_completed(playing), len(models) + 1):
-            scores[playing[played].name] = played.result()
+            scores[playing[played]] = played.result()
             tell(done, total, f"played {playing[played].name}")
-    return [scores[policy.name] for policy in policies]
+    return scores
 
 
 def _here(
-    theatre: Theatre, models: dict[Made, bool], policies: list[Policy], tell: Tell
-) -> list[Score]:
+    theatre: Theatre, models: dict[Made, bool], policies: Collection[Policy], tell: Tell
+) -> dict[Policy, Score]:
     total = len(models) + len(policies)
     for done, (made, far) in enumerate(models.items(), 1):
         theatre.make(made, far)
         tell(done, total, f"fitted {theatre.past.keys[made.night]}")
-    scores = []
+    scores = {}
     for done, policy in enumerate(policies, len(models) + 1):
-        scores.append(theatre.play(policy))
+        scores[policy] = theatre.play(policy)
         tell(done, total, f"played {policy.name}")
     return scores
 
 
-def _hardest_first(policies: list[Policy]) -> list[Policy]:
-    """Loops ask monitors and gates each night: they begin, so that no core waits for the last of them."""
-    return sorted(policies, key=lambda policy: policy.kind is not Kind.LOOP)
+def _alike(policies: Iterable[Policy]) -> dict[Policy, list[Policy]]:
+    """The policies that differ, each with those that differ from it by their names alone: the model's own is often tried."""
+    found: dict[Policy, list[Policy]] = {}
+    for policy in policies:
+        first = next((one for one in found if replace(one, name=policy.name) == policy), policy)
+        found.setdefault(first, []).append(policy)
+    return found
+
+
+def _hardest_first(policies: Iterable[Policy]) -> list[Policy]:
+    """Loops ask monitors and gates each night, most of them shadows too: they begin, so that no core waits for the last."""
+
+    def ease(policy: Policy) -> int:
+        loop = policy.kind is Kind.LOOP
+        return (not loop) + (not loop or policy.spec.policy != "by_gain")
+
+    return sorted(policies, key=ease)
 
 
 @contextmanager
