@@ -134,6 +134,8 @@ Cron = Annotated[str, AfterValidator(check_cron)]
 When = Annotated[str, AfterValidator(_when)]
 #: Partitions, as a number, or a duration: 60d.
 Span = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_span)]
+#: A span that is not none.
+HalfLife = Annotated[Annotated[int, Field(strict=True, ge=1)] | str, BeforeValidator(_span)]
 #: A span of history, or ``auto``: the one that has shown to be best.
 Window = Annotated[Annotated[int, Field(strict=True, ge=0)] | str, BeforeValidator(_window)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

@@ -154,6 +154,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
 
     from airloop.plugins.registry import TRAINERS, load
     from airloop.plugins.trainer import missing
+    from airloop.training.decay import check_weighs
     from airloop.training.trainer import FitJob, FitPlace, Trainer
 
     trainer: Trainer = load(TRAINERS, model.training.trainer)
@@ -170,6 +171,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
         )
         try:
             trainer.rehearse(job)
+            check_weighs(trainer, job)
         except DataError as error:
             yield _notice(key, f"could not be tried: {error}")
         except AirloopError as error:

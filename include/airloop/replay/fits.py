@@ -7,10 +7,11 @@ missed. Only a champion that stays answers the rest of a history, which costs as
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -29,12 +30,12 @@ from airloop.replay.past import Past
 from airloop.specs import ModelSpec
 from airloop.storage.files import Files
 from airloop.training.fitted import fit
-from airloop.training.windows import HELD, choose_among, with_window
+from airloop.training.windows import HELD, Choice, choose_among, with_window
 
 #: Fits whose answers stay in memory, and models that can still be asked for more.
 _KEPT, _MODELS = 64, 32
 #: Another way to fit or to keep makes other names.
-_SCHEME = f"3 {__version__}"
+_SCHEME = f"4 {__version__}"
 #: How long after its night a model answers at first: as long as scoring looks ahead.
 NEAR = "14d"
 
@@ -70,7 +71,7 @@ class Fits:
         # One that is promoted answers the rest of the history, and need not be fitted again for that.
         self._fitted = lru_cache(_MODELS)(self._fit)
         self._days: dict[Made, Days] = {}
-        self._windows: dict[int, int] = {}
+        self._windows: dict[int, Choice] = {}
         self._metrics: dict[tuple[Made, int, str], float] = {}
 
     def days(self, made: Made) -> Days:
@@ -87,12 +88,12 @@ class Fits:
 
     def _model(self, made: Made) -> ModelSpec:
         """The spec, with the window that this model is made on."""
-        model, window = self.past.model, made.window
-        if window is None and model.training.auto:
-            window = self.window(made.night)
-        return model if window is None else with_window(model, window)
+        model = self.past.model
+        if made.window is not None:
+            return with_window(model, made.window)
+        return self.window(made.night).applied(model) if model.training.auto else model
 
-    def window(self, night: int) -> int:
+    def window(self, night: int) -> Choice:
         """The window that was chosen last, as the live loop would have; it chooses again when a choice has aged.
 
         :raises DataError: if there is too little history to train at all
@@ -103,13 +104,12 @@ class Fits:
             self._windows[chosen] = self._choice(chosen)
         return self._windows[chosen]
 
-    def _choice(self, night: int) -> int:
-        past = self.past
-        there = past.keys[: night + 1]
+    def _choice(self, night: int) -> Choice:
+        past, there = self.past, self.past.keys[: night + 1]
         told = [_scheme(), past.code, *(past.digests[key] for key in there)]
-        name = f"windows/{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.txt"
+        name = f"windows/{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.json"
         if (content := self._files.read(name)) is not None:
-            return int(content)
+            return Choice(**json.loads(content))
 
         def rows(keys: Sequence[str]) -> slice:
             return past.rows(past.place[keys[0]], past.place[keys[-1]])
@@ -122,8 +122,8 @@ class Fits:
             lambda keys: rows(keys).stop - rows(keys).start,
             lambda keys: past.frame.iloc[rows(keys)],
         )
-        self._files.write(name, str(choice.window).encode())
-        return choice.window
+        self._files.write(name, json.dumps(asdict(choice)).encode())
+        return choice
 
     def answers(self, made: Made, *, far: bool = False) -> Answers:
         """Its answers, from its first held-out row on; a refit's from the row after its last day on.
@@ -189,7 +189,8 @@ class Fits:
         """Of what it was made from: the same rows, code and parameters are the same model."""
         days = self.days(made)
         digests = [self.past.digests[key] for key in days.training]
-        told = f"{_scheme()}\0{self.past.code}\0{days.training}\0{digests}\0{self._last}"
+        fades = self._model(made).training.half_life
+        told = f"{_scheme()}\0{self.past.code}\0{days.training}\0{fades}\0{digests}\0{self._last}"
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
     @cached_property
@@ -199,8 +200,7 @@ class Fits:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def _rows(self, days: tuple[str, ...]) -> slice:
-        place = self.past.place
-        return self.past.rows(place[days[0]], place[days[-1]])
+        return self.past.rows(*(self.past.place[key] for key in (days[0], days[-1])))
 
     def _part(self, rows: slice) -> Part:
         known = self.past.known(rows)
@@ -221,7 +221,7 @@ class Fits:
         """The model, and the seconds of CPU that it took."""
         past, rows = self.past, self.split(made)
         began = time.process_time()
-        fitted = fit(past.model, past.dataset, rows)
+        fitted = fit(self._model(made), past.dataset, rows)
         return fitted.scorer(past.model.task), time.process_time() - began
 
     def _asked(self, made: Made, far: bool) -> Answers:

@@ -13,6 +13,7 @@ from airloop.durations import spanned
 from airloop.fields import (
     ColumnName,
     Cron,
+    HalfLife,
     Line,
     ModulePath,
     Number,
@@ -91,6 +92,8 @@ class TrainingSpec(Contract):
     window_days: Annotated[Whole, Field(ge=2)] | None = None
     #: ... or partitions, or a duration, or ``auto``, which holds where neither is said: what has shown to be best.
     window: Window | None = None
+    #: Rows count half as much for each such span of age. None: all alike, or what has shown to be best where the window is.
+    half_life: HalfLife | None = None
     #: Of those, the last days, held out for the gates ...
     holdout_days: Whole = Field(default=HOLDOUT_DAYS, ge=1)
     #: ... or partitions, or a duration.

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
+
 from airloop.data.snapshot import Split
 from airloop.errors import AirloopError, SpecError, TransientError
 from airloop.evaluation.metrics import higher_is_better
@@ -18,7 +20,7 @@ from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.tuning import AlgorithmSpec
 from airloop.training.fitted import Fitted, fit
-from airloop.training.trainer import FitPlace, Trainer
+from airloop.training.trainer import FitJob, FitPlace, Trainer, open_trainer
 from airloop.training.validation import inner, with_training
 
 log = logging.getLogger("airloop.training")
@@ -102,6 +104,21 @@ def with_algorithm(model: ModelSpec, algorithm: AlgorithmSpec) -> ModelSpec:
     if not trainer.checkpoints:
         changes["checkpoint"] = None
     return with_training(model, **changes)
+
+
+def can_weigh(model: ModelSpec) -> bool:
+    """Whether all that the model may be fitted by let rows count less than others: none of them is put out by a half-life."""
+    variants = [with_algorithm(model, one) for one in model.algorithms] or [model]
+    return all(map(_weighs, variants))
+
+
+def _weighs(model: ModelSpec) -> bool:
+    nothing = pd.DataFrame()
+    with TemporaryDirectory(prefix="airloop-fit-") as scratch:
+        place = FitPlace(Path(scratch))
+        params = dict(model.training.params)
+        job = FitJob(model, nothing, pd.Series(dtype="float64"), params, False, place)
+        return open_trainer(model.training.trainer).weighs(job)
 
 
 def _check_storable(fitted: Fitted, place: FitPlace) -> None:

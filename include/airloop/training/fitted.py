@@ -21,6 +21,7 @@ from airloop.plugins.trainer import outputs_of
 from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+from airloop.training.decay import weighed
 from airloop.training.trainer import FitJob, FitPlace, Trainer, open_trainer
 
 log = logging.getLogger("airloop.training")
@@ -70,6 +71,7 @@ def fit(
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
         where = place or FitPlace(Path(scratch))
         job = FitJob(model, features, truth, merged, bool(params), where)
+        job = weighed(trainer, job, dataset, split.training.frame)
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)
     scores = trainer.scorer(estimator, job.outputs)(held)

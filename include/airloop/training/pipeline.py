@@ -181,7 +181,8 @@ def _params(made: Made) -> dict[str, object]:
     # A span is said by one of two keys.
     window = "window_days" if training.window is None else "window"
     holdout = "holdout_days" if training.holdout is None else "holdout"
-    fields = training.model_dump(include={"trainer", "build", "seed", window, holdout})
+    decay = set() if training.half_life is None else {"half_life"}
+    fields = training.model_dump(include={"trainer", "build", "seed", window, holdout} | decay)
     return {**{f"training.{name}": value for name, value in fields.items()}, **made.fitted.params}
 
 

@@ -18,6 +18,8 @@ from airloop.registry.format import Format
 from airloop.specs.model import ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from airloop.exchange.group import Group
@@ -54,6 +56,8 @@ class FitJob:
     #: Whether some of them come from the run, not from the spec.
     overridden: bool
     place: FitPlace
+    #: How much each row counts, 1 on average; None where all count alike. Only for who :meth:`Trainer.weighs`.
+    weights: npt.NDArray[np.float64] | None = None
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -87,6 +91,13 @@ class Trainer(Format, Protocol):
     def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
         """The same as an ONNX graph, which the service prefers, or an exception of any kind."""
         raise NotImplementedError(f"{self.library} has no way to ONNX here")
+
+    def weighs(self, job: FitJob) -> bool:
+        """Whether rows may count more or less than others; who cannot is never given weights.
+
+        :param job: what would be fitted
+        """
+        return False
 
     def growth(self, job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
         """The estimator as it grows: after which share of the whole fit, and what it is then.

@@ -1,5 +1,7 @@
 """How much history a training takes, where the spec leaves it open: the window that has predicted best what came next.
 
+With all history goes the question whether its rows count alike, or less the older they are.
+
 Prequential (Dawid, 1984): each window is fitted on the days before a block and judged on the block, for a few blocks one
 after the other, by a proper score. The days held out for the gates are not among them.
 """
@@ -25,6 +27,7 @@ from airloop.evaluation.metrics import PROPER
 from airloop.figures import Figures
 from airloop.ledger import Ledger
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.training.choice import can_weigh
 from airloop.training.fitted import fit
 from airloop.training.validation import with_training
 from airloop.vocabulary import Action, Topic
@@ -33,6 +36,8 @@ log = logging.getLogger("airloop.windows")
 
 #: What is chosen among, beside all history.
 SPANS = ("30d", "60d", "120d", "365d")
+#: In how long a row of all history loses half of its weight, where that is tried.
+HALF_LIVES = ("30d", "120d")
 #: More partitions than any history has.
 ALL = 1_000_000
 #: Blocks that judge, each as long as the gates' holdout.
@@ -46,11 +51,17 @@ HOLDS = duration_of(HELD)
 
 @dataclass(frozen=True)
 class Choice:
-    """A window in partitions, why, and the loss of each that was tried."""
+    """A window in partitions, why, the loss of each that was tried, and in how long its rows lose half of their weight."""
 
     window: int
     reason: str
     losses: dict[str, float]
+    half_life: str | None = None
+
+    def applied(self, model: ModelSpec) -> ModelSpec:
+        """The model with what was chosen; a half-life of the spec's own stays."""
+        chosen = with_window(model, self.window)
+        return chosen if self.half_life is None else with_half_life(chosen, self.half_life)
 
 
 def settled(
@@ -64,20 +75,20 @@ def settled(
         return model
     there = sound(ledger, model, dataset, lake.partitions(dataset.name))
     last = choose_days(with_window(model, ALL), dataset, there, until).all[-1]
-    if (window := _chosen(ledger, model.name, last)) is not None:
-        return with_window(model, window)
+    if (earlier := _chosen(ledger, model.name, last)) is not None:
+        return earlier.applied(model)
     choice = choose(lake, model, dataset, there, until)
     log.info("%s", choice.reason)
     _record(ledger, model.name, last, choice)
-    return with_window(model, choice.window)
+    return choice.applied(model)
 
 
 def known(ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, last: str) -> ModelSpec:
     """The model with the window that was chosen last; for who must not spend a choice."""
     if not model.training.auto or not dataset.cadence.timed:
         return model
-    window = _chosen(ledger, model.name, last)
-    return model if window is None else with_window(model, window)
+    choice = _chosen(ledger, model.name, last)
+    return model if choice is None else choice.applied(model)
 
 
 def choose(
@@ -125,12 +136,16 @@ def choose_among(
         sizes = {name: size for name, size in sizes.items() if size != ALL}
     keys = before[-min(max(sizes.values()) + BLOCKS * block, len(before)) :]
     frame = read(keys)
-    losses = {name: _loss(model, dataset, frame, keys, size, block) for name, size in sizes.items()}
-    # Of equals the shorter, which is the cheaper: they stand in that order.
+    tried = {name: with_window(model, size) for name, size in sizes.items()}
+    tried |= _fading(model, dataset, sizes, first)
+    losses = {name: _loss(variant, dataset, frame, keys, block) for name, variant in tried.items()}
+    # Of equals the shorter, which is the cheaper, and the one without a half-life: they stand in that order.
     best = min(losses, key=lambda name: losses[name])
     figures = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
     reason = f"window {best}: {PROPER[model.task]} of the next {block} {dataset.cadence}s, {BLOCKS} times: {figures}"
-    return Choice(sizes[best], reason, losses)
+    chosen = tried[best].training
+    half_life = None if chosen.half_life == model.training.half_life else str(chosen.half_life)
+    return Choice(chosen.window_in(dataset.cadence), reason, losses, half_life)
 
 
 def _sizes(dataset: DatasetSpec, first: int) -> dict[str, int]:
@@ -140,16 +155,30 @@ def _sizes(dataset: DatasetSpec, first: int) -> dict[str, int]:
     return shorter | {"all": ALL} if shorter else {}
 
 
+def _fading(
+    model: ModelSpec, dataset: DatasetSpec, sizes: dict[str, int], first: int
+) -> dict[str, ModelSpec]:
+    """The longest window with rows that lose weight with age; none where the spec says how, or a trainer cannot."""
+    if model.training.half_life is not None or not can_weigh(model):
+        return {}
+    *_, longest = sizes
+    whole = with_window(model, sizes[longest])
+    return {
+        f"{longest}, half each {span}": with_half_life(whole, span)
+        for span in HALF_LIVES
+        if spanned(span, dataset.cadence) < first
+    }
+
+
 def _loss(
     model: ModelSpec,
     dataset: DatasetSpec,
     frame: pd.DataFrame,
     keys: Sequence[str],
-    size: int,
     block: int,
 ) -> float:
     """The mean over the blocks, each predicted from the window before it."""
-    losses = []
+    losses, size = [], model.training.window_in(dataset.cadence)
     for number in range(BLOCKS, 0, -1):
         start = len(keys) - number * block
         judging = keys[start : start + block]
@@ -160,18 +189,27 @@ def _loss(
     return float(np.mean(losses))
 
 
-def _chosen(ledger: Ledger, model: str, last: str) -> int | None:
+def _chosen(ledger: Ledger, model: str, last: str) -> Choice | None:
     """The newest choice that still holds on a day."""
     for decision in ledger.decisions(model, Topic.WINDOW):
         age = moment_of(last) - moment_of(str(decision.figures["partition"]))
         if timedelta() <= age < HOLDS:
-            return int(decision.figures["window"] or ALL)
+            # Choices of before knew no half-life.
+            fades = decision.figures.get("half_life")
+            window = int(decision.figures["window"] or ALL)
+            return Choice(window, decision.reason, {}, None if fades is None else str(fades))
     return None
 
 
 def _record(ledger: Ledger, model: str, last: str, choice: Choice) -> Decision:
-    figures: Figures = {"partition": last, "window": choice.window}
-    figures |= {f"loss_{name}": loss for name, loss in choice.losses.items()}
+    figures: Figures = {
+        "partition": last,
+        "window": choice.window,
+        "half_life": choice.half_life,
+    }
+    # A figure's name is one word.
+    words = {name: "_".join(name.replace(",", "").split()) for name in choice.losses}
+    figures |= {f"loss_{words[name]}": loss for name, loss in choice.losses.items()}
     return ledger.record_decision(
         entity=model,
         topic=Topic.WINDOW,
@@ -185,3 +223,8 @@ def _record(ledger: Ledger, model: str, last: str, choice: Choice) -> Decision:
 def with_window(model: ModelSpec, window: int) -> ModelSpec:
     """The model with another window, in partitions."""
     return with_training(model, window=window, window_days=None)
+
+
+def with_half_life(model: ModelSpec, half_life: str) -> ModelSpec:
+    """The model with rows that count half as much for each such span of age."""
+    return with_training(model, half_life=half_life)

@@ -98,9 +98,9 @@ def write_dataset(project: Path, name: str, function: str) -> None:
     (project / "config" / "datasets" / f"{name}.yaml").write_text(text)
 
 
-def write_model(project: Path, name: str, dataset: str = "toy") -> None:
+def write_model(project: Path, name: str, dataset: str = "toy", **sections: Any) -> None:
     (project / "include" / "shop" / f"{name}.py").write_text(MODULES[name])
-    text = plain(toy_model(), name=name, module=f"shop.{name}", dataset=dataset)
+    text = plain(toy_model(), name=name, module=f"shop.{name}", dataset=dataset, **sections)
     (project / "config" / "models" / f"{name}.yaml").write_text(text)
 
 
@@ -131,6 +131,24 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "unimportable": "No module named 'no_such_library'",
     }.items():
         assert words in found[name]["what"]
+
+
+def test_a_half_life_is_for_estimators_that_take_weights(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linear = GOOD.replace(
+        "linear_model import LogisticRegression",
+        "discriminant_analysis import LinearDiscriminantAnalysis",
+    )
+    monkeypatch.setitem(
+        MODULES, "linear", linear.replace("LogisticRegression(", "LinearDiscriminantAnalysis(")
+    )
+    for name in ("good", "linear"):
+        write_model(project, name, training={"half_life": "30d"})
+    assert main.run(["check", "--json"]) == 2
+    [found] = json.loads(capsys.readouterr().out)
+    assert (Path(found["file"]).stem, found["key"]) == ("linear", "training")
+    assert "cannot let rows of this model count less than others" in found["what"]
 
 
 def test_sources_are_asked_for_their_first_rows(

@@ -29,6 +29,8 @@ from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
 from airloop.storage.files import Files
+from airloop.training.validation import with_training
+from airloop.training.windows import Choice
 from tests.unit.replay.conftest import DAYS, TURN, world
 
 #: In the quiet world only those that might train for nothing.
@@ -229,7 +231,9 @@ def test_a_window_left_open_is_chosen_by_what_was_known_and_kept(
     opened = dataclasses.replace(one, model=model)
     night = TURN + 20
     fits = Fits(opened, tmp_path, first=night)
-    assert fits.window(night) == 30  # of 30, 60 and all: after the turn the old days only mislead
+    assert (
+        fits.window(night).window == 30
+    )  # of 30, 60 and all: after the turn the old days only mislead
     assert len(fits.days(Made(night)).all) == 30
     assert fits.window(night + 29) == fits.window(night)
 
@@ -237,9 +241,29 @@ def test_a_window_left_open_is_chosen_by_what_was_known_and_kept(
         raise AssertionError("chosen again")
 
     monkeypatch.setattr("airloop.replay.fits.choose_among", refuse)
-    assert Fits(opened, tmp_path, first=night).window(night) == 30
+    assert Fits(opened, tmp_path, first=night).window(night).window == 30
     with pytest.raises(AssertionError, match="chosen again"):  # a choice ages
         Fits(opened, tmp_path, first=night).window(night + 30)
+
+
+def test_a_model_whose_rows_fade_is_another_and_is_fitted_so(
+    past: Callable[..., Past], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = past(TURN)
+    opened = dataclasses.replace(one, model=with_training(one.model, window_days=None))
+    made = Made(TURN + 8)
+    found = []
+    for half_life in (None, "3d"):
+        choice = Choice(1_000_000, "told", {}, half_life)
+        monkeypatch.setattr("airloop.replay.fits.choose_among", lambda *_, it=choice: it)
+        fits = Fits(opened, tmp_path / str(half_life), first=made.night)
+        # What was chosen is kept, too.
+        kept = Fits(opened, tmp_path / str(half_life), first=made.night)
+        assert kept.window(made.night) == fits.window(made.night) == choice
+        found.append((fits.name(made), fits.by_day(made, made.night, "roc_auc")))
+    (plain, alike), (other, fading) = found
+    assert plain != other
+    assert fading > alike + 0.1
 
 
 def test_what_arrived_is_counted_by_the_calendar_where_a_day_is_lacking(

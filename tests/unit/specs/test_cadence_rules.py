@@ -33,6 +33,8 @@ def told(training: dict[str, Any], cadence: str = "day", **sections: Any) -> lis
         ({"window_days": 10, "holdout_days": 8}, "week", ["training.holdout"]),
         ({"window": "48h", "holdout": "24h"}, "hour", []),
         ({"window": "48h", "holdout": "2d"}, "hour", ["training.holdout"]),
+        ({"half_life": "30d"}, "day", []),
+        ({"half_life": "30d"}, "snapshot", ["training.half_life"]),
         ({"window": 8, "window_days": 10, "holdout": 2}, "day", ["training.window"]),
     ],
 )

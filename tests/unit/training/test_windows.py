@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import Incident
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.testing import toy
 from airloop.training import windows
+from airloop.training.choice import can_weigh
 from airloop.training.validation import with_training
 from airloop.vocabulary import Action, Topic
+from tests.support.small_world import FEW_ROWS, guess
 from tests.support.toy_lake import filled
 from tests.unit.replay.conftest import dataset as dataset
 from tests.unit.replay.conftest import model as fixed  # noqa: F401 - a fixture
@@ -68,6 +73,66 @@ def test_the_gates_days_judge_no_window(
     choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-03-10")
     assert set(seen) == {"2013-03-05"}  # five days are held out
     assert choice.window == 30  # of equals the shorter
+
+
+def fading_is_best(model: ModelSpec, *_: object) -> float:
+    return {None: 0.5, "30d": 0.4, "120d": 0.45}[model.training.half_life]
+
+
+def test_all_history_is_tried_with_rows_that_fade_too(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
+    # Of a hundred days none is 120 old.
+    assert [*choice.losses] == ["30d", "60d", "all", "all, half each 30d"]
+    # After the turn the old days mislead, the less the less they count.
+    assert choice.losses["all, half each 30d"] < choice.losses["all"]
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
+    assert (choice.window, choice.half_life) == (windows.ALL, "30d")
+    assert choice.reason.startswith("window all, half each 30d: log_loss")
+
+
+def test_a_half_life_that_is_said_holds_for_every_window(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    spec = with_training(model, half_life="120d")
+    choice = windows.choose(lake, spec, dataset, lake.partitions(dataset.name), None)
+    assert choice.losses == {"30d": 0.45, "60d": 0.45, "all": 0.45}
+    assert choice.applied(spec).training.half_life == "120d"
+
+
+def test_who_takes_no_weights_is_offered_no_half_life(
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    monkeypatch.setattr(toy, "build", lambda _: KNeighborsClassifier())
+    choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
+    assert choice.losses == {"30d": 0.5, "60d": 0.5, "all": 0.5}
+    # Of two algorithms one must not be put out of the competition by what it cannot do.
+    both = [{"name": "near"}, {"name": "straight", "build": "straight"}]
+    spec = ModelSpec.model_validate(guess(algorithms=both, gates=FEW_ROWS))
+    monkeypatch.setattr(toy, "straight", lambda _: LogisticRegression(), raising=False)
+    assert not can_weigh(spec)
+    monkeypatch.setattr(toy, "build", toy.straight)
+    assert can_weigh(spec)
+
+
+def test_a_half_life_is_on_record_and_taken_by_trainings_and_shadows_alike(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    first = windows.settled(ledger, lake, model, dataset, None)
+    assert (first.training.window, first.training.half_life) == (windows.ALL, "30d")
+    [told] = ledger.decisions("guess", Topic.WINDOW)
+    assert (told.figures["half_life"], told.figures["loss_all_half_each_30d"]) == ("30d", 0.4)
+    assert windows.settled(ledger, lake, model, dataset, None) == first
+    assert windows.known(ledger, model, dataset, "2013-04-30") == first
 
 
 def test_too_short_a_history_says_what_is_done_instead(

@@ -61,7 +61,7 @@ def cadence_rules(data: Data, columns: Data) -> Iterator[SpecIssue]:
 
 
 def span_rules(model: Data, dataset: Data) -> Iterator[SpecIssue]:
-    """A span said twice, and a holdout that leaves nothing of its window, counted in the dataset's partitions."""
+    """A span said twice, one that a delivery has no use for, and a holdout that leaves nothing of its window."""
     cadence = cadence_in(dataset)
     for (section, key), (days, default) in _SPANS.items():
         # A spec that was read has every default: only another number was written by somebody.
@@ -71,7 +71,12 @@ def span_rules(model: Data, dataset: Data) -> Iterator[SpecIssue]:
             yield SpecIssue(
                 (section, key), what, value_at(model, (section, key)), "leave one of them out"
             )
-    if cadence is None or not cadence.timed:
+    if cadence is None:
+        return
+    if not cadence.timed:
+        path: KeyPath = ("training", "half_life")
+        if (span := value_at(model, path)) is not None:
+            yield SpecIssue(path, "the rows of a delivery are of one age", span, "leave it out")
         return
     window, holdout = (
         _partitions(model, "training", key, cadence) for key in ("window", "holdout")
@@ -80,7 +85,7 @@ def span_rules(model: Data, dataset: Data) -> Iterator[SpecIssue]:
     told = both is not None and both[1] >= both[0]  # by the model's own rules, without its dataset
     if not told and window is not None and holdout is not None and holdout >= window:
         what = f"must be smaller than training.window: {window} {cadence}s"
-        path: KeyPath = ("training", "holdout")
+        path = ("training", "holdout")
         yield SpecIssue(path, what, f"{holdout} {cadence}s", "raise training.window")
 
 

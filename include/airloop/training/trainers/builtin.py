@@ -63,6 +63,12 @@ class SklearnTrainer(Trainer):
 
         return scikit.onnx(estimator, frozen, number)
 
+    def weighs(self, job: FitJob) -> bool:
+        """Where the estimator, or its last step, takes weights."""
+        from airloop.training.trainers import scikit
+
+        return scikit.weight_of(scikit.build(job)) is not None
+
     def growth(self, job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
         """Tree by tree, where the estimator can go on from where it is."""
         from airloop.training.trainers import growth

@@ -39,10 +39,7 @@ def grow(job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
 
 def growing(estimator: Any) -> tuple[str, str] | None:
     """The parameters for length and warm start of an estimator that can go on where it stopped, or its last step."""
-    prefix, last = "", estimator
-    while hasattr(last, "steps"):
-        name, last = last.steps[-1]
-        prefix += f"{name}__"
+    prefix, last = scikit.last_step(estimator)
     length = _GROWING.get(type(last).__name__)
     if length is None or not type(last).__module__.startswith("sklearn."):
         return None

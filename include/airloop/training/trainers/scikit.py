@@ -39,12 +39,33 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
     :raises SpecError: if one of the spec's does not
     """
     target = job.truth.astype(int) if job.model.task == "classification" else job.truth
+    name = weight_of(estimator) if job.weights is not None else None
+    weights = {} if name is None else {name: job.weights}
     try:
-        return estimator.fit(job.features, target)
+        return estimator.fit(job.features, target, **weights)
     except (TypeError, ValueError) as error:
         raise _kind(job)(
             "the estimator could not be fitted", value=str(error), where=_where(job)
         ) from error
+
+
+def weight_of(estimator: Any) -> str | None:
+    """The parameter of its ``fit`` for how much each row counts; None where it has none."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    prefix, last = last_step(estimator)
+    # What is no estimator, such as "passthrough", has no fit.
+    there = hasattr(last, "fit") and has_fit_parameter(last, "sample_weight")
+    return f"{prefix}sample_weight" if there else None
+
+
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """What a pipeline ends with, and the prefix of its parameters; of all else the estimator itself."""
+    prefix, last = "", estimator
+    while hasattr(last, "steps"):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    return prefix, last
 
 
 def save(estimator: Any, folder: Path) -> None:

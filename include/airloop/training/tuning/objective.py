@@ -18,7 +18,8 @@ from airloop.evaluation.metrics import Floats, metric
 from airloop.features.transform import transform
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
-from airloop.training.trainer import FitJob, FitPlace, open_trainer
+from airloop.training.decay import weighed
+from airloop.training.trainer import FitJob, FitPlace, Trainer, open_trainer
 from airloop.training.tuning.study import RUNGS, metric_of, suggest, tuning_of
 
 
@@ -52,8 +53,10 @@ class Objective:
         merged = {**self.model.training.params, **tried, **self.params}
         features, truth = self._fitting
         job = FitJob(self.model, features, truth, merged, True, FitPlace(self.workdir))
+        trainer = open_trainer(self.model.training.trainer)
+        job = weighed(trainer, job, self.dataset, self.rows.training.frame)
         value = math.nan
-        for rung, (share, value) in enumerate(self._growth(job), 1):
+        for rung, (share, value) in enumerate(self._growth(trainer, job), 1):
             trial.report(value, rung)
             trial.set_user_attr("work", share)
             if rung < RUNGS and trial.should_prune():
@@ -62,9 +65,8 @@ class Objective:
             raise DataError(f"{self.metric} of this trial is not a number", value=str(tried))
         return value
 
-    def _growth(self, job: FitJob) -> Iterator[tuple[float, float]]:
+    def _growth(self, trainer: Trainer, job: FitJob) -> Iterator[tuple[float, float]]:
         """The share of the whole fit done so far, and the metric then."""
-        trainer = open_trainer(self.model.training.trainer)
         for share, estimator in trainer.growth(job, RUNGS):
             yield share, self._judge(trainer.scorer(estimator, job.outputs))
 
