@@ -23,6 +23,7 @@ import pandas as pd
 
 from airloop.data.snapshot import Split, split
 from airloop.data.sources.conform import conform
+from airloop.data.sources.raw import Raw
 from airloop.data.sources.reading import read_partition
 from airloop.settings import Settings
 from airloop.specs import load_catalog
@@ -50,7 +51,7 @@ TUNING = {
 def rows(model: ModelSpec, dataset: DatasetSpec) -> Split:
     """Twelve days, of which the last four judge."""
     parts = [part for day in DAYS for part in read_partition(dataset, day)]
-    table, _ = conform(dataset, pd.concat(parts, ignore_index=True))
+    table, _ = conform(dataset, Raw(tuple(parts)))
     return split(model, dataset, table.to_pandas(), DAYS[-4:])
 
 

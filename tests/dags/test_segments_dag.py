@@ -120,7 +120,7 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     from airloop.data.lake.digest import rows_digest
     from airloop.data.lake.lake import Lake
     from airloop.data.sources.conform import conform
-    from airloop.data.sources.reading import read_partition
+    from airloop.data.sources.reading import read_rows
     from airloop.ledger import open_ledger
     from airloop.registry import tracking
     from airloop.settings import load_settings
@@ -145,7 +145,7 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     days = [str(day.date()) for day in pd.date_range("2013-01-14", periods=9)]
     dataset, lake, ledger = load_catalog().dataset("flights"), Lake(settings), open_ledger(settings)
     for day in days:
-        table, _ = conform(dataset, pd.concat(read_partition(dataset, day), ignore_index=True))
+        table, _ = conform(dataset, read_rows(dataset, day))
         lake.replace_partition(
             "flights",
             day,

@@ -24,6 +24,8 @@ from airloop.specs.model import ModelSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+    from airloop.data.sources.raw import Raw
+
 #: How many of a source's rows are looked at.
 ROWS = 200
 Finding = dict[str, Any]
@@ -63,7 +65,7 @@ def _of_dataset(name: str, catalog: Catalog, rows: dict[str, pd.DataFrame]) -> I
         )
         return
     try:
-        frame = _first_rows(spec, day)
+        first = _first_rows(spec, day)
     except (DataError, TransientError) as error:
         yield _notice("source", f"its first day could not be read: {error}")
     except SpecError as error:
@@ -71,35 +73,36 @@ def _of_dataset(name: str, catalog: Catalog, rows: dict[str, pd.DataFrame]) -> I
     except (Exception, SystemExit) as error:
         yield _notice("source", f"its first day could not be read: {type(error).__name__}: {error}")
     else:
-        if frame is None:
+        if first is None:
             yield _notice("source", f"its first day, {day}, has no rows")
             return
-        wrong = list(_misfits(spec, frame))
+        wrong = list(_misfits(spec, first))
         yield from wrong
         if not wrong:
             from airloop.data.schema import to_pandas
             from airloop.data.sources.conform import conform
 
-            rows[name] = to_pandas(conform(spec, frame)[0])
+            rows[name] = to_pandas(conform(spec, first)[0])
 
 
-def _first_rows(spec: DatasetSpec, day: str) -> pd.DataFrame | None:
+def _first_rows(spec: DatasetSpec, day: str) -> Raw | None:
+    from airloop.data.sources.raw import Raw
     from airloop.data.sources.reading import read_partition
 
-    for frame in read_partition(spec, day):
-        if len(frame):
-            return frame.head(ROWS).reset_index(drop=True)
+    for batch in read_partition(spec, day):
+        if len(batch):
+            return Raw.of(batch).head(ROWS)
     return None
 
 
-def _misfits(spec: DatasetSpec, frame: pd.DataFrame) -> Iterator[Finding]:
+def _misfits(spec: DatasetSpec, rows: Raw) -> Iterator[Finding]:
     from airloop.data.sources.conform import conform
 
     for column in spec.columns:
-        if column not in frame.columns:
+        if column not in rows.columns:
             what = "the source's first rows lack the column"
-            yield _found("columns", SpecError(what, value=column, valid=map(str, frame.columns)))
-    for wrong in conform(spec, frame)[1]:
+            yield _found("columns", SpecError(what, value=column, valid=map(str, rows.columns)))
+    for wrong in conform(spec, rows)[1]:
         what = f"in the source's first rows {wrong.column} is no {wrong.wanted.value}"
         yield _found("columns", SpecError(what, value=wrong.value))
 

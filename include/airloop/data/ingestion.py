@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import pandas as pd
-
 from airloop.contracts import (
     Check,
     Contract,
@@ -17,7 +15,8 @@ from airloop.contracts import (
 )
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import Content, PartitionPublication
-from airloop.data.sources.reading import read_frame
+from airloop.data.sources.raw import Batch, Raw
+from airloop.data.sources.reading import read_rows
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import KeepDocs, failures, validate
 from airloop.data.validation.quarantine import Validated
@@ -54,7 +53,7 @@ def ingest(
             return None
         return write_page(context.settings, spec.name, key, fence.token, evaluated, checks)
 
-    validated = judge(spec, key, read_frame(spec, key), keep)
+    validated = judge(spec, key, read_rows(spec, key), keep)
     publication = PartitionPublication(lake, Content.of(spec, key, validated), fence)
     ref = commit(context.ledger, fence, publication)
     if publication.changes is not None:
@@ -66,14 +65,14 @@ def ingest(
 
 
 def judge(
-    spec: DatasetSpec, key: str, frame: pd.DataFrame, keep: KeepDocs | None = None
+    spec: DatasetSpec, key: str, rows: Raw | Batch, keep: KeepDocs | None = None
 ) -> Validated:
     """Validate a partition's raw rows.
 
     :param keep: draws the page
     :raises DataError: naming what is refused and why
     """
-    validated = validate(spec, key, frame, keep)
+    validated = validate(spec, key, rows, keep)
     for check in validated.report.checks:
         if not check.ok:
             log.warning("%s: %s: %s", key, check.name, check.reason)

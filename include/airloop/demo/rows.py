@@ -22,8 +22,8 @@ def partition_rows(model: str, partition: str, limit: int | None = None) -> list
     spec, dataset = load_catalog().pair(model)
     columns = list(dict.fromkeys((*dataset.keys, *spec.inputs)))
     rows: list[Row] = []
-    for frame in read_partition(dataset, partition):
-        table, wrong = conform(dataset, frame)
+    for batch in read_partition(dataset, partition):
+        table, wrong = conform(dataset, batch)
         missing = [name for name in columns if name not in table.column_names]
         if wrong or missing:
             raise DataError(

@@ -14,6 +14,7 @@ from airloop.plugins.spec import PluginSpec, picked
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 class SourceSpec(PluginSpec):
@@ -37,10 +38,10 @@ class Source(Protocol):
     functions: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def read(self, spec: Any, partition: str) -> Iterator[pd.DataFrame]:
-        """The partition's raw frames; the dataset's columns give them their types.
+    def read(self, spec: Any, partition: str) -> Iterator[pd.DataFrame | pa.Table | pa.RecordBatch]:
+        """The partition's raw rows, in batches of pandas or of Arrow; the dataset's columns give them their types.
 
-        A partition without rows yields no frame, or empty ones; the same partition read twice gives the same rows.
+        A partition without rows yields no batch, or empty ones; the same partition read twice gives the same rows.
 
         :param spec: an instance of ``spec``
         :raises DataError: if the partition does not exist or is damaged

@@ -64,6 +64,8 @@ class Column(Contract):
     #: A column known only ``after`` can be a label, never an input: that would be leakage.
     known: Known = Known.BEFORE
     description: Text | Literal[""] = ""
+    #: How dates and timestamps are written where it is not by ISO 8601, in strptime's words: ``%d.%m.%Y``.
+    format: Line | None = None
     #: What the column was called before, newest first: older partitions and versions have it under these names.
     was: FormerNames = ()
 
@@ -97,6 +99,10 @@ class DatasetSpec(Contract):
     partition_column: ColumnName | None = None
     schedule: Cron | None = "0 6 * * *"
     timezone: TimeZone = "UTC"
+    #: Which moment a local time is that comes twice, when the clocks go back.
+    ambiguous: Literal["refuse", "earlier", "later"] = "refuse"
+    #: What a local time is that never comes: refused, or the first moment after the gap.
+    nonexistent: Literal["refuse", "shift"] = "refuse"
     #: The calendar of its holidays: these are no usual days of their weekday.
     holidays: Holidays | None = None
     start: Day

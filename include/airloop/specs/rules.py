@@ -20,7 +20,7 @@ from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
 from airloop.specs.sections.arguments import argument_rules
 from airloop.specs.sections.cadence import cadence_rules, span_rules
-from airloop.specs.sections.columns import column_names, former_names, taken_name
+from airloop.specs.sections.columns import column_names, formats, former_names, taken_name
 from airloop.specs.sections.days import (
     DATASET_SCHEDULES,
     MODEL_SCHEDULES,
@@ -52,6 +52,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
         *_twice(data, ("keys",)),
         *column_names(columns),
         *former_names(columns, data.get("partition_column")),
+        *formats(columns),
         *cadence_rules(data, columns),
         *_source(data),
         *tick_rules(data, data, DATASET_SCHEDULES),

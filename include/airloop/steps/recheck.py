@@ -14,7 +14,7 @@ from airloop.data.corrections import put_down
 from airloop.data.ingestion import ingest, judge
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import Content
-from airloop.data.sources.reading import read_frame
+from airloop.data.sources.reading import read_rows
 from airloop.data.validation.quarantine import bring_up
 from airloop.errors import AbsentError, DataError
 from airloop.exchange.keys import Ingest
@@ -76,10 +76,10 @@ def _look(context: StepContext, spec: DatasetSpec, lake: Lake, key: str) -> None
 
     It reads the source anew: what was read before it began, another attempt may have overtaken.
     """
-    frame = read_frame(spec, key)
-    if frame.empty:
+    rows = read_rows(spec, key)
+    if not len(rows):
         raise AbsentError("the source has no rows of this partition", value=key, where=spec.name)
-    validated = judge(spec, key, frame)
+    validated = judge(spec, key, rows)
     fence_key = str(Ingest(spec.name, key))
     if not Content.of(spec, key, validated).is_settled(lake, context.ledger, fence_key):
         fence = context.ledger.begin_attempt(fence_key)

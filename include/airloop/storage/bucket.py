@@ -89,7 +89,7 @@ class Bucket:
 
 @contextmanager
 def reader(url: str, options: Mapping[str, str]) -> Iterator[IO[bytes]]:
-    """An object as a file to read from, decompressed as its name says.
+    """An object as a file to read from, as it lies there.
 
     :raises FileNotFoundError: if there is none
     :raises UnreachableError: if the store does not answer
@@ -97,7 +97,7 @@ def reader(url: str, options: Mapping[str, str]) -> Iterator[IO[bytes]]:
     """
     filesystem = FsspecStore("s3", **_client(tuple(sorted(options.items())), allows_http(options)))
     try:
-        with filesystem.open(url, "rb", compression="infer") as file:
+        with filesystem.open(url, "rb") as file:
             yield file
     except NotFoundError as error:
         raise FileNotFoundError(url) from error

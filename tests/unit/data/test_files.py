@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import random
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from airloop.contracts import Fence
-from airloop.data.sources.reading import read_frame
+from airloop.data.sources.reading import read_frame, read_rows
 from airloop.data.validation.quality import failures, validate
 from airloop.errors import DataError, RequestError, SpecError
 from airloop.execution.context import StepContext
@@ -41,6 +45,14 @@ def of_files(folder: Path, name: str = "{partition}.csv", **options: Any) -> Dat
 def parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return buffer.getvalue()
 
 
@@ -94,8 +106,8 @@ CORPUS: dict[str, tuple[str, bytes, str]] = {
     "no such moment": (f"{DAY}.csv", GOOD.replace(b"T10:", b"T25:"), "is no timestamp"),
     "mixed timezones": (
         f"{DAY}.csv",
-        GOOD + ROW.replace("o1", "o2").replace("Z", "").encode(),
-        "a mixture",
+        GOOD + ROW.replace("o1", "o2").replace("Z", "").encode() + b"\n",
+        "a mixture: timestamps with an offset and without one",
     ),
     "no truth value": (f"{DAY}.csv", GOOD.replace(b"true", b"maybe"), "is no boolean"),
     "missing column": (
@@ -103,9 +115,75 @@ CORPUS: dict[str, tuple[str, bytes, str]] = {
         GOOD.replace(b",price", b"").replace(b",1.5", b""),
         f"column price missing in partition {DAY}",
     ),
-    "unclosed quote": (f"{DAY}.csv", GOOD + b'o2,"2013-01-05,never closed\n', ""),
-    "larger than allowed": (f"{DAY}.csv", GOOD + b"x" * 5000, "larger than 4096 bytes"),
-    "bomb": (f"{DAY}.csv.gz", gzip.compress(b"a" * 50_000_000), "larger than 4096 bytes"),
+    "unclosed quote": (
+        f"{DAY}.csv",
+        GOOD + b'o2,"2013-01-05,never closed\n',
+        "a quote in line 3 is never closed",
+    ),
+    "a quote left open over three rows": (
+        f"{DAY}.csv",
+        GOOD
+        + ROW.replace("o1", '"o1').encode()
+        + b"\n"
+        + GOOD[-len(ROW) - 1 :]
+        + f'{ROW}"\n'.encode(),
+        "a quote opened in line 3 makes one row of 3 lines that each look like one",
+    ),
+    "a quote left open until the next quoted cell": (
+        f"{DAY}.csv",
+        GOOD + ROW.replace("o1", '"o1').encode() + b"\n" + ROW.replace("o1", '"o2"').encode(),
+        "a quote stands within a cell in line 4, opened in line 3",
+    ),
+    "text behind a quoted cell": (
+        f"{DAY}.csv",
+        GOOD + ROW.replace("north", '"no"rth').encode() + b"\n",
+        "a quote stands within a cell in line 3",
+    ),
+    "a quote within a cell": (
+        f"{DAY}.csv",
+        GOOD + ROW.replace("north", 'no"rth').encode() + b"\n",
+        "a quote stands within a cell in line 3",
+    ),
+    "header ended by CR, rows by LF": (
+        f"{DAY}.csv",
+        f"{HEADER}\r{ROW}\n{ROW}\n".encode(),
+        "the header is not one line",
+    ),
+    "lines ended by CR": (f"{DAY}.csv", f"{HEADER}\r{ROW}\r".encode(), "not one line"),
+    "cut in its last cell": (f"{DAY}.csv", GOOD[:-1], "the file's last line has no end"),
+    "zip of two files": (
+        f"{DAY}.csv.zip",
+        zipped({"one.csv": GOOD, "two.csv": GOOD}),
+        "the archive holds 2 files, and a partition is one; got ['one.csv', 'two.csv']",
+    ),
+    "zip of nothing": (f"{DAY}.csv.zip", zipped({}), "the archive holds 0 files"),
+    "zip that is none": (f"{DAY}.csv.zip", GOOD, "truncated or damaged"),
+    "truncated zip": (f"{DAY}.csv.zip", zipped({"a": GOOD * 50})[:-20], "truncated or damaged"),
+    "zip with a flipped bit": (
+        f"{DAY}.csv.zip",
+        zipped({"a": GOOD}).replace(b"north", b"nortj"),
+        "truncated or damaged",
+    ),
+    "xz that is none": (f"{DAY}.csv.xz", GOOD, "truncated or damaged"),
+    "truncated xz": (f"{DAY}.csv.xz", lzma.compress(GOOD * 50)[:-20], "truncated or damaged"),
+    "xz with flipped bits": (
+        f"{DAY}.csv.xz",
+        lzma.compress(GOOD)[:40] + b"\0\0" + lzma.compress(GOOD)[42:],
+        "truncated or damaged",
+    ),
+    "truncated bzip2": (f"{DAY}.csv.bz2", bz2.compress(GOOD * 50)[:-20], "truncated or damaged"),
+    "parquet larger than allowed": (
+        f"{DAY}.parquet",
+        parquet(pa.table({"id": [f"{number:040}" for number in range(1000)]})),
+        "larger than 20000 bytes",
+    ),
+    "parquet that unpacks to more than it says": (
+        f"{DAY}.parquet",
+        parquet(pa.table({"id": pa.array(["x"] * 100_000)})),
+        "larger than 20000 bytes",
+    ),
+    "larger than allowed": (f"{DAY}.csv", GOOD + b"x" * 5000, "larger than 20000 bytes"),
+    "bomb": (f"{DAY}.csv.gz", gzip.compress(b"a" * 50_000_000), "larger than 20000 bytes"),
     "parquet that is none": (f"{DAY}.parquet", GOOD, "Parquet magic bytes not found"),
     "no bytes of parquet": (f"{DAY}.parquet", b"", ""),
     "truncated parquet": (f"{DAY}.parquet", whole()[:-100], ""),
@@ -201,6 +279,53 @@ def test_options_reach_the_reader(tmp_path: Path) -> None:
     assert read.loc[0, "id"] == "o1"
 
 
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (10, "one\n\nthree\nfour"),
+        (60_000, "one\ntwo, {n}"),
+        (20_000, "line one, {n}\r\nline two, {n}\n\nfour"),
+        (2_000, "a review\n" * 60),
+        (2, "a long review\n" * 400_000),
+    ],
+)
+def test_quoted_text_over_several_lines_is_one_cell_at_any_size(
+    rows: int, text: str, tmp_path: Path
+) -> None:
+    """Smaller than a block of the reader, of many blocks, and in records that are longer than one."""
+    cells = [text.format(n=number) for number in range(rows)]
+    with (tmp_path / f"{DAY}.csv").open("w", encoding="utf-8", newline="") as file:
+        file.write("id,day,note\n")
+        file.writelines(
+            f'{n},{DAY},"{cell.replace(chr(34), chr(34) * 2)}"\n' for n, cell in enumerate(cells)
+        )
+    assert read_rows(of_files(tmp_path), DAY).to_pandas()["note"].tolist() == cells
+
+
+def test_a_last_line_without_an_end_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"{DAY}.csv").write_bytes(GOOD[:-1])
+    with caplog.at_level("WARNING"):
+        assert len(read_rows(of_files(tmp_path), DAY)) == 1
+    assert "the file's last line has no end: it may have been cut there" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["zip", "xz", "bz2"])
+def test_a_packed_file_is_read_as_its_name_says(suffix: str, tmp_path: Path) -> None:
+    pack = {"zip": lambda content: zipped({"a.csv": content}), "xz": lzma.compress}.get(
+        suffix, bz2.compress
+    )
+    (tmp_path / f"{DAY}.csv.{suffix}").write_bytes(pack(GOOD))
+    assert list(read_frame(of_files(tmp_path, "{partition}.csv." + suffix), DAY)["id"]) == ["o1"]
+
+
+@pytest.mark.parametrize("delimiter", ["€", "", ";;", '"', "\n"])
+def test_a_delimiter_that_cannot_be_is_told_by_the_spec(delimiter: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="must be one character of ASCII"):
+        of_files(tmp_path, delimiter=delimiter)
+
+
 def test_gzip_and_fsspec_urls_are_read(tmp_path: Path) -> None:
     (tmp_path / f"{DAY}.csv.gz").write_bytes(gzip.compress(GOOD))
     url = f"file://{tmp_path}/{{partition}}.csv.gz"
@@ -238,7 +363,8 @@ def _context(folder: Path, name: str) -> StepContext:
     its_spec = of_files(
         folder / "upstream",
         "{partition}." + suffix,
-        **({} if suffix == "parquet" else {"max_bytes": 4096}),
+        max_bytes=20_000 if suffix == "parquet" else 4096,
+        **({} if suffix == "parquet" else {"final_newline": "require"}),
     )
     return StepContext(settings, _Catalog(its_spec), open_ledger(settings), folder)
 

@@ -78,7 +78,7 @@ def test_a_year_that_nobody_could_read_again_is_told() -> None:
     report = validate(spec(), DAY, frame(3).assign(at="9999-12-31T00:00:00Z")).report
     reason = "; ".join(check.reason for check in report.checks)
     assert "column at is wrongly typed" in reason
-    assert "is no timestamp of the years 1678 to 2261" in reason
+    assert "is no timestamp: only the years 1678 to 2261 can be kept" in reason
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def _raise_at_once(partition: str) -> Iterator[pd.DataFrame]:
     [
         (_raise_late, "raised ValueError: the export is late"),
         (_raise_at_once, "raised KeyError"),
-        (lambda partition: [{"id": 1}], "must yield pandas frames; got 'dict'"),
-        (lambda partition: frame(1), "must yield pandas frames; got 'str'"),
+        (lambda partition: [{"id": 1}], "must yield pandas frames or Arrow tables; got 'dict'"),
+        (lambda partition: frame(1), "must yield pandas frames or Arrow tables; got 'str'"),
         (lambda partition: None, "raised TypeError"),
         (lambda: None, "raised TypeError"),
         (

@@ -339,6 +339,17 @@ SQL = (
         (FILE.replace("max_bytes", "max_byte"), "source.options.max_byte", "'max_bytes'"),
         (FILE.replace("9", "true"), "source.options.max_bytes", "whole number"),
         (FILE.replace("max_bytes: 9", "delimiter: tab"), "source.options.delimiter", "one char"),
+        (FILE.replace("max_bytes: 9", 'delimiter: "€"'), "source.options.delimiter", "of ASCII"),
+        (
+            FILE.replace("csv", "parquet").replace("max_bytes: 9", 'delimiter: ";"'),
+            "source.options.delimiter",
+            "an option of CSV",
+        ),
+        (
+            FILE.replace("max_bytes: 9", "final_newline: yes"),
+            "source.options.final_newline",
+            "require or any",
+        ),
         (FILE.replace("csv, ", "cvs, "), "source.format", "'csv'"),
         (FILE.replace("kind: file", "kind: sql"), "source.url_env", "missing"),
         (SQL.replace(":end", "'2013'"), "source.query", ":start and :end"),

@@ -10,6 +10,9 @@ from airloop.plugins.source import Source, SourceSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+    from airloop.data.sources.raw import Batch
 
 
 class FileSource(Source):
@@ -17,8 +20,8 @@ class FileSource(Source):
 
     spec: ClassVar[type[SourceSpec]] = FileSpec
 
-    def read(self, spec: FileSpec, partition: str) -> Iterator[pd.DataFrame]:
-        """The frames of one partition's file."""
+    def read(self, spec: FileSpec, partition: str) -> Iterator[pa.Table]:
+        """The batches of one partition's file."""
         from airloop.data.sources.files import read_files
 
         return read_files(spec, partition)
@@ -42,7 +45,7 @@ class PythonSource(Source):
     spec: ClassVar[type[SourceSpec]] = PythonSpec
     functions: ClassVar[tuple[str, ...]] = ("function",)
 
-    def read(self, spec: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
+    def read(self, spec: PythonSpec, partition: str) -> Iterator[Batch]:
         """What the function yields."""
         from airloop.data.sources.functions import read_function
 

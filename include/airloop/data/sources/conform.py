@@ -1,181 +1,166 @@
-"""Giving a raw frame the types its spec promises, or saying exactly which value cannot have them."""
+"""Giving raw rows the types their spec promises, or saying exactly which value cannot have them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from airloop.data.schema import ARROW_TYPES, FIRST_YEAR, LAST_YEAR, told
+from airloop.data.schema import ARROW_TYPES, told
+from airloop.data.sources.casts import CASTS
+from airloop.data.sources.moments import Clock
+from airloop.data.sources.raw import Batch, Raw, Values
+from airloop.data.sources.unfit import MixtureError, UnfitError, is_number, is_text
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
-_OFFSET: Final = re.compile(r"(?:Z|z|[+-]\d\d:?\d\d)\s*\Z")
-_POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
 _MIXTURES: Final = {"mixed", "mixed-integer"}
-_ARROW_FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
+_FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True)
 class WrongType:
-    """A column that cannot have its type, with the first value that shows it."""
+    """A column that cannot have its type, with the first value that shows it, and why where that is not plain."""
 
     column: str
     wanted: ColumnType
     value: object
     row: int | None
+    why: str = ""
 
 
-def conform(spec: DatasetSpec, frame: pd.DataFrame) -> tuple[pa.Table, list[WrongType]]:
+def conform(spec: DatasetSpec, rows: Raw | Batch) -> tuple[pa.Table, list[WrongType]]:
     """The spec's columns, in its order, in its types; and the columns which could not be given theirs.
 
-    Columns that are not in the frame are not in the table; columns that are not in the spec are dropped.
+    Columns that are not in the rows are not in the table; columns that are not in the spec are dropped.
     A timestamp without an offset is taken to be in the dataset's timezone; text and other exact
     representations are parsed. Nothing is ever rounded or guessed: ``1.5`` is no integer, ``1`` no text.
     """
-    arrays: dict[str, pa.Array] = {}
+    raw = Raw.of(rows)
+    there = set(raw.columns)
+    columns: dict[str, pa.ChunkedArray] = {}
     problems: list[WrongType] = []
     for name, column in spec.columns.items():
-        if name not in frame.columns:
+        if name not in there:
             continue
-        series = frame[name]
+        cast = _Cast(column.type, Clock.of(spec, column))
+        values = raw.values(name)
         try:
-            arrays[name] = _cast(series, column.type, spec.timezone)
-        except _ARROW_FAILURES:
-            problems.append(_first_wrong(name, series, column.type, spec.timezone))
-    return told(pa.table(arrays), spec), problems
+            columns[name] = cast.all(values)
+        except _FAILURES:
+            problems.append(_first_wrong(name, values, cast))
+    return told(pa.table(columns), spec), problems
 
 
-def _cast(series: pd.Series, wanted: ColumnType, timezone: str) -> pa.Array:
-    """One column in the wanted type.
+@dataclass(frozen=True)
+class _Cast:
+    """A column's way into its type."""
 
-    :raises ValueError, TypeError, pa.ArrowException: if a value cannot have it
-    """
-    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) in _MIXTURES:
-        raise TypeError("values of several kinds")  # of which Arrow would make one kind silently
-    array = pa.array(series, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    if array.null_count == len(array):  # whatever pandas made of a column without a value
-        return pa.nulls(len(array), ARROW_TYPES[wanted])
-    casted: pa.Array = _CASTS[wanted](array, timezone)
-    if pa.types.is_temporal(casted.type) and not _readable(casted):
-        raise OverflowError("a year that pandas does not know")
-    return casted
+    wanted: ColumnType
+    clock: Clock
 
+    def all(self, parts: list[Values]) -> pa.ChunkedArray:
+        """Every batch's values. Of several kinds, Arrow would make one kind silently: they are refused."""
+        arrays = [_array(part) for part in parts]
+        kinds = {_kind(one.type) for one in arrays if one.null_count < len(one)}
+        if len(kinds) > 1:
+            raise MixtureError(" and ".join(sorted(kinds)))
+        if len({one.type for one in arrays}) == 1:
+            return self._one(
+                pa.chunked_array(arrays)
+            )  # at once: no verdict depends on where a batch ends
+        casted = [self._one(pa.chunked_array([one])) for one in arrays]
+        chunks = [chunk for one in casted for chunk in one.chunks]
+        return pa.chunked_array(chunks, ARROW_TYPES[self.wanted])
 
-def _readable(array: pa.Array) -> bool:
-    """Whether pandas can hold these dates: a partition that nobody can read again does not go in."""
-    bounds = pc.min_max(pc.year(array)).as_py()
-    return bounds["min"] is None or FIRST_YEAR <= bounds["min"] <= bounds["max"] <= LAST_YEAR
-
-
-def _text(array: pa.Array, _timezone: str) -> pa.Array:
-    if not _is_text(array.type):
-        raise TypeError("not text")
-    return array.cast(pa.string())
+    def _one(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if values.null_count == len(values):  # whatever its source made of a column without a value
+            return pa.chunked_array([pa.nulls(len(values), ARROW_TYPES[self.wanted])])
+        return CASTS[self.wanted](values, self.clock)
 
 
-def _whole(array: pa.Array, _timezone: str) -> pa.Array:
-    if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
-        raise TypeError("not a whole number")
-    if _is_text(array.type):
-        # 12.0 is how a column of whole numbers with gaps is written to CSV.
-        array = pc.replace_substring_regex(_trimmed(array), _POINT_ZERO, r"\1")
-    return array.cast(pa.int64(), safe=True)
+def _array(values: Values) -> pa.Array:
+    if isinstance(values, pd.Series):
+        values = _of_series(values)
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        return values.cast(values.type.value_type)
+    return values
 
 
-def _number(array: pa.Array, _timezone: str) -> pa.Array:
-    if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
-        raise TypeError("not a number")
-    if pa.types.is_integer(array.type):
-        # Above 2**53 neighbours collapse; a measure that large has lost its last digits anyway.
-        return array.cast(pa.float64(), safe=False)
-    if not _is_text(array.type):
-        return array.cast(pa.float64())
-    numbers = _trimmed(array).cast(pa.float64())
-    overflowed = pc.and_(pc.is_inf(numbers), pc.match_substring_regex(array, "[0-9]"))
-    if pc.any(overflowed).as_py():  # 1e400: written as a number, but none that a float can hold
-        raise OverflowError("out of range")
-    return numbers
+def _of_series(series: pd.Series) -> pa.Array:
+    if series.dtype == object:
+        kind = pd.api.types.infer_dtype(series, skipna=True)
+        if kind in _MIXTURES:
+            raise MixtureError("values of several kinds")
+        if kind in {"date", "datetime"}:
+            _alike(series)
+    return pa.array(series, from_pandas=True)
 
 
-def _truth(array: pa.Array, _timezone: str) -> pa.Array:
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        # As MySQL, SQLite and pandas tell them: 0 and 1, beside a gap 0.0 and 1.0.
-        if not pc.all(pc.is_in(array.drop_null().cast(pa.float64()), pa.array([0.0, 1.0]))).as_py():
-            raise ValueError("neither 0 nor 1")
-        return array.cast(pa.bool_())
-    if not (pa.types.is_boolean(array.type) or _is_text(array.type)):
-        raise TypeError("not a truth value")
-    return _trimmed(array).cast(pa.bool_())
+def _alike(series: pd.Series) -> None:
+    """Of dates among datetimes, and of moments among local times, Arrow would keep only what both have."""
+    forms = {(type(one), getattr(one, "tzinfo", None) is None) for one in series.dropna()}
+    if len(forms) > 1 and len({(issubclass(kind, datetime), naive) for kind, naive in forms}) > 1:
+        raise MixtureError("dates, local times and moments with an offset")
 
 
-def _moment(array: pa.Array, timezone: str) -> pa.Array:
-    moment = pa.timestamp("us", "UTC")
-    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
-        return array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(moment)
-    if pa.types.is_timestamp(array.type):
-        local = array.cast(pa.timestamp("us"), safe=False)
-        return pc.assume_timezone(local, timezone).cast(moment)
-    if not _is_text(array.type):
-        raise TypeError("not a timestamp")
-    texts = pd.Series(array.to_pylist(), dtype=object)
-    there = texts.notna()
-    offsets = texts[there].str.contains(_OFFSET, regex=True)
-    if offsets.any() and not offsets.all():
-        raise ValueError("some timestamps have an offset and some have none")
-    aware = bool(offsets.any())
-    parsed = pd.to_datetime(texts, format="ISO8601", utc=aware)
-    return _moment(pa.array(parsed, from_pandas=True), timezone)
+def _kind(arrow: pa.DataType) -> str:
+    if is_text(arrow) or (pa.types.is_dictionary(arrow) and is_text(arrow.value_type)):
+        return "texts"
+    if is_number(arrow):
+        return "numbers"
+    if pa.types.is_timestamp(arrow):
+        return "moments" if arrow.tz else "local times"
+    return str(arrow)
 
 
-def _day(array: pa.Array, _timezone: str) -> pa.Array:
-    if _is_text(array.type):
-        return _trimmed(array).cast(pa.date32())
-    if not (pa.types.is_date(array.type) or pa.types.is_timestamp(array.type)):
-        raise TypeError("not a date")
-    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
-        raise TypeError("a moment with a timezone, not a date")
-    days = array.cast(pa.date32())
-    if pc.any(pc.not_equal(days.cast(array.type), array)).as_py():
-        raise ValueError("a moment within a day, not a date")
-    return days
+def _first_wrong(name: str, parts: list[Values], cast: _Cast) -> WrongType:
+    """The first value that spoils the column, found by halves: a long column costs a few casts, not one a value."""
+    good, bad = 0, sum(map(len, parts))
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if _reason(_first(parts, middle), cast) else (middle, bad)
+    [last] = _first(parts, bad, skipped=bad - 1)
+    if why := _reason([last], cast):
+        return WrongType(name, cast.wanted, _told(last), bad - 1, "" if why == _PLAIN else why)
+    mixture = _reason(_first(parts, bad), cast) or _PLAIN
+    return WrongType(name, cast.wanted, f"a mixture: {mixture}", bad - 1)
 
 
-_CASTS: Final[dict[ColumnType, Callable[[pa.Array, str], pa.Array]]] = {
-    ColumnType.STRING: _text,
-    ColumnType.INTEGER: _whole,
-    ColumnType.FLOAT: _number,
-    ColumnType.BOOLEAN: _truth,
-    ColumnType.TIMESTAMP: _moment,
-    ColumnType.DATE: _day,
-}
+_PLAIN: Final = "values of several kinds"
 
 
-def _trimmed(array: pa.Array) -> pa.Array:
-    return pc.utf8_trim_whitespace(array.cast(pa.string())) if _is_text(array.type) else array
+def _reason(parts: list[Values], cast: _Cast) -> str | None:
+    """Why these values cannot have the type; None if they can."""
+    try:
+        cast.all(parts)
+    except (UnfitError, MixtureError) as error:
+        return str(error)
+    except _FAILURES:
+        return _PLAIN
+    return None
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+def _first(parts: list[Values], rows: int, skipped: int = 0) -> list[Values]:
+    """The first rows of a column, without those that are skipped."""
+    found = []
+    for part in parts:
+        piece = part[max(skipped, 0) : max(rows, 0)]
+        found += [piece] if len(piece) else []
+        rows, skipped = rows - len(part), skipped - len(part)
+    return found
 
 
-def _first_wrong(name: str, series: pd.Series, wanted: ColumnType, timezone: str) -> WrongType:
-    """The first value that cannot be cast alone; none where only the mixture is wrong."""
-    value: Any
-    for row, value in enumerate(series):
-        try:
-            _cast(pd.Series([value]), wanted, timezone)
-        except _ARROW_FAILURES:
-            return WrongType(name, wanted, value, row)
-    kinds = sorted({type(value).__name__ for value in series})
-    return WrongType(name, wanted, f"a mixture: {', '.join(kinds)}", None)
+def _told(values: Values) -> Any:
+    """One value, as a message shows it."""
+    if isinstance(values, pd.Series):
+        return values.iloc[0]
+    try:
+        return values[0].as_py()
+    except (ValueError, OverflowError):  # a year that Python does not know
+        wide = pa.int32() if pa.types.is_date32(values.type) else pa.int64()
+        return f"{values.cast(wide)[0].as_py()} {getattr(values.type, 'unit', 'days')} since 1970"

@@ -6,14 +6,13 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pandas as pd
-
+from airloop.data.sources.raw import Batch, names_of
 from airloop.data.sources.specs import PythonSpec
 from airloop.errors import AbsentError, AirloopError, DataError, SpecError
 from airloop.renames import current
 
 
-def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
+def read_function(source: PythonSpec, partition: str) -> Iterator[Batch]:
     """What a user's function yields, whatever it raises turned into one clear error."""
     function = _function(source.function)
     where = f"{source.function}({partition!r})"
@@ -32,14 +31,15 @@ def read_function(source: PythonSpec, partition: str) -> Iterator[pd.DataFrame]:
             raise
         except (Exception, SystemExit) as error:
             raise _raised(error, where) from error
-        if not isinstance(frame, pd.DataFrame):
+        if not isinstance(frame, Batch):
             raise DataError(
-                "the source's function must yield pandas frames",
+                "the source's function must yield pandas frames or Arrow tables",
                 value=type(frame).__name__,
                 where=where,
             )
-        if not frame.columns.is_unique:
-            twice = sorted(map(str, frame.columns[frame.columns.duplicated()]))
+        names = names_of(frame)
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
             raise DataError("the frame names a column twice", value=twice, where=where)
         yield frame
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from airloop.data.sources.raw import Batch, Raw
 from airloop.plugins.registry import SOURCES, load
 from airloop.plugins.source import Source
 from airloop.specs.dataset import DatasetSpec
 
 
-def read_partition(spec: DatasetSpec, partition: str) -> Iterator[pd.DataFrame]:
-    """A partition's raw frames; :func:`airloop.data.sources.conform.conform` gives them their types.
+def read_partition(spec: DatasetSpec, partition: str) -> Iterator[Batch]:
+    """A partition's raw batches; :func:`airloop.data.sources.conform.conform` gives them their types.
 
     :raises DataError: if the partition does not exist or is damaged, or the user's function failed
     :raises SpecError: if the source cannot be what the spec says
@@ -24,7 +25,11 @@ def read_partition(spec: DatasetSpec, partition: str) -> Iterator[pd.DataFrame]:
     yield from source.read(spec.source, partition)
 
 
+def read_rows(spec: DatasetSpec, partition: str) -> Raw:
+    """A whole partition as it stands; what :func:`read_partition` raises."""
+    return Raw(tuple(read_partition(spec, partition)))
+
+
 def read_frame(spec: DatasetSpec, partition: str) -> pd.DataFrame:
-    """A whole partition as one raw frame; what :func:`read_partition` raises."""
-    frames = list(read_partition(spec, partition))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    """A whole partition as one raw frame, to look at; ingest takes :func:`read_rows`, which pandas never touches."""
+    return read_rows(spec, partition).to_pandas()

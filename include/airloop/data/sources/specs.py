@@ -15,10 +15,13 @@ from airloop.specs.sections.addresses import ConnectionId
 
 #: The options of a file source, and what each must be.
 FILE_OPTIONS = {
-    "delimiter": "one character",
+    "delimiter": "one character of ASCII, no quote and no line's end",
     "null_values": "a list of texts",
     "max_bytes": "a whole number above 0",
+    "final_newline": "require or any",
 }
+#: The options that only CSV has.
+_OF_CSV: Final = ("delimiter", "null_values", "final_newline")
 _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
 #: A bound parameter as SQLAlchemy sees it: not ``::date``.
 _PARAMETER: Final = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
@@ -35,7 +38,7 @@ class FileSpec(SourceSpec):
     @classmethod
     def rules(cls, data: Mapping[str, Any]) -> list[SpecIssue]:
         """Its placeholders and its options."""
-        return [*_placeholders(data.get("path")), *_file_options(data.get("options"))]
+        return [*_placeholders(data.get("path")), *_file_options(data)]
 
 
 class SqlSpec(SourceSpec):
@@ -80,18 +83,26 @@ def _placeholders(path: Any) -> Iterator[SpecIssue]:
             yield SpecIssue(("path",), "unknown placeholder", placeholder, remedy)
 
 
-def _file_options(options: Any) -> Iterator[SpecIssue]:
+def _file_options(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
+    options = data.get("options")
     for name, value in options.items() if isinstance(options, dict) else ():
         path: KeyPath = ("options", name)
         if name not in FILE_OPTIONS:
             yield SpecIssue(path, "no such option", name, "", tuple(FILE_OPTIONS))
+        elif data.get("format") == "parquet" and name in _OF_CSV:
+            yield SpecIssue(
+                path, "is an option of CSV, and Parquet has none", value, "leave it out"
+            )
         elif not _fits(name, value):
             yield SpecIssue(path, f"must be {FILE_OPTIONS[name]}", value)
 
 
 def _fits(option: str, value: Any) -> bool:
     if option == "delimiter":
-        return isinstance(value, str) and len(value) == 1
+        one = isinstance(value, str) and len(value) == 1
+        return one and value.isascii() and value not in {'"', "\n", "\r", "\0"}
+    if option == "final_newline":
+        return value in {"require", "any"}
     if option == "null_values":
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

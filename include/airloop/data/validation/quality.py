@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pandas as pd
 import pyarrow as pa
 
 from airloop.columns import AT, REASONS
 from airloop.contracts import Check, Outcome, ValidationReport
 from airloop.data.schema import to_pandas
 from airloop.data.sources.conform import conform
+from airloop.data.sources.raw import Batch, Raw
 from airloop.data.validation import structure
 from airloop.data.validation.batches import evaluate_batches, rows_of
 from airloop.data.validation.quarantine import Validated
@@ -30,18 +30,19 @@ KeepDocs = Callable[[list[Evaluated], list[Check]], str | None]
 
 
 def validate(
-    spec: DatasetSpec, partition: str, frame: pd.DataFrame, keep_docs: KeepDocs | None = None
+    spec: DatasetSpec, partition: str, rows: Raw | Batch, keep_docs: KeepDocs | None = None
 ) -> Validated:
-    """Check one partition's raw frame against its spec.
+    """Check one partition's raw rows against its spec.
 
     :param keep_docs: called with what each expectation said, and each check; its return value becomes the report's ``docs_uri``
     :raises SpecError: if an expectation is not one that GX knows
     """
-    table, wrong = conform(spec, frame)
-    checks = structure.shape_checks(spec, partition, list(frame.columns), len(frame), wrong)
+    raw = Raw.of(rows)
+    table, wrong = conform(spec, raw)
+    checks = structure.shape_checks(spec, partition, raw.columns, len(raw), wrong)
     if checks:
         docs_uri = keep_docs([], checks) if keep_docs is not None else None
-        return Validated(_report(spec, partition, checks, len(frame), docs_uri=docs_uri))
+        return Validated(_report(spec, partition, checks, len(raw), docs_uri=docs_uri))
     checks = structure.content_checks(spec, partition, table)
     evaluated = _evaluated(spec, table)
     checks += [_checked(one) for one in evaluated]

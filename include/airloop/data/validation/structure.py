@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.contracts import Check, Outcome
-from airloop.data.schema import FIRST_YEAR, LAST_YEAR
 from airloop.data.sources.conform import WrongType
 from airloop.data.validation.suite import columns_of
-from airloop.specs.dataset import ColumnType, DatasetSpec, Severity
+from airloop.specs.dataset import DatasetSpec, Severity
 
 #: Fewer rows may all lack a value by chance.
 FEW: Final = 20
@@ -115,12 +114,11 @@ def _wrong_type(problem: WrongType) -> Check:
     row = "" if problem.row is None else f" in row {problem.row}"
     shown = repr(problem.value)
     shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
-    temporal = problem.wanted in {ColumnType.DATE, ColumnType.TIMESTAMP}
-    years = f" of the years {FIRST_YEAR} to {LAST_YEAR}" if temporal else ""
+    why = f": {problem.why}" if problem.why else ""
     return check(
         f"{problem.column} is {problem.wanted.value}",
         Outcome.BAD,
-        f"column {problem.column} is wrongly typed: {shown}{row} is no {problem.wanted.value}{years}",
+        f"column {problem.column} is wrongly typed: {shown}{row} is no {problem.wanted.value}{why}",
     )
 
 

@@ -9,6 +9,25 @@ from typing import Any, Final
 from airloop.columns import PREFIX
 from airloop.issues import KeyPath, SpecIssue, value_at
 
+_DIRECTIVE: Final = re.compile(r"%.?")
+_MONTHS: Final = {"%m", "%b", "%B"}
+_DIRECTIVES: Final = {
+    "%Y",
+    "%y",
+    *_MONTHS,
+    "%d",
+    "%j",
+    "%H",
+    "%I",
+    "%p",
+    "%M",
+    "%S",
+    "%f",
+    "%z",
+    "%a",
+    "%A",
+    "%%",
+}
 _OWN_TABLE: Final = re.compile(r"(predictions|scores)__|.*__quarantine\Z")
 
 
@@ -49,6 +68,27 @@ def former_names(columns: Mapping[str, Any], partition_column: Any) -> Iterator[
         if column == partition_column and value_at(columns, (column, "was")):
             what = "the partition column keeps its name: the lake's files are cut by it"
             yield SpecIssue(path, what, None, "name it as before, or give the dataset another name")
+
+
+def formats(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
+    """A declared format of what has none, or one that leaves out the day or the year: it would be made up."""
+    for column, said in columns.items():
+        form, kind = value_at(said, ("format",)), value_at(said, ("type",))
+        if not isinstance(form, str):
+            continue
+        path: KeyPath = ("columns", column, "format")
+        used = set(_DIRECTIVE.findall(form))
+        if kind not in {"date", "timestamp"}:
+            what = f"a column of type {kind} has no format: only a date and a timestamp have"
+            yield SpecIssue(path, what, form, "leave it out")
+        elif unknown := sorted(used - _DIRECTIVES):
+            remedy = "see strptime of Python's datetime"
+            yield SpecIssue(
+                path, "no such directive", unknown[0], remedy, tuple(sorted(_DIRECTIVES))
+            )
+        elif not (used & {"%Y", "%y"} and (used & {"%j"} or (used & _MONTHS and used & {"%d"}))):
+            what = "a format must hold the year, the month and the day"
+            yield SpecIssue(path, what, form, "for instance %Y%m%d, or %d.%m.%Y %H:%M")
 
 
 def _texts(was: Any) -> Iterator[str]:

@@ -1,0 +1,89 @@
+"""One cast a type: what a source wrote, in the type that the spec promises. Whatever the source, the same verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airloop.data.sources.moments import Clock, day, moment
+from airloop.data.sources.unfit import UnfitError, is_number, is_text, trimmed
+from airloop.specs.dataset import ColumnType
+
+_POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
+#: A digit that is not 0, before the exponent.
+_SIGNIFICANT: Final = r"^[^eE]*[1-9]"
+
+
+def _text(array: pa.Array, _clock: Clock) -> pa.Array:
+    if not is_text(array.type):
+        raise UnfitError("it is not text")
+    return array.cast(pa.string())
+
+
+def _whole(array: pa.Array, _clock: Clock) -> pa.Array:
+    if is_text(array.type):
+        # 12.0 is how a column of whole numbers with gaps is written to CSV.
+        texts = pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1")
+        if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py():
+            raise UnfitError("whole numbers are written in decimal digits")
+        return texts.cast(pa.int64())
+    if not is_number(array.type):
+        raise UnfitError("it is not a number")
+    return _without_nan(array).cast(pa.int64())
+
+
+def _number(array: pa.Array, _clock: Clock) -> pa.Array:
+    if pa.types.is_integer(array.type):
+        # Above 2**53 neighbours collapse; a measure that large has lost its last digits anyway.
+        return array.cast(pa.float64(), safe=False)
+    if is_text(array.type):
+        return _without_nan(_parsed(trimmed(array)))
+    if not is_number(array.type):
+        raise UnfitError("it is not a number")
+    return _without_nan(array.cast(pa.float64()))
+
+
+def _parsed(texts: pa.Array) -> pa.Array:
+    """Numbers of texts. 1e400 and 1e-400 are written as numbers, but none that a float can hold."""
+    numbers = texts.cast(pa.float64())
+    overflowed = pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, "[0-9]"))
+    vanished = pc.equal(numbers, 0.0)
+    if pc.any(vanished).as_py():
+        vanished = pc.and_(vanished, pc.match_substring_regex(texts, _SIGNIFICANT))
+    if pc.any(pc.or_(overflowed, vanished)).as_py():
+        raise UnfitError("it is beyond what 64 bits can hold")
+    return numbers
+
+
+def _truth(array: pa.Array, _clock: Clock) -> pa.Array:
+    if is_number(array.type):
+        # As MySQL, SQLite and pandas tell them: 0 and 1, beside a gap 0.0 and 1.0.
+        numbers = _without_nan(array.cast(pa.float64(), safe=False))
+        if not pc.all(pc.is_in(numbers.drop_null(), pa.array([0.0, 1.0]))).as_py():
+            raise UnfitError("of numbers only 0 and 1 are")
+        return numbers.cast(pa.bool_())
+    if is_text(array.type):
+        return pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1").cast(pa.bool_())
+    if not pa.types.is_boolean(array.type):
+        raise UnfitError("it is not a truth value")
+    return array
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    """NaN is how a float says that a value is missing, whoever wrote it."""
+    if not pa.types.is_floating(array.type):
+        return array
+    return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+
+
+CASTS: Final[dict[ColumnType, Callable[[pa.Array, Clock], pa.Array]]] = {
+    ColumnType.STRING: _text,
+    ColumnType.INTEGER: _whole,
+    ColumnType.FLOAT: _number,
+    ColumnType.BOOLEAN: _truth,
+    ColumnType.TIMESTAMP: moment,
+    ColumnType.DATE: day,
+}

@@ -1,0 +1,123 @@
+"""Where CSV's records end, and whether each quote stands where one may: what pyarrow does not ask.
+
+A line's end within quotes ends no record. pyarrow reads quotes anywhere, so that one which is never closed, or
+closed within a cell, silently makes one row of several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from airloop.errors import DataError
+
+#: How much is read at a time; a record that is longer grows its block.
+BLOCK: Final = 1 << 22
+_QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+_Positions = npt.NDArray[np.int64]
+
+
+def blocks(file: IO[bytes], url: str, delimiter: str, columns: int) -> Iterator[tuple[bytes, int]]:
+    """The file's records in blocks that end where a record does, each with the number of its first line.
+
+    :param file: after its header
+    :param columns: how many a record has
+    :raises DataError: if a quote stands where none may, is never closed, or closes rows later
+    """
+    pending, line, size = b"", 2, BLOCK
+    while True:
+        read = file.read(size)
+        pending += read
+        whole, quotes = _complete(pending, at_end=not read)
+        place = _Place(url, line, delimiter, columns)
+        if whole:
+            block = pending[:whole]
+            _check(block, quotes[quotes < whole], place)
+            yield block, line
+            line += block.count(b"\n")
+            pending, size = pending[whole:], BLOCK
+        else:
+            size *= 2
+        if not read:
+            if pending:
+                _check(pending, quotes, place)
+                raise place.error(
+                    f"a quote in line {place.at(pending, quotes[-1])} is never closed"
+                )
+            return
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a block lies, and how its records are cut."""
+
+    url: str
+    line: int
+    delimiter: str
+    columns: int
+
+    def at(self, block: bytes, position: np.int64) -> int:
+        """The number of the line that holds a byte."""
+        return self.line + block.count(b"\n", 0, int(position))
+
+    def error(self, what: str) -> DataError:
+        """What is wrong here, and what to do."""
+        remedy = 'close it; a cell with a quote of its own is written "5"" pipe"'
+        return DataError(what, where=self.url, remedy=remedy)
+
+
+def _complete(block: bytes, *, at_end: bool) -> tuple[int, _Positions]:
+    """How many bytes are whole records, and where the quotes stand."""
+    quotes = np.flatnonzero(np.frombuffer(block, np.uint8) == _QUOTE)
+    if at_end and len(quotes) % 2 == 0:
+        return len(block), quotes
+    end = len(block)
+    while (end := block.rfind(b"\n", 0, end)) >= 0:
+        before = int(np.searchsorted(quotes, end))
+        if before % 2 == 0:
+            return end + 1, quotes
+        end = int(quotes[before - 1])  # no line's end within these quotes can be it
+    return 0, quotes
+
+
+def _check(block: bytes, quotes: _Positions, place: _Place) -> None:
+    if not len(quotes):
+        return
+    codes = np.frombuffer(block, np.uint8)
+    around = np.concatenate(([_LF], codes, [_LF]))  # as if lines stood before and after
+    # Two quotes side by side are one within a cell: only there may a quote stand beside a quote.
+    may = (ord(place.delimiter), _LF, _CR, _QUOTE)
+    opens = np.arange(len(quotes)) % 2 == 0
+    wrong = ~np.isin(np.where(opens, around[quotes], around[quotes + 2]), may)
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        line, first = (place.at(block, quotes[one]) for one in (number, number - number % 2))
+        opened = "" if first == line else f", opened in line {first}"
+        raise place.error(f"a quote stands within a cell in line {line}{opened}")
+    ends = np.flatnonzero(codes == _LF)
+    inner = np.searchsorted(quotes, ends) % 2 == 1
+    if inner.any():
+        _check_merged(block, ends, inner, place)
+
+
+def _check_merged(
+    block: bytes, ends: _Positions, inner: npt.NDArray[np.bool_], place: _Place
+) -> None:
+    """Refuse a record over three lines or more, each of which has as many cells as a record: a quote left open.
+
+    :param inner: which of the lines' ends stand within quotes
+    """
+    mark, outer = place.delimiter.encode(), np.flatnonzero(~inner)
+    before = np.concatenate(([-1], outer[:-1]))
+    for start, stop in zip(before[outer - before > 2], outer[outer - before > 2], strict=True):
+        first = int(ends[start]) + 1 if start >= 0 else 0
+        lines = block[first : int(ends[stop])].split(b"\n")
+        if all(line.count(mark) == place.columns - 1 for line in lines):
+            line = place.at(block, ends[start] + 1) if start >= 0 else place.line
+            raise place.error(
+                f"a quote opened in line {line} makes one row of {len(lines)} lines that each look like one"
+            )
