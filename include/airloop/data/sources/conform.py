@@ -158,7 +158,8 @@ def _first(parts: list[Values], rows: int, skipped: int = 0) -> list[Values]:
 def _told(values: Values) -> Any:
     """One value, as a message shows it."""
     if isinstance(values, pd.Series):
-        return values.iloc[0]
+        [value] = values.tolist()  # of Python's own kinds, as it was written
+        return value
     try:
         return values[0].as_py()
     except (ValueError, OverflowError):  # a year that Python does not know
