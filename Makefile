@@ -68,6 +68,9 @@ bench-docs: .venv/.bench ## write what `make bench` measured into docs/benchmark
 bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and 3,000 model specs (FLEET="1 100" for some)
 	@$(BIN)/python -m bench.fleet $(FLEET)
 
+bench-signin: .venv/.self ## what MLflow's sign-in costs a training: with and without it in turn; prints JSON
+	@$(BIN)/python -m bench.signin
+
 judge: .venv/.bench ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md
 	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)

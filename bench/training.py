@@ -8,11 +8,13 @@ CPU is that of the whole stack beside the script's own: MLflow works for both. D
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime
 from typing import Any
 
 from airloop.devstack.airflow import Airflow
+from airloop.registry import credentials
 from airloop.settings import Settings
 from bench.apart import call
 from bench.sides import Side, middle
@@ -47,6 +49,7 @@ def measure(short: bool = False) -> dict[str, Any]:
 def script(settings: Settings, until: str) -> Side:
     """The script, once, in a process of its own."""
     before = used(settings.home)
+    os.environ |= credentials.variables(settings)
     told = call(
         "bench.rivals.script:timed_main",
         lake=settings.lake_uri, mlflow_uri=settings.mlflow_uri, until=until,

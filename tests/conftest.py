@@ -45,10 +45,11 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def mlflow_server() -> Iterator[MlflowServer]:
-    """An MLflow server of the tests' own; each test has its own names in it."""
+    """An MLflow server of the tests' own, which this process may use; each test has its own names in it."""
     server = MlflowServer()
     try:
         server.start()
+        os.environ |= server.variables()
         yield server
     finally:
         server.close()

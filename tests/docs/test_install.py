@@ -15,6 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from airloop import paths
+from airloop.devstack.signin import PASSWORDS
+from airloop.registry.credentials import LOOP
 from airloop.settings import SettingsFields
 from tests.docs.test_kubernetes import commands
 from tests.support.checkout import ROOT
@@ -38,7 +40,10 @@ def is_setting(variable: str) -> bool:
 
 def test_every_variable_is_one_that_airloop_reads() -> None:
     """With its control: one that is none is found."""
-    named = set(re.findall(r"\bAIRLOOP_\w*[A-Z]\b", PAGE)) - {"AIRLOOP_SERVICE_TOKEN"}
+    named = set(re.findall(r"\bAIRLOOP_\w*[A-Z]\b", PAGE)) - {
+        "AIRLOOP_SERVICE_TOKEN",
+        PASSWORDS[LOOP],
+    }
     assert named >= PLACES | {"AIRLOOP__LEDGER_URL", "AIRLOOP__SERVING__TOKEN"}
     assert [name for name in sorted(named - PLACES) if not is_setting(name)] == []
     assert not is_setting("AIRLOOP__SERVING__PORT")
@@ -95,7 +100,9 @@ def test_the_constraints_are_the_locks_versions_without_their_hashes() -> None:
 
 def test_the_commands_start_what_exists() -> None:
     named = {word for line in COMMANDS for word in re.findall(r"airloop\.[\w.]+(?::\w+)?", line)}
-    assert named == {"airloop.serving.service:Predictions", "airloop.serving.log.compactor"}
+    assert named == {
+        "airloop.devstack.mlflow", "airloop.serving.service:Predictions", "airloop.serving.log.compactor",
+    }  # fmt: skip
     for name in named:
         module, _, attribute = name.partition(":")
         found = find_spec(module)

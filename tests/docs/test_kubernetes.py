@@ -12,7 +12,9 @@ import yaml
 
 import airloop
 from airloop.contracts import Fence
+from airloop.devstack.signin import PASSWORDS, SECRET_KEY
 from airloop.execution.pods.manifest import PodPlan, manifest
+from airloop.registry.credentials import PASSWORD, USERNAME
 from airloop.settings import SettingsFields
 from airloop.specs.model import ModelSpec
 from tests.support.checkout import ROOT
@@ -138,6 +140,10 @@ def test_the_secrets_that_are_made_are_the_ones_that_are_asked_for():
     )
     assert made.keys() == referenced
     assert not [key for key in made[step] if key.startswith("AIRFLOW")]
+    signs_in = (step, ("airflow", "airloop-airflow"), ("airloop-services", "airloop-serving"))
+    assert [who for who in signs_in if not {USERNAME, PASSWORD} <= made[who]] == []
+    server = made["airloop-services", "airloop-mlflow"]
+    assert {SECRET_KEY, *PASSWORDS.values()} <= server
 
 
 def test_airflows_connections_are_json_and_the_ones_that_are_named():

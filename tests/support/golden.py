@@ -22,9 +22,11 @@ from airloop.devstack.components import components
 from airloop.devstack.environment import process_environment, stack_environment
 from airloop.devstack.layout import current_layout
 from airloop.devstack.processes import start, stop
+from airloop.devstack.secrets import ensure_secrets
 from airloop.exchange.keys import Key
 from airloop.execution.runner import StepRunner
 from airloop.ledger import Ledger, open_ledger
+from airloop.registry import credentials
 from airloop.settings import Settings, load_settings
 from tests.support.checkout import ROOT
 from tests.support.projects import forget, told_of
@@ -97,7 +99,9 @@ def servers() -> Iterator[None]:
     addresses = Addresses(**dict(zip(DEFAULT_PORTS, ports, strict=True)))
     write_addresses(layout, addresses)
     forget()
+    ensure_secrets(layout.secrets)
     env = process_environment(stack_environment(layout, addresses.url("mlflow")), mark)
+    env |= credentials.variables(load_settings())
     parts = [
         one
         for one in components(layout, addresses, load_settings())

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import create_engine, text
 
 from airloop.devstack.mlflow import server_environment
+from airloop.devstack.signin import PASSWORDS, sign_in_environment
+from airloop.registry.credentials import LOOP, PASSWORD, USERNAME
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 #: Seconds that a server may take to start on a machine that does much else.
@@ -233,10 +235,16 @@ class S3Server:
 
 
 class MlflowServer:
-    """MLflow as `airloop up` starts it, in a new folder."""
+    """MLflow as `airloop up` starts it, in a new folder: nobody comes in without a password.
 
-    def __init__(self) -> None:
+    :param guarded: false for a server of somebody else's that asks for none
+    """
+
+    def __init__(self, *, guarded: bool = True) -> None:
+        self._guarded = guarded
         self.folder = Path(tempfile.mkdtemp(prefix="airloop-mlflow-"))
+        #: Of each of its users; unlike anything else that may stand in a log.
+        self.passwords = {user: f"canary-{secrets.token_hex(12)}" for user in PASSWORDS}
         [self._port] = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -251,6 +259,9 @@ class MlflowServer:
         env = os.environ | server_environment(database, str(self.folder / "artifacts"))
         # Its consumers of jobs would cost more than the tests.
         env |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        if self._guarded:
+            config, key = self.folder / "users.ini", secrets.token_hex(16)
+            env |= sign_in_environment(config, key, self.passwords)
         argv = [sys.executable, "-m", "airloop.devstack.mlflow", HOST, str(self._port)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -259,14 +270,31 @@ class MlflowServer:
         end = time.monotonic() + PATIENCE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"MLflow did not start: {self.folder}/log")
+                raise RuntimeError(
+                    f"MLflow did not start: {(self.folder / 'log').read_text()[-2000:]}"
+                )
             time.sleep(0.1)
 
-    def close(self) -> None:
-        """End it and forget it."""
+    @property
+    def pid(self) -> int:
+        """The running server's."""
+        assert self._process is not None
+        return self._process.pid
+
+    def variables(self, user: str = LOOP) -> dict[str, str]:
+        """What a client needs in its environment to be this user."""
+        return {USERNAME: user, PASSWORD: self.passwords[user]}
+
+    def stop(self) -> None:
+        """End it; what it keeps stays."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(60)
+            self._process = None
+
+    def close(self) -> None:
+        """End it and forget it."""
+        self.stop()
         shutil.rmtree(self.folder)
 
     def _answers(self) -> bool:

@@ -19,6 +19,9 @@ from airloop.devstack.environment import CONNECTION
 from airloop.devstack.layout import Layout
 from airloop.devstack.mlflow import server_environment
 from airloop.devstack.ports import HOST
+from airloop.devstack.secrets import MLFLOW_SECRETS, Secrets
+from airloop.devstack.signin import CONFIG, sign_in_environment
+from airloop.registry import credentials
 from airloop.settings import Settings
 from airloop.specs.sections.addresses import with_driver
 from airloop.specs.sections.storage import SECRETS, boto_environment
@@ -75,8 +78,8 @@ def _services(
         (sys.executable, "-m", "airloop.devstack.mlflow", HOST, str(addresses.mlflow)),
         lambda _: _answers(f"{addresses.url('mlflow')}/health"),
         addresses.url("mlflow"),
-        env=_mlflow_environment(layout, settings),
-        without=without,
+        env=_mlflow_environment(layout, settings) | _sign_in(layout),
+        without=(*without, credentials.USERNAME, credentials.PASSWORD),
     )
     yield Component(
         "serving",
@@ -147,6 +150,15 @@ def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
     database = with_driver(url) if url else f"sqlite:///{layout.mlflow / 'mlflow.db'}"
     artifacts = settings.stack.mlflow_artifacts_uri or str(layout.mlflow / "artifacts")
     return {**server_environment(database, artifacts), **boto_environment(settings.storage_options)}
+
+
+def _sign_in(layout: Layout) -> dict[str, str]:
+    """Who may come in at MLflow; nobody before the first `up` has made the passwords."""
+    config, secrets = layout.mlflow / "users.ini", Secrets(layout.secrets)
+    if not all((secrets.folder / name).exists() for name in MLFLOW_SECRETS.values()):
+        return {CONFIG: str(config)}
+    passwords = {user: secrets[name] for user, name in MLFLOW_SECRETS.items()}
+    return sign_in_environment(config, secrets["mlflow_secret_key"], passwords)
 
 
 def _serving_command(settings: Settings, port: int) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from airloop.devstack.layout import Layout
 from airloop.devstack.processes import MARK
 from airloop.paths import PROJECT, config_folder, root
+from airloop.registry import credentials
 
 #: Nothing is sent to anybody.
 NO_TELEMETRY = {
@@ -64,4 +65,10 @@ def write_env_file(layout: Layout, common: dict[str, str]) -> None:
     lines = [f"export {key}={shlex.quote(value)}" for key, value in sorted(common.items())]
     binaries = shlex.quote(str(Path(sys.executable).parent))
     lines.append(f'export PATH={binaries}:"$PATH"')
+    # Read when it is sourced: the file itself holds no secret.
+    secret = shlex.quote(str(layout.secrets / credentials.SECRET))
+    lines += [
+        f"export {credentials.USERNAME}={credentials.LOOP}",
+        f'export {credentials.PASSWORD}="$(cat {secret})"',
+    ]
     layout.env_file.write_text("\n".join(lines) + "\n", encoding="utf-8")

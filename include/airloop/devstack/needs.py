@@ -15,6 +15,7 @@ from airloop.devstack.layout import Layout
 from airloop.errors import AirloopError
 from airloop.ledger import open_ledger
 from airloop.paths import config_folder
+from airloop.registry import credentials
 from airloop.serving.client import ServiceClient
 from airloop.serving.responses import Condition
 from airloop.settings import Settings
@@ -143,9 +144,12 @@ def _mlflow(settings: Settings, guessed: bool) -> Finding:
     """Not /health, which never asks its database."""
     answer = httpx.get(
         f"{settings.mlflow_uri}/api/2.0/mlflow/experiments/search?max_results=1",
+        auth=credentials.pair(settings),
         timeout=_TIMEOUT,
         trust_env=False,
     )
+    if answer.status_code in credentials.REFUSALS:
+        return Outcome.BAD, str(credentials.refusal(settings, answer.status_code))
     if not answer.is_success:
         return Outcome.BAD, f"it answers {answer.status_code}; see logs/mlflow.log"
     if guessed:

@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airloop.devstack import private
+from airloop.registry.credentials import LOOP, READER, SECRET
 
 #: Airflow's one user.
 AIRFLOW_USER = "admin"
+#: The secret of each of MLflow's users.
+MLFLOW_SECRETS = {"admin": "mlflow_admin_password", LOOP: SECRET, READER: "mlflow_reader_password"}
+#: What a person needs, shown once when it was made.
+SHOWN = {
+    "airflow_password": "Airflow password",
+    "service_token": "service token",
+    "mlflow_reader_password": "MLflow reader's password",
+}
 
 _MAKERS: dict[str, Callable[[], str]] = {
     "airflow_password": lambda: secrets.token_urlsafe(18),
     "service_token": lambda: secrets.token_urlsafe(32),
     "jwt_secret": lambda: secrets.token_urlsafe(48),
     "api_secret_key": lambda: secrets.token_urlsafe(48),
+    **dict.fromkeys(MLFLOW_SECRETS.values(), lambda: secrets.token_urlsafe(18)),
+    "mlflow_secret_key": lambda: secrets.token_urlsafe(48),
     "fernet_key": lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(),
     # Marks every process of this stack, so that `airloop down` knows its own and touches no other.
     "stack_id": lambda: secrets.token_hex(16),
@@ -42,11 +53,11 @@ class Secrets:
         return self.folder / "airflow_passwords.json"
 
 
-def ensure_secrets(folder: Path) -> tuple[Secrets, bool]:
-    """Make what is missing; the second value says whether the first two were new (to be shown once)."""
+def ensure_secrets(folder: Path) -> tuple[Secrets, tuple[str, ...]]:
+    """Make what is missing; the second value names what of it a person needs, to be shown once."""
     made = [name for name, make in _MAKERS.items() if private.create(folder / name, make() + "\n")]
     found = Secrets(folder)
     private.write(
         found.passwords_file, json.dumps({AIRFLOW_USER: found["airflow_password"]}) + "\n"
     )
-    return found, "airflow_password" in made or "service_token" in made
+    return found, tuple(name for name in SHOWN if name in made)

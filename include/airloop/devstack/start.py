@@ -31,6 +31,7 @@ from airloop.errors import PermanentError, SpecError
 from airloop.ledger.database import Database
 from airloop.ledger.migration import migrate as migrate_ledger
 from airloop.ledger.schema import Age, state
+from airloop.registry import credentials
 from airloop.settings import Settings, in_force, load_settings
 from airloop.specs import load_catalog
 from airloop.specs.sections.tokens import read_tokens
@@ -43,7 +44,8 @@ class Started:
 
     addresses: Addresses
     secrets: Secrets
-    new_secrets: bool
+    #: Those that a person needs and that were made just now.
+    new_secrets: tuple[str, ...]
     started: tuple[str, ...]
     #: Which ledger, lake and service are in force, and who says so.
     in_force: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ def up(layout: Layout, progress: Progress) -> Started:
         database = airflow_config.database_url(layout, settings)
         options = airflow_config.options(layout, secrets, addresses, database)
         airflow_config.write(layout, options)
-        env = process_environment(common, secrets["stack_id"])
+        env = process_environment(common, secrets["stack_id"]) | credentials.variables(settings)
         parts = components(layout, addresses, settings)
         missing = [part for part in parts if part.name not in running]
         airflow_database = AirflowDatabase(layout, database, env, progress)

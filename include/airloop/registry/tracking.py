@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airloop.errors import AirloopError, ArtifactError, PermanentError, UnreachableError
+from airloop.registry import credentials
 from airloop.settings import Settings
 from airloop.storage.trouble import translate_error
 
@@ -33,6 +34,12 @@ FOLDER = "model"
 #: Where a run keeps the same model fitted on the held-out days too.
 REFIT = "refit"
 
+#: What MLflow's client makes of a server that does not let it in.
+_REFUSALS = {
+    "UNAUTHENTICATED": http.HTTPStatus.UNAUTHORIZED,
+    "CUSTOMER_UNAUTHORIZED": http.HTTPStatus.UNAUTHORIZED,
+    "PERMISSION_DENIED": http.HTTPStatus.FORBIDDEN,
+}
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _TROUBLE = (
     "INTERNAL_ERROR",
@@ -46,6 +53,7 @@ def client(settings: Settings) -> MlflowClient:
     """A client of the settings' MLflow, tracking and registry alike."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    credentials.sign_in(settings)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=settings.mlflow_uri, registry_uri=settings.mlflow_uri)
@@ -57,7 +65,7 @@ def reaching(settings: Settings) -> Iterator[None]:
 
     :raises UnreachableError: if the server does not answer or says that it is in trouble
     :raises ArtifactError: if what was asked for is not there
-    :raises PermanentError: if it refused the request
+    :raises PermanentError: if it refused the request, or who asks
     """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -70,6 +78,8 @@ def reaching(settings: Settings) -> Iterator[None]:
         raise
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
+        if error.error_code in _REFUSALS:
+            raise credentials.refusal(settings, _REFUSALS[error.error_code]) from None
         if trouble := _store_trouble(settings, str(error), error.error_code):
             raise _store_unreachable(where, trouble) from error
         if error.error_code in _GONE:
@@ -78,6 +88,9 @@ def reaching(settings: Settings) -> Iterator[None]:
             raise _unreachable(where, reason) from error
         raise PermanentError("MLflow refused", value=reason, where=where) from error
     except (RequestException, SQLAlchemyError, ConnectionError, TimeoutError) as error:
+        answer = getattr(error, "response", None)
+        if answer is not None and answer.status_code in credentials.REFUSALS:
+            raise credentials.refusal(settings, answer.status_code) from None
         raise _unreachable(where, f"{type(error).__name__}: {error}") from error
 
 
@@ -133,7 +146,10 @@ def _store_unreachable(where: str, reason: str) -> UnreachableError:
 def _store_trouble(settings: Settings, reason: str, code: str) -> str:
     """What the server's own store answers; empty where the store is not what failed.
 
-    MLflow's client tells a store that failed as an artifact that is not there, and as a server that does not answer.
+    MLflow's client tells a store that failed as an artifact that is not there, and as a server that does not answer,
+    and one that does not let it in likewise.
+
+    :raises PermanentError: if the server does not let us ask
     """
     if not settings.mlflow_uri.startswith("http"):
         return ""
@@ -143,9 +159,17 @@ def _store_trouble(settings: Settings, reason: str, code: str) -> str:
 
     url = f"{settings.mlflow_uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts"
     try:
-        answer = requests.get(url, params={"path": FOLDER}, timeout=_PROBE_SECONDS)
+        # Rights are an experiment's: the first part of the path names one, be it there or not.
+        answer = requests.get(
+            url,
+            params={"path": f"0/{FOLDER}"},
+            auth=credentials.pair(settings),
+            timeout=_PROBE_SECONDS,
+        )
     except requests.RequestException:
         return ""
+    if answer.status_code in credentials.REFUSALS:
+        raise credentials.refusal(settings, answer.status_code)
     if answer.status_code < http.HTTPStatus.INTERNAL_SERVER_ERROR:
         return ""
     return " ".join(answer.text.split())[:200] or answer.reason

@@ -177,8 +177,11 @@ def test_an_unreachable_database_is_told_before_anything_starts(place: Any, tmp_
 
 def test_the_secret_stands_nowhere(place: Any) -> None:
     assert leaks(place, place.s3.secret) == []
-    # Airflow's own configuration, which nobody else may read.
-    assert leaks(place, place.postgres.password) == ["airflow/airflow.cfg"]
+    # Airflow's own configuration and that of MLflow's sign-in, which nobody else may read.
+    own = ["airflow/airflow.cfg", "mlflow/users.ini"]
+    assert sorted(leaks(place, place.postgres.password)) == own
+    for path in (place.stack.home / "secrets").glob("mlflow_*"):
+        assert leaks(place, path.read_text().strip()) == [f"secrets/{path.name}"]
 
 
 def test_control_a_planted_secret_is_found(place: Any, settings: Settings, ledger: Ledger) -> None:

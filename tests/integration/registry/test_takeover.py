@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airloop.contracts import Candidate, Check, GateReport, ModelVersion, Outcome
+from airloop.devstack.signin import ADMIN
 from airloop.errors import ArtifactError, GateError
 from airloop.registry import models, tracking
 from airloop.steps import evaluate, promote, train, verify
@@ -25,10 +26,11 @@ WORSE = {"max_iter": 1, "learning_rate": 0.001}
 class World(Project):
     """A loop whose version 1 serves, and the run of a worse candidate that its gates refused."""
 
-    def __init__(self, home: Path, url: str) -> None:
+    def __init__(self, home: Path, server: MlflowServer) -> None:
+        self.server = server
         dataset, model = dataset_spec(), model_spec(name=MODEL)
         fields = [one.model_dump(mode="json", by_alias=True) for one in (dataset, model)]
-        super().__init__(home, *fields, mlflow=url)
+        super().__init__(home, *fields, mlflow=server.url)
         self.put(dataset, rows())
         self.client = tracking.client(self.settings)
         good = self.candidate("good")
@@ -46,11 +48,14 @@ class World(Project):
         return report
 
     def by_hand(self, run_id: str, digest: str, champion: str) -> ModelVersion:
-        """A version as MLflow's door lets anybody make it: of any run, with any tags."""
+        """A version as MLflow lets its administrator make it: of any run, with any tags."""
         uri = f"runs:/{run_id}/model"
         tags = {models.ARTIFACT_URI: uri, models.ARTIFACT_DIGEST: digest}
         tags[models.COMPARED_WITH] = champion
-        made = self.client.create_model_version(MODEL, uri, run_id, tags=tags)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.server.variables(ADMIN).items():
+                patch.setenv(name, value)
+            made = self.client.create_model_version(MODEL, uri, run_id, tags=tags)
         return models.version(MODEL, int(made.version), settings=self.settings)
 
 
@@ -59,7 +64,7 @@ def world(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory)
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("takeover")
         patch.setenv("AIRLOOP_HOME", str(home))
-        yield World(home, mlflow_server.url)
+        yield World(home, mlflow_server)
 
 
 #: Each pretends something else: which run, whose bytes, compared with whom.

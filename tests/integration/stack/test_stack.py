@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from airloop.devstack import airflow_session as client
 from airloop.devstack.airflow import FINAL, Airflow, wait_for
 from airloop.errors import RequestError
 from airloop.ledger import open_ledger
+from airloop.registry import credentials
 from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from bench import idle
@@ -114,8 +116,50 @@ def test_the_service_lets_nobody_in_without_the_token(settings: Settings) -> Non
 def test_mlflow_answers_only_to_its_own_name(settings: Settings) -> None:
     strange = {"host": "evil.example"}
     url = f"{settings.mlflow_uri}/api/2.0/mlflow/experiments/search?max_results=1"
-    assert httpx.get(url, headers=strange, trust_env=False).status_code == httpx.codes.FORBIDDEN
-    assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
+    who = credentials.pair(settings)
+    strangers = httpx.get(url, headers=strange, auth=who, trust_env=False)
+    assert strangers.status_code == httpx.codes.FORBIDDEN
+    assert httpx.get(url, auth=who, trust_env=False).status_code == httpx.codes.OK
+
+
+def test_another_user_of_the_machine_comes_to_the_first_step_of_the_takeover_and_no_further(
+    stack: Any, settings: Settings
+) -> None:
+    """Tried once on a finished demo: over MLflow's port a version was made from a run that the gates had refused."""
+    steps = (
+        ("POST", "runs/search", {"experiment_ids": ["1"], "max_results": 5}),
+        (
+            "POST",
+            "model-versions/create",
+            {"name": MODEL, "source": "runs:/r/model", "run_id": "r"},
+        ),
+    )
+    for method, path, body in steps:
+        url = f"{settings.mlflow_uri}/api/2.0/mlflow/{path}"
+        answer = httpx.request(method, url, json=body, trust_env=False)
+        assert answer.status_code == httpx.codes.UNAUTHORIZED
+    probe = httpx.get(f"{settings.mlflow_uri}/health", trust_env=False)
+    assert probe.status_code == httpx.codes.OK
+    if os.geteuid() == 0:
+        environment = f"/proc/{stack.status()['mlflow']['pid']}/environ"
+        for path in (environment, str(stack.home / "secrets" / credentials.SECRET)):
+            read = subprocess.run(["cat", path], user="nobody", capture_output=True, check=False)
+            assert read.returncode == 1
+
+
+def test_up_tells_people_who_may_look_at_mlflow(stack: Any, settings: Settings) -> None:
+    shown = stack.airloop("up").stdout
+    file = stack.home / "secrets" / "mlflow_reader_password"
+    assert f"user reader, who may look, password in {file}" in shown
+    url = f"{settings.mlflow_uri}/api/2.0/mlflow/experiments"
+    reader = ("reader", file.read_text().strip())
+    found = httpx.get(f"{url}/search?max_results=1", auth=reader, trust_env=False)
+    assert found.status_code == httpx.codes.OK
+    made = httpx.post(f"{url}/create", json={"name": "mine"}, auth=reader, trust_env=False)
+    assert made.status_code == httpx.codes.FORBIDDEN
+    listed = stack.shell(f'. "{stack.home}/env" && mlflow experiments search')
+    assert listed.returncode == 0, listed.stderr
+    assert "Default" in listed.stdout
 
 
 def test_airflow_knows_its_dags_and_the_pool(airflow: Airflow) -> None:

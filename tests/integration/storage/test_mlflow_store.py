@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from airloop.devstack.airflow import wait_for
-from airloop.devstack.components import _answers, _mlflow_environment
+from airloop.devstack.components import _answers, _mlflow_environment, _sign_in
 from airloop.devstack.layout import Layout
 from airloop.devstack.ports import HOST
+from airloop.devstack.secrets import ensure_secrets
+from airloop.devstack.signin import PASSWORDS
 from airloop.errors import ArtifactError, UnreachableError
-from airloop.registry import tracking
+from airloop.registry import credentials, tracking
 from airloop.settings import Settings
 from airloop.specs.sections.servers import StackSettings
 from tests.support.servers import S3Server, free_ports
@@ -43,7 +45,10 @@ def mlflow(bucket: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ambient = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     keys = {"AWS_ACCESS_KEY_ID": bucket.key, "AWS_SECRET_ACCESS_KEY": bucket.secret}
     once = {"AWS_MAX_ATTEMPTS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    env = ambient | keys | once | _mlflow_environment(layout, settings)
+    ensure_secrets(layout.secrets)
+    env = ambient | keys | once | _mlflow_environment(layout, settings) | _sign_in(layout)
+    monkeypatch.setenv(credentials.USERNAME, credentials.LOOP)
+    monkeypatch.setenv(credentials.PASSWORD, env[PASSWORDS[credentials.LOOP]])
     # Of the client only: a store that fails stays so.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with (

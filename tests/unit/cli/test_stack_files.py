@@ -20,8 +20,9 @@ from airloop.devstack.environment import (
     write_env_file,
 )
 from airloop.devstack.layout import Layout
-from airloop.devstack.secrets import ensure_secrets
+from airloop.devstack.secrets import MLFLOW_SECRETS, ensure_secrets
 from airloop.errors import StorageFullError
+from airloop.registry import credentials
 from airloop.settings import load_settings
 from airloop.specs.sections.storage import OPTIONS, SECRETS
 
@@ -149,7 +150,36 @@ def test_the_env_file_can_be_sourced_and_holds_no_secret(layout: Layout) -> None
     shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == str(layout.airflow)
     text = layout.env_file.read_text()
-    assert not any(secrets[name] in text for name in ("service_token", "jwt_secret", "stack_id"))
+    names = ("service_token", "jwt_secret", "stack_id", credentials.SECRET)
+    assert not any(secrets[name] in text for name in names)
+    asked = f'. "{layout.env_file}" && echo "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD"'
+    told = subprocess.run(["sh", "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == f"airloop:{secrets[credentials.SECRET]}"
+
+
+def test_what_an_older_stack_lacks_is_made_and_named_and_the_rest_stays(layout: Layout) -> None:
+    first, _ = ensure_secrets(layout.secrets)
+    token = first["service_token"]
+    for path in layout.secrets.glob("mlflow_*"):
+        path.unlink()
+    second, made = ensure_secrets(layout.secrets)
+    assert made == ("mlflow_reader_password",)
+    assert second["service_token"] == token
+
+
+def test_mlflow_alone_has_its_users_passwords_and_no_command_line_shows_one(
+    layout: Layout,
+) -> None:
+    secrets, _ = ensure_secrets(layout.secrets)
+    kept = [secrets[name] for name in (*MLFLOW_SECRETS.values(), "mlflow_secret_key")]
+    parts = components(layout, ADDRESSES, load_settings())
+    told = {part.name: [one for one in kept if one in part.env.values()] for part in parts}
+    assert told.pop("mlflow") == kept
+    assert not any(told.values())
+    assert not [word for part in parts for word in part.command if word in kept]
+    (mlflow,) = [part for part in parts if part.name == "mlflow"]
+    # It asks nobody: the loop's own name and password are not for it.
+    assert {credentials.USERNAME, credentials.PASSWORD} <= set(mlflow.without)
 
 
 def test_addresses_are_known_from_the_last_start(layout: Layout) -> None:

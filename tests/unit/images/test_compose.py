@@ -18,6 +18,8 @@ import jsonschema
 import pytest
 import yaml
 
+from airloop.devstack.signin import CONFIG, PASSWORDS, SECRET_KEY
+from airloop.registry.credentials import LOOP, PASSWORD, USERNAME
 from tests.support.checkout import ROOT
 
 DOCKER = ROOT / "docker"
@@ -159,7 +161,7 @@ def test_no_process_of_airflow_but_the_first_knows_the_admins_password() -> None
     holders = [
         name
         for name, service in COMPOSE["services"].items()
-        if "ADMIN_PASSWORD" in json.dumps(service.get("environment", {}))
+        if "AIRLOOP_ADMIN_PASSWORD" in json.dumps(service.get("environment", {}))
     ]
     assert holders == ["airflow-init"]
 
@@ -197,6 +199,30 @@ def test_the_secrets_are_for_their_owner_and_made_once(made: Path) -> None:
     assert again.returncode == 1
     assert "is there already" in again.stderr
     assert (made / ".env").read_text() == before
+
+
+def test_an_older_file_gets_what_it_lacks_and_keeps_what_it_has(made: Path) -> None:
+    file = made / ".env"
+    whole = file.read_text().splitlines(keepends=True)
+    older = [line for line in whole if "MLFLOW_READER" not in line]
+    file.write_text("".join(older))
+    done = subprocess.run([made / "secrets"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].endswith(": AIRLOOP_MLFLOW_READER_PASSWORD")
+    now = file.read_text().splitlines(keepends=True)
+    assert now[:-1] == older
+    assert now[-1].startswith("AIRLOOP_MLFLOW_READER_PASSWORD=")
+
+
+def test_mlflow_is_given_all_that_its_sign_in_needs() -> None:
+    """Each user's password, the key, and to the loop's own processes what they sign in with."""
+    services = COMPOSE["services"]
+    needed = {CONFIG, SECRET_KEY, *PASSWORDS.values()}
+    assert needed <= services["mlflow"]["environment"].keys()
+    loop = services["mlflow"]["environment"][PASSWORDS[LOOP]]
+    for name in ("serving", "airflow-scheduler", "airflow-api"):
+        told = services[name]["environment"]
+        assert (told[USERNAME], told[PASSWORD]) == (LOOP, loop)
 
 
 def test_the_fernet_key_is_one(made: Path) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from airloop.console import StartProgress, err, out, spinner
 from airloop.devstack.layout import Layout, current_layout
-from airloop.devstack.secrets import AIRFLOW_USER
+from airloop.devstack.secrets import AIRFLOW_USER, SHOWN
+from airloop.registry.credentials import READER
 
 if TYPE_CHECKING:
     from airloop.devstack.start import Started
@@ -89,7 +90,7 @@ def show_addresses(started: Started) -> None:
     addresses, folder = started.addresses, started.secrets.folder
     lines = (
         f"Airflow      {addresses.url('airflow')}  user {AIRFLOW_USER}, password in {folder}/airflow_password",
-        f"MLflow       {addresses.url('mlflow')}",
+        f"MLflow       {addresses.url('mlflow')}  user {READER}, who may look, password in {folder}/mlflow_reader_password",
         f"Predictions  {addresses.url('serving')}/docs  bearer token in {folder}/service_token",
     )
     for line in lines:
@@ -97,11 +98,8 @@ def show_addresses(started: Started) -> None:
     for line in started.in_force:
         out.print(f"in force: {line}", markup=False, soft_wrap=True)
     if started.new_secrets:
-        out.print(
-            f"Made just now and shown this once: Airflow password {started.secrets['airflow_password']}, "
-            f"service token {started.secrets['service_token']}",
-            soft_wrap=True,
-        )
+        made = ", ".join(f"{SHOWN[name]} {started.secrets[name]}" for name in started.new_secrets)
+        out.print(f"Made just now and shown this once: {made}", markup=False, soft_wrap=True)
     if not started.started:
         out.print("everything was running already")
 

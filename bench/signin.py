@@ -1,0 +1,98 @@
+"""What MLflow's sign-in costs a training: the step ``train`` against a server with it and one without, in turn.
+
+Twelve days of flights and the example's model; the second server is the same program without users. The figures are medians of the
+step's wall time, its imports done, and of the server's CPU time. ``python -m bench.signin [ROUNDS]`` prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from airloop.data.sources.reading import read_partition
+from airloop.registry.credentials import PASSWORD, USERNAME
+from airloop.specs import load_catalog
+from airloop.steps import train
+from tests.support.loop.project import Project
+from tests.support.servers import MlflowServer
+
+MODEL = "flight_delay"
+DAYS = [str(day.date()) for day in pd.date_range("2013-01-02", periods=12)]
+WINDOW = {"window_days": 12, "holdout_days": 4}
+
+
+class Side:
+    """A server and a project whose trainings it keeps."""
+
+    def __init__(self, home: Path, *, guarded: bool) -> None:
+        self.server = MlflowServer(guarded=guarded)
+        self.server.start()
+        catalog = load_catalog()
+        dataset, model = catalog.dataset("flights"), catalog.model(MODEL)
+        told = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        told["training"] |= WINDOW
+        fields = dataset.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        self.project = Project(home, fields, told, mlflow=self.server.url)
+        for day in DAYS:
+            self.project.put(dataset, pd.concat(read_partition(dataset, day), ignore_index=True))
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+
+    def train(self, number: int) -> None:
+        """Once more, as the user whom the server knows."""
+        os.environ |= self.server.variables()
+        before, began = self._used(), time.monotonic()
+        self.project.step(train, f"train:{MODEL}:{number}", model=MODEL)
+        self.wall.append(time.monotonic() - began)
+        self.cpu.append(self._used() - before)
+        for name in (USERNAME, PASSWORD):
+            os.environ.pop(name, None)
+
+    def _used(self) -> float:
+        times = psutil.Process(self.server.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def requests(self) -> int:
+        """How many a training sent, from the server's log."""
+        lines = (self.server.folder / "log").read_text().splitlines()
+        return sum('HTTP/1.1"' in line and "/health" not in line for line in lines) // len(
+            self.wall
+        )
+
+
+def main() -> None:
+    """Warm up once, then measure in turn."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    with tempfile.TemporaryDirectory() as scratch:
+        sides = [Side(Path(scratch, name), guarded=name == "with") for name in ("without", "with")]
+        try:
+            for number in range(rounds + 1):
+                for side in sides:
+                    side.train(number)
+            without, guarded = [statistics.median(one.wall[1:]) for one in sides]
+            ratios = [b / a for a, b in zip(*(one.wall[1:] for one in sides), strict=True)]
+            told = {
+                "rounds": rounds,
+                "wall_seconds": {"without": round(without, 3), "with": round(guarded, 3)},
+                "ratio_of_medians": round(guarded / without, 3),
+                "median_of_ratios": round(statistics.median(ratios), 3),
+                "server_cpu_seconds": [round(statistics.median(one.cpu[1:]), 2) for one in sides],
+                "requests": [one.requests() for one in sides],
+                "load": round(os.getloadavg()[0], 1),
+            }
+            print(json.dumps(told, indent=2))
+        finally:
+            for side in sides:
+                side.server.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Who Airloop is to MLflow: of the stack's own server the loop's user, of any other whom the environment names."""
+
+from __future__ import annotations
+
+import http
+import os
+
+from airloop.errors import PermanentError
+from airloop.paths import home_folder
+from airloop.settings import Settings
+from airloop.specs.yaml.document import read_yaml
+
+#: By these MLflow's own client signs in; they travel in the environment alone.
+USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+#: How a client may speak to a server that is not the stack's.
+_FOREIGN = (
+    *(USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS"),
+    *("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+)
+#: The users that the server makes: the loop may all with runs and models, a reader sees them.
+LOOP, READER = "airloop", "reader"
+#: The file of the loop's password among the stack's secrets.
+SECRET = "mlflow_password"  # noqa: S105 - a name, no password
+#: What a server answers whom it does not know, and whom it lets do less.
+REFUSALS = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """What a process needs in its environment to speak to the settings' MLflow."""
+    secret = _own(settings)
+    if secret is not None:
+        return {USERNAME: LOOP, PASSWORD: secret}
+    return {name: os.environ[name] for name in _FOREIGN if name in os.environ}
+
+
+def sign_in(settings: Settings) -> None:
+    """Let MLflow's client in this process be whom the settings' server knows.
+
+    The stack's own password goes to the stack's own server, whatever another installation left in this shell.
+    """
+    os.environ.update(variables(settings))
+
+
+def pair(settings: Settings) -> tuple[str, str] | None:
+    """Name and password for a request of one's own; None where there are none."""
+    found = variables(settings)
+    return (found[USERNAME], found[PASSWORD]) if {USERNAME, PASSWORD} <= found.keys() else None
+
+
+def refusal(settings: Settings, status: int) -> PermanentError:
+    """The one sentence about a server that does not let us in, or not do it."""
+    own = _own(settings) is not None
+    who = LOOP if own else os.environ.get(USERNAME, "")
+    if status == http.HTTPStatus.FORBIDDEN:
+        what = "MLflow lets this user not do what the loop does"
+        remedy = f"give it the rights in MLflow, or name another by {USERNAME} and {PASSWORD}"
+    elif who or "MLFLOW_TRACKING_TOKEN" in os.environ:
+        what = "MLflow knows no such user with this password"
+        remedy = f"correct {USERNAME} and {PASSWORD} in the environment"
+    else:
+        what = "MLflow asks for a sign-in, and none is set"
+        remedy = f"set {USERNAME} and {PASSWORD} in the environment"
+    if own:
+        remedy = (
+            "`airloop down`, then `airloop up`: it gives MLflow the passwords of the home folder"
+        )
+    return PermanentError(what, value=who or None, where=settings.mlflow_uri, remedy=remedy)
+
+
+def _own(settings: Settings) -> str | None:
+    """The loop's password at the server that `airloop up` started here; None of any other."""
+    home = home_folder()
+    runtime, secret = home / "runtime.yaml", home / "secrets" / SECRET
+    if not runtime.exists() or not secret.exists():
+        return None
+    if read_yaml(runtime).get("mlflow_uri") != settings.mlflow_uri:
+        return None
+    return secret.read_text(encoding="utf-8").strip()

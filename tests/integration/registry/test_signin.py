@@ -1,0 +1,194 @@
+"""MLflow's sign-in: whom its server lets in, who may do what, and what a wrong password is told."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from airloop.contracts import Outcome
+from airloop.devstack.needs import _mlflow
+from airloop.devstack.signin import ADMIN
+from airloop.errors import PermanentError
+from airloop.registry import credentials, runs, tracking
+from airloop.registry.credentials import LOOP, PASSWORD, READER, USERNAME
+from airloop.settings import Settings
+from tests.support.servers import MlflowServer
+
+API = "/api/2.0/mlflow"
+#: The first step of each way to a model of one's own, and to the other doors of the server.
+REQUESTS = (
+    ("GET", f"{API}/experiments/search?max_results=1", None),
+    ("POST", f"{API}/runs/search", {"experiment_ids": ["0"]}),
+    ("POST", f"{API}/experiments/create", {"name": "somebody's"}),
+    ("POST", f"{API}/registered-models/create", {"name": "somebody's"}),
+    ("POST", f"{API}/model-versions/create", {"name": "m", "source": "s", "run_id": "r"}),
+    ("POST", f"{API}/registered-models/alias", {"name": "m", "alias": "a", "version": "1"}),
+    ("POST", f"{API}/users/create", {"username": "me", "password": "a-long-password"}),
+    ("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/file", {}),
+    ("GET", "/api/2.0/mlflow-artifacts/artifacts?path=0", None),
+    ("POST", "/graphql", {"query": "{ __typename }"}),
+    ("POST", "/v1/traces", {}),
+    ("GET", "/ajax-api/3.0/mlflow/traces", None),
+    ("GET", "/", None),
+)
+
+
+@pytest.fixture
+def settings(mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An MLflow that somebody else runs: its address in the settings, the user in the environment."""
+    for name, value in mlflow_server.variables().items():
+        monkeypatch.setenv(name, value)
+    return Settings(mlflow_uri=mlflow_server.url)
+
+
+def asked(
+    server: MlflowServer, method: str, path: str, body: object, user: str | None = None
+) -> int:
+    auth = (user, server.passwords[user]) if user else None
+    url = server.url + path
+    return httpx.request(method, url, json=body, auth=auth, trust_env=False, timeout=60).status_code
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
+def test_nobody_comes_in_without_a_password(
+    mlflow_server: MlflowServer, method: str, path: str, body: object
+) -> None:
+    assert asked(mlflow_server, method, path, body) == httpx.codes.UNAUTHORIZED
+
+
+def test_the_probes_are_asked_without_one(mlflow_server: MlflowServer) -> None:
+    assert asked(mlflow_server, "GET", "/health", None) == httpx.codes.OK
+
+
+def test_the_loop_makes_runs_and_models_and_the_reader_sees_them_and_changes_nothing(
+    mlflow_server: MlflowServer, settings: Settings
+) -> None:
+    name = f"read-{uuid4().hex[:8]}"
+    client = tracking.client(settings)
+    with tracking.reaching(settings):
+        experiment = runs.experiment(client, name)
+        run = client.create_run(experiment).info.run_id
+        client.log_text(run, "a file", "folder/file.txt")
+        client.create_registered_model(name)
+        client.create_model_version(name, f"runs:/{run}/folder", run)
+        client.set_registered_model_alias(name, "champion", "1")
+    sees = (
+        ("GET", f"{API}/runs/get?run_id={run}", None),
+        ("POST", f"{API}/runs/search", {"experiment_ids": [experiment]}),
+        ("GET", f"{API}/registered-models/get?name={name}", None),
+        ("GET", f"{API}/artifacts/list?run_id={run}&path=folder", None),
+        ("GET", "/", None),
+    )
+    for request in sees:
+        assert asked(mlflow_server, *request, user=READER) == httpx.codes.OK, request
+    named = {"name": name, "version": "1", "run_id": run}
+    writes = (
+        ("POST", f"{API}/experiments/create", {"name": f"{name}-2"}),
+        ("POST", f"{API}/runs/create", {"experiment_id": experiment}),
+        ("POST", f"{API}/runs/set-tag", {"run_id": run, "key": "a", "value": "b"}),
+        ("POST", f"{API}/runs/delete", {"run_id": run}),
+        ("POST", f"{API}/experiments/delete", {"experiment_id": experiment}),
+        ("POST", f"{API}/registered-models/create", {"name": f"{name}-2"}),
+        ("POST", f"{API}/model-versions/create", {"name": name, "source": "s", "run_id": run}),
+        ("POST", f"{API}/registered-models/alias", named | {"alias": "champion"}),
+        ("POST", f"{API}/model-versions/set-tag", named | {"key": "a", "value": "b"}),
+        ("DELETE", f"{API}/registered-models/delete", {"name": name}),
+        ("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/x", {}),
+        ("DELETE", f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/folder", {}),
+        ("PATCH", f"{API}/users/update-password", {"username": READER, "password": "another-pass"}),
+        ("POST", f"{API}/users/create", {"username": "me", "password": "a-long-password"}),
+    )
+    for request in writes:
+        assert asked(mlflow_server, *request, user=READER) == httpx.codes.FORBIDDEN, request
+    assert client.get_registered_model(name).aliases == {"champion": "1"}
+
+
+def test_the_loop_is_no_administrator(mlflow_server: MlflowServer) -> None:
+    body = {"username": f"u{uuid4().hex[:8]}", "password": "a-long-password"}
+    path = f"{API}/users/create"
+    assert asked(mlflow_server, "POST", path, body, user=LOOP) == httpx.codes.FORBIDDEN
+    assert asked(mlflow_server, "POST", path, body, user=ADMIN) == httpx.codes.OK
+    assert asked(mlflow_server, "DELETE", f"{API}/users/delete", body, user=ADMIN) == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "says"),
+    [
+        (LOOP, "wrong", "MLflow knows no such user with this password; got 'airloop'; in {url}; correct MLFLOW_TRACKING_USERNAME"),
+        ("", "", "MLflow asks for a sign-in, and none is set; in {url}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+    ],
+)  # fmt: skip
+def test_a_wrong_password_is_one_permanent_error_that_says_what_to_do(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    user: str, password: str, says: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(USERNAME, user)
+    monkeypatch.setenv(PASSWORD, password)
+    if not user:
+        monkeypatch.delenv(USERNAME)
+        monkeypatch.delenv(PASSWORD)
+    client = tracking.client(settings)
+    told = []
+    with pytest.raises(PermanentError) as refused, tracking.reaching(settings):
+        client.search_experiments()
+    told.append(str(refused.value))
+    with pytest.raises(PermanentError) as refused:
+        tracking.download("mlflow-artifacts:/0/r/artifacts/model", tmp_path, settings)
+    told.append(str(refused.value))
+    assert len(set(told)) == 1, told
+    assert told[0].startswith(says.format(url=settings.mlflow_uri))
+    assert "\n" not in told[0]
+
+
+def test_a_user_who_may_not_is_told_apart_from_one_who_is_not_known(
+    mlflow_server: MlflowServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in mlflow_server.variables(READER).items():
+        monkeypatch.setenv(name, value)
+    client = tracking.client(settings)
+    with (
+        pytest.raises(PermanentError, match="lets this user not do") as refused,
+        tracking.reaching(settings),
+    ):
+        client.create_experiment("readers")
+    assert mlflow_server.passwords[READER] not in str(refused.value)
+
+
+def test_status_tells_of_a_server_that_does_not_let_it_in(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _mlflow(settings, True) == (Outcome.OK, "the server and its database answer")
+    monkeypatch.setenv(PASSWORD, "wrong")
+    outcome, says = _mlflow(settings, True)
+    assert outcome is Outcome.BAD
+    assert says.startswith("MLflow knows no such user with this password; got 'airloop'; in http:")
+
+
+def test_the_server_keeps_no_password_where_others_read(mlflow_server: MlflowServer) -> None:
+    config = mlflow_server.folder / "users.ini"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    words = config.read_text() + (mlflow_server.folder / "log").read_text()
+    assert not [one for one in mlflow_server.passwords.values() if one in words]
+    assert "default_permission = NO_PERMISSIONS" in config.read_text()
+    command = Path(f"/proc/{mlflow_server.pid}/cmdline").read_text()
+    assert not [one for one in mlflow_server.passwords.values() if one in command]
+
+
+def test_the_stacks_password_goes_to_the_stacks_own_server_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    monkeypatch.setenv(USERNAME, "of-another-installation")
+    monkeypatch.setenv(PASSWORD, "its-password")
+    own, other = (Settings(mlflow_uri=f"http://127.0.0.1:{port}") for port in (5001, 5002))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / credentials.SECRET).write_text("the-loops\n")
+    (tmp_path / "runtime.yaml").write_text("mlflow_uri: http://127.0.0.1:5001\n")
+    assert credentials.pair(own) == (LOOP, "the-loops")
+    assert credentials.pair(other) == ("of-another-installation", "its-password")
+    (tmp_path / "secrets" / credentials.SECRET).unlink()
+    assert credentials.pair(own) == ("of-another-installation", "its-password")
