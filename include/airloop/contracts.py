@@ -23,6 +23,7 @@ LINE_PATTERN = r"\A[^\x00-\x1f\x7f\u2028\u2029]{1,500}\Z"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PartitionKey = Annotated[str, StringConstraints(pattern=ANY_KEY)]
 Digest = Annotated[str, StringConstraints(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
+FilesDigest = Annotated[str, StringConstraints(pattern=r"\Afiles-sha256:[0-9a-f]{64}\Z")]
 
 
 class Contract(BaseModel):
@@ -52,7 +53,8 @@ class Fence(Contract):
 class DatasetRef(Contract):
     """The exact rows a step saw.
 
-    ``version`` is the Delta table's version, ``digest`` covers the partitions' own digests in key order.
+    ``version`` is the Delta table's version, ``digest`` covers the partitions' own digests in key order. ``integrity``
+    covers the files, as the log of that version listed them; None in a reference of before there was such a digest.
     """
 
     name: Name
@@ -61,6 +63,7 @@ class DatasetRef(Contract):
     partitions: tuple[PartitionKey, ...]
     rows: int = Field(ge=0)
     digest: Digest
+    integrity: FilesDigest | None = None
     #: The moment whose state of the lake this is; None for the newest when it was taken.
     as_of: AwareDatetime | None = None
 

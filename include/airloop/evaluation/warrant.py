@@ -30,7 +30,8 @@ def identity(run_id: str, champion: int | None, outcome: Outcome) -> str:
 
 def rows_of(candidate: Candidate) -> str:
     """A digest of the rows that a candidate is judged on: its snapshot, and which of its partitions are held out."""
-    told = json.dumps([candidate.dataset.digest, *candidate.holdout])
+    files = [candidate.dataset.integrity] if candidate.dataset.integrity else []
+    told = json.dumps([candidate.dataset.digest, *files, *candidate.holdout])
     return "sha256:" + hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -183,6 +183,7 @@ class CandidatePublication:
                 **figures,
                 "run_id": candidate.run_id,
                 "digest": candidate.artifact.digest,
+                "integrity": candidate.dataset.integrity,
                 ROWS: rows_of(candidate),
                 "refit_digest": candidate.refit.digest if candidate.refit else None,
             },

@@ -125,3 +125,10 @@ def test_the_days_that_judge_a_candidate_are_not_chosen_in_mlflow(world: World) 
     world.client.log_text(known.run_id, easier.model_dump_json(), CANDIDATE)
     with pytest.raises(ArtifactError, match="not the one that the ledger records"):
         world.candidate("worse", params=WORSE)
+    # Without the digest of its files the lake's log would be believed.
+    bare = known.model_copy(
+        update={"dataset": known.dataset.model_copy(update={"integrity": None})}
+    )
+    world.client.log_text(known.run_id, bare.model_dump_json(), CANDIDATE)
+    with pytest.raises(ArtifactError, match="not the one that the ledger records"):
+        world.candidate("worse", params=WORSE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import multiprocessing
+import threading
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from airloop.contracts import Fence
+from airloop.data.lake import integrity
+from airloop.data.lake.ahead import AT_ONCE
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.sources.files import read_files
@@ -92,6 +95,34 @@ def test_rows_that_were_changed_behind_the_tables_back_are_refused(
     files.write(f"lake/t/{path}", whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged"):
         lake.verify(ref)
+
+
+def test_many_small_files_of_a_bucket_are_read_several_at_once(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of the first gets its answer before all of them asked: one after the other they would wait for ever."""
+    settings = Settings(lake_uri=f"{bucket.uri}/lake", storage_options=bucket.options)
+    lake, days = (
+        Lake(settings),
+        [f"2013-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(2 * AT_ONCE)],
+    )
+    for number, day in enumerate(days):
+        fence = Fence(key=f"k:{day}", token=1)
+        lake.replace_partition(
+            *("t", day, rows(number)),
+            partition_column="day",
+            fence=fence,
+            digest=rows_digest(rows(number)),
+        )
+    ref = lake.snapshot("t", days)
+    together, read = threading.Barrier(AT_ONCE, timeout=60), integrity.read
+
+    def at_once(*asked: Any) -> pa.Buffer:
+        together.wait()
+        return read(*asked)
+
+    monkeypatch.setattr(integrity, "read", at_once)
+    assert lake.read(ref)["x"].tolist() == list(range(len(days)))
 
 
 def _adds(table: DeltaTable) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from airloop.steps import evaluate, register, train
 from airloop.training import pipeline
-from airloop.vocabulary import Cause, TriggerState
+from airloop.vocabulary import Cause, Topic, TriggerState
 from tests.support.loop.project import serve
 from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
 
@@ -222,6 +222,20 @@ def test_rows_that_changed_since_training_could_not_tell(world):
     report = world.evaluate(candidate.model_copy(update={"dataset": swapped}))
     assert report.outcome is Outcome.UNKNOWN
     assert "not the ones that were recorded" in report.reason
+
+
+def test_the_files_that_a_training_pinned_stand_in_the_ledger_and_others_could_not_tell(world):
+    candidate = world.train()
+    [told] = [
+        one.figures
+        for one in world.ledger.decisions("lateness", Topic.CANDIDATE, 100)
+        if one.figures["run_id"] == candidate.run_id
+    ]
+    assert told["integrity"] == candidate.dataset.integrity is not None
+    swapped = candidate.dataset.model_copy(update={"integrity": "files-sha256:" + "1" * 64})
+    report = world.evaluate(candidate.model_copy(update={"dataset": swapped}))
+    assert report.outcome is Outcome.UNKNOWN
+    assert "lists other files" in report.reason
 
 
 def test_an_artifact_damaged_in_the_store_fails_the_gate(world):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -328,3 +330,28 @@ def test_whoever_leaves_leaves_nothing_behind(world: World) -> None:
             one.sendall(PREDICTION[: len(PREDICTION) - 3])
     assert until(lambda: len(world.crowd) == 0)
     assert until(lambda: admission.inflight == admission.promised == admission.bodies == 0)
+
+
+_PUT_IN_PLACE = """
+import logging, resource
+from airloop.serving.http.connections import put_in_place
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))
+put_in_place(lambda target: None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "most", "warned"), [(1024, 64, True), (4096, 1536, True), (6656, 4096, False)]
+)
+def test_a_service_that_may_open_too_few_files_says_so_at_its_start(
+    files: int, most: int, warned: bool
+) -> None:
+    """In a process of its own: a limit that was lowered stays so."""
+    code = _PUT_IN_PLACE.format(files=files)
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stderr
+    assert f"INFO at most {most} connections" in said
+    assert ("WARNING" in said) is warned
+    assert (f"may open {files} files, of which 2560 are kept back" in said) is warned

@@ -77,7 +77,7 @@ def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
     with storage_errors(uri):
         found = integrity.read(staged.path, filesystem_of(table))
     integrity.check(found, staged.path, f"{uri}, partition {staged.partition}")
-    return rows_digest(integrity.rows_in(found, staged.path, uri))
+    return integrity.content_in(found, staged.path, uri)
 
 
 def commit(

@@ -7,10 +7,13 @@ the sha256 of a canonical form of its rows, which anybody can compute again from
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from airloop.columns import AT
 from airloop.errors import DataError
@@ -29,30 +32,78 @@ def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
     :returns: ``sha256:<hex>``
     :raises DataError: if a column's type has no canonical form (lists, structs)
     """
-    left_out = {AT, *without}
-    names = sorted(
-        name
-        for name in table.column_names
-        if name not in left_out and table[name].null_count < table.num_rows
-    )
-    kinds_columns = {name: _canonical(name, table[name]) for name in names}
-    sha = hashlib.sha256(f"rows {table.num_rows}\n".encode())
-    present = {name: column for name, (_, column) in kinds_columns.items() if column is not None}
-    if not present:
-        return f"sha256:{sha.hexdigest()}"
+    left_out = {*without}
+    names = [name for name in table.column_names if name not in left_out]
+    columns = list(_columns(names, table.num_rows, table.column))
+    if not columns:
+        return _of(table.num_rows, (), None)
     # By position: Arrow takes a name that begins with a dot or a bracket for a path.
-    rows = pa.table(list(present.values()), names=[str(place) for place in range(len(present))])
+    arrays = [column.values for column in columns]
+    rows = pa.table(arrays, names=[str(place) for place in range(len(arrays))])
     order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in rows.column_names])
-    for name, column in present.items():
-        sha.update(f"{name}\x00{kinds_columns[name][0]}\x00".encode())
-        _update(sha, pc.take(column, order))
-    return f"sha256:{sha.hexdigest()}"
+    return _of(table.num_rows, columns, order)
+
+
+def file_digest(file: pq.ParquetFile) -> str:
+    """:func:`rows_digest` of a file, a column at a time: of a file's rows memory holds one column and their order.
+
+    :raises DataError: if a column's type has no canonical form (lists, structs)
+    """
+    count = file.metadata.num_rows
+
+    def columns() -> Iterator[_Column]:
+        names = file.schema_arrow.names
+        return _columns(names, count, lambda name: file.read(columns=[name]).column(name))
+
+    order = _order(count, (column.values for column in columns()))
+    return _of(count, columns(), order)
 
 
 def dataset_digest(partitions: Iterable[tuple[str, str]]) -> str:
     """The digest of several partitions: sha256 over the lines ``<key> <digest>``, in key order."""
     lines = "".join(f"{key} {digest}\n" for key, digest in sorted(partitions))
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+class _Column(NamedTuple):
+    """In its canonical form."""
+
+    name: str
+    kind: str
+    values: pa.Array
+
+
+def _columns(
+    names: Iterable[str], count: int, column: Callable[[str], pa.ChunkedArray]
+) -> Iterator[_Column]:
+    """Those that are not wholly missing, by name."""
+    for name in sorted({*names} - {AT}):
+        if (found := column(name)).null_count < count:
+            kind, values = _canonical(name, found)
+            if values is not None:
+                yield _Column(name, kind, values)
+
+
+def _order(count: int, columns: Iterable[pa.Array]) -> pa.Array:
+    """The rows' order by all columns, missing values last, of which one at a time is looked at."""
+    places, groups = np.zeros(count, np.int64), 1
+    for values in columns:
+        ranks = pc.rank(values, sort_keys="ascending", tiebreaker="dense").to_numpy()
+        both = places * (int(ranks.max()) + 1) + ranks.astype(np.int64)
+        places = np.unique(both, return_inverse=True)[1]
+        groups = int(places.max()) + 1
+        if groups == count:  # no two rows are equal so far: no other column decides
+            break
+    return pa.array(np.argsort(places, kind="stable"))
+
+
+def _of(count: int, columns: Iterable[_Column], order: pa.Array | None) -> str:
+    """Feed the columns, their rows in order, to the hash."""
+    sha = hashlib.sha256(f"rows {count}\n".encode())
+    for name, kind, values in columns:
+        sha.update(f"{name}\x00{kind}\x00".encode())
+        _update(sha, pc.take(values, order))
+    return f"sha256:{sha.hexdigest()}"
 
 
 def _canonical(name: str, column: pa.ChunkedArray) -> tuple[str, pa.Array | None]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from airloop.data.lake.digest import rows_digest
+from airloop.data.lake.digest import file_digest
 from airloop.errors import DamagedError
 
 #: What :func:`name_of` makes, and what it made before it told the bytes' digest.
@@ -23,6 +24,11 @@ _STAGED = re.compile(rf"{STAGED}\Z")
 _SCHEME: Final = "sha256:"
 #: Bytes that are written at a time.
 _PIECE: Final = 1 << 22
+#: Of files of before: the bytes' digest and the rows', where the bytes were found to hold them; the newest so many.
+_KNOWN: Final[dict[tuple[str, str | None], None]] = {}
+_MOST: Final = 100_000
+#: One at a time is decoded, however many are read at once.
+_LOOKING: Final = threading.Lock()
 REMEDY: Final = "ingest the partition again, or restore the file from a backup of the lake; trying again cannot help"
 
 
@@ -76,24 +82,39 @@ def check(file: pa.Buffer, path: str, where: str) -> None:
     :raises DamagedError: if they are others
     """
     wanted, content = named_by(path), content_of(path)
-    if wanted is not None:
-        found = _SCHEME + hashlib.sha256(file).hexdigest()
-    elif content is not None:
-        wanted, found = content, rows_digest(rows_in(file, path, where))
-    else:
+    if wanted is None and content is None:
         return
-    if found != wanted:
+    found = _SCHEME + hashlib.sha256(file).hexdigest()
+    sound = found == wanted if wanted is not None else _holds(file, found, content, path, where)
+    if not sound:
         raise damaged("its bytes are not those that were written", path, where)
 
 
-def rows_in(file: pa.Buffer, path: str, where: str) -> pa.Table:
-    """What a file holds.
+def _holds(file: pa.Buffer, found: str, content: str | None, path: str, where: str) -> bool:
+    """Whether a file of before holds the rows that its name tells.
+
+    Its rows are looked at once in a process; afterwards these very bytes are known to hold them.
+    """
+    with _LOOKING:
+        if (found, content) in _KNOWN:
+            return True
+        if content_in(file, path, where) != content:
+            return False
+        _KNOWN[found, content] = None
+        if len(_KNOWN) > _MOST:
+            del _KNOWN[next(iter(_KNOWN))]
+    return True
+
+
+def content_in(file: pa.Buffer, path: str, where: str) -> str:
+    """The digest of the rows that a file holds.
 
     :raises DamagedError: if it cannot be read
     """
     try:
         source = pa.BufferReader(file)
-        return pq.read_table(source, partitioning=None, page_checksum_verification=True)
+        with pq.ParquetFile(source, page_checksum_verification=True) as opened:
+            return file_digest(opened)
     except (pa.ArrowException, OSError) as error:
         raise damaged(str(error).splitlines()[0][:200], path, where) from error
 

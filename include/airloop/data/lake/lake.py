@@ -16,6 +16,7 @@ from airloop.data.lake import delta, pinned, tables
 from airloop.data.lake.append import append_once
 from airloop.data.lake.digest import dataset_digest
 from airloop.data.lake.opened import OpenTables
+from airloop.data.lake.pinning import files_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import File
 from airloop.data.schema import to_pandas
@@ -83,13 +84,15 @@ class Lake:
             told = f"{len(missing)} of {len(wanted)} partitions are not there"
             raise DataError(told, value=missing[:10], where=uri, remedy="ingest them first")
         digests = [(key, pinned.partition_digest(table, by_key[key], uri)) for key in wanted]
+        files = [file for key in wanted for file in by_key[key]]
         return DatasetRef(
             name=name,
             uri=uri,
             version=table.version(),
             partitions=wanted,
-            rows=sum(file.rows for key in wanted for file in by_key[key]),
+            rows=sum(file.rows for file in files),
             digest=dataset_digest(digests),
+            integrity=files_digest(table, files),
             as_of=as_of,
         )
 
@@ -221,9 +224,7 @@ class Lake:
         :raises TransientError: if others kept changing the table
         """
         return append_once(
-            self.table_uri(name),
-            self.options,
-            table,
+            *(self.table_uri(name), self.options, table),
             partition_by=partition_by,
             app_id=app_id,
             sequence=sequence,
@@ -244,6 +245,5 @@ class Lake:
 
     def _pinned(self, ref: DatasetRef) -> pinned.PinnedRows:
         table = self._opened.version(ref.uri, ref.version)
-        return pinned.pinned_rows(
-            ref, table, [] if table is None else self._opened.files(table, ref.uri)
-        )
+        files = [] if table is None else self._opened.files(table, ref.uri)
+        return pinned.pinned_rows(ref, table, files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,8 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef
-from airloop.data.lake import evolution, integrity, tables
+from airloop.data.lake import evolution, integrity, pinning, tables
+from airloop.data.lake.ahead import ahead
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import with_dates
@@ -22,13 +22,14 @@ from airloop.errors import DamagedError, DataError
 
 @dataclass(frozen=True)
 class PinnedRows:
-    """A reference's rows as an Arrow dataset, and the column that it is partitioned by."""
+    """A reference's rows in their table, and the column that it is partitioned by."""
 
     ref: DatasetRef
-    dataset: ds.Dataset
+    #: All of the version.
+    dataset: ds.FileSystemDataset
     column: str
 
-    #: The partitions' files, and where they lie.
+    #: The files of each partition, and where they lie.
     files: Mapping[str, list[tables.File]]
     filesystem: pafs.FileSystem
 
@@ -66,10 +67,11 @@ class PinnedRows:
                 yield pa.RecordBatch.from_arrays(arrays, names=names)
 
     def _sound_batches(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Each file's rows out of the very bytes that were compared; the next file is read meanwhile."""
-        for fragment, file in self._ahead():
+        """Each file's rows out of the very bytes that were compared; the next files are read meanwhile."""
+        for file, content in ahead(self._files(), self._sound):
+            # Of the log's own statistics none is believed: one that says "all missing" would hide a column.
             sound = self.dataset.format.make_fragment(
-                file, partition_expression=fragment.partition_expression
+                content, partition_expression=ds.field(self.column) == file.partition
             )
             try:
                 yield from sound.to_batches(
@@ -77,33 +79,23 @@ class PinnedRows:
                 )
             except (pa.ArrowException, OSError) as error:  # of a file that was appended
                 why = str(error).splitlines()[0][:200]
-                raise integrity.damaged(why, fragment.path, self._place(fragment.path)) from error
+                raise integrity.damaged(why, file.path, self._place(file)) from error
 
-    def _ahead(self) -> Iterator[tuple[ds.Fragment, pa.Buffer]]:
-        with ThreadPoolExecutor(1) as pool:
-            waiting: tuple[ds.Fragment, Future[pa.Buffer]] | None = None
-            for fragment in self.dataset.get_fragments():
-                following = (fragment, pool.submit(self._sound, fragment.path))
-                if waiting is not None:
-                    yield waiting[0], waiting[1].result()
-                waiting = following
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
+    def _files(self) -> Iterator[tables.File]:
+        """Those of the reference. The log lists the newest first; readers get the days in their order."""
+        for key in sorted(self.ref.partitions):
+            yield from sorted(self.files[key], key=lambda file: file.path)
 
-    def _sound(self, path: str) -> pa.Buffer:
+    def _sound(self, file: tables.File) -> pa.Buffer:
         """A file's bytes, once they are those that were written."""
-        with storage_errors(self._place(path)):
-            file = integrity.read(path, self.filesystem)
-        integrity.check(file, path, self._place(path))
-        return file
+        place = self._place(file)
+        with storage_errors(place):
+            content = integrity.read(file.path, self.filesystem)
+        integrity.check(content, file.path, place)
+        return content
 
-    def _place(self, path: str) -> str:
-        key = next((file.partition for file in self._listed if file.path == path), "")
-        return f"{self.ref.uri}, partition {key}, version {self.ref.version}"
-
-    @cached_property
-    def _listed(self) -> list[tables.File]:
-        return [file for files in self.files.values() for file in files]
+    def _place(self, file: tables.File) -> str:
+        return f"{self.ref.uri}, partition {file.partition}, version {self.ref.version}"
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, ...]]:
@@ -122,8 +114,7 @@ class PinnedRows:
     def _digest(self, key: str) -> str:
         file, *more = self.files[key]
         if file.digest is not None and not more:
-            place = self._place(file.path)
-            return rows_digest(integrity.rows_in(self._sound(file.path), file.path, place))
+            return integrity.content_in(self._sound(file), file.path, self._place(file))
         rows = self.dataset.to_table(filter=ds.field(self.column) == key)
         return rows_digest(rows, without=[self.column])
 
@@ -145,16 +136,12 @@ def pinned_rows(ref: DatasetRef, table: DeltaTable | None, files: list[tables.Fi
     by_key = by_partition(files)
     if table is None or any(key not in by_key for key in ref.partitions):
         raise DataError("the lake no longer holds this version", value=ref.version, where=ref.uri)
+    pinning.check(ref, table, [file for key in ref.partitions for file in by_key[key]])
     digests = [(key, partition_digest(table, by_key[key], ref.uri)) for key in ref.partitions]
     if dataset_digest(digests) != ref.digest:
         raise DataError("the rows are not the ones that were recorded", where=ref.uri)
     column = tables.partition_column(table)
-    whole = table.to_pyarrow_dataset()
-    wanted = ds.field(column).isin(list(ref.partitions))
-    # The log lists the newest file first; readers get the days in their order.
-    fragments = sorted(whole.get_fragments(filter=wanted), key=lambda one: str(one.path))
-    dataset = ds.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
-    return PinnedRows(ref, dataset, column, by_key, tables.filesystem_of(table))
+    return PinnedRows(ref, table.to_pyarrow_dataset(), column, by_key, tables.filesystem_of(table))
 
 
 def is_sound(rows: PinnedRows) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -30,6 +31,8 @@ class File:
     path: str
     partition: str
     rows: int
+    #: In bytes.
+    size: int
     #: Of its rows; None for a file not written by :func:`stage`, such as one that was appended.
     digest: str | None
 
@@ -119,9 +122,14 @@ def files(table: DeltaTable, uri: str) -> list[File]:
         actions["path"].to_pylist(),
         actions[column].to_pylist(),
         actions["num_records"].to_pylist(),
+        actions["size_bytes"].to_pylist(),
         strict=True,
     )
-    return [File(path, str(key), rows or 0, content_of(path)) for path, key, rows in wanted]
+    # The log names paths as addresses do; the filesystem takes them as they are.
+    return [
+        File(unquote(path), str(key), rows or 0, size, content_of(path))
+        for path, key, rows, size in wanted
+    ]
 
 
 def filesystem_of(table: DeltaTable) -> pafs.FileSystem:

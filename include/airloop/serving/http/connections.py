@@ -233,3 +233,11 @@ def put_in_place(gate: Callable[[bytes], Admission | None]) -> None:
     # There is nothing to upgrade to.
     config.WS_PROTOCOLS["auto"] = None
     log.info("at most %d connections, %d of one client", CROWD.most, CROWD.of_one)
+    if soft < MOST + KEPT_BACK:
+        log.warning(
+            "the process may open %d files, of which %d are kept back: %d connections are few for a crowd; "
+            "raise its limit of open files (ulimit -Hn) to 8192",
+            soft,
+            KEPT_BACK,
+            CROWD.most,
+        )
