@@ -170,15 +170,15 @@ class Deployment(Contract):
     kind: DeploymentKind
     reason: str
     at: datetime
+    actor: str = "airloop"
 
 
 class Triage(StrEnum):
-    """What a night's findings mean."""
+    """What a night's findings mean; nothing follows from it where too little was seen to say."""
 
     NOTHING = "nothing"
     DRIFT = "drift"
     INCIDENT = "data incident"
-    #: Too little was seen to say; nothing follows from it.
     UNKNOWN = "could not tell"
 
 
@@ -224,10 +224,9 @@ class DriftReport(Contract):
 
 
 class Decision(Contract):
-    """One recorded answer of the loop, with the figures it was taken on."""
+    """One recorded answer of the loop about a model or a dataset, with the figures it was taken on."""
 
     id: str
-    #: The model or the dataset.
     entity: Name
     topic: Topic
     action: Action
@@ -247,3 +246,4 @@ class Trigger(Contract):
     reason: str
     partition: PartitionKey | None = None
     at: datetime
+    actor: str = "airloop"

@@ -33,6 +33,8 @@ class Topic(StrEnum):
     MEANS = "means"
     ALERT = "alert"
     RUN = "run"
+    #: Whether the ledger's own history is what was written.
+    AUDIT = "audit"
 
 
 class Action(StrEnum):

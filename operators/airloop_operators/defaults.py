@@ -57,20 +57,22 @@ def minutes_of(spec: ModelSpec, step: str, minutes: int) -> int:
     return minutes if limit is None else int(limit.total_seconds() // 60)
 
 
-def housekeeping(minutes: int, *, grace: int) -> dict[str, Any]:
+def housekeeping(minutes: int, *, grace: int | None = None) -> dict[str, Any]:
     """What the DAGs that look after the loop itself share: one run at a time, of bounded length.
 
-    :param grace: minutes that what they find may still right itself, as their form opens
+    :param grace: minutes that what they find may still right itself, as their form opens; None where nothing does
     """
+    form = {}
+    if grace is not None:
+        field = Param(grace, type="integer", minimum=0, maximum=1440, title="Grace")
+        form["grace_minutes"] = field
     return {
         "start_date": pendulum.datetime(2024, 1, 1, tz="UTC"),
         "catchup": False,
         "max_active_runs": 1,
         "dagrun_timeout": lasting(minutes=minutes),
         "is_paused_upon_creation": False,
-        "params": {
-            "grace_minutes": Param(grace, type="integer", minimum=0, maximum=1440, title="Grace")
-        },
+        "params": form,
         "default_args": policy("airloop", minutes=minutes),
     }
 

@@ -14,7 +14,7 @@ from airloop.specs.requests import DeployConf
 from airloop_operators.assets import candidate_asset, production_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.links import MlflowRunLink, ServiceLink, mlflow_link
-from airloop_operators.runs import conf_of, run_name
+from airloop_operators.runs import asker, conf_of, run_name
 
 
 class VerifyModelOperator(StepOperator):
@@ -93,7 +93,11 @@ class PromoteModelOperator(StepOperator):
             context,
             "promote",
             keys.Promote(self.model),
-            {"version": version.model_dump(mode="json"), "reason": reason},
+            {
+                "version": version.model_dump(mode="json"),
+                "reason": reason,
+                "actor": asker(context),
+            },
         )
         self.found_links[ServiceLink().name] = f"{self.settings().serving.url}/docs"
         context["outlet_events"][production_asset(self.model)].extra = {"version": version.version}

@@ -45,6 +45,11 @@ def run_type(context: Any) -> str:
     return str(getattr(kind, "value", kind))
 
 
+def asker(context: Any) -> str:
+    """Who began the run, for the ledger: the user whom Airflow knows; the loop where nobody did."""
+    return str(getattr(context["dag_run"], "triggering_user_name", None) or "airloop")
+
+
 def cause_of(context: Any) -> Cause | None:
     """The run's own reason to train: the schedule's, or a person's; None where an asset woke it."""
     kind = run_type(context)

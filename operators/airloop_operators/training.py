@@ -21,7 +21,7 @@ from airloop_operators.assets import candidate_asset
 from airloop_operators.base import StepOperator
 from airloop_operators.claims import first_of_its_life, settle, was_cleared
 from airloop_operators.links import MlflowRunLink, TrainingRunLink, mlflow_link, run_link
-from airloop_operators.runs import cause_of, conf_of, last_ended, longest_life, run_name
+from airloop_operators.runs import asker, cause_of, conf_of, last_ended, longest_life, run_name
 
 
 class ClaimTriggerOperator(StepOperator):
@@ -72,7 +72,8 @@ class ClaimTriggerOperator(StepOperator):
         if cause is Cause.SCHEDULE and partition is None:
             partition = last_ended(context, load_catalog().pair(self.model)[1])
             text += partition or ""
-        request = Request(cause, conf.reason or f"asked for by run {run}", text, partition)
+        reason = conf.reason or f"asked for by run {run}"
+        request = Request(cause, reason, text, partition, asker(context))
         with self.ledger().transaction() as connection:
             found = claims.claim_own(connection, self.model, run, request, longest_life(context))
         if isinstance(found, Claim):

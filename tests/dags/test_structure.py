@@ -36,7 +36,10 @@ def dags(load_dags: LoadDags) -> dict[str, Any]:
 def test_each_kind_has_its_dag(dags: dict[str, Any]) -> None:
     kinds, models = ("train", "deploy", "monitor", "score"), ("flight_delay", "flight_delay_torch")
     of_models = {f"{kind}_{name}" for kind in kinds for name in models}
-    assert set(dags) == {"ingest_flights", "airloop_replay", "airloop_wake"} | of_models
+    assert (
+        set(dags)
+        == {"ingest_flights", "airloop_audit", "airloop_replay", "airloop_wake"} | of_models
+    )
 
 
 def test_neither_nights_nor_partitions_wake_the_network(dags: dict[str, Any]) -> None:
@@ -182,7 +185,7 @@ def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     parsed = json.loads(done.stdout.splitlines()[-1])
     assert parsed["errors"] == []
-    assert len(parsed["dags"]) == 11
+    assert len(parsed["dags"]) == 12
     assert not set(HEAVY) & set(parsed["modules"])
     assert parsed["seconds"] < 3  # CPU seconds for all ten, in a process that has seen none of ours
 

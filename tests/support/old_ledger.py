@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import JSON, NullPool, bindparam, create_engine, make_url, text
+from sqlalchemy import JSON, Connection, Engine, NullPool, bindparam, create_engine, make_url, text
 
 from tests.support.checkout import ROOT
 
@@ -48,11 +48,7 @@ def make_old_ledger(url: str, *, schema: int = 2) -> None:
         with closing(sqlite3.connect(str(parsed.database))) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(script)
-    engine = create_engine(
-        parsed.set(drivername="sqlite" if kind == "sqlite" else "postgresql+psycopg2"),
-        poolclass=NullPool,
-    )
-    with engine.begin() as connection:
+    with _engine(url).begin() as connection:
         if kind == "postgres":
             connection.exec_driver_sql(script)
         connection.execute(text("INSERT INTO airloop_schema VALUES (:v)"), {"v": schema})
@@ -62,8 +58,25 @@ def make_old_ledger(url: str, *, schema: int = 2) -> None:
             if schema == 1 and table == "airloop_usage":
                 continue
             for row in rows:
-                names = ", ".join(row)
-                statement = text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(row)})")
-                if "figures" in row:
-                    statement = statement.bindparams(bindparam("figures", type_=JSON))
-                connection.execute(statement, row)
+                _insert(connection, table, row)
+
+
+def insert_row(url: str, table: str, row: dict[str, Any]) -> None:
+    """One row more."""
+    with _engine(url).begin() as connection:
+        _insert(connection, table, row)
+
+
+def _insert(connection: Connection, table: str, row: dict[str, Any]) -> None:
+    names = ", ".join(row)
+    statement = text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(row)})")
+    if "figures" in row:
+        statement = statement.bindparams(bindparam("figures", type_=JSON))
+    connection.execute(statement, row)
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    driver = "sqlite" if sqlite else "postgresql+psycopg2"
+    return create_engine(parsed.set(drivername=driver), poolclass=NullPool)

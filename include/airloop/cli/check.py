@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from airloop.check.cluster import found_lines
+from airloop.check.history import history_lines
 from airloop.check.problems import Problem
 from airloop.check.specs import check
 from airloop.check.trying import tried
@@ -55,8 +56,11 @@ def check_command(
         raise typer.Exit(2)
     if not as_json:
         _say_fine(catalog)
-        for line in found_lines(load_settings(), catalog):
+        settings = load_settings()
+        for line in found_lines(settings, catalog):
             _say(_plain(f"cluster: {line}"))
+        for line in history_lines(settings):
+            _say(_plain(f"ledger: {line}"))
 
 
 def _print(problems: list[Problem], folder: Path) -> None:

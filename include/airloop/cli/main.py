@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from airloop import __version__, paths
 from airloop.cli.check import check_command
 from airloop.cli.commands import (
+    audit,
     clean,
     costs,
     demo,
@@ -131,6 +132,14 @@ _lake.command("verify", epilog="Example: airloop lake verify flights")(
 )
 app.add_typer(_lake, name="lake")
 
+_audit = typer.Typer(help="The ledger's history.", no_args_is_help=True)
+_audit.command("verify", epilog="Example: airloop audit verify --json")(
+    in_project(audit.verify_command)
+)
+_audit.command("anchor", epilog='Example: airloop audit anchor --reason "backup of Monday"')(
+    in_project(audit.anchor_command)
+)
+app.add_typer(_audit, name="audit")
 
 app.command("new", epilog="Example: airloop new flights --example flights")(project.new_command)
 app.command("eject", epilog="Example: airloop eject train")(in_project(project.eject_command))

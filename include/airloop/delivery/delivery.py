@@ -29,6 +29,7 @@ def promote(
     version: ModelVersion,
     reason: str,
     *,
+    actor: str = "airloop",
     service: Service | None = None,
 ) -> Deployment:
     """Let a version serve; returns when the service answers with it. The same version again converges.
@@ -53,6 +54,7 @@ def promote(
             request=f"promote:{version.version}",
             service=service,
             champion_version=version.champion_version,
+            actor=actor,
         )
         deployment = commit(ledger, fence, publication)
         state = service.refresh(version.model)

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from airloop.contracts import Contract, Outcome
+from airloop.delivery.anchors import STEP_STORE, Anchors
+from airloop.delivery.auditing import standing
 from airloop.delivery.differences import differences
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
@@ -47,6 +49,7 @@ def needs(layout: Layout, settings: Settings, *, guessed: bool = False) -> tuple
     checks: dict[str, Callable[[], Finding]] = {
         "database": lambda: _database(settings),
         "ledger": lambda: _unknown_place() if guessed else _ledger(settings),
+        "history": lambda: _unknown_place() if guessed else _history(settings),
         "pools": lambda: _pools(settings),
         "DAGs": lambda: _dags(settings),
         "DAG files": lambda: _import_errors(settings),
@@ -82,6 +85,22 @@ def _database(settings: Settings) -> Finding:
 def _ledger(settings: Settings) -> Finding:
     deployed = open_ledger(settings).last_deployments()
     return Outcome.OK, f"the ledger answers; it knows of {_count(len(deployed), 'delivered model')}"
+
+
+def _history(settings: Settings) -> Finding:
+    """By the guards and the anchored links, and by what the last look at every row found."""
+    ledger, kept = open_ledger(settings), Anchors(settings).kept()
+    found = ledger.glance({} if kept is None else {STEP_STORE: kept.heads})
+    if (said := standing(ledger)) is not None:
+        return Outcome.BAD, said
+    if not found.sound:
+        return Outcome.BAD, f"{found.faults[0]}; `airloop audit verify` names all"
+    if kept is None:
+        return Outcome.OK, "not anchored yet: the DAG airloop_audit does it within five minutes"
+    told = (
+        f"anchored {kept.at:%Y-%m-%d %H:%M} UTC, every row compared {kept.verified:%Y-%m-%d %H:%M}"
+    )
+    return Outcome.OK, f"as it was written; {told}"
 
 
 def _unknown_place() -> Finding:

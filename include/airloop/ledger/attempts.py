@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from airloop.contracts import Fence
 from airloop.errors import SupersededError
@@ -15,11 +15,15 @@ from airloop.ledger.tables import attempts
 def begin(connection: Connection, key: str, owner: str = "") -> Fence:
     """Take the key from every earlier attempt. Its row stays locked until the transaction ends."""
     now = datetime.now(UTC)
+    raised = update(attempts).where(attempts.c.key == key).returning(attempts.c.token)
+    values = {"token": attempts.c.token + 1, "owner": owner, "at": now}
+    if (token := connection.execute(raised.values(values)).scalar()) is not None:
+        return Fence(key=key, token=token)
     upsert(
         connection,
         attempts,
         {"key": key, "token": 1, "owner": owner, "at": now},
-        {"token": attempts.c.token + 1, "owner": owner, "at": now},
+        values,
     )
     token = connection.execute(select(attempts.c.token).where(attempts.c.key == key)).scalar_one()
     return Fence(key=key, token=token)

@@ -12,8 +12,18 @@ from airloop.contracts import Trigger
 from airloop.ledger import attempts
 from airloop.ledger.faults import reach
 from airloop.ledger.life import FLYING, REPAIRABLE
-from airloop.ledger.tables import triggers
-from airloop.ledger.triggers import FIELDS, emit, finish, first, is_in, move, some, unclaimed
+from airloop.ledger.tables import LOOP, triggers
+from airloop.ledger.triggers import (
+    FIELDS,
+    changed,
+    emit,
+    finish,
+    first,
+    is_in,
+    move,
+    some,
+    unclaimed,
+)
 from airloop.vocabulary import Cause, TriggerState
 
 #: How long a claim holds of which Airflow says nothing, where its run has no time limit of its own.
@@ -60,6 +70,8 @@ class Request:
     text: str
     #: The last partition that it is about.
     partition: str | None = None
+    #: Who asks.
+    actor: str = LOOP
 
     @property
     def merges(self) -> bool:
@@ -88,6 +100,7 @@ def claim_own(
         dedup_key=f"{asked}{_short(run)}:{number}",
         reason=request.reason,
         partition=request.partition,
+        actor=request.actor,
     )
     for flying in in_flight(connection, model):
         if request.merges and flying.trigger.dedup_key.startswith(asked):
@@ -174,7 +187,7 @@ def _forget(connection: Connection, condition: ColumnElement[bool], run: str) ->
     if number is not None:
         earlier = f"{run[:280]}#{number}"
         named = triggers.c.number == number
-        connection.execute(update(triggers).where(named).values(claimed_by=earlier))
+        changed(connection, named, {"claimed_by": earlier})
 
 
 def _claims(connection: Connection, condition: ColumnElement[bool]) -> list[Claim]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ LOCK_TIMEOUT = 30
 #: Below this much free space, in bytes, SQLite's "disk I/O error" means a full disk.
 _NEARLY_FULL = 1 << 20
 _WHERE = "AIRLOOP__LEDGER_URL"
+#: Where a connection keeps what :func:`before_commit` was told.
+_BEFORE_COMMIT = "airloop_before_commit"
 _SCHEMES = ("sqlite", "postgresql")
 
 
@@ -64,12 +66,20 @@ class Database:
             connection = connection.execution_options(airloop_write=True)
             with connection.begin():
                 yield connection
+                for act in connection.info.pop(_BEFORE_COMMIT, {}).values():
+                    act(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads; on SQLite it never waits for a writer."""
-        with self.translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+    def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """A transaction that only reads; on SQLite it never waits for a writer.
+
+        :param snapshot: whether all its queries see one moment, as they do on SQLite anyway
+        """
+        with self.translated(), self.engine.connect() as connection:
+            if snapshot and not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -109,6 +119,11 @@ class Database:
             return shutil.disk_usage(Path(self._url.database).parent).free < _NEARLY_FULL
         # 53100 is Postgres' disk_full.
         return code == sqlite3.SQLITE_FULL or getattr(cause, "pgcode", None) == "53100"
+
+
+def before_commit(connection: Connection, name: str, act: Callable[[Connection], None]) -> None:
+    """Have something done once at the end of a writing transaction, whatever else is done in it; the first of a name stays."""
+    connection.info.setdefault(_BEFORE_COMMIT, {}).setdefault(name, act)
 
 
 def insert_or_ignore(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

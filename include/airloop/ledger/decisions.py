@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from airloop.contracts import Decision
+from airloop.ledger.chain import note
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.tables import decisions
 from airloop.vocabulary import Topic
@@ -14,7 +15,11 @@ _FIELDS = [decisions.c[name] for name in Decision.model_fields]
 
 def record(connection: Connection, decision: Decision) -> Decision:
     """Append a decision; under an id that is taken, the first one stays and is returned."""
-    insert_or_ignore(connection, decisions, decision.model_dump())
+    if (first := by_id(connection, decision.id)) is not None:
+        return first
+    # On Postgres another may write it in this very moment.
+    if insert_or_ignore(connection, decisions, decision.model_dump()):
+        note(connection, "decision", decision.entity, decision.id)
     return by_id(connection, decision.id) or decision
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
 from airloop.ledger import attempts
-from airloop.ledger.tables import deployments
+from airloop.ledger.chain import note
+from airloop.ledger.tables import LOOP, deployments
 from airloop.vocabulary import Action, DeploymentKind, Topic
 
 _TOPICS = {
@@ -29,6 +30,7 @@ def record(
     kind: DeploymentKind,
     reason: str,
     request: str | None = None,
+    actor: str = LOOP,
 ) -> Deployment:
     """Append the next deployment if the fence still holds, both in this transaction.
 
@@ -49,6 +51,7 @@ def record(
         kind=kind,
         reason=reason,
         at=datetime.now(UTC),
+        actor=actor,
     )
     values = deployment.model_dump(exclude={"artifact"}) | {
         "artifact_uri": artifact.uri,
@@ -58,10 +61,11 @@ def record(
         "request": request,
     }
     connection.execute(insert(deployments).values(values))
+    note(connection, "deployment", model, deployment.sequence)
     return deployment
 
 
-def decision(deployment: Deployment, action: Action, actor: str) -> Decision:
+def decision(deployment: Deployment, action: Action) -> Decision:
     """Why a deployment came about, for the history of decisions."""
     return Decision(
         id=f"{deployment.model}:deployment:{deployment.sequence}",
@@ -75,7 +79,7 @@ def decision(deployment: Deployment, action: Action, actor: str) -> Decision:
             "sequence": deployment.sequence,
         },
         at=deployment.at,
-        actor=actor,
+        actor=deployment.actor,
     )
 
 
@@ -118,4 +122,5 @@ def _deployment(row: Row[Any]) -> Deployment:
         kind=row.kind,
         reason=row.reason,
         at=row.at,
+        actor=row.actor,
     )

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
-from airloop.ledger import attempts, claims, decisions, deployments, schema, triggers
+from airloop.ledger import attempts, audit, claims, decisions, deployments, schema, triggers
+from airloop.ledger.audit import Audit, Heads
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
 from airloop.ledger.incident_ledger import IncidentLedger
@@ -177,6 +178,16 @@ class Ledger(IncidentLedger, UsageLedger):
         with self._database.reading() as connection:
             return deployments.last_of_each(connection)
 
+    def audit(self, anchors: Mapping[str, Heads] | None = None) -> Audit:
+        """Whether history is what was written, at one moment; :mod:`airloop.ledger.audit` says how that is told."""
+        with self._database.reading(snapshot=True) as connection:
+            return audit.verify(connection, anchors)
+
+    def glance(self, anchors: Mapping[str, Heads] | None = None) -> Audit:
+        """The guards and the anchored links alone, whatever the length of history."""
+        with self._database.reading(snapshot=True) as connection:
+            return audit.glance(connection, anchors)
+
     def names(self) -> tuple[str, ...]:
         """Every model and dataset that anything was put down about, whether or not it still has a spec."""
         with self._database.reading() as connection:
@@ -222,9 +233,10 @@ class Ledger(IncidentLedger, UsageLedger):
                     kind=kind,
                     reason=reason,
                     request=request,
+                    actor=actor,
                 )
                 if action is not None:
-                    decisions.record(connection, deployments.decision(deployment, action, actor))
+                    decisions.record(connection, deployments.decision(deployment, action))
                 return deployment
         except IntegrityError:
             raise SupersededError("superseded by another deployment", where=fence.key) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from airloop.ledger import schema
+from airloop.ledger import guards, schema
 from airloop.ledger.database import Database
 from airloop.ledger.schema import Age
 from airloop.settings import Settings
@@ -45,3 +45,4 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    guards.install(connection)

@@ -15,11 +15,12 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from airloop.errors import SpecError
+from airloop.ledger import guards
 from airloop.ledger.database import LOCK_TIMEOUT, Database
 from airloop.ledger.tables import CLOSED, VERSION_TABLE, metadata, schema, version
 
 #: The migrations' revisions, the oldest first; a test holds this list to the scripts.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = REVISIONS[-1]
 #: What a person is told to run.
 COMMAND = "airloop ledger migrate"
@@ -104,6 +105,7 @@ def lock(connection: Connection) -> None:
 def create(connection: Connection) -> None:
     """Make all of today's tables; the connection holds the lock, and there are none."""
     metadata.create_all(connection)
+    guards.install(connection)
     connection.execute(insert(version).values(version_num=HEAD))
     connection.execute(insert(schema).values(version=CLOSED))
 

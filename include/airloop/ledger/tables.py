@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
-    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -21,13 +20,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    event,
 )
 
 #: Airflow and MLflow each have an ``alembic_version``, and one database may hold all three.
 VERSION_TABLE = "airloop_alembic_version"
 #: What Airloop 0.1 reads and refuses, since it knew 2 at most; nothing else looks at it.
 CLOSED = 3
+#: The loop, where nobody else did it.
+LOOP = "airloop"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -95,6 +95,7 @@ triggers = Table(
     # Until when a claim holds of which Airflow says nothing.
     Column("lease", Moment),
     Column("merged_into", String(64)),
+    Column("actor", Text, nullable=False, server_default=LOOP),
     UniqueConstraint("model", "dedup_key"),
     # A run claims one trigger at most, also when two attempts of it claim at once.
     UniqueConstraint("model", "claimed_by"),
@@ -128,6 +129,7 @@ deployments = Table(
     Column("at", Moment, nullable=False),
     Column("fence_key", String(300), nullable=False),
     Column("fence_token", Integer, nullable=False),
+    Column("actor", Text, nullable=False, server_default=LOOP),
     # What asked for it (a run's id): asking twice delivers once, even after a rollback in between.
     Column("request", String(300)),
     UniqueConstraint("model", "request"),
@@ -175,26 +177,18 @@ incidents = Table(
     UniqueConstraint("model", "partition", "digest"),
 )
 
-_REFUSAL = "this table is append-only"
-_ON_SQLITE = """CREATE TRIGGER {table}_no_{act} BEFORE {act} ON {table}
-BEGIN SELECT RAISE(ABORT, '{refusal}'); END"""
-_ON_POSTGRES = (
-    """CREATE OR REPLACE FUNCTION airloop_append_only() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '{refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
-    """CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION airloop_append_only()""",
+#: The chain of each entity: a row for each of its rows in the covered tables, with the digest of the row before.
+chain = Table(
+    "airloop_chain",
+    metadata,
+    Column("entity", String(63), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    # The covered row: its key, its place in its table, and the digest of what it says.
+    Column("key", String(300), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("content", String(80), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("scheme", String(32), nullable=False),
+    Column("digest", String(80), nullable=False),
 )
-
-
-def _only_appended(table: Table) -> None:
-    """Let the database itself refuse to change or delete a row: history is not rewritten by a mistake."""
-    texts = [(_ON_SQLITE, "sqlite", act) for act in ("UPDATE", "DELETE")]
-    texts += [(text, "postgresql", "") for text in _ON_POSTGRES]
-    for text, dialect, act in texts:
-        statement = text.format(table=table.name, act=act, refusal=_REFUSAL)
-        listener = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", listener)
-
-
-_only_appended(decisions)
-_only_appended(deployments)

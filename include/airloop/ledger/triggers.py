@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from airloop.contracts import Trigger
+from airloop.ledger.chain import note
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.life import IDLE, before
-from airloop.ledger.tables import triggers
+from airloop.ledger.tables import LOOP, triggers
 from airloop.vocabulary import Cause, TriggerState
 
 #: A trigger's columns.
@@ -36,11 +37,14 @@ def emit(
     reason: str,
     partition: str | None = None,
     at: datetime | None = None,
+    actor: str = LOOP,
 ) -> tuple[Trigger, bool]:
     """Write a trigger unless the model has one with this key.
 
     :returns: the trigger under this key, and whether it is new
     """
+    if (first_one := by_key(connection, model, dedup_key)) is not None:
+        return first_one, False
     trigger = Trigger(
         id=hashlib.sha256(f"{model}\0{dedup_key}".encode()).hexdigest()[:16],
         model=model,
@@ -49,9 +53,14 @@ def emit(
         reason=reason,
         partition=partition,
         at=at or datetime.now(UTC),
+        actor=actor,
     )
-    created = insert_or_ignore(connection, triggers, trigger.model_dump())
-    return (trigger, True) if created else (by_key(connection, model, dedup_key) or trigger, False)
+    # On Postgres another may write it in this very moment.
+    if not insert_or_ignore(connection, triggers, trigger.model_dump()):
+        return by_key(connection, model, dedup_key) or trigger, False
+    for kind in ("trigger", "state"):
+        note(connection, kind, model, trigger.id)
+    return trigger, True
 
 
 def by_key(connection: Connection, model: str, dedup_key: str) -> Trigger | None:
@@ -111,7 +120,16 @@ def move(
 ) -> None:
     """Let triggers go on to a state, those that may."""
     may = condition & is_in(before(state))
-    connection.execute(update(triggers).where(may).values(state=state, **values))
+    changed(connection, may, {"state": state, **values})
+
+
+def changed(
+    connection: Connection, condition: ColumnElement[bool], values: Mapping[str, Any]
+) -> None:
+    """Change triggers where they may change, and have the chain know it."""
+    statement = update(triggers).where(condition).values(values)
+    for row in connection.execute(statement.returning(triggers.c.model, triggers.c.id)):
+        note(connection, "state", row.model, row.id)
 
 
 def first(connection: Connection, condition: ColumnElement[bool]) -> Trigger | None:

@@ -24,7 +24,11 @@ STUBS = "airloop_stubs"
 #: The kinds of DAG that a model has; the one before them is a dataset's.
 MODEL_KINDS = KINDS[1:]
 #: The DAGs of every project that belong to no spec, and whose ``build()`` makes each.
-PROJECT_DAGS = {"airloop_replay": "airloop_dags.replay", "airloop_wake": "airloop_dags.wake"}
+PROJECT_DAGS = {
+    "airloop_audit": "airloop_dags.audit",
+    "airloop_replay": "airloop_dags.replay",
+    "airloop_wake": "airloop_dags.wake",
+}
 #: Seconds of CPU that the parse of one stub takes, storing its DAGs included, on a slow core.
 PARSE_SECONDS = 0.25
 #: The share of one core that parsing again what did not change may take.

@@ -13,6 +13,7 @@ class Request(StepRequest):
 
     version: ModelVersion
     reason: str
+    actor: str = "airloop"
 
 
 class Result(StepResult):
@@ -24,6 +25,11 @@ class Result(StepResult):
 def run(request: Request, context: StepContext) -> Result:
     """Promote; see :func:`airloop.delivery.delivery.promote` for what it raises."""
     deployment = promote(
-        context.ledger, context.settings, request.fence, request.version, request.reason
+        context.ledger,
+        context.settings,
+        request.fence,
+        request.version,
+        request.reason,
+        actor=request.actor,
     )
     return Result(deployment=deployment)

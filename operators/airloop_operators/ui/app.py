@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from airloop.delivery.auditing import standing
 from airloop.errors import AirloopError, SpecError
 from airloop.ledger import open_ledger
 from airloop.monitoring.scripts import asset
@@ -77,11 +78,11 @@ def page() -> HTMLResponse:
     _, wrong = read_settings()
     error = str(wrong[0]) if wrong else ""
     try:
-        content, missing = _content(), absent()
+        content, missing, history = _content(), absent(), _history()
     except AirloopError as failed:
-        said = template.render(models=(), error=str(failed), absent=())
+        said = template.render(models=(), error=str(failed), absent=(), history="")
         return HTMLResponse(said, 503, PAGE_HEADERS)
-    said = template.render(models=content, error=error, absent=missing)
+    said = template.render(models=content, error=error, absent=missing, history=history)
     return HTMLResponse(said, headers=PAGE_HEADERS)
 
 
@@ -96,6 +97,12 @@ def _content() -> tuple[View, ...]:
     except SpecError:
         return names_alone(catalog)
     return overview(catalog, open_ledger(settings), settings, datetime.now(UTC))
+
+
+def _history() -> str:
+    """What the last look at the ledger's own history found wrong."""
+    settings, _ = read_settings()
+    return "" if settings is None else standing(open_ledger(settings)) or ""
 
 
 def absent_dags() -> JSONResponse:

@@ -29,7 +29,7 @@ from airloop.ledger.schema import HEAD, REVISIONS, Age, state
 from airloop.ledger.tables import decisions, metadata, version
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
-from tests.support.old_ledger import ROWS, make_old_ledger
+from tests.support.old_ledger import ROWS, insert_row, make_old_ledger
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -91,6 +91,25 @@ def test_all_that_was_there_is_there_in_todays_words(url: str, number: int) -> N
     used = [(one.entity, one.peak_host_bytes, one.version) for one in ledger.usage("m")]
     assert used == ([("m", 5 << 40, 7)] if number == 2 else [])
     assert ledger.begin_attempt("train:m:1").token == 5
+
+
+def test_what_was_there_is_chained_and_has_an_actor(url: str) -> None:
+    make_old_ledger(url)
+    decided = {
+        **ROWS["airloop_decisions"][0],
+        "id": "m:deployment:1",
+        "subject": "promotion",
+        "action": "promoted",
+        "actor": "bob",
+    }
+    insert_row(url, "airloop_decisions", decided)
+    migrate(settings(url))
+    ledger = Ledger(url)
+    found = ledger.audit()
+    assert found.sound, found.faults
+    assert (found.entities, found.links) == (2, 4 + 1 + 2 * 2)
+    assert [one.actor for one in ledger.deployments("m")] == ["bob"]
+    assert [one.actor for one in ledger.open_triggers("m")] == ["airloop"]
 
 
 def test_its_tables_are_those_of_a_new_ledger(url: str) -> None:
@@ -256,6 +275,7 @@ def test_killed_anywhere_it_leaves_the_ledger_as_it_was_and_is_done_again(url: s
     assert number > 15
     assert age(url) is Age.CURRENT
     assert len(Ledger(url).decisions()) == len(ROWS["airloop_decisions"])
+    assert Ledger(url).audit().sound
 
 
 def test_the_command_migrates_and_says_so(

@@ -73,7 +73,7 @@ def test_what_starts_that_were_killed_left_undone_is_done(stack: Any, airflow: A
     assert "airloop_heavy 2" in needs["pools"]["says"]
     assert needs["DAGs"]["says"] == f"all {len(airflow.dag_ids())} are there"
     assert set(needs) == {
-        "database", "ledger", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
+        "database", "ledger", "history", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
     }  # fmt: skip
 
 
@@ -167,7 +167,8 @@ def test_airflow_knows_its_dags_and_the_pool(airflow: Airflow) -> None:
     kinds, models = ("train", "deploy", "monitor", "score"), (MODEL, f"{MODEL}_torch")
     of_models = {f"{kind}_{model}" for kind in kinds for model in models}
     assert (
-        set(airflow.dag_ids()) == {"ingest_flights", "airloop_replay", "airloop_wake"} | of_models
+        set(airflow.dag_ids())
+        == {"ingest_flights", "airloop_audit", "airloop_replay", "airloop_wake"} | of_models
     )
     assert airflow.get("/importErrors")["total_entries"] == 0
     assert airflow.get("/pools/airloop_heavy")["slots"] == 2

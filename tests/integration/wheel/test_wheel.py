@@ -107,7 +107,14 @@ def test_its_project_is_fine_and_every_dag_file_parses(wheel: Wheel, astro: Path
     two = ("flight_delay", "flight_delay_torch")
     kinds = ("train", "deploy", "monitor", "score")
     made = {f"{kind}_{model}" for kind in kinds for model in two}
-    assert set(dags) == {"hello", "airloop_replay", "airloop_wake", "ingest_flights", *made}
+    assert set(dags) == {
+        "hello",
+        "airloop_audit",
+        "airloop_replay",
+        "airloop_wake",
+        "ingest_flights",
+        *made,
+    }
     installed = wheel.python.parents[1] / "lib"
     assert all(Path(package).is_relative_to(installed) for package in packages)
 

@@ -291,9 +291,10 @@ def test_every_commands_help_has_an_example() -> None:
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
         "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
-        "reconcile", "replay", "report", "dags", "incidents", "token", "lake",
+        "reconcile", "replay", "report", "dags", "incidents", "token", "lake", "audit",
     }  # fmt: skip
-    groups = {name: commands.pop(name).commands for name in ("ledger", "dags", "token", "lake")}
+    names = ("ledger", "dags", "token", "lake", "audit")
+    groups = {name: commands.pop(name).commands for name in names}
     commands |= {f"{group} {name}": one for group, of in groups.items() for name, one in of.items()}
     commands["incidents resolve"] = commands["incidents"].commands["resolve"]
     for name, command in commands.items():

@@ -459,3 +459,20 @@ def test_history_cannot_be_rewritten(
     with pytest.raises(IntegrityError, match="append-only"):
         rewrite()
     assert ledger.deployments("m")[0].reason == ledger.decisions()[0].reason == "r"
+
+
+def test_a_deployment_and_its_decision_are_of_who_delivered(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    ledger.record_deployment(
+        ledger.begin_attempt("promote:m"),
+        model="m",
+        version=1,
+        artifact=artifact,
+        kind=DeploymentKind.PROMOTE,
+        reason="r",
+        action=Action.PROMOTED,
+        actor="ann",
+    )
+    assert [one.actor for one in ledger.deployments("m")] == ["ann"]
+    assert [one.actor for one in ledger.decisions("m")] == ["ann"]

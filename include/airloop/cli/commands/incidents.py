@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from airloop.cli.known import check_model
+from airloop.cli.person import person
 from airloop.console import out
 from airloop.settings import load_settings
 from airloop.vocabulary import IncidentStatus
@@ -55,6 +56,6 @@ def resolve_command(
     from airloop.ledger import open_ledger
 
     ledger = open_ledger(load_settings())
-    done = ledger.resolve_incident(number, IncidentStatus(kind), reason, "a person")
+    done = ledger.resolve_incident(number, IncidentStatus(kind), reason, person())
     what = "is learned from again" if kind == "drift" else "is left out until it is ingested anew"
     out.print(f"incident {number}: {done.partition} of {done.dataset} {what}", soft_wrap=True)

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from airloop.cli.known import check_model, check_name
+from airloop.cli.person import person
 from airloop.console import err, out
 from airloop.contracts import Deployment
 from airloop.errors import AirloopError, PermanentError, RequestError
@@ -106,7 +107,7 @@ def rollback_command(
     ledger = open_ledger(settings)
     check_model(model, ledger)
     before = ledger.current_deployment(model)
-    after = rollback(ledger, settings, model, reason, to_version=to)
+    after = rollback(ledger, settings, model, reason, to_version=to, actor=person())
     if before == after:
         others = sorted({one.version for one in ledger.deployments(model)} - {after.version})
         out.print(_nothing_done(model, after, others), soft_wrap=True)
@@ -129,7 +130,7 @@ def retire_command(
     settings = load_settings()
     ledger = open_ledger(settings)
     check_model(model, ledger)
-    done = retire(ledger, settings, model, reason)
+    done = retire(ledger, settings, model, reason, actor=person())
     out.print(f"{model}: version {done.version} is out, and no other serves: {done.reason}")
     _pause_dags(model)
     if model in load_catalog().model_names():

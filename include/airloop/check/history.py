@@ -1,0 +1,21 @@
+"""What `airloop check` says of the ledger's history: what the last look found, if there is a ledger."""
+
+from __future__ import annotations
+
+from airloop.delivery.auditing import standing
+from airloop.errors import AirloopError
+from airloop.ledger import open_ledger
+from airloop.ledger.database import Database
+from airloop.ledger.schema import Age, state
+from airloop.settings import Settings
+
+
+def history_lines(settings: Settings) -> list[str]:
+    """A line if history differs from what was written; none where nobody has looked, or no ledger answers."""
+    try:
+        if state(Database(settings.ledger_url)) is not Age.CURRENT:
+            return []
+        found = standing(open_ledger(settings))
+    except AirloopError:  # a ledger that does not answer is what `airloop status` tells
+        return []
+    return [] if found is None else [found]
