@@ -1,6 +1,6 @@
 """What MLflow's sign-in costs a training: the step ``train`` against a server with it and one without, in turn.
 
-Twelve days of flights and the example's model; the second server is the same program without users. The figures are medians of the
+Six days of flights and the example's model; the second server is the same program without users. The figures are medians of the
 step's wall time, its imports done, and of the server's CPU time. ``python -m bench.signin [ROUNDS]`` prints JSON.
 """
 
@@ -21,12 +21,14 @@ from airloop.data.sources.reading import read_partition
 from airloop.registry.credentials import PASSWORD, USERNAME
 from airloop.specs import load_catalog
 from airloop.steps import train
+from airloop.steps.__main__ import begin_in_project
+from tests.support.checkout import ROOT
 from tests.support.loop.project import Project
 from tests.support.servers import MlflowServer
 
 MODEL = "flight_delay"
-DAYS = [str(day.date()) for day in pd.date_range("2013-01-02", periods=12)]
-WINDOW = {"window_days": 12, "holdout_days": 4}
+DAYS = [str(day.date()) for day in pd.date_range("2013-01-02", periods=6)]
+WINDOW = {"window_days": 6, "holdout_days": 2}
 
 
 class Side:
@@ -70,8 +72,11 @@ class Side:
 
 def main() -> None:
     """Warm up once, then measure in turn."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    os.environ["AIRLOOP_PROJECT"] = str(ROOT)
+    begin_in_project()
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ["AIRLOOP_HOME"] = scratch
         sides = [Side(Path(scratch, name), guarded=name == "with") for name in ("without", "with")]
         try:
             for number in range(rounds + 1):
