@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables month schedules flipped-bits honest-rows clean
+.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet fuzz-api orders trigger-orders judge timetables month schedules flipped-bits honest-rows round-trips clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ flipped-bits: .venv/.self ## flip 300 bits of the lake's files under both scheme
 
 honest-rows: .venv/.self ## write 10,000 links of honest history on either database, the writer killed again and again; none is called a forgery
 	@AIRLOOP_HONEST_ROWS=10000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/ledger/test_audit.py -k honest
+
+round-trips: .venv/.self ## write 2,000 frames in every format; each comes back as it was, or its first wrong value is named
+	@AIRLOOP_FRAMES=2000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/data/test_round_trip.py
 
 orders: .venv/.self ## shuffle late, corrected and doubled deliveries 1,000 times; each order ends in one state of the lake
 	@AIRLOOP_ORDERS=1000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/cadence/test_orders.py

@@ -14,7 +14,7 @@ import pytest
 from airloop.columns import AT, REASONS
 from airloop.contracts import Outcome
 from airloop.data.schema import to_pandas
-from airloop.data.validation import quality, structure, suite
+from airloop.data.validation import batches, quality, structure, suite
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import failures, validate
 from airloop.data.validation.quarantine import Validated
@@ -318,6 +318,48 @@ def test_a_row_without_a_key_may_go_to_quarantine() -> None:
     assert validated.ok
     assert validated.quarantined is not None
     assert validated.quarantined.num_rows == 1
+
+
+SETS = "expect_column_values_to_be_in_set"
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("expect", "arguments", "outcome"),
+    [
+        (SETS, {"column": "day", "value_set": ["2013-01-05"]}, Outcome.OK),
+        (SETS, {"column": "day", "value_set": ["2013-01-06"]}, Outcome.BAD),
+        (SETS, {"column": "at", "value_set": ["2013-01-05T11:00:00+01:00"]}, Outcome.OK),
+        (SETS, {"column": "at", "value_set": ["2013-01-05"]}, Outcome.BAD),
+        (SETS, {"column": "pieces", "value_set": list(range(20))}, Outcome.OK),
+        (SETS, {"column": "pieces", "value_set": list(range(19))}, Outcome.BAD),
+    ],
+)
+def test_a_verdict_is_the_same_at_any_size(
+    expect: str,
+    arguments: dict[str, object],
+    outcome: Outcome,
+    large: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quality, "LARGE_ROWS", 1 if large else 1000)
+    asked = spec(expectations=[{"expect": expect, "with": arguments}])
+    assert validate(asked, DAY, frame()).report.outcome is outcome
+
+
+def test_dates_are_counted_without_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their number: GX's own way would hold them all."""
+    monkeypatch.setattr(
+        batches, "_on_a_frame", lambda left, *_: [] if not left else pytest.fail("a frame")
+    )
+    bounds = {"column": "day", "min_value": "2013-01-05", "max_value": "2013-01-05"}
+    asked = spec(
+        expectations=[
+            {"expect": "expect_column_values_to_be_between", "with": bounds},
+            {"expect": SETS, "with": {"column": "at", "value_set": [f"{DAY}T10:00:00Z"]}},
+        ]
+    )
+    assert validate(asked, DAY, frame()).ok
 
 
 @pytest.mark.parametrize(

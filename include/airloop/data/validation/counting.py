@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -108,7 +109,9 @@ def metric_for(
         case "column_values.nonnull":
             return Unexpected(column, lambda values: pc.is_null(values, nan_is_null=True))
         case "column_values.between" if _is_number(kind):
-            return _between(column, arguments)
+            return _between(column, arguments, int | float)
+        case "column_values.between" if _is_temporal(kind):
+            return _between(column, arguments, datetime)
         case "column_values.in_set":
             return _in_set(column, kind, arguments)
         case "column_values.unique" if _is_number(kind) or _is_text(kind):
@@ -116,9 +119,9 @@ def metric_for(
     return None
 
 
-def _between(column: str, arguments: Mapping[str, Any]) -> Metric | None:
+def _between(column: str, arguments: Mapping[str, Any], like: Any) -> Metric | None:
     low, high = arguments.get("min_value"), arguments.get("max_value")
-    if not all(bound is None or isinstance(bound, int | float) for bound in (low, high)):
+    if not all(bound is None or isinstance(bound, like) for bound in (low, high)):
         return None
     too_low = pc.less_equal if arguments.get("strict_min") else pc.less
     too_high = pc.greater_equal if arguments.get("strict_max") else pc.greater
@@ -135,8 +138,9 @@ def _between(column: str, arguments: Mapping[str, Any]) -> Metric | None:
 
 
 def _in_set(column: str, kind: pa.DataType, arguments: Mapping[str, Any]) -> Metric | None:
-    # pandas compares a date with a text by rules of its own: GX itself then says what is in the set.
-    like = str if _is_text(kind) else (int, float) if _is_number(kind) else ()
+    # pandas compares what is unlike by rules of its own: GX itself then says what is in the set.
+    like: Any = str if _is_text(kind) else (int, float) if _is_number(kind) else ()
+    like = datetime if _is_temporal(kind) else like
     wanted = arguments.get("value_set") or ()
     if not all(isinstance(one, like) and not isinstance(one, bool) for one in wanted):
         return None
@@ -152,6 +156,10 @@ def _in_set(column: str, kind: pa.DataType, arguments: Mapping[str, Any]) -> Met
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_temporal(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

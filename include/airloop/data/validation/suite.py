@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BOUNDS = ("min_value", "max_value")
+_SETS = ("expect_column_values_to_be_in_set", "expect_column_values_to_not_be_in_set")
 #: Expectations about the table that need no particular column.
 _ROW_COUNTS = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 
@@ -92,16 +93,21 @@ def declared_and_implied(spec: DatasetSpec) -> tuple[Expectation, ...]:
 
 
 def _with_moments(spec: DatasetSpec, expectation: Expectation) -> Expectation:
-    """An expectation whose bounds on a date or a timestamp are moments: YAML has them as texts, which GX compares with none."""
+    """An expectation whose bounds and values of a date or a timestamp are moments: YAML has texts, which GX compares with none."""
     column = spec.columns.get(str(expectation.arguments.get("column")))
     if column is None or column.type not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
         return expectation
     zone = ZoneInfo(spec.timezone) if column.type is ColumnType.TIMESTAMP else None
-    bounds = {
+    bounds: dict[str, Any] = {
         key: _moment(value, zone)
         for key, value in expectation.arguments.items()
         if key in _BOUNDS and isinstance(value, str)
     }
+    allowed = expectation.arguments.get("value_set")
+    if expectation.expect in _SETS and isinstance(allowed, list):
+        bounds["value_set"] = [
+            _moment(one, zone) if isinstance(one, str) else one for one in allowed
+        ]
     return expectation.model_copy(update={"arguments": {**expectation.arguments, **bounds}})
 
 
