@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from airloop.contracts import Fence
+from airloop.data.lake import integrity
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.examination import faults
 from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.tables import filesystem_of
 from airloop.data.lake.vacuum import sweep
 from airloop.errors import DamagedError, DataError, RequestError
 from airloop.settings import Settings
@@ -111,8 +113,6 @@ def test_no_flipped_bit_is_read_as_another_value(lake: Lake, scheme: str) -> Non
 def test_control_without_the_digest_other_values_are_read(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airloop.data.lake import integrity
-
     monkeypatch.setattr(integrity, "check", lambda *_: None)
     ref, wrong = lake.snapshot("t", DAYS), 0
     whole = lake.read_table(ref)
@@ -222,3 +222,12 @@ def test_the_command_names_each_damaged_file_and_what_to_do(
     assert "ingest the partition again" in shown.err
     with pytest.raises(RequestError, match="no such table"):
         commands.verify_command(["tt"])
+
+
+def test_a_file_larger_than_what_is_written_at_a_time_is_stored_whole(lake: Lake) -> None:
+    opened = lake.opened("t")
+    assert opened is not None
+    for size in (0, integrity._PIECE, 3 * integrity._PIECE + 1):
+        file = pa.py_buffer(random.Random(size).randbytes(size))
+        integrity.write(file, f"large-{size}", filesystem_of(opened))
+        assert (Path(lake.table_uri("t")) / f"large-{size}").read_bytes() == file.to_pybytes()
