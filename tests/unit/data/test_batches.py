@@ -183,3 +183,16 @@ def test_of_a_year_of_partitions_gx_builds_each_expectation_once(
     for day in range(5):
         evaluate_batches(SUITE[:4], in_batches(table(50, seed=day)), "test")
     assert len(built) == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "outcome"),
+    [("number", "float64", "ok"), ("whole", "float64", "bad"), ("absent", "str", "could not tell")],
+)
+def test_what_gx_can_only_tell_of_a_frame_is_left_to_it(
+    column: str, kind: str, outcome: str
+) -> None:
+    asked = expectation("expect_column_values_to_be_of_type", column=column, type_=kind)
+    counted = expectation("expect_table_row_count_to_equal", value=3_000)
+    found = evaluate_batches((asked, counted), in_batches(table()), "test")
+    assert [one.outcome.value for one in found] == [outcome, "ok"]

@@ -22,6 +22,9 @@ YEARS: Final = "only the years 1678 to 2261 can be kept"
 FINER: Final = "finer than a microsecond"
 US: Final = pa.timestamp("us")
 
+LATIN: Final = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"], pa.binary()).buffers())
+NO_ZONE: Final = pa.timestamp("us", "Foo/Bar")
+
 #: A column's contract, its values as each source has them, and what they are in the lake.
 EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
     "a 64-bit id beside a gap": (
@@ -60,6 +63,16 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
             python([1.0, 0.0, np.nan]),
         ],
         [True, False, None],
+    ),
+    "a decimal that no float is": (
+        {"type": "float"},
+        [
+            csv("2943.74", ""),
+            sql("2943.74", None),
+            parquet([Decimal("2943.74"), None]),
+            python(pd.Series([Decimal("2943.74"), None], dtype=object)),
+        ],
+        [2943.74, None],
     ),
     "the smallest number there is": (
         {"type": "float"},
@@ -175,8 +188,35 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
     ),
     "another number as a truth value": (
         {"type": "boolean"},
-        [csv("2"), csv("0.5"), sql(2), sql(0.5), parquet([2]), parquet([0.5]), python([-1])],
+        [
+            parquet([Decimal("0.99999999999999999999")]),
+            csv("2"),
+            csv("0.5"),
+            sql(2),
+            sql(0.5),
+            parquet([2]),
+            parquet([0.5]),
+            python([-1]),
+        ],
         "is no boolean",
+    ),
+    "bytes that are no text": ({"type": "string"}, [parquet(LATIN)], "its bytes are not UTF-8"),
+    **{
+        f"bytes that are no text as {kind}": ({"type": kind}, [parquet(LATIN)], f"is no {kind}")
+        for kind in ("integer", "float", "boolean", "timestamp", "date")
+    },
+    **{
+        f"a moment in a zone that nobody knows as {kind}": (
+            {"type": kind},
+            [parquet([1], NO_ZONE)],
+            f"is no {kind}",
+        )
+        for kind in ("string", "float", "date")
+    },
+    "a list of moments that Python does not know": (
+        {"type": "string"},
+        [parquet([[2**61]], pa.list_(US))],
+        "is no string",
     ),
     "dates among moments": (
         {"type": "date"},
@@ -252,3 +292,13 @@ def test_the_first_of_a_million_values_that_is_wrong_is_named() -> None:
     prices = pa.array(["1.5"] * 1_000_000 + ["dear", "cheap"])
     [problem] = conform(spec(), pa.table({"price": prices}))[1]
     assert (problem.value, problem.row) == ("dear", 1_000_000)
+
+
+@pytest.mark.parametrize("kind", ["complex128", "Sparse[float]"])
+def test_a_column_of_an_odd_kind_without_rows_is_refused(kind: str) -> None:
+    from airloop.data.sources.conform import conform
+    from tests.unit.data.specimens import spec
+
+    empty = pd.DataFrame({"price": pd.Series([], dtype=kind)})
+    [problem] = conform(spec(), empty)[1]
+    assert (problem.row, problem.value) == (None, "a column without rows")

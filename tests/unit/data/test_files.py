@@ -9,6 +9,7 @@ import lzma
 import random
 import zipfile
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from airloop.contracts import Fence
+from airloop.data.sources.parquet_files import read_parquet
 from airloop.data.sources.reading import read_frame, read_rows
 from airloop.data.validation.quality import failures, validate
 from airloop.errors import DataError, RequestError, SpecError
@@ -382,3 +384,27 @@ class _Catalog(Catalog):
 
     def dataset(self, name: str) -> DatasetSpec:
         return self._only
+
+
+def _old_moments(tmp_path: Path, table: pa.Table, **options: Any) -> list[pa.Table]:
+    path = tmp_path / "old.parquet"
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True, **options)
+    with path.open("rb") as file:
+        return list(read_parquet(file, "here", {}, 1 << 30))
+
+
+def test_int96_beside_a_dictionary_in_several_row_groups_is_read_whole(tmp_path: Path) -> None:
+    """The two readers of such a file end their batches at different rows."""
+    rows = 200_000
+    moments = pa.array(range(rows), pa.timestamp("s")).cast(pa.timestamp("us"))
+    kinds = pa.array(["a", "b"] * (rows // 2)).dictionary_encode()
+    table = pa.table({"v": moments, "c": kinds})
+    read = pa.concat_tables(_old_moments(tmp_path, table, row_group_size=50_000))
+    assert read["v"].cast(pa.timestamp("us")).combine_chunks().equals(moments)
+
+
+def test_int96_in_a_struct_is_not_the_column_of_its_name(tmp_path: Path) -> None:
+    late = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
+    inner = pa.StructArray.from_arrays([late], ["v"])
+    [read] = _old_moments(tmp_path, pa.table({"v": pa.array([1.5]), "s": inner}))
+    assert read["v"].to_pylist() == [1.5]

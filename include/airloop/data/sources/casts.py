@@ -20,7 +20,12 @@ _SIGNIFICANT: Final = r"^[^eE]*[1-9]"
 def _text(array: pa.Array, _clock: Clock) -> pa.Array:
     if not is_text(array.type):
         raise UnfitError("it is not text")
-    return array.cast(pa.string())
+    texts = array.cast(pa.string())
+    try:
+        texts.validate(full=True)  # a Parquet file says that its bytes are text, and nobody looks
+    except pa.ArrowInvalid as error:
+        raise UnfitError("its bytes are not UTF-8") from error
+    return texts
 
 
 def _whole(array: pa.Array, _clock: Clock) -> pa.Array:
@@ -39,6 +44,10 @@ def _number(array: pa.Array, _clock: Clock) -> pa.Array:
     if pa.types.is_integer(array.type):
         # Above 2**53 neighbours collapse; a measure that large has lost its last digits anyway.
         return array.cast(pa.float64(), safe=False)
+    if pa.types.is_decimal(array.type):
+        array = array.cast(
+            pa.string()
+        )  # read as CSV's are: Arrow's own way misses the nearest float
     if is_text(array.type):
         return _without_nan(_parsed(trimmed(array)))
     if not is_number(array.type):
@@ -60,6 +69,8 @@ def _parsed(texts: pa.Array) -> pa.Array:
 
 def _truth(array: pa.Array, _clock: Clock) -> pa.Array:
     if is_number(array.type):
+        if pa.types.is_decimal(array.type):
+            array = array.cast(pa.int64())  # refuses a fraction that a float would round away
         # As MySQL, SQLite and pandas tell them: 0 and 1, beside a gap 0.0 and 1.0.
         numbers = _without_nan(array.cast(pa.float64(), safe=False))
         if not pc.all(pc.is_in(numbers.drop_null(), pa.array([0.0, 1.0]))).as_py():

@@ -121,6 +121,8 @@ def _kind(arrow: pa.DataType) -> str:
 def _first_wrong(name: str, parts: list[Values], cast: _Cast) -> WrongType:
     """The first value that spoils the column, found by halves: a long column costs a few casts, not one a value."""
     good, bad = 0, sum(map(len, parts))
+    if not bad:
+        return WrongType(name, cast.wanted, "a column without rows", None, _kinds(parts))
     while bad - good > 1:
         middle = (good + bad) // 2
         good, bad = (good, middle) if _reason(_first(parts, middle), cast) else (middle, bad)
@@ -145,6 +147,11 @@ def _reason(parts: list[Values], cast: _Cast) -> str | None:
     return None
 
 
+def _kinds(parts: list[Values]) -> str:
+    kinds = {str(one.dtype if isinstance(one, pd.Series) else one.type) for one in parts}
+    return f"its kind is {' and '.join(sorted(kinds))}"
+
+
 def _first(parts: list[Values], rows: int, skipped: int = 0) -> list[Values]:
     """The first rows of a column, without those that are skipped."""
     found = []
@@ -162,6 +169,14 @@ def _told(values: Values) -> Any:
         return value
     try:
         return values[0].as_py()
-    except (ValueError, OverflowError):  # a year that Python does not know
+    except (
+        ValueError,
+        OverflowError,
+        KeyError,
+    ):  # a year, bytes or a zone that Python does not know
+        if is_text(values.type):
+            return values.cast(pa.binary())[0].as_py()
+        if not (pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)):
+            return f"one {values.type}"
         wide = pa.int32() if pa.types.is_date32(values.type) else pa.int64()
         return f"{values.cast(wide)[0].as_py()} {getattr(values.type, 'unit', 'days')} since 1970"

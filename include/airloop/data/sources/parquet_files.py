@@ -45,20 +45,27 @@ def _batches(file: IO[bytes], parquet: pq.ParquetFile) -> Iterator[pa.Table]:
     old = [
         schema.column(i).name
         for i in range(len(schema))
-        if schema.column(i).physical_type == "INT96" and schema.column(i).max_repetition_level == 0
+        if schema.column(i).physical_type == "INT96"
+        and schema.column(i).max_repetition_level == 0
+        and schema.column(i).path == schema.column(i).name  # no field of a struct
     ]
-    seconds = iter(())
-    if old:
-        coarse = pq.ParquetFile(file, coerce_int96_timestamp_unit="s")
-        seconds = coarse.iter_batches(batch_size=_BATCH_ROWS, columns=old)
-    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
-        table = pa.Table.from_batches([batch])
-        yield _without_wrapping(table, next(seconds)) if old else table
+    batches = (pa.Table.from_batches([one]) for one in parquet.iter_batches(batch_size=_BATCH_ROWS))
+    if not old:
+        yield from batches
+        return
+    coarse = pq.ParquetFile(file, coerce_int96_timestamp_unit="s")
+    seconds = coarse.iter_batches(batch_size=_BATCH_ROWS, columns=old)
+    ahead = pa.Table.from_batches([next(seconds)])
+    for table in batches:
+        while len(ahead) < len(table):  # the two end their batches at different rows
+            ahead = pa.concat_tables([ahead, pa.Table.from_batches([next(seconds)])])
+        yield _without_wrapping(table, ahead[: len(table)].select(old))
+        ahead = ahead[len(table) :]
 
 
-def _without_wrapping(table: pa.Table, seconds: pa.RecordBatch) -> pa.Table:
+def _without_wrapping(table: pa.Table, seconds: pa.Table) -> pa.Table:
     """Nanoseconds where they can hold a column's moments, else its seconds: out of range, and told to be."""
-    for name in seconds.schema.names:
+    for name in seconds.column_names:
         bounds = pc.min_max(seconds[name].cast(pa.int64())).as_py()
         if bounds["min"] is None or -_HOLDS <= bounds["min"] <= bounds["max"] <= _HOLDS:
             continue

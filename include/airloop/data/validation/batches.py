@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 from great_expectations.core import ExpectationValidationResult
+from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.execution_engine import PandasExecutionEngine
 
 from airloop.contracts import DatasetRef, Outcome
@@ -97,9 +98,14 @@ def evaluate_batches(
 def _known(asked: _Asked) -> _Known:
     """Kept, since making GX's object and asking what it needs costs more than counting a small partition."""
     built = build(asked.expectation, 0, asked.where)
-    needs = built.get_validation_dependencies(
-        execution_engine=_engine(), runtime_configuration=dict(_VERDICT_ONLY)
-    ).metric_configurations
+    try:
+        needs = built.get_validation_dependencies(
+            execution_engine=_engine(), runtime_configuration=dict(_VERDICT_ONLY)
+        ).metric_configurations
+    except (
+        GreatExpectationsError
+    ):  # which metrics it needs depends on the frame: GX evaluates it there
+        needs = {}
     return _Known(built, built.configuration, dict(needs))
 
 
