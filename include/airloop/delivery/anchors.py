@@ -7,14 +7,14 @@ beside the same stores has its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
 from sqlalchemy import make_url
 
 from airloop.contracts import Contract
-from airloop.errors import UnreachableError
+from airloop.errors import SupersededError, UnreachableError
 from airloop.exchange.blobs import BlobStore
 from airloop.ledger.audit import Heads
 from airloop.registry import tracking
@@ -78,9 +78,11 @@ class Anchors:
             found = client.get_experiment_by_name(self._experiment)
         return None if found is None else _heads(found.tags)
 
-    def show(self, heads: Heads) -> None:
+    def show(self, heads: Heads, *, anew: bool = False) -> None:
         """Let MLflow have these and no others.
 
+        :param anew: whether a person said that what it has no longer counts; else no head goes backwards
+        :raises SupersededError: if these are behind what it has, which then stays
         :raises UnreachableError: if it does not answer
         """
         client = tracking.client(self._settings)
@@ -93,6 +95,12 @@ class Anchors:
                 if found.lifecycle_stage == "deleted":
                     client.restore_experiment(number)
             there = {} if found is None else found.tags
+            if not anew and (ahead := sorted(_ahead(_heads(there), heads))):
+                raise SupersededError(
+                    "MLflow has a newer anchor of the ledger than this one, and keeps it",
+                    value=", ".join(ahead),
+                    remedy="`airloop audit verify` tells whether the ledger has those links",
+                )
             for entity, (sequence, digest) in heads.items():
                 name, said = f"{_TAG}{entity}", f"{sequence} {digest}"
                 if there.get(name) != said:
@@ -109,6 +117,14 @@ def _heads(tags: Mapping[str, str]) -> Heads:
             number, _, digest = said.partition(" ")
             found[name.removeprefix(_TAG)] = (int(number) if number.isdecimal() else 1, digest)
     return found
+
+
+def _ahead(there: Heads, heads: Heads) -> Iterator[str]:
+    """The chains that have come further there, or to another end."""
+    for entity, (sequence, digest) in there.items():
+        last, mine = heads.get(entity, (0, ""))
+        if sequence > last or (sequence == last and digest != mine):
+            yield entity
 
 
 def _identity(url: str) -> str:

@@ -10,7 +10,7 @@ from airloop.contracts import Decision
 from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
 from airloop.errors import AirloopError, RequestError
 from airloop.ledger import Ledger
-from airloop.ledger.audit import Audit, Heads
+from airloop.ledger.audit import Audit, Fault, Heads
 from airloop.plugins.alert import Alert
 from airloop.settings import Settings
 from airloop.vocabulary import Action, Topic
@@ -29,26 +29,30 @@ def watch(ledger: Ledger, settings: Settings, anchors: Anchors, now: datetime) -
     :raises UnreachableError: if the ledger or the step store does not answer
     """
     kept = anchors.kept()
-    due = kept is None or now - kept.verified >= FULL
+    ahead = kept is not None and max(kept.at, kept.verified) > now
+    due = kept is None or ahead or now - kept.verified >= FULL
     known: dict[str, Heads] = {} if kept is None else {STEP_STORE: kept.heads}
-    lines = list(_ask_mlflow(anchors, known)) if due else []
+    # Before the ledger, which only grows, and at each look: no anchor moves that was not compared.
+    answers, lines = _ask_mlflow(anchors, known)
     audit = ledger.audit(known) if due else ledger.glance(known)
+    if ahead:
+        audit.faults.append(Fault(STEP_STORE, f"its anchor is of a time to come, at {now:%F %T}"))
     lines += [str(fault) for fault in audit.faults]
     put_down(ledger, settings, audit, full=due)
     if audit.moored:
-        heads = audit.heads
-        same = kept is not None and kept.shown and kept.heads == heads
-        shown = same or not (told := list(_show(anchors, heads)))
-        lines += [] if shown else told
+        heads = dict(audit.heads)
+        told = list(_show(anchors, heads)) if answers and known.get(MLFLOW) != heads else []
+        lines += told
         verified = now if kept is None or due else kept.verified
-        anchors.keep(Anchor(at=now, verified=verified, shown=shown, heads=dict(heads)))
+        shown = answers and not told
+        anchors.keep(Anchor(at=now, verified=verified, shown=shown, heads=heads))
     return lines
 
 
 def examine(ledger: Ledger, anchors: Anchors) -> tuple[Audit, list[str]]:
     """Compare every row and both anchors; returns what was found, and which anchors could not be asked or are not there."""
     known: dict[str, Heads] = {}
-    lines = list(_ask_step_store(anchors, known)) + list(_ask_mlflow(anchors, known))
+    lines = [*_ask_step_store(anchors, known), *_ask_mlflow(anchors, known)[1]]
     return ledger.audit(known), lines
 
 
@@ -67,7 +71,7 @@ def accept(ledger: Ledger, anchors: Anchors, reason: str, actor: str) -> int:
         )
     _record(ledger, Action.MENDED, f"anchored anew: {reason}", actor)
     now, heads = datetime.now(UTC), ledger.glance().heads
-    told = list(_show(anchors, heads))
+    told = list(_show(anchors, heads, anew=True))
     anchors.keep(Anchor(at=now, verified=now, shown=not told, heads=dict(heads)))
     return len(heads)
 
@@ -121,20 +125,20 @@ def _ask_step_store(anchors: Anchors, known: dict[str, Heads]) -> Iterator[str]:
         known[STEP_STORE] = kept.heads
 
 
-def _ask_mlflow(anchors: Anchors, known: dict[str, Heads]) -> Iterator[str]:
+def _ask_mlflow(anchors: Anchors, known: dict[str, Heads]) -> tuple[bool, list[str]]:
+    """Whether it answers, and what is to be told."""
     try:
         shown = anchors.shown()
     except AirloopError as error:
-        yield f"{MLFLOW} could not be asked: {error}"
-        return
+        return False, [f"{MLFLOW} could not be asked: {error}"]
     if shown is None:
-        yield f"{MLFLOW} has no anchor of this ledger"
-    else:
-        known[MLFLOW] = shown
+        return True, [f"{MLFLOW} has no anchor of this ledger"]
+    known[MLFLOW] = shown
+    return True, []
 
 
-def _show(anchors: Anchors, heads: Heads) -> Iterator[str]:
+def _show(anchors: Anchors, heads: Heads, *, anew: bool = False) -> Iterator[str]:
     try:
-        anchors.show(heads)
+        anchors.show(heads, anew=anew)
     except AirloopError as error:
         yield f"{MLFLOW} was not given the anchor: {error}"

@@ -83,7 +83,7 @@ def verify(connection: Connection, anchors: Mapping[str, Heads] | None = None) -
 
 
 def glance(connection: Connection, anchors: Mapping[str, Heads] | None = None) -> Audit:
-    """Look at the guards and at the anchored links alone: what costs the same however long history is."""
+    """Look at the guards and at the anchored links alone: a few rows of each chain, however long it is."""
     audit = _guarded(connection)
     if audit.moored:
         _moor(connection, audit, anchors or {})
@@ -179,8 +179,10 @@ def _anchored(
                 yield Fault(chain.name, _gone(place, last + 1, sequence), entity, last + 1)
             elif sequence:
                 link = next(links_of(connection, entity, sequence - 1), None)
-                # One in the middle that is gone is told as such.
-                if link is not None and link.sequence == sequence and link.digest != digest:
+                if link is None or link.sequence != sequence:
+                    says = f"deleted: {_span(sequence, sequence)}, as {place} knows"
+                    yield Fault(chain.name, says, entity, sequence)
+                elif link.digest != digest:
                     says = f"replaced: not the link that was anchored in {place}"
                     yield Fault(chain.name, says, entity, sequence, link.key)
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Row, Table, Text, cast, func, insert, select
+from sqlalchemy import JSON, ColumnElement, Connection, Row, Table, Text, cast, insert, select
 
 from airloop.ledger import attempts
 from airloop.ledger.database import before_commit
@@ -143,12 +143,14 @@ def head(connection: Connection, entity: str) -> tuple[int, str]:
 
 
 def heads_of(connection: Connection) -> dict[str, tuple[int, str]]:
-    """The number and the digest of the last link of every chain, in one query."""
-    last = select(chain.c.entity, func.max(chain.c.sequence).label("sequence"))
-    ends = last.group_by(chain.c.entity).subquery()
-    same = (chain.c.entity == ends.c.entity) & (chain.c.sequence == ends.c.sequence)
-    query = select(chain.c.entity, chain.c.sequence, chain.c.digest).join(ends, same)
-    return {row.entity: (row.sequence, row.digest) for row in connection.execute(query)}
+    """The number and the digest of the last link of every chain: one look into the key's index for each, however long they are."""
+    ends = select(chain.c.entity, chain.c.sequence, chain.c.digest)
+    ends = ends.order_by(chain.c.entity.desc(), chain.c.sequence.desc()).limit(1)
+    heads, query = dict[str, tuple[int, str]](), ends
+    while (row := connection.execute(query).first()) is not None:
+        heads[row.entity] = (row.sequence, row.digest)
+        query = ends.where(chain.c.entity < row.entity)
+    return heads
 
 
 def rows_of(connection: Connection, kind: Kind, entity: str) -> Iterator[Covered]:

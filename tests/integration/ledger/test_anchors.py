@@ -12,10 +12,10 @@ import pytest
 from airloop.check.history import history_lines
 from airloop.cli.main import run
 from airloop.contracts import Outcome
-from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchors
+from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
 from airloop.delivery.auditing import FULL, LEDGER, accept, examine, standing, watch
 from airloop.devstack.needs import _history
-from airloop.errors import RequestError, UnreachableError
+from airloop.errors import RequestError, SupersededError, UnreachableError
 from airloop.ledger import Ledger, guards
 from airloop.registry import tracking
 from airloop.settings import Settings, load_settings
@@ -89,14 +89,13 @@ def test_a_tail_that_is_cut_off_is_named_put_down_and_told_everywhere(world: Wor
     world.watch()
     world.cut()
     before = world.anchors.kept()
-    (line,) = world.watch(NOW + MINUTES)
-    assert (
-        line == "airloop_chain of rows, link 1: truncated: link 1 is gone, as the step store knows"
-    )
+    lines = world.watch(NOW + MINUTES)
+    gone = "airloop_chain of rows, link 1: truncated: link 1 is gone, as"
+    assert lines == [f"{gone} {place} knows" for place in (STEP_STORE, MLFLOW)]
     assert world.anchors.kept() == before, "the evidence stays"
     assert world.told() == [Action.DIFFERS]
     alerts = world.ledger.decisions(LEDGER, Topic.ALERT)
-    assert world.watch(NOW + 2 * MINUTES) == [line]
+    assert world.watch(NOW + 2 * MINUTES) == lines
     assert world.told() == [Action.DIFFERS], "once"
     assert world.ledger.decisions(LEDGER, Topic.ALERT) == alerts
     assert _history(world.settings)[0] is Outcome.BAD
@@ -110,8 +109,71 @@ def test_new_rows_after_the_cut_hide_nothing(world: World) -> None:
     world.ledger.record_decision(
         entity="rows", topic=Topic.VALIDATION, action=Action.PASSED, reason="sound"
     )
-    (line,) = world.watch(NOW + MINUTES)
-    assert "replaced: not the link that was anchored in the step store" in line
+    for line, place in zip(world.watch(NOW + MINUTES), (STEP_STORE, MLFLOW), strict=True):
+        assert f"replaced: not the link that was anchored in {place}" in line
+
+
+FORGED = {"later": timedelta(days=9999), "now": timedelta()}
+
+
+@pytest.mark.parametrize("late", FORGED.values(), ids=FORGED)
+def test_who_rewrites_ledger_and_step_store_does_not_move_mlflow(
+    world: World, late: timedelta
+) -> None:
+    world.watch()
+    honest = world.anchors.shown()
+    world.by_hand("DELETE FROM airloop_chain", "DELETE FROM airloop_decisions")
+    at = NOW + MINUTES
+    world.anchors.keep(Anchor(at=at, verified=at + late, shown=True, heads={}))
+    for look in (1, 2):
+        gone = "airloop_chain of m, link 1: truncated: links 1 to 18 are gone, as MLflow knows"
+        assert gone in world.watch(at + look * MINUTES)
+        assert world.anchors.shown() == honest, "the evidence stays"
+        live_on(world, f"honest {look}")
+    assert Action.DIFFERS in world.told()
+
+
+def live_on(world: World, reason: str) -> None:
+    world.ledger.record_decision(
+        entity="rows", topic=Topic.VALIDATION, action=Action.PASSED, reason=reason
+    )
+
+
+def test_an_anchor_of_a_time_to_come_is_told_and_every_row_compared(world: World) -> None:
+    world.watch()
+    kept = world.anchors.kept()
+    assert kept is not None
+    world.by_hand("UPDATE airloop_decisions SET reason = 'x' WHERE id = 'd2'")
+    for name in ("at", "verified"):
+        world.anchors.keep(kept.model_copy(update={name: NOW + 999 * FULL}))
+        lines = world.watch(NOW + MINUTES)
+        assert "airloop_decisions of m, link 2, row d2: edited" in lines
+        assert [one for one in lines if "of a time to come" in one]
+    assert world.watch(NOW + 2 * MINUTES) == []
+
+
+def test_no_head_in_mlflow_goes_backwards_but_by_a_person(world: World) -> None:
+    """Two looks at once: the later one's anchor stays."""
+    early = world.ledger.glance().heads
+    live_on(world, "later")
+    world.watch()
+    later = world.anchors.shown()
+    other = {**later, "rows": (later["rows"][0], "sha256:other")} if later else {}
+    for heads in (early, {}, other):
+        with pytest.raises(SupersededError, match="keeps it"):
+            world.anchors.show(heads)
+    assert world.anchors.shown() == later
+    world.anchors.show(early, anew=True)
+    assert world.anchors.shown() == early
+
+
+def test_an_anchored_link_that_was_taken_out_is_missed_at_once(world: World) -> None:
+    world.watch()
+    live_on(world, "later")
+    world.by_hand("DELETE FROM airloop_chain WHERE entity = 'rows' AND sequence = 1")
+    lines = world.watch(NOW + MINUTES)
+    gone = "airloop_chain of rows, link 1: deleted: link 1 is gone, as"
+    assert lines == [f"{gone} {place} knows" for place in (STEP_STORE, MLFLOW)]
 
 
 @pytest.mark.parametrize("place", [STEP_STORE, MLFLOW])
@@ -165,7 +227,7 @@ def test_where_mlflow_does_not_answer_the_step_store_has_it_and_mlflow_gets_it_l
     assert audit.sound
     assert "could not be asked" in unasked[0]
     assert world.settings.mlflow_uri == here
-    assert world.watch(NOW + MINUTES) == []
+    assert world.watch(NOW + MINUTES) == [f"{MLFLOW} has no anchor of this ledger"]
     assert world.anchors.shown() == kept.heads
 
 
@@ -185,7 +247,7 @@ def test_a_ledger_of_a_backup_is_accepted_by_a_person_and_on_record(world: World
     world.cut()
     world.watch(NOW + MINUTES)
     accept(world.ledger, world.anchors, "the backup of Monday", "ann")
-    assert world.watch(NOW + 2 * MINUTES) == []
+    assert world.watch(datetime.now(UTC)) == []
     last = world.ledger.decisions(LEDGER, Topic.AUDIT)[0]
     assert (last.action, last.actor) == (Action.MENDED, "ann")
     assert "the backup of Monday" in last.reason

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from airloop.cli.main import run
@@ -232,3 +232,12 @@ def test_what_is_anchored_later_than_it_is_read_is_no_fault(ledger: Ledger) -> N
     with by_hand(ledger) as connection:
         old = {"the step store": {**chain.heads_of(connection), "rows": (0, "")}}
         assert audit.verify(connection, old).sound
+
+
+def test_the_ends_are_one_look_into_an_index_for_each_chain(ledger: Ledger) -> None:
+    with by_hand(ledger) as connection:
+        asked: list[str] = []
+        event.listen(connection, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        heads = chain.heads_of(connection)
+        assert heads == {name: chain.head(connection, name) for name in ("m", "rows")}
+        assert len([one for one in asked if "LIMIT" in one]) == len(heads) + 1 + 2
