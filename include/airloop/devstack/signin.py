@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airloop.devstack import private
+from airloop.devstack.attempts import Attempts
 from airloop.errors import SpecError
 from airloop.registry.credentials import LOOP, READER
 
@@ -29,10 +32,11 @@ PASSWORDS = {
 }
 #: What each may do with every experiment and every registered model, those that are not yet there too.
 _RIGHTS = {LOOP: "MANAGE", READER: "READ"}
-#: A check of a password costs a tenth of a second of a core, and a training asks a hundred times.
+#: Of users whom an administrator made: a check costs a tenth of a second of a core.
 _CACHE_SECONDS = 60
 #: Paths that are asked by POST and change nothing, by their ends: lists and pages of MLflow.
 _QUESTIONS = ("/search", "/search-datasets", "/graphql")
+_attempts = Attempts()
 
 
 def sign_in_environment(
@@ -79,16 +83,57 @@ def prepare(database: str) -> None:
 def authenticate() -> Authorization | Response:
     """Who asks MLflow's server, for each request.
 
+    MLflow calls this on the thread that takes every connection, so no password that is wrong may cost a hash of MLflow's.
     A reader may ask for what changes nothing: MLflow's own rights let every user make experiments and models.
     """
-    from flask import Response, make_response, request
-    from mlflow.server.auth import authenticate_request_basic_auth
+    from flask import make_response, request
 
-    who: Authorization | Response = authenticate_request_basic_auth()
-    if isinstance(who, Response) or who.username != READER or _asks(request.method, request.path):
+    who = request.authorization
+    if who is None or not who.username or who.password is None:
+        return _refusal()
+    if who.username not in PASSWORDS:
+        return _of_an_administrator(who, who.username, who.password)
+    if not _same(who.password, os.environ[PASSWORDS[who.username]]):
+        return _refusal()
+    if who.username != READER or _asks(request.method, request.path):
         return who
-    refusal: Response = make_response("Permission denied: this user may only read", 403)
-    return refusal
+    denied: Response = make_response("Permission denied: this user may only read", 403)
+    return denied
+
+
+def _refusal() -> Response:
+    from mlflow.server.auth import make_basic_auth_response
+
+    asks_again: Response = make_basic_auth_response()
+    return asks_again
+
+
+def _of_an_administrator(who: Authorization, user: str, password: str) -> Authorization | Response:
+    """A user whom an administrator made: MLflow alone knows the password, by a hash."""
+    from flask import Response, make_response
+    from mlflow.server import auth
+
+    if not _attempts.take(user, password):
+        refusal: Response = make_response(
+            "Too many wrong passwords: try again in a few seconds", 429
+        )
+        refusal.headers["Retry-After"] = "5"
+        return refusal
+    if not auth.store.has_user(user):
+        _attempts.give_back()
+        return _refusal()
+    found: Authorization | Response = auth.authenticate_request_basic_auth()
+    if isinstance(found, Response):
+        _attempts.failed(user, password)
+    else:
+        _attempts.succeeded(user, password)
+    return found
+
+
+def _same(given: str, right: str) -> bool:
+    """In a time that tells nothing of the right one, not even its length."""
+    one, other = (hashlib.sha256(text.encode()).digest() for text in (given, right))
+    return hmac.compare_digest(one, other)
 
 
 def _asks(method: str, path: str) -> bool:

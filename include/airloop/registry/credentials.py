@@ -11,7 +11,7 @@ from airloop.settings import Settings
 from airloop.specs.yaml.document import read_yaml
 
 #: By these MLflow's own client signs in; they travel in the environment alone.
-USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+USERNAME, PASSWORD = _PAIR = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 #: How a client may speak to a server that is not the stack's.
 _FOREIGN = (
     *(USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_INSECURE_TLS"),
@@ -23,6 +23,8 @@ LOOP, READER = "airloop", "reader"
 SECRET = "mlflow_password"  # noqa: S105 - a name, no password
 #: What a server answers whom it does not know, and whom it lets do less.
 REFUSALS = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
+#: The name and password that this process had before it signed in at the stack's own server.
+_displaced: dict[str, str] = {}
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -30,7 +32,12 @@ def variables(settings: Settings) -> dict[str, str]:
     secret = _own(settings)
     if secret is not None:
         return {USERNAME: LOOP, PASSWORD: secret}
-    return {name: os.environ[name] for name in _FOREIGN if name in os.environ}
+    found = {name: os.environ[name] for name in _FOREIGN if name in os.environ}
+    if _holds_own():
+        del found[PASSWORD]
+        found.pop(USERNAME, None)
+        found |= _displaced
+    return found
 
 
 def sign_in(settings: Settings) -> None:
@@ -38,7 +45,14 @@ def sign_in(settings: Settings) -> None:
 
     The stack's own password goes to the stack's own server, whatever another installation left in this shell.
     """
-    os.environ.update(variables(settings))
+    found = variables(settings)
+    if not _holds_own():
+        _displaced.clear()
+        _displaced.update({name: os.environ[name] for name in _PAIR if name in os.environ})
+    for name in _PAIR:
+        if name not in found:
+            os.environ.pop(name, None)
+    os.environ.update(found)
 
 
 def pair(settings: Settings) -> tuple[str, str] | None:
@@ -69,10 +83,21 @@ def refusal(settings: Settings, status: int) -> PermanentError:
 
 def _own(settings: Settings) -> str | None:
     """The loop's password at the server that `airloop up` started here; None of any other."""
-    home = home_folder()
-    runtime, secret = home / "runtime.yaml", home / "secrets" / SECRET
-    if not runtime.exists() or not secret.exists():
+    runtime, secret = home_folder() / "runtime.yaml", _secret()
+    if secret is None or not runtime.exists():
         return None
-    if read_yaml(runtime).get("mlflow_uri") != settings.mlflow_uri:
+    return secret if read_yaml(runtime).get("mlflow_uri") == settings.mlflow_uri else None
+
+
+def _holds_own() -> bool:
+    """Whether this process's environment has the stack's own password: no other server may be told it."""
+    secret = _secret()
+    return secret is not None and os.environ.get(PASSWORD) == secret
+
+
+def _secret() -> str | None:
+    """The password that `airloop up` made; the first line of the file, and None where that is empty."""
+    file = home_folder() / "secrets" / SECRET
+    if not file.exists():
         return None
-    return secret.read_text(encoding="utf-8").strip()
+    return file.read_text(encoding="utf-8").strip().partition("\n")[0].strip() or None

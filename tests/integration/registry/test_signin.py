@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import stat
+import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -192,3 +196,83 @@ def test_the_stacks_password_goes_to_the_stacks_own_server_alone(
     assert credentials.pair(other) == ("of-another-installation", "its-password")
     (tmp_path / "secrets" / credentials.SECRET).unlink()
     assert credentials.pair(own) == ("of-another-installation", "its-password")
+
+
+def test_a_server_that_is_not_the_stacks_is_not_given_its_password_by_way_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that spoke to the stack's server has its password in its environment, and so have its children."""
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    own, other = (Settings(mlflow_uri=f"http://127.0.0.1:{port}") for port in (5001, 5002))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / credentials.SECRET).write_text("the-loops\n")
+    (tmp_path / "runtime.yaml").write_text("mlflow_uri: http://127.0.0.1:5001\n")
+    monkeypatch.setenv(USERNAME, "of-another-installation")
+    monkeypatch.setenv(PASSWORD, "its-password")
+    credentials.sign_in(own)
+    assert os.environ[PASSWORD] == "the-loops"
+    assert credentials.pair(other) == ("of-another-installation", "its-password")
+    credentials.sign_in(other)
+    assert os.environ[PASSWORD] == "its-password"
+    for name, value in {USERNAME: LOOP, PASSWORD: "the-loops"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(credentials, "_displaced", {})
+    assert credentials.pair(other) is None
+    credentials.sign_in(other)
+    assert not {USERNAME, PASSWORD} & os.environ.keys()
+
+
+@pytest.mark.parametrize("user", [LOOP, "an-admins"])
+def test_wrong_passwords_do_not_keep_others_waiting(mlflow_server: MlflowServer, user: str) -> None:
+    """MLflow asks for the password of an artifact on the one thread that also takes every connection."""
+    body = {"username": "an-admins", "password": "a-long-password"}
+    if user not in mlflow_server.passwords:
+        asked(mlflow_server, "POST", f"{API}/users/create", body, user=ADMIN)
+    ended, answers, numbers = threading.Event(), set[int](), itertools.count()
+
+    def guess() -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            while not ended.is_set():
+                wrong = (user, f"wrong-{next(numbers)}")
+                path = "/api/2.0/mlflow-artifacts/artifacts/0/a-file"
+                answers.add(client.get(mlflow_server.url + path, auth=wrong).status_code)
+                # They share this process's one lock with the thread that measures.
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=guess) for _ in range(8)]
+    for one in threads:
+        one.start()
+    waits = []
+    try:
+        time.sleep(1)
+        for _ in range(8):
+            began = time.monotonic()
+            assert asked(mlflow_server, "GET", "/health", None) == httpx.codes.OK
+            waits.append(time.monotonic() - began)
+    finally:
+        ended.set()
+        for one in threads:
+            one.join()
+    assert sorted(waits)[4] < 0.5, waits
+    limited = set() if user == LOOP else {httpx.codes.TOO_MANY_REQUESTS}
+    assert answers == {httpx.codes.UNAUTHORIZED} | limited
+
+
+def test_a_user_whom_an_administrator_made_comes_in_though_others_guess(
+    mlflow_server: MlflowServer,
+) -> None:
+    name, right = f"u{uuid4().hex[:8]}", "a-long-password"
+    body = {"username": name, "password": right}
+    assert asked(mlflow_server, "POST", f"{API}/users/create", body, user=ADMIN) == httpx.codes.OK
+    url = f"{mlflow_server.url}{API}/experiments/search?max_results=1"
+
+    def status(password: str) -> int:
+        return httpx.get(url, auth=(name, password), trust_env=False, timeout=60).status_code
+
+    end = time.monotonic() + 30
+    while status(right) != httpx.codes.OK:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    while status("wrong") != httpx.codes.TOO_MANY_REQUESTS:
+        assert time.monotonic() < end
+    assert status(right) == httpx.codes.OK
