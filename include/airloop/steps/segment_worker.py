@@ -33,6 +33,7 @@ def run(request: Request, context: StepContext) -> Result:
     dataset = context.catalog.dataset_of(model)
     settings = context.settings
     plan = plans.read(settings, request.plan)
+    model = plan.applied(model)
     frame = Lake(settings).read(plan.dataset)
     rows = snapshot.split(model, dataset, frame, plan.holdout)
     with one_thread():

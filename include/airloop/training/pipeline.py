@@ -78,8 +78,11 @@ def train(run: TrainingRun) -> Training:
 
 def choose_window(run: TrainingRun) -> TrainingRun:
     """The run with its model's window chosen, where the spec leaves it open; with segments the plan has chosen."""
+    if run.segments is not None:
+        plan, _ = run.segments
+        return replace(run, model=plan.applied(run.model))
     # What the lake was at a moment is asked for again: a choice by what it is now would be another training.
-    if run.segments is not None or run.as_of is not None:
+    if run.as_of is not None:
         return run
     lake = Lake(run.settings)
     return replace(run, model=windows.settled(run.ledger, lake, run.model, run.dataset, run.until))

@@ -25,6 +25,7 @@ from airloop.execution.accounting import accounted
 from airloop.registry import artifacts, loader
 from airloop.registry.segments import SegmentTable
 from airloop.steps import segment_worker, segments, train
+from airloop.training import fitted, windows
 from airloop.training.segments import collection, fitting
 from airloop.training.segments import plan as plans
 from airloop.training.segments.results import Results
@@ -320,6 +321,30 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
     plan, candidate = train_all(segmented)
     assert json.loads(candidate.params)["C"] == 0.25
     assert plans.read(segmented.settings, plan.plan).params["C"] == 0.25
+
+
+def test_a_half_life_that_was_chosen_is_that_of_every_fit(segmented, monkeypatch):
+    respec(segmented, segment_spec(training={**LINEAR, "window_days": None}))
+    chosen = windows.Choice(windows.ALL, "told", {}, "3d")
+    monkeypatch.setattr(windows, "choose", lambda *_: chosen)
+    seen: list[object] = []
+    plain = fitted.weighed
+
+    def spy(trainer, job, dataset, frame):
+        seen.append(job.model.training.half_life)
+        return plain(trainer, job, dataset, frame)
+
+    monkeypatch.setattr(fitted, "weighed", spy)
+    plan, _ = train_all(segmented)
+    # Two fits a segment, the global model's, and the one it is compared by.
+    assert (seen[:6], set(seen)) == (["3d"] * 6, {"3d"})
+    assert len(seen) >= 8
+    made = plans.read(segmented.settings, plan.plan)
+    assert made.half_life == "3d"
+    # A plan of before says nothing of it.
+    old = made.model_dump(mode="json", exclude={"half_life"})
+    model = segmented.catalog.model("lateness")
+    assert plans.Plan.model_validate(old).applied(model) == model
 
 
 def _space(world: World) -> str:

@@ -20,6 +20,7 @@ from airloop.data.rows import rows_in
 from airloop.data.snapshot import Days, Part, Split
 from airloop.errors import DataError, RequestError
 from airloop.exchange.blobs import BlobStore
+from airloop.fields import HalfLife
 from airloop.registry import lineage
 from airloop.registry.segments import segment_names
 from airloop.settings import Settings
@@ -28,7 +29,7 @@ from airloop.specs.model import ModelSpec
 from airloop.specs.modules import find_module
 from airloop.specs.sections.segments import SegmentsSpec
 from airloop.training.segments.checks import check_named, segments_of
-from airloop.training.validation import judging_days
+from airloop.training.validation import judging_days, with_training
 
 #: More models than this are no longer one deployable unit: they are all loaded by whoever answers.
 MAX_SEGMENTS = 2_000
@@ -66,6 +67,8 @@ class Plan(Contract):
     #: The last of the training days, which say whether a segment's model is better than the global one.
     judging: tuple[PartitionKey, ...]
     params: dict[str, Any]
+    #: In how long a row loses half of its weight, in each fit. Plans of before say nothing: what the spec says holds.
+    half_life: HalfLife | None = None
     segments: tuple[PlannedSegment, ...]
     left_out: tuple[LeftOut, ...]
 
@@ -77,6 +80,10 @@ class Plan(Contract):
     def of(self, pack: int) -> tuple[PlannedSegment, ...]:
         """The segments of one pack."""
         return tuple(segment for segment in self.segments if segment.pack == pack)
+
+    def applied(self, model: ModelSpec) -> ModelSpec:
+        """The model with what was chosen with the plan, for the fits of segments and the global one alike."""
+        return model if self.half_life is None else with_training(model, half_life=self.half_life)
 
 
 def make(
@@ -112,6 +119,7 @@ def make(
         holdout=days.holdout,
         judging=judging,
         params=dict(params),
+        half_life=model.training.half_life,
         segments=_packed(trained, spec.pack),
         left_out=tuple(left_out),
     )
