@@ -61,7 +61,14 @@ class Choice:
     def applied(self, model: ModelSpec) -> ModelSpec:
         """The model with what was chosen; a half-life of the spec's own stays."""
         chosen = with_window(model, self.window)
-        return chosen if self.half_life is None else with_half_life(chosen, self.half_life)
+        if self.half_life is None or model.training.half_life is not None:
+            return chosen
+        return with_half_life(chosen, self.half_life)
+
+    def suits(self, model: ModelSpec) -> bool:
+        """Whether the model can be fitted by it: its trainer may be another than the one that was chosen for."""
+        changed = self.applied(model).training.half_life != model.training.half_life
+        return not changed or can_weigh(model)
 
 
 def settled(
@@ -75,7 +82,7 @@ def settled(
         return model
     there = sound(ledger, model, dataset, lake.partitions(dataset.name))
     last = choose_days(with_window(model, ALL), dataset, there, until).all[-1]
-    if (earlier := _chosen(ledger, model.name, last)) is not None:
+    if (earlier := _chosen(ledger, model, last)) is not None:
         return earlier.applied(model)
     choice = choose(lake, model, dataset, there, until)
     log.info("%s", choice.reason)
@@ -87,7 +94,7 @@ def known(ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, last: str) -> 
     """The model with the window that was chosen last; for who must not spend a choice."""
     if not model.training.auto or not dataset.cadence.timed:
         return model
-    choice = _chosen(ledger, model.name, last)
+    choice = _chosen(ledger, model, last)
     return model if choice is None else choice.applied(model)
 
 
@@ -189,15 +196,17 @@ def _loss(
     return float(np.mean(losses))
 
 
-def _chosen(ledger: Ledger, model: str, last: str) -> Choice | None:
-    """The newest choice that still holds on a day."""
-    for decision in ledger.decisions(model, Topic.WINDOW):
+def _chosen(ledger: Ledger, model: ModelSpec, last: str) -> Choice | None:
+    """The newest choice that still holds on a day; none where its half-life is one that the model cannot follow."""
+    for decision in ledger.decisions(model.name, Topic.WINDOW):
         age = moment_of(last) - moment_of(str(decision.figures["partition"]))
         if timedelta() <= age < HOLDS:
             # Choices of before knew no half-life.
             fades = decision.figures.get("half_life")
             window = int(decision.figures["window"] or ALL)
-            return Choice(window, decision.reason, {}, None if fades is None else str(fades))
+            half_life = None if fades is None else str(fades)
+            choice = Choice(window, decision.reason, {}, half_life)
+            return choice if choice.suits(model) else None
     return None
 
 
@@ -216,7 +225,8 @@ def _record(ledger: Ledger, model: str, last: str, choice: Choice) -> Decision:
         action=Action.CHOSEN,
         reason=choice.reason,
         figures=figures,
-        id=f"window:{model}:{last}",
+        # One that is void is replaced on the same day, by one without a half-life.
+        id=f"window:{model}:{last}:{choice.half_life or 'alike'}",
     )
 
 

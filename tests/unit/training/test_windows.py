@@ -135,6 +135,44 @@ def test_a_half_life_is_on_record_and_taken_by_trainings_and_shadows_alike(
     assert windows.known(ledger, model, dataset, "2013-04-30") == first
 
 
+def test_a_half_life_that_the_trainer_cannot_follow_any_more_is_chosen_anew(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    first = windows.settled(ledger, lake, model, dataset, None)
+    monkeypatch.setattr(toy, "build", lambda _: KNeighborsClassifier())
+    assert windows.known(ledger, model, dataset, "2013-04-30") == model
+    again = windows.settled(ledger, lake, model, dataset, None)
+    assert (again.training.window, again.training.half_life) == (30, None)
+    # On record beside the other, though for the same day: it is taken from then on.
+    assert [one.figures["half_life"] for one in ledger.decisions("guess", Topic.WINDOW)] == [
+        None,
+        "30d",
+    ]
+    assert windows.known(ledger, model, dataset, "2013-04-30") == again != first
+
+
+def test_a_half_life_that_is_said_after_one_was_chosen_is_taken(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+    windows.settled(ledger, lake, model, dataset, None)
+    spec = with_training(model, half_life="90d")
+    for found in (
+        windows.settled(ledger, lake, spec, dataset, None),
+        windows.known(ledger, spec, dataset, "2013-04-30"),
+    ):
+        assert (found.training.window, found.training.half_life) == (windows.ALL, "90d")
+
+
 def test_too_short_a_history_says_what_is_done_instead(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec
 ) -> None:
