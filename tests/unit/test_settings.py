@@ -131,6 +131,7 @@ SECRETS = [
     ("AIRLOOP__LEDGER_URL", "s3cret-word"),
     ("AIRLOOP__STORAGE_OPTIONS", '{"secret": ["s3cret-word"]}'),
     ("AIRLOOP__MLFLOW_URI", "http://me:s3cret-word@/x y"),
+    ("AIRLOOP__MLFLOW_URI", "https://me:s3cret-word@mlflow.example"),
     ("AIRLOOP__SERVING__URL", "ftp://me:s3cret-word@host/"),
 ]
 

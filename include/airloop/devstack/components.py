@@ -155,7 +155,8 @@ def _mlflow_environment(layout: Layout, settings: Settings) -> dict[str, str]:
 def _sign_in(layout: Layout) -> dict[str, str]:
     """Who may come in at MLflow; nobody before the first `up` has made the passwords."""
     config, secrets = layout.mlflow / "users.ini", Secrets(layout.secrets)
-    if not all((secrets.folder / name).exists() for name in MLFLOW_SECRETS.values()):
+    needed = (*MLFLOW_SECRETS.values(), "mlflow_secret_key")
+    if not all((secrets.folder / name).exists() for name in needed):
         return {CONFIG: str(config)}
     passwords = {user: secrets[name] for user, name in MLFLOW_SECRETS.items()}
     return sign_in_environment(config, secrets["mlflow_secret_key"], passwords)

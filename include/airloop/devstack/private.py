@@ -42,7 +42,7 @@ def alone(path: Path) -> Iterator[None]:
 
 def create(path: Path, text: str) -> bool:
     """Put a file there unless there is one that says something; whether it was put."""
-    if path.exists() and path.stat().st_size:
+    if path.exists() and path.read_bytes().strip():
         path.chmod(0o600)
         return False
     write(path, text)

@@ -34,8 +34,11 @@ PASSWORDS = {
 _RIGHTS = {LOOP: "MANAGE", READER: "READ"}
 #: Of users whom an administrator made: a check costs a tenth of a second of a core.
 _CACHE_SECONDS = 60
-#: Paths that are asked by POST and change nothing, by their ends: lists and pages of MLflow.
-_QUESTIONS = ("/search", "/search-datasets", "/graphql")
+#: Paths that are asked by POST and change nothing, by their ends: lists and pages of MLflow (a test compares them).
+_QUESTIONS = (
+    *("/search", "/search-datasets", "/graphql", "/get-latest-versions"),
+    *("/traces/batchGetInfos", "/traces/calculate-filter-correlation"),
+)
 _attempts = Attempts()
 
 

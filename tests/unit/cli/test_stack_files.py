@@ -51,6 +51,27 @@ def test_secrets_are_made_once_and_readable_by_nobody_else(layout: Layout) -> No
     assert {mode(path) for path in layout.secrets.iterdir()} == {0o600}
 
 
+def test_a_secret_of_a_blank_line_is_made_anew_for_both_sides(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "home_folder", lambda: layout.home)
+    ensure_secrets(layout.secrets)
+    file = layout.secrets / credentials.SECRET
+    file.write_text(" \n")
+    assert credentials._secret() is None
+    secrets, _ = ensure_secrets(layout.secrets)
+    assert secrets[credentials.SECRET]
+    file.write_text("one\ntwo\n")
+    assert credentials._secret() == secrets[credentials.SECRET] == "one"
+
+
+def test_a_missing_key_of_mlflows_pages_is_as_a_missing_password(layout: Layout) -> None:
+    ensure_secrets(layout.secrets)
+    (layout.secrets / "mlflow_secret_key").unlink()
+    [part] = [one for one in components(layout, ADDRESSES, load_settings()) if one.name == "mlflow"]
+    assert "MLFLOW_FLASK_SERVER_SECRET_KEY" not in part.env
+
+
 def test_a_secret_that_was_opened_up_is_closed_again(layout: Layout) -> None:
     ensure_secrets(layout.secrets)
     (layout.secrets / "service_token").chmod(0o644)

@@ -82,6 +82,19 @@ def test_without_a_password_nobody_is_let_in(
     assert not (tmp_path / "users.db").exists()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_a_reader_may_ask_by_post_is_in_mlflows_table_of_routes() -> None:
+    from mlflow.server.handlers import get_endpoints
+
+    posted = [path for path, _, methods in get_endpoints() if "POST" in methods]
+    ends = set(signin._QUESTIONS) - {"/graphql"}
+    assert {end for end in ends if any(path.endswith(end) for path in posted)} == ends
+    for end in ("registered-models/get-latest-versions", "traces/batchGetInfos"):
+        [path] = [one for one in posted if one.startswith("/api/") and one.endswith(end)]
+        assert signin._asks("POST", path)
+    assert not signin._asks("POST", "/api/2.0/mlflow/registered-models/create")
+
+
 def test_the_users_are_in_mlflows_own_database_where_that_is_a_server() -> None:
     url = "postgresql+psycopg2://airloop:p%40ss@db.example/mlflow"
     assert users_database(url) == url

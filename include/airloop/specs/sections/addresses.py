@@ -53,6 +53,10 @@ def _server(text: str) -> str:
 def _tracking(text: str) -> str:
     parts = _split(text, "write http://host:port")
     if parts.scheme in {"http", "https"}:
+        if "@" in parts.netloc:
+            # The address is printed, and written where everybody reads.
+            remedy = "use MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            raise _refusal("holds a user or a password", remedy)
         return _server(text)
     if not _SCHEME.match(text) and not PurePosixPath(text).is_absolute():
         raise _refusal(
