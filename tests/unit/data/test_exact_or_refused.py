@@ -176,6 +176,16 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
         [csv("2013-01-05"), sql("31.02.2013"), parquet(["05.01.13"])],
         "is no date: it is not written as the column's format %d.%m.%Y says",
     ),
+    "a date that was cut": (
+        {"type": "date", "format": "%Y%m%d"},
+        [csv("2013011"), sql("201311"), parquet(["2013111"])],
+        "is no date: it has fewer digits than the column's format %Y%m%d says",
+    ),
+    "a time that was cut": (
+        {"type": "timestamp", "format": "%d.%m.%Y %H%M"},
+        [csv("5.1.2013 103"), python(["05.01.2013 10"])],
+        "is no timestamp: it",
+    ),
     "a hexadecimal number": (
         {"type": "integer"},
         [csv("0x10"), sql("0x10"), parquet(["0X10"]), python(["0x10"])],
@@ -302,3 +312,16 @@ def test_a_column_of_an_odd_kind_without_rows_is_refused(kind: str) -> None:
     empty = pd.DataFrame({"price": pd.Series([], dtype=kind)})
     [problem] = conform(spec(), empty)[1]
     assert (problem.row, problem.value) == (None, "a column without rows")
+
+
+@pytest.mark.parametrize("kind", ["integer", "float", "boolean", "timestamp", "date"])
+def test_an_empty_quoted_cell_is_missing_unless_it_is_text(kind: str) -> None:
+    from airloop.data.sources.conform import conform
+    from tests.unit.data.specimens import spec
+
+    columns = {**spec().model_dump(mode="json")["columns"], "v": {"type": kind}}
+    value = "2013-01-05" if kind in {"timestamp", "date"} else "1"
+    cells = pa.table({"v": [value, ""], "note": ["", "a"]})
+    table, wrong = conform(spec(columns=columns), cells)
+    assert (wrong, table["v"].is_null().to_pylist()) == ([], [False, True])
+    assert table["note"].to_pylist() == ["", "a"]

@@ -25,6 +25,10 @@ def test_a_format_with_a_whole_date_is_fine(form: str) -> None:
         ("date", "%d.%m.", "a format must hold the year, the month and the day"),
         ("timestamp", "%H:%M", "a format must hold the year, the month and the day"),
         ("date", "%Y%m%Q", "no such directive"),
+        ("date", "%Y%m%d%d", "names a directive twice"),
+        ("date", "%Y%m%d %z", "a date has no offset"),
+        ("timestamp", "%Y%m%d %I:%M", "%I and %p stand together"),
+        ("timestamp", "%Y%m%d %H:%M %p", "%I and %p stand together"),
         ("date", "yyyy-mm-dd", "a format must hold the year, the month and the day"),
     ],
 )

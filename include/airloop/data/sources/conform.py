@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airloop.data.schema import ARROW_TYPES, told
 from airloop.data.sources.casts import CASTS
@@ -76,6 +77,9 @@ class _Cast:
         return pa.chunked_array(chunks, ARROW_TYPES[self.wanted])
 
     def _one(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if self.wanted is not ColumnType.STRING and is_text(values.type):
+            texts = values.cast(pa.string())  # a CSV file that quotes every cell has "" for a gap
+            values = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
         if values.null_count == len(values):  # whatever its source made of a column without a value
             return pa.chunked_array([pa.nulls(len(values), ARROW_TYPES[self.wanted])])
         return CASTS[self.wanted](values, self.clock)

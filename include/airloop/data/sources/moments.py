@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import pyarrow as pa
@@ -25,6 +27,9 @@ _TIME: Final = r"[Tt ][0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 _OFFSET: Final = rf"({_TIME}) ?([Zz]|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
 _MIDNIGHT: Final = r"[Tt ]00:00(:00(\.0+)?)?$"
 _ZEROS_BELOW: Final = r"(\.[0-9]{6})0+"
+#: How many digits a number has that is written whole.
+_DIGITS: Final = {"Y": 4, "j": 3, "f": 6} | dict.fromkeys("ymdHIMS", 2)
+_NUMBERS: Final = re.compile(r"((?:%[YjfymdHIMS])+)|((?:%[^YjfymdHIMS]|[^%])+)")
 _CHOICES: Final = {"refuse": "raise", "earlier": "earliest", "later": "latest", "shift": "latest"}
 
 
@@ -170,6 +175,23 @@ def _written(texts: pa.Array, form: str) -> pa.Array:
 
 def _parsed(text: str, form: str) -> datetime:
     try:
-        return datetime.strptime(text, form)  # noqa: DTZ007 - a format without %z is the dataset's clock
+        read = datetime.strptime(text, form)  # noqa: DTZ007 - a format without %z is the dataset's clock
     except ValueError as error:
         raise UnfitError(f"it is not written as the column's format {form} says") from error
+    if not _whole(form).fullmatch(text):
+        raise UnfitError(f"it has fewer digits than the column's format {form} says")
+    return read
+
+
+@lru_cache(maxsize=256)
+def _whole(form: str) -> re.Pattern[str]:
+    """Texts of which nothing was cut: `strptime` takes 2013011 for the first of January.
+
+    Numbers that no separator parts have all their digits; beside a separator, 5 is as good as 05.
+    """
+    pattern = ""
+    for numbers, other in _NUMBERS.findall(form):
+        digits = [_DIGITS[one] for one in numbers[1::2]]
+        pattern += rf"\d{{{sum(digits)}}}" if len(digits) > 1 else r"\d+" if digits else ""
+        pattern += ".+" if other else ""
+    return re.compile(pattern, re.DOTALL)

@@ -89,6 +89,14 @@ def formats(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
         elif not (used & {"%Y", "%y"} and (used & {"%j"} or (used & _MONTHS and used & {"%d"}))):
             what = "a format must hold the year, the month and the day"
             yield SpecIssue(path, what, form, "for instance %Y%m%d, or %d.%m.%Y %H:%M")
+        elif twice := sorted(one for one in used - {"%%"} if form.count(one) > 1):
+            yield SpecIssue(path, "names a directive twice", twice[0], "leave one of them out")
+        elif ("%I" in used) != ("%p" in used):
+            what = "an hour of twelve needs its half of the day: %I and %p stand together"
+            yield SpecIssue(path, what, form, "write %H for an hour of 24")
+        elif kind == "date" and "%z" in used:
+            what = "a date has no offset"
+            yield SpecIssue(path, what, form, "leave %z out, or make the column a timestamp")
 
 
 def _texts(was: Any) -> Iterator[str]:
