@@ -39,6 +39,8 @@ _QUESTIONS = (
     *("/search", "/search-datasets", "/graphql", "/get-latest-versions"),
     *("/traces/batchGetInfos", "/traces/calculate-filter-correlation"),
 )
+#: MLflow lets every user make these, whatever the rights say.
+_MADE = {"experiment": "/experiments/create", "registered_model": "/registered-models/create"}
 _attempts = Attempts()
 
 
@@ -113,7 +115,7 @@ def _refusal() -> Response:
 
 def _of_an_administrator(who: Authorization, user: str, password: str) -> Authorization | Response:
     """A user whom an administrator made: MLflow alone knows the password, by a hash."""
-    from flask import Response, make_response
+    from flask import Response, make_response, request
     from mlflow.server import auth
 
     if not _attempts.take(user, password):
@@ -128,9 +130,28 @@ def _of_an_administrator(who: Authorization, user: str, password: str) -> Author
     found: Authorization | Response = auth.authenticate_request_basic_auth()
     if isinstance(found, Response):
         _attempts.failed(user, password)
-    else:
-        _attempts.succeeded(user, password)
+        return found
+    _attempts.succeeded(user, password)
+    if request.method == "POST" and not _may_make(auth.store, user, request.path):
+        denied: Response = make_response("Permission denied: this user may make none", 403)
+        return denied
     return found
+
+
+def _may_make(store: SqlAlchemyStore, user: str, path: str) -> bool:
+    """Whether it makes nothing new, or an administrator gave this user a right on all there are of the kind."""
+    kinds = [kind for kind, end in _MADE.items() if path.rstrip("/").endswith(end)]
+    found = store.get_user(user)
+    if not kinds or found.is_admin:
+        return True
+    roles = store.list_user_roles(found.id)
+    return any(
+        right.resource_pattern == "*"
+        and right.resource_type in (*kinds, "workspace")
+        and right.permission in {"EDIT", "MANAGE"}
+        for role in roles
+        for right in store.list_role_permissions(role.id)
+    )
 
 
 def _same(given: str, right: str) -> bool:

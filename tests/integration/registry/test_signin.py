@@ -270,6 +270,10 @@ def test_a_user_whom_an_administrator_made_comes_in_though_others_guess(
         return httpx.get(url, auth=(name, password), trust_env=False, timeout=60).status_code
 
     end = time.monotonic() + 30
+    for kind in ("experiments", "registered-models"):
+        path, made = f"{mlflow_server.url}{API}/{kind}/create", {"name": name}
+        answer = httpx.post(path, json=made, auth=(name, right), trust_env=False, timeout=60)
+        assert answer.status_code in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}
     while status(right) != httpx.codes.OK:
         assert time.monotonic() < end
         time.sleep(0.5)

@@ -82,6 +82,29 @@ def test_without_a_password_nobody_is_let_in(
     assert not (tmp_path / "users.db").exists()
 
 
+def test_a_user_without_a_right_on_all_makes_nothing_new(
+    prepare: Callable[..., SqlAlchemyStore],
+) -> None:
+    store = prepare()
+    for user, admin in (("guest", False), ("maker", False), ("boss", True)):
+        store.create_user(user, "a-long-password", is_admin=admin)
+    store.grant_user_permission("guest", "experiment", "*", "READ")
+    store.grant_user_permission("maker", "experiment", "*", "EDIT")
+    makes = {
+        user: [
+            signin._may_make(store, user, f"/api/2.0/mlflow/{path}")
+            for path in ("experiments/create", "registered-models/create", "runs/create")
+        ]
+        for user in ("guest", "maker", "boss")
+    }
+    store.engine.dispose()
+    assert makes == {
+        "guest": [False, False, True],
+        "maker": [True, False, True],
+        "boss": [True, True, True],
+    }
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_a_reader_may_ask_by_post_is_in_mlflows_table_of_routes() -> None:
     from mlflow.server.handlers import get_endpoints
