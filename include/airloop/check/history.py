@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from airloop.delivery.auditing import standing
 from airloop.errors import AirloopError
-from airloop.ledger import open_ledger
-from airloop.ledger.database import Database
-from airloop.ledger.schema import Age, state
 from airloop.settings import Settings
 
 
 def history_lines(settings: Settings) -> list[str]:
     """A line if history differs from what was written; none where nobody has looked, or no ledger answers."""
+    # The ledger's library is loaded for who checks alone, and not by the command line's entry.
+    from airloop.delivery.auditing import standing
+    from airloop.ledger import open_ledger
+    from airloop.ledger.database import Database
+    from airloop.ledger.schema import Age, state
+
     try:
         if state(Database(settings.ledger_url)) is not Age.CURRENT:
             return []

@@ -8,6 +8,7 @@ from airloop.execution.context import StepContext
 class Request(StepRequest):
     version: ModelVersion
     reason: str
+    actor: str = "airloop"
 
 
 class Result(StepResult):
@@ -23,5 +24,6 @@ def run(request: Request, context: StepContext) -> Result:
         artifact=version.artifact,
         kind="promote",
         reason=request.reason,
+        actor=request.actor,
     )
     return Result(deployment=deployment)

@@ -168,8 +168,8 @@ def test_a_source_reads_its_partition(settings: Settings, store: Any, packed: bo
     name = f"drop/{DAY}.csv.gz" if packed else f"drop/{DAY}.csv"
     store.files().write(name, gzip.compress(content) if packed else content)
     source = FileSpec(kind="file", format="csv", path=f"{store.uri}/{name}".replace(DAY, "{partition}"))  # fmt: skip
-    [frame] = read_files(source, DAY)
-    assert frame.to_dict("list") == {"a": ["1", "2"], "b": ["x", "y"]}
+    [table] = read_files(source, DAY)
+    assert table.to_pydict() == {"a": ["1", "2"], "b": ["x", "y"]}
     with pytest.raises(DataError, match="does not exist"):
         list(read_files(source, "2013-01-06"))
 

@@ -54,7 +54,8 @@ def moments(partition: str, random: np.random.Generator, count: int) -> Any:
         return [one.days[0]] * count
     span = (one.end - one.start).total_seconds()
     spread = np.sort(random.uniform(0, span * 0.999, count))
-    return pd.to_datetime(one.start) + pd.to_timedelta(spread, unit="s")
+    # Finer than a microsecond a moment would be refused.
+    return (pd.to_datetime(one.start) + pd.to_timedelta(spread, unit="s")).floor("us")
 
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
