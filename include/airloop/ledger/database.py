@@ -12,13 +12,20 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     Engine,
     NullPool,
+    PrimaryKeyConstraint,
     Table,
+    UniqueConstraint,
+    and_,
     create_engine,
     event,
+    false,
     make_url,
+    or_,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
@@ -129,8 +136,13 @@ def before_commit(connection: Connection, name: str, act: Callable[[Connection],
 def insert_or_ignore(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one of its unique keys is taken.
 
+    It looks first: on SQLite a guard refuses an insert whose key is there, also one that would do nothing.
+
     :returns: whether the row was inserted
     """
+    if connection.execute(select(_taken(table, values))).scalar():
+        return False
+    # On Postgres another may write it in this very moment.
     statement = _insert(connection, table).values(values).on_conflict_do_nothing()
     return connection.execute(statement).rowcount == 1
 
@@ -142,6 +154,15 @@ def upsert(
     statement = _insert(connection, table).values(values)
     keys = list(table.primary_key.columns)
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def _taken(table: Table, values: dict[str, Any]) -> ColumnElement[bool]:
+    """Whether a row has one of the unique keys of these values; a key that they do not tell whole is not taken."""
+    unique = UniqueConstraint | PrimaryKeyConstraint
+    keys = [list(one.columns) for one in table.constraints if isinstance(one, unique)]
+    told = [key for key in keys if all(values.get(column.name) is not None for column in key)]
+    same = [and_(*(column == values[column.name] for column in key)) for key in told]
+    return table.select().where(or_(false(), *same)).exists()
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -15,9 +15,6 @@ _FIELDS = [decisions.c[name] for name in Decision.model_fields]
 
 def record(connection: Connection, decision: Decision) -> Decision:
     """Append a decision; under an id that is taken, the first one stays and is returned."""
-    if (first := by_id(connection, decision.id)) is not None:
-        return first
-    # On Postgres another may write it in this very moment.
     if insert_or_ignore(connection, decisions, decision.model_dump()):
         note(connection, "decision", decision.entity, decision.id)
     return by_id(connection, decision.id) or decision

@@ -42,14 +42,12 @@ STANDING = (IncidentStatus.OPEN, IncidentStatus.FAULT)
 
 def remember(connection: Connection, incident: Incident) -> Incident:
     """Put an incident down; the same rows found broken again are the same incident, with what became of it."""
+    insert_or_ignore(connection, incidents, incident.model_dump(exclude={"number"}))
     query = select(*_FIELDS).where(
         incidents.c.model == incident.model,
         incidents.c.partition == incident.partition,
         incidents.c.digest == incident.digest,
     )
-    if connection.execute(query).first() is None:
-        # On Postgres another may write it in this very moment.
-        insert_or_ignore(connection, incidents, incident.model_dump(exclude={"number"}))
     return _read(connection.execute(query).one()._mapping)
 
 

@@ -43,8 +43,6 @@ def emit(
 
     :returns: the trigger under this key, and whether it is new
     """
-    if (first_one := by_key(connection, model, dedup_key)) is not None:
-        return first_one, False
     trigger = Trigger(
         id=hashlib.sha256(f"{model}\0{dedup_key}".encode()).hexdigest()[:16],
         model=model,
@@ -55,7 +53,6 @@ def emit(
         at=at or datetime.now(UTC),
         actor=actor,
     )
-    # On Postgres another may write it in this very moment.
     if not insert_or_ignore(connection, triggers, trigger.model_dump()):
         return by_key(connection, model, dedup_key) or trigger, False
     for kind in ("trigger", "state"):
