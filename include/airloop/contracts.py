@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from airloop.figures import Figure, Figures, Metrics
 from airloop.findings import Finding
 from airloop.partition import ANY_KEY
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic
+from airloop.vocabulary import LOOP, Action, Cause, DeploymentKind, Topic
 
 #: A name that may become a path, a dag_id or a table: ``\Z``, since ``$`` lets a trailing newline through.
 NAME_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
@@ -170,7 +170,7 @@ class Deployment(Contract):
     kind: DeploymentKind
     reason: str
     at: datetime
-    actor: str = "airloop"
+    actor: str = LOOP
 
 
 class Triage(StrEnum):
@@ -233,7 +233,7 @@ class Decision(Contract):
     reason: str
     figures: Figures = {}
     at: datetime
-    actor: str = "airloop"
+    actor: str = LOOP
 
 
 class Trigger(Contract):
@@ -246,4 +246,4 @@ class Trigger(Contract):
     reason: str
     partition: PartitionKey | None = None
     at: datetime
-    actor: str = "airloop"
+    actor: str = LOOP

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+#: The actor of what nobody else did.
+LOOP: Final = "airloop"
 
 
 class Topic(StrEnum):

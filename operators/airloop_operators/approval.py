@@ -10,7 +10,7 @@ from airflow.sdk import Param
 
 from airloop.ledger import open_ledger
 from airloop.settings import load_settings
-from airloop.vocabulary import Action, Topic, TriggerState
+from airloop.vocabulary import LOOP, Action, Topic, TriggerState
 from airloop_operators.runs import run_name
 
 
@@ -64,7 +64,7 @@ class ApproveModelOperator(ApprovalOperator):
             topic=Topic.APPROVAL,
             action=Action.APPROVE if approved else Action.REJECT,
             reason=f"{self.act}: {why}",
-            actor=str(answered or "airloop"),
+            actor=str(answered or LOOP),
             id=f"approval:{self.act}:{run}:{context['ti'].try_number}",
             ends=(mine[0].trigger.id, TriggerState.REFUSED) if mine else None,
         )

@@ -17,7 +17,7 @@ from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, TrainConf, parse_conf
 from airloop.specs.spans import check_partition, newest
 from airloop.storage.options import with_credentials
-from airloop.vocabulary import Cause, TriggerState
+from airloop.vocabulary import LOOP, Cause, TriggerState
 from airloop_operators.credentials import storage_credentials
 
 ConfT = TypeVar("ConfT", bound=Contract)
@@ -47,7 +47,7 @@ def run_type(context: Any) -> str:
 
 def asker(context: Any) -> str:
     """Who began the run, for the ledger: the user whom Airflow knows; the loop where nobody did."""
-    return str(getattr(context["dag_run"], "triggering_user_name", None) or "airloop")
+    return str(getattr(context["dag_run"], "triggering_user_name", None) or LOOP)
 
 
 def cause_of(context: Any) -> Cause | None:

@@ -13,7 +13,7 @@ from airloop.ledger import Ledger
 from airloop.ledger.audit import Audit, Fault, Heads
 from airloop.plugins.alert import Alert
 from airloop.settings import Settings
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import LOOP, Action, Topic
 
 #: Whose history it is in the decisions.
 LEDGER = "ledger"
@@ -107,7 +107,7 @@ def standing(ledger: Ledger) -> str | None:
     return f"{last.reason}; `airloop audit verify` names all"
 
 
-def _record(ledger: Ledger, action: Action, reason: str, actor: str = "airloop") -> Decision:
+def _record(ledger: Ledger, action: Action, reason: str, actor: str = LOOP) -> Decision:
     return ledger.record_decision(
         entity=LEDGER, topic=Topic.AUDIT, action=action, reason=reason, actor=actor
     )

@@ -19,7 +19,7 @@ from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind, Topic
+from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
 
 
 def promote(
@@ -29,7 +29,7 @@ def promote(
     version: ModelVersion,
     reason: str,
     *,
-    actor: str = "airloop",
+    actor: str = LOOP,
     service: Service | None = None,
 ) -> Deployment:
     """Let a version serve; returns when the service answers with it. The same version again converges.

@@ -13,7 +13,7 @@ from airloop.registry import artifacts
 from airloop.registry.champion import check_compared
 from airloop.serving.responses import EndpointState
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind
+from airloop.vocabulary import LOOP, Action, DeploymentKind
 
 
 class Service(Protocol):
@@ -43,7 +43,7 @@ class DeploymentPublication:
     champion_version: int | None = None
     #: Whether the service holds these bytes in memory, verified: then they are not fetched once more.
     held: bool = False
-    actor: str = "airloop"
+    actor: str = LOOP
     _digest: str = ""
 
     def published(self) -> Deployment | None:

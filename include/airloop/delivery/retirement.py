@@ -11,7 +11,7 @@ from airloop.errors import AirloopError, RequestError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
 from airloop.settings import Settings
-from airloop.vocabulary import Action, DeploymentKind
+from airloop.vocabulary import LOOP, Action, DeploymentKind
 
 log = logging.getLogger("airloop.delivery")
 
@@ -22,7 +22,7 @@ def retire(
     model: str,
     reason: str,
     *,
-    actor: str = "airloop",
+    actor: str = LOOP,
     service: Service | None = None,
 ) -> Deployment:
     """End a model's traffic and its aliases, by its name in the ledger: its spec may be gone.

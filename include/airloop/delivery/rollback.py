@@ -16,7 +16,7 @@ from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.settings import Settings
-from airloop.vocabulary import DeploymentKind
+from airloop.vocabulary import LOOP, DeploymentKind
 
 log = logging.getLogger("airloop.delivery")
 
@@ -31,7 +31,7 @@ def rollback(
     reason: str,
     *,
     to_version: int | None = None,
-    actor: str = "airloop",
+    actor: str = LOOP,
     service: Service | None = None,
 ) -> Deployment:
     """Let the previous champion serve again. Asked twice, the second call changes nothing.

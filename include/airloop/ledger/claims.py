@@ -12,7 +12,7 @@ from airloop.contracts import Trigger
 from airloop.ledger import attempts
 from airloop.ledger.faults import reach
 from airloop.ledger.life import FLYING, REPAIRABLE
-from airloop.ledger.tables import LOOP, triggers
+from airloop.ledger.tables import triggers
 from airloop.ledger.triggers import (
     FIELDS,
     changed,
@@ -24,7 +24,7 @@ from airloop.ledger.triggers import (
     some,
     unclaimed,
 )
-from airloop.vocabulary import Cause, TriggerState
+from airloop.vocabulary import LOOP, Cause, TriggerState
 
 #: How long a claim holds of which Airflow says nothing, where its run has no time limit of its own.
 LEASE = timedelta(days=7)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, func, insert, select
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
 from airloop.ledger import attempts
 from airloop.ledger.chain import note
-from airloop.ledger.tables import LOOP, deployments
-from airloop.vocabulary import Action, DeploymentKind, Topic
+from airloop.ledger.tables import deployments
+from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
 
 _TOPICS = {
     DeploymentKind.PROMOTE: Topic.PROMOTION,

@@ -9,7 +9,7 @@ from airloop.contracts import Decision
 from airloop.ledger import decisions, incidents
 from airloop.ledger.database import Database
 from airloop.ledger.incidents import Incident
-from airloop.vocabulary import Action, IncidentStatus, Topic
+from airloop.vocabulary import LOOP, Action, IncidentStatus, Topic
 
 
 class IncidentLedger:
@@ -40,7 +40,7 @@ class IncidentLedger:
             return incidents.standing(connection, dataset, columns, as_of)
 
     def resolve_incident(
-        self, number: int, status: IncidentStatus, reason: str, actor: str = "airloop"
+        self, number: int, status: IncidentStatus, reason: str, actor: str = LOOP
     ) -> Incident:
         """Say what an incident was, on record.
 

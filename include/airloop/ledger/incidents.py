@@ -11,7 +11,7 @@ from airloop.contracts import Contract, Name, PartitionKey
 from airloop.errors import RequestError
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.tables import incidents
-from airloop.vocabulary import IncidentStatus
+from airloop.vocabulary import LOOP, IncidentStatus
 
 
 class Incident(Contract):
@@ -116,7 +116,7 @@ def mend(connection: Connection, number: int, reason: str) -> None:
             status=IncidentStatus.MENDED.value,
             resolution=reason,
             resolved_at=datetime.now(UTC),
-            actor="airloop",
+            actor=LOOP,
         )
     )
 

@@ -19,7 +19,7 @@ from airloop.ledger.database import Database
 from airloop.ledger.incident_ledger import IncidentLedger
 from airloop.ledger.naming import names
 from airloop.ledger.usage_ledger import UsageLedger
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
+from airloop.vocabulary import LOOP, Action, Cause, DeploymentKind, Topic, TriggerState
 
 Figures = Mapping[str, float | int | str | None]
 
@@ -69,7 +69,7 @@ class Ledger(IncidentLedger, UsageLedger):
         action: Action,
         reason: str,
         figures: Figures | None = None,
-        actor: str = "airloop",
+        actor: str = LOOP,
         id: str | None = None,  # noqa: A002 - the name of the field
         ends: tuple[str, TriggerState] | None = None,
     ) -> Decision:
@@ -214,7 +214,7 @@ class Ledger(IncidentLedger, UsageLedger):
         reason: str,
         request: str | None = None,
         action: Action | None = None,
-        actor: str = "airloop",
+        actor: str = LOOP,
     ) -> Deployment:
         """Make a version the one that serves, if the fence still holds.
 

@@ -22,12 +22,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from airloop.vocabulary import LOOP
+
 #: Airflow and MLflow each have an ``alembic_version``, and one database may hold all three.
 VERSION_TABLE = "airloop_alembic_version"
 #: What Airloop 0.1 reads and refuses, since it knew 2 at most; nothing else looks at it.
 CLOSED = 3
-#: The loop, where nobody else did it.
-LOOP = "airloop"
 
 
 class Moment(TypeDecorator[datetime]):

@@ -13,8 +13,8 @@ from airloop.contracts import Trigger
 from airloop.ledger.chain import note
 from airloop.ledger.database import insert_or_ignore
 from airloop.ledger.life import IDLE, before
-from airloop.ledger.tables import LOOP, triggers
-from airloop.vocabulary import Cause, TriggerState
+from airloop.ledger.tables import triggers
+from airloop.vocabulary import LOOP, Cause, TriggerState
 
 #: A trigger's columns.
 FIELDS = [triggers.c[name] for name in Trigger.model_fields]

@@ -6,6 +6,7 @@ from airloop.contracts import Deployment, ModelVersion
 from airloop.delivery.delivery import promote
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.vocabulary import LOOP
 
 
 class Request(StepRequest):
@@ -13,7 +14,7 @@ class Request(StepRequest):
 
     version: ModelVersion
     reason: str
-    actor: str = "airloop"
+    actor: str = LOOP
 
 
 class Result(StepResult):
