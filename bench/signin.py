@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from airloop.data.sources.reading import read_partition
+from airloop.data.sources.reading import read_frame
 from airloop.registry.credentials import PASSWORD, USERNAME
 from airloop.specs import load_catalog
 from airloop.steps import train
@@ -44,7 +44,7 @@ class Side:
         fields = dataset.model_dump(mode="json", by_alias=True, exclude_unset=True)
         self.project = Project(home, fields, told, mlflow=self.server.url)
         for day in DAYS:
-            self.project.put(dataset, pd.concat(read_partition(dataset, day), ignore_index=True))
+            self.project.put(dataset, read_frame(dataset, day))
         self.wall: list[float] = []
         self.cpu: list[float] = []
 

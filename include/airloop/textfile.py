@@ -20,6 +20,11 @@ _KINDS = (
 )
 
 
+def first_line(path: Path) -> str:
+    """The first line of a file that says one thing, without the blanks around it; empty where it says nothing."""
+    return path.read_text(encoding="utf-8").strip().partition("\n")[0].strip()
+
+
 def read_text(path: Path) -> str:
     """A file's text.
 

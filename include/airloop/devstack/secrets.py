@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airloop.devstack import private
 from airloop.registry.credentials import LOOP, READER, SECRET
+from airloop.textfile import first_line
 
 #: Airflow's one user.
 AIRFLOW_USER = "admin"
@@ -45,7 +46,7 @@ class Secrets:
 
     def __getitem__(self, name: str) -> str:
         # The first line: that of the service's tokens may hold the one of before too.
-        return (self.folder / name).read_text(encoding="utf-8").strip().partition("\n")[0].strip()
+        return first_line(self.folder / name)
 
     @property
     def passwords_file(self) -> Path:

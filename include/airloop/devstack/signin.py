@@ -186,7 +186,7 @@ def _make_users(store: SqlAlchemyStore, database: str) -> None:
             store.create_user(user, password, is_admin=user == ADMIN)
         elif not store.authenticate_user(user, password):
             store.update_user(user, password=password)
-        for kind in ("experiment", "registered_model"):
+        for kind in _MADE:
             if user in _RIGHTS:
                 store.grant_user_permission(user, kind, "*", _RIGHTS[user])
     store.engine.dispose()

@@ -95,7 +95,7 @@ def glance(connection: Connection, anchors: Mapping[str, Heads] | None = None) -
 def _guarded(connection: Connection) -> Audit:
     """The tables and the guards; nothing is moored where a table is gone."""
     there = set(inspect(connection).get_table_names())
-    missing = [name for name in guards.names() if name not in there]
+    missing = [table.name for table in guards.GUARDED if table.name not in there]
     faults = [Fault(name, "the table was dropped") for name in missing]
     if not missing:
         faults += [Fault(table, says) for table, says in guards.faults(connection)]

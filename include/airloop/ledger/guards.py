@@ -7,7 +7,7 @@ what was changed meanwhile.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import JSON, Connection, Integer, Table, UniqueConstraint, text
@@ -161,8 +161,3 @@ def _body(connection: Connection) -> str | None:
 def _plain(statement: str) -> str:
     """A statement without what Postgres adds when it writes one out: casts, brackets, quotes, case."""
     return re.sub(r'::[a-z ]*text|[\s()"]', "", statement.lower())
-
-
-def names(tables: Iterable[Table] = GUARDED) -> tuple[str, ...]:
-    """The guarded tables, as a person is told of them."""
-    return tuple(table.name for table in tables)

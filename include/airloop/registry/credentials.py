@@ -9,6 +9,7 @@ from airloop.errors import PermanentError
 from airloop.paths import home_folder
 from airloop.settings import Settings
 from airloop.specs.yaml.document import read_yaml
+from airloop.textfile import first_line
 
 #: By these MLflow's own client signs in; they travel in the environment alone.
 USERNAME, PASSWORD = _PAIR = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
@@ -98,6 +99,4 @@ def _holds_own() -> bool:
 def _secret() -> str | None:
     """The password that `airloop up` made; the first line of the file, and None where that is empty."""
     file = home_folder() / "secrets" / SECRET
-    if not file.exists():
-        return None
-    return file.read_text(encoding="utf-8").strip().partition("\n")[0].strip() or None
+    return (first_line(file) or None) if file.exists() else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -200,7 +199,8 @@ class Fits:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def _rows(self, days: tuple[str, ...]) -> slice:
-        return self.past.rows(*(self.past.place[key] for key in (days[0], days[-1])))
+        place = self.past.place
+        return self.past.rows(place[days[0]], place[days[-1]])
 
     def _part(self, rows: slice) -> Part:
         known = self.past.known(rows)
@@ -241,9 +241,3 @@ class Fits:
 def _scheme() -> str:
     """Part of every name: another version of a library may fit otherwise, too."""
     return f"{_SCHEME} {lineage.library_versions()}"
-
-
-def alone() -> None:
-    """One thread for the libraries of this process: as many processes as cores fit at once."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from airloop.errors import DataError
 from airloop.lifeline import end_with_parent
 from airloop.paths import put_on_path
 from airloop.replay import past as pasts
-from airloop.replay.fits import NEAR, Fits, Made, alone
+from airloop.replay.fits import NEAR, Fits, Made
 from airloop.replay.judges import Judges
 from airloop.replay.nights import Nights
 from airloop.replay.past import Past
@@ -117,12 +118,12 @@ def replay(
         scores = _here(Theatre(past, asked.cache), models, alike, tell)
     else:
         scores = _beside(asked, past, models, alike, cores, tell)
-    return [
-        replace(found, policy=policy)
-        for policy in policies
-        for one, found in scores.items()
-        if policy in alike[one]
-    ]
+    named = {
+        policy.name: replace(scores[one], policy=policy)
+        for one, group in alike.items()
+        for policy in group
+    }
+    return [named[policy.name] for policy in policies]
 
 
 def _beside(
@@ -167,11 +168,10 @@ def _here(
 
 def _alike(policies: Iterable[Policy]) -> dict[Policy, list[Policy]]:
     """The policies that differ, each with those that differ from it by their names alone: the model's own is often tried."""
-    found: dict[Policy, list[Policy]] = {}
+    groups: dict[Policy, list[Policy]] = {}
     for policy in policies:
-        first = next((one for one in found if replace(one, name=policy.name) == policy), policy)
-        found.setdefault(first, []).append(policy)
-    return found
+        groups.setdefault(replace(policy, name=""), []).append(policy)
+    return {group[0]: group for group in groups.values()}
 
 
 def _hardest_first(policies: Iterable[Policy]) -> list[Policy]:
@@ -203,7 +203,9 @@ _theatre: list[Theatre] = []
 def _begin(asked: Asked) -> None:
     # A replay that is killed leaves nobody at work.
     end_with_parent()
-    alone()
+    # One thread for the libraries of this process: as many processes as cores fit at once.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
     put_on_path()
     past = pasts.read(
         asked.settings, asked.model, asked.dataset, first=asked.first, last=asked.last

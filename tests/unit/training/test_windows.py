@@ -79,6 +79,12 @@ def fading_is_best(model: ModelSpec, *_: object) -> float:
     return {None: 0.5, "30d": 0.4, "120d": 0.45}[model.training.half_life]
 
 
+@pytest.fixture
+def fading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world in which rows that fade predict best."""
+    monkeypatch.setattr(windows, "_loss", fading_is_best)
+
+
 def test_all_history_is_tried_with_rows_that_fade_too(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,20 +99,20 @@ def test_all_history_is_tried_with_rows_that_fade_too(
     assert choice.reason.startswith("window all, half each 30d: log_loss")
 
 
+@pytest.mark.usefixtures("fading")
 def test_a_half_life_that_is_said_holds_for_every_window(
-    lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, model: ModelSpec, dataset: DatasetSpec
 ) -> None:
-    monkeypatch.setattr(windows, "_loss", fading_is_best)
     spec = with_training(model, half_life="120d")
     choice = windows.choose(lake, spec, dataset, lake.partitions(dataset.name), None)
     assert choice.losses == {"30d": 0.45, "60d": 0.45, "all": 0.45}
     assert choice.applied(spec).training.half_life == "120d"
 
 
+@pytest.mark.usefixtures("fading")
 def test_who_takes_no_weights_is_offered_no_half_life(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "_loss", fading_is_best)
     monkeypatch.setattr(toy, "build", lambda _: KNeighborsClassifier())
     choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
     assert choice.losses == {"30d": 0.5, "60d": 0.5, "all": 0.5}
@@ -119,14 +125,13 @@ def test_who_takes_no_weights_is_offered_no_half_life(
     assert can_weigh(spec)
 
 
+@pytest.mark.usefixtures("fading")
 def test_a_half_life_is_on_record_and_taken_by_trainings_and_shadows_alike(
     lake: Lake,
     model: ModelSpec,
     dataset: DatasetSpec,
     ledger: Ledger,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(windows, "_loss", fading_is_best)
     first = windows.settled(ledger, lake, model, dataset, None)
     assert (first.training.window, first.training.half_life) == (windows.ALL, "30d")
     [told] = ledger.decisions("guess", Topic.WINDOW)
@@ -135,6 +140,7 @@ def test_a_half_life_is_on_record_and_taken_by_trainings_and_shadows_alike(
     assert windows.known(ledger, model, dataset, "2013-04-30") == first
 
 
+@pytest.mark.usefixtures("fading")
 def test_a_half_life_that_the_trainer_cannot_follow_any_more_is_chosen_anew(
     lake: Lake,
     model: ModelSpec,
@@ -142,7 +148,6 @@ def test_a_half_life_that_the_trainer_cannot_follow_any_more_is_chosen_anew(
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(windows, "_loss", fading_is_best)
     first = windows.settled(ledger, lake, model, dataset, None)
     monkeypatch.setattr(toy, "build", lambda _: KNeighborsClassifier())
     assert windows.known(ledger, model, dataset, "2013-04-30") == model
@@ -156,14 +161,13 @@ def test_a_half_life_that_the_trainer_cannot_follow_any_more_is_chosen_anew(
     assert windows.known(ledger, model, dataset, "2013-04-30") == again != first
 
 
+@pytest.mark.usefixtures("fading")
 def test_a_half_life_that_is_said_after_one_was_chosen_is_taken(
     lake: Lake,
     model: ModelSpec,
     dataset: DatasetSpec,
     ledger: Ledger,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(windows, "_loss", fading_is_best)
     windows.settled(ledger, lake, model, dataset, None)
     spec = with_training(model, half_life="90d")
     for found in (

@@ -45,9 +45,8 @@ def _number(array: pa.Array, _clock: Clock) -> pa.Array:
         # Above 2**53 neighbours collapse; a measure that large has lost its last digits anyway.
         return array.cast(pa.float64(), safe=False)
     if pa.types.is_decimal(array.type):
-        array = array.cast(
-            pa.string()
-        )  # read as CSV's are: Arrow's own way misses the nearest float
+        # Read as CSV's are: Arrow's own way misses the nearest float.
+        array = array.cast(pa.string())
     if is_text(array.type):
         return _without_nan(_parsed(trimmed(array)))
     if not is_number(array.type):

@@ -18,6 +18,8 @@ from airloop.data.sources.unfit import MixtureError, UnfitError, is_number, is_t
 from airloop.specs.dataset import ColumnType, DatasetSpec
 
 _MIXTURES: Final = {"mixed", "mixed-integer"}
+#: What is wrong where a cast does not say.
+_PLAIN: Final = "values of several kinds"
 _FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
@@ -69,9 +71,8 @@ class _Cast:
         if len(kinds) > 1:
             raise MixtureError(" and ".join(sorted(kinds)))
         if len({one.type for one in arrays}) == 1:
-            return self._one(
-                pa.chunked_array(arrays)
-            )  # at once: no verdict depends on where a batch ends
+            # At once: no verdict depends on where a batch ends.
+            return self._one(pa.chunked_array(arrays))
         casted = [self._one(pa.chunked_array([one])) for one in arrays]
         chunks = [chunk for one in casted for chunk in one.chunks]
         return pa.chunked_array(chunks, ARROW_TYPES[self.wanted])
@@ -99,7 +100,7 @@ def _of_series(series: pd.Series) -> pa.Array:
     if series.dtype == object:
         kind = pd.api.types.infer_dtype(series, skipna=True)
         if kind in _MIXTURES:
-            raise MixtureError("values of several kinds")
+            raise MixtureError(_PLAIN)
         if kind in {"date", "datetime"}:
             _alike(series)
     return pa.array(series, from_pandas=True)
@@ -113,7 +114,7 @@ def _alike(series: pd.Series) -> None:
 
 
 def _kind(arrow: pa.DataType) -> str:
-    if is_text(arrow) or (pa.types.is_dictionary(arrow) and is_text(arrow.value_type)):
+    if is_text(arrow):
         return "texts"
     if is_number(arrow):
         return "numbers"
@@ -135,9 +136,6 @@ def _first_wrong(name: str, parts: list[Values], cast: _Cast) -> WrongType:
         return WrongType(name, cast.wanted, _told(last), bad - 1, "" if why == _PLAIN else why)
     mixture = _reason(_first(parts, bad), cast) or _PLAIN
     return WrongType(name, cast.wanted, f"a mixture: {mixture}", bad - 1)
-
-
-_PLAIN: Final = "values of several kinds"
 
 
 def _reason(parts: list[Values], cast: _Cast) -> str | None:
@@ -173,11 +171,8 @@ def _told(values: Values) -> Any:
         return value
     try:
         return values[0].as_py()
-    except (
-        ValueError,
-        OverflowError,
-        KeyError,
-    ):  # a year, bytes or a zone that Python does not know
+    # A year, bytes or a zone that Python does not know.
+    except (ValueError, OverflowError, KeyError):
         if is_text(values.type):
             return values.cast(pa.binary())[0].as_py()
         if not (pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)):

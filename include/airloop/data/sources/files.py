@@ -23,6 +23,7 @@ from airloop.storage.options import is_bucket
 
 #: Bytes of one partition's file, unpacked; more is an accident, or a bomb.
 MAX_BYTES: Final = 1 << 29
+#: zipfile raises NotImplementedError for a method of packing that no archive of ours has.
 _DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 

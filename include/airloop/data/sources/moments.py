@@ -156,9 +156,8 @@ def _iso(texts: pa.Array) -> pa.Array:
 def _iso_days(texts: pa.Array) -> pa.Array:
     try:
         return texts.cast(pa.date32())
-    except (
-        pa.ArrowInvalid
-    ):  # a blank beside it, or as databases without dates write them: with a midnight
+    # A blank beside it, or as databases without dates write them: with a midnight.
+    except pa.ArrowInvalid:
         return pc.replace_substring_regex(trimmed(texts), _MIDNIGHT, "").cast(pa.date32())
 
 

@@ -102,9 +102,8 @@ def _known(asked: _Asked) -> _Known:
         needs = built.get_validation_dependencies(
             execution_engine=_engine(), runtime_configuration=dict(_VERDICT_ONLY)
         ).metric_configurations
-    except (
-        GreatExpectationsError
-    ):  # which metrics it needs depends on the frame: GX evaluates it there
+    # Which metrics it needs depends on the frame: GX evaluates it there.
+    except GreatExpectationsError:
         needs = {}
     return _Known(built, built.configuration, dict(needs))
 
