@@ -6,6 +6,7 @@ was. ``python -m bench.judge --short`` is a small form of everything, ``--docs``
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections import Counter
@@ -20,6 +21,7 @@ os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
 os.environ.setdefault("AIRLOOP_HOME", str(ROOT / ".airloop" / "judge" / "home"))
 sys.path.insert(0, str(ROOT / "include"))
 
+from airloop.specs.sections.days import HOLDOUT_DAYS
 from bench import machine, section
 from bench.judge import decisions, refits
 from bench.judge.answers import windows
@@ -31,6 +33,10 @@ from bench.judge.worlds import GAINS, Flights, Weather
 
 #: Days held out, for the level of each method.
 SPANS = (5, 7, 10, 20)
+#: Days held out of the operating curves: the demo's, and what a spec has that says nothing.
+HELD = (10, HOLDOUT_DAYS)
+#: Days of the curves of flights alone, up to where equals pass as often as is asked, and how many seeds give 300 trials.
+LONGER = {21: 4, 28: 6, 42: 6}
 #: What the short form plays.
 SHORT_SERIES = ("none",)
 Part = Callable[[], dict[str, Any]]
@@ -59,17 +65,13 @@ def _dated(part: Part) -> dict[str, Any]:
 def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
     """Every part by its name: the curve of each world at each gain, the level of each method at each span, each series."""
     if not short:
-        for name, uneven in (("flights", False), ("uneven", True)):
-            for gain in GAINS:
-                yield (
-                    f"{name}-{gain:+g}",
-                    lambda gain=gain, uneven=uneven: _curve(
-                        Flights(windows(folder, seeds=4), uneven=uneven), gain
-                    ),
-                )
+        yield from _of_flights(folder)
     weather = Weather(10, 20) if short else Weather(600)
-    for gain in GAINS:
-        yield f"weather-{gain:+g}", lambda gain=gain: _curve(weather, gain)
+    for days, gain in itertools.product(HELD[: 1 if short else None], GAINS):
+        yield (
+            f"weather-{days}-{gain:+g}",
+            lambda gain=gain, days=days: _curve(weather, gain, days),
+        )
     for days in SPANS[: 1 if short else None]:
         yield f"level-{days}", lambda days=days: _level(Weather(5 if short else 600), days)
     few = 3 if short else None
@@ -87,9 +89,22 @@ def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
         yield "decisions-flights", lambda: decisions.on_flights(folder)
 
 
-def _curve(world: Flights | Weather, gain: float) -> dict[str, Any]:
+def _of_flights(folder: Path) -> Iterator[tuple[str, Part]]:
+    """The curves of real models on real days."""
+    curves = [(4, days, uneven) for days, uneven in itertools.product(HELD, (False, True))]
+    curves += [(seeds, days, False) for days, seeds in LONGER.items()]
+    for (seeds, days, uneven), gain in itertools.product(curves, GAINS):
+        yield (
+            f"{'uneven' if uneven else 'flights'}-{days}-{gain:+g}",
+            lambda seeds=seeds, days=days, uneven=uneven, gain=gain: _curve(
+                Flights(windows(folder, seeds), uneven=uneven), gain, days
+            ),
+        )
+
+
+def _curve(world: Flights | Weather, gain: float, days: int) -> dict[str, Any]:
     passed, trials = dict.fromkeys(POLICIES, 0), 0
-    for duel in world.duels(gain):
+    for duel in world.duels(gain, days):
         trials += 1
         for policy, passes in promoted(duel).items():
             passed[policy] += passes

@@ -1,7 +1,8 @@
 """Answers of real models to real days: boosted trees on flights, several windows, several seeds each, kept on disk.
 
 A model learns from ``LEARNED`` days and answers the ``AHEAD`` days after them, as the demo's does. Each pair of a
-window's seeds is a champion and a challenger of equal worth.
+window's seeds is a champion and a challenger of equal worth. A day is answered by the models of two windows, which
+have learned from other days.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from bench.row import SEED
 
 Floats = npt.NDArray[np.float64]
 #: Days that a model learns from (the demo's window without its holdout), and days that it answers.
-LEARNED, AHEAD = 50, 40
+LEARNED, AHEAD = 50, 42
 #: The first answered day of each window, by its place in the year.
-STARTS = tuple(range(LEARNED, 366 - AHEAD, 44))
-SEEDS = (7, 11, 12, 13, 14)
+STARTS = tuple(range(LEARNED, 366 - AHEAD, 22))
+SEEDS = (7, 11, 12, 13, 14, 15)
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class Window:
         return np.asarray((place >= first) & (place < first + days))
 
 
-def windows(folder: Path, count: int | None = None, seeds: int = len(SEEDS)) -> list[Window]:
-    """The first so many windows; what is not on disk yet is fitted and put there."""
-    return [_window(folder, start, seeds) for start in STARTS[:count]]
+@cache
+def windows(folder: Path, seeds: int = len(SEEDS)) -> list[Window]:
+    """All windows with so many seeds; what is not on disk yet is fitted and put there."""
+    return [_window(folder, start, seeds) for start in STARTS]
 
 
 def _window(folder: Path, start: int, seeds: int) -> Window:

@@ -13,10 +13,9 @@ from bench.section import marks, put
 
 BEGIN, END = marks("judge")
 WORLDS = {
-    "flights": "the demo's boosted trees on 2013's flights, ten days held out; equals differ by their seed, "
-    "the others by noise",
+    "flights": "the demo's boosted trees on 2013's flights; equals differ by their seed, the others by noise",
     "uneven": "the same, with noise that is stronger on some days than on others",
-    "weather": "made-up days of 400 rows, ten held out, on which each model errs in its own way",
+    "weather": "made-up days of 400 rows, on which each model errs in its own way",
 }
 OPENED = (
     "Policies on series that were opened for this alone; AUC and, in parentheses, trainings. *Gained* is the AUC less that of "
@@ -47,14 +46,15 @@ def render(kept: Kept) -> str:
 
 
 def _curves(kept: Kept, world: str, told: str) -> list[str]:
-    found = {name: one for name, one in kept.items() if name.startswith(f"{world}-")}
+    """A row for each gain, the shortest holdout first."""
+    found = [one | {"days": int(name.split("-")[1])} for name, one in kept.items() if name.startswith(f"{world}-")]  # fmt: skip
     if not found:
         return []
     lines = [f"Promoted of challengers on **{world}**: {told}.", ""]
-    lines += ["| true gain in AUC | costly | free |", "|---|---|---|"]
-    for one in sorted(found.values(), key=lambda part: part["true"]):
+    lines += ["| days held out | true gain in AUC | costly | free |", "|---|---|---|---|"]
+    for one in sorted(found, key=lambda part: (part["days"], part["true"])):
         shares = (Share(count, one["trials"]) for count in one["promoted"].values())
-        lines.append(f"| {one['true']:+.4f} | {' | '.join(map(str, shares))} |")
+        lines.append(f"| {one['days']} | {one['true']:+.4f} | {' | '.join(map(str, shares))} |")
     return [*lines, ""]
 
 

@@ -18,7 +18,6 @@ from bench.judge.trials import Duel, Floats
 from bench.row import SEED
 
 GAINS = (-0.02, -0.01, 0.0, 0.01, 0.02)
-DAYS = 10
 
 
 def blurred(
@@ -70,7 +69,7 @@ class Flights:
         ]
         return float(np.mean(lost))
 
-    def duels(self, gain: float, days: int = DAYS) -> Iterator[Duel]:
+    def duels(self, gain: float, days: int) -> Iterator[Duel]:
         """Every ordered pair of seeds on every span of so many days."""
         strength, trial = self.strength(gain), itertools.count(1_000)
         for window in self.windows:
@@ -104,7 +103,7 @@ class Weather:
         blur = blurred(duel.champion, duel.day, strength, SEED)
         return metric("roc_auc", duel.truth, duel.champion) - metric("roc_auc", duel.truth, blur)
 
-    def duels(self, gain: float, days: int = DAYS) -> Iterator[Duel]:
+    def duels(self, gain: float, days: int) -> Iterator[Duel]:
         strength = self.strength(gain)
         for trial in range(self.trials):
             one = self._equals(np.random.default_rng((SEED, trial)), days)

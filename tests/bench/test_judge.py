@@ -18,7 +18,7 @@ def test_the_short_form_measures_and_what_is_kept_is_not_measured_again(
     asked = ["--short", "--folder", str(tmp_path)]
     assert command.main(asked) == 0
     kept = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
-    worse, better = kept["short-weather--0.02"], kept["short-weather-+0.02"]
+    worse, better = kept["short-weather-10--0.02"], kept["short-weather-10-+0.02"]
     assert worse["true"] == pytest.approx(-0.02, abs=0.002)
     assert worse["promoted"]["costly"] <= better["promoted"]["costly"]
     assert all(one["commit"] and one["at"] for one in kept.values())
@@ -28,7 +28,7 @@ def test_the_short_form_measures_and_what_is_kept_is_not_measured_again(
     monkeypatch.setattr(command, "_curve", None)
     monkeypatch.setattr(command, "_level", None)
     assert command.main(asked) == 0
-    assert "weather-+0.02" in capsys.readouterr().out
+    assert "weather-10-+0.02" in capsys.readouterr().out
 
 
 def test_a_share_has_wilsons_interval() -> None:
@@ -39,7 +39,8 @@ def test_a_share_has_wilsons_interval() -> None:
 def test_the_page_holds_every_part_between_its_marks(tmp_path: Path) -> None:
     part = {"trials": 10, "at": "2026-01-01 00:00 UTC", "commit": "abc"}
     kept = {
-        "flights-+0.01": part | {"true": 0.0101, "promoted": {"costly": 5, "free": 10}},
+        "flights-14-+0.01": part | {"true": 0.0101, "promoted": {"costly": 5, "free": 10}},
+        "flights-10--0.01": part | {"true": -0.01, "promoted": {"costly": 0, "free": 1}},
         "level-5": part | {"promoted": {"days": 1}},
     }
     page = tmp_path / "page.md"
@@ -50,7 +51,8 @@ def test_the_page_holds_every_part_between_its_marks(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert render(kept) in text
-    assert "| +0.0101 | 50.0% (23.7% to 76.3%, n = 10) | 100.0% (72.2% to 100.0%, n = 10) |" in text
+    at_14 = "| 14 | +0.0101 | 50.0% (23.7% to 76.3%, n = 10) | 100.0% (72.2% to 100.0%, n = 10) |"
+    assert text.index("| 10 | -0.0100 | 0.0%") < text.index(at_14)
     assert "| days | 10.0% (1.8% to 40.4%, n = 10) |" in text
 
 
