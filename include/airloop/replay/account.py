@@ -146,9 +146,9 @@ def _proposal(
         return None
     half = len(own.primary) // 2
     before, after = slice(0, half), slice(half, None)
-    chosen = _best(tried, before, up=up)
     first = len(past.keys) - len(own.primary)
     keys = past.keys[first:]
+    chosen = _best(tried, before, up=up, until=keys[half - 1])
     spec = chosen.policy.spec
     return Proposal(
         thresholds={
@@ -163,10 +163,17 @@ def _proposal(
     )
 
 
-def _best(scores: list[Score], part: slice, *, up: bool) -> Score:
-    """By the primary metric on a part; of equals the one with the fewest trainings."""
+def _best(scores: list[Score], part: slice, *, up: bool, until: str = "~") -> Score:
+    """By the primary metric on a part; of equals the one with the fewest trainings there.
+
+    :param until: the part's last night
+    """
     sign = 1.0 if up else -1.0
-    return max(scores, key=lambda one: (round(sign * one.mean(part)[0], 6), -one.trainings))
+
+    def worth(one: Score) -> tuple[float, int]:
+        return round(sign * one.mean(part)[0], 6), -sum(night <= until for night in one.nights)
+
+    return max(scores, key=worth)
 
 
 def _interval(found: Regret) -> Interval:
