@@ -14,7 +14,7 @@ from airloop.delivery.auditing import standing
 from airloop.delivery.differences import differences
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
-from airloop.errors import AirloopError
+from airloop.errors import AirloopError, UnreachableError
 from airloop.ledger import open_ledger
 from airloop.paths import config_folder
 from airloop.registry import credentials
@@ -161,9 +161,13 @@ def _service(settings: Settings) -> Finding:
 
 def _mlflow(settings: Settings, guessed: bool) -> Finding:
     """Not /health, which never asks its database."""
+    try:
+        who = credentials.pair(settings)
+    except UnreachableError as error:
+        return Outcome.BAD, str(error)
     answer = httpx.get(
         f"{settings.mlflow_uri}/api/2.0/mlflow/experiments/search?max_results=1",
-        auth=credentials.pair(settings),
+        auth=who,
         timeout=_TIMEOUT,
         trust_env=False,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from airloop.devstack.machine import processes
+from airloop.listeners import listeners
 
 HOST = "127.0.0.1"
 
@@ -86,27 +87,13 @@ def _mine(port: int, promises: Promises) -> bool:
 
 def holder(port: int) -> str:
     """Who listens on a port, as far as the system tells: ``nginx (process 812)``; empty if unknown."""
-    inodes = _listening_inodes(port)
+    inodes = {one.inode for one in listeners(port)}
     for pid in processes():
         for link in _links(Path(f"/proc/{pid}/fd")):
             if link.startswith("socket:[") and link[8:-1] in inodes:
                 name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
                 return f"{name} (process {pid})"
     return ""
-
-
-def _listening_inodes(port: int) -> set[str]:
-    found = set()
-    for table in ("tcp", "tcp6"):
-        path = Path("/proc/net") / table
-        if not path.exists():
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-            fields = line.split()
-            # 0A is LISTEN; the local address is hex "address:port".
-            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                found.add(fields[9])
-    return found
 
 
 def _links(folder: Path) -> list[str]:

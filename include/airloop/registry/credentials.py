@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http
 import os
+from urllib.parse import urlsplit
 
-from airloop.errors import PermanentError
+from airloop.errors import PermanentError, UnreachableError
+from airloop.listeners import stranger
 from airloop.paths import home_folder
 from airloop.settings import Settings
 from airloop.specs.yaml.document import read_yaml
@@ -29,7 +31,10 @@ _displaced: dict[str, str] = {}
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """What a process needs in its environment to speak to the settings' MLflow."""
+    """What a process needs in its environment to speak to the settings' MLflow.
+
+    :raises UnreachableError: if another user of the machine listens where the stack's own server should
+    """
     secret = _own(settings)
     if secret is not None:
         return {USERNAME: LOOP, PASSWORD: secret}
@@ -57,14 +62,17 @@ def sign_in(settings: Settings) -> None:
 
 
 def pair(settings: Settings) -> tuple[str, str] | None:
-    """Name and password for a request of one's own; None where there are none."""
+    """Name and password for a request of one's own; None where there are none.
+
+    :raises UnreachableError: if another user of the machine listens where the stack's own server should
+    """
     found = variables(settings)
     return (found[USERNAME], found[PASSWORD]) if {USERNAME, PASSWORD} <= found.keys() else None
 
 
 def refusal(settings: Settings, status: int) -> PermanentError:
     """The one sentence about a server that does not let us in, or not do it."""
-    own = _own(settings) is not None
+    own = _is_own(settings)
     who = LOOP if own else os.environ.get(USERNAME, "")
     if status == http.HTTPStatus.FORBIDDEN:
         what = "MLflow lets this user not do what the loop does"
@@ -83,11 +91,28 @@ def refusal(settings: Settings, status: int) -> PermanentError:
 
 
 def _own(settings: Settings) -> str | None:
-    """The loop's password at the server that `airloop up` started here; None of any other."""
-    runtime, secret = home_folder() / "runtime.yaml", _secret()
-    if secret is None or not runtime.exists():
+    """The loop's password at the server that `airloop up` started here; None of any other.
+
+    Its port may be anybody's once it has died: the kernel is asked whose it is before the password goes there.
+    """
+    if not _is_own(settings):
         return None
-    return secret if read_yaml(runtime).get("mlflow_uri") == settings.mlflow_uri else None
+    if (other := stranger(urlsplit(settings.mlflow_uri).port or 0)) is not None:
+        raise UnreachableError(
+            "MLflow's port has been taken by another user of this machine: nothing is sent there",
+            value=f"uid {other}",
+            where=settings.mlflow_uri,
+            remedy="`airloop down`, then `airloop up`: it takes another port",
+        )
+    return _secret()
+
+
+def _is_own(settings: Settings) -> bool:
+    """Whether it is the server that `airloop up` started here, and gave a password."""
+    runtime = home_folder() / "runtime.yaml"
+    if _secret() is None or not runtime.exists():
+        return False
+    return bool(read_yaml(runtime).get("mlflow_uri") == settings.mlflow_uri)
 
 
 def _holds_own() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from airloop import listeners
 from airloop.contracts import Outcome
 from airloop.devstack.layout import Layout
 from airloop.devstack.needs import Need, needs
+from airloop.errors import UnreachableError
+from airloop.registry import credentials, tracking
 from airloop.settings import load_settings
 
 
@@ -85,3 +89,26 @@ def test_a_page_that_does_not_answer_could_not_be_asked(page: Any, tmp_path: Pat
     (found,) = [n for n in needs(Layout(tmp_path), load_settings()) if n.name == "DAGs"]
     assert found.outcome is Outcome.UNKNOWN
     assert "Airloop's page does not answer" in found.says
+
+
+def test_another_user_who_took_mlflows_port_is_named_and_told_no_password(
+    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runtime.yaml").write_text(f"mlflow_uri: {load_settings().mlflow_uri}\n")
+    (tmp_path / "secrets" / credentials.SECRET).write_text("the-loops\n")
+    page.said = None
+    search = "/api/2.0/mlflow/experiments/search"
+    needs(Layout(tmp_path), load_settings())
+    assert page.asked.count(search) == 1, "our own is asked"
+    mine = os.getuid()
+    monkeypatch.setattr(listeners.os, "getuid", lambda: mine + 1)
+    found = {need.name: need for need in needs(Layout(tmp_path), load_settings())}
+    assert page.asked.count(search) == 1
+    assert found["MLflow"].outcome is Outcome.BAD
+    assert (
+        f"another user of this machine: nothing is sent there; got 'uid {mine}'"
+        in found["MLflow"].says
+    )
+    with pytest.raises(UnreachableError, match="another user"):
+        tracking.client(load_settings())
+    assert os.environ.get(credentials.PASSWORD) != "the-loops"
