@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from airloop.contracts import ArtifactRef
 from airloop.ledger import Ledger, open_ledger
@@ -356,3 +362,51 @@ def test_pictures_hold_every_point() -> None:
 def test_ages_are_in_words(ago: timedelta, words: str) -> None:
     now = datetime(2013, 7, 1, tzinfo=UTC)
     assert since(now - ago, now) == words
+
+
+def test_an_asset_that_is_made_by_one_of_our_dags_is_asked_for_as_its_run_is(
+    database: None,
+) -> None:
+    """Airflow begins a run of whichever DAG makes an asset, with any ``conf``: a way around the door."""
+    from airflow.models.asset import AssetModel, TaskOutletAssetReference
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    from airloop_operators.ui.conf import ConfMiddleware
+
+    numbers = {}
+    with create_session() as session:
+        session.add(DagBundleModel(name="of-this-test"))
+        session.flush()
+        for dag in ("ingest_flights", "somebody_elses"):
+            session.add(DagModel(dag_id=dag, bundle_name="of-this-test", fileloc="x.py"))
+            asset_model = AssetModel(name=f"of {dag}", uri=f"x://{dag}")
+            session.add(asset_model)
+            session.flush()
+            numbers[dag] = asset_model.id
+            session.add(
+                TaskOutletAssetReference(asset_id=asset_model.id, dag_id=dag, task_id="make")
+            )
+
+    async def begin(request: Request) -> JSONResponse:
+        return JSONResponse({"begun": await request.json()})
+
+    routes = [Route("/api/v2/assets/{asset}/materialize", begin, methods=["POST"])]
+    app = ConfMiddleware(Starlette(routes=routes))  # type: ignore[arg-type]
+
+    def ask(number: int, conf: dict[str, Any]) -> int:
+        async def scenario() -> httpx.Response:
+            transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
+                path = f"/api/v2/assets/{number}/materialize"
+                headers = {"authorization": "Bearer x"}
+                return await http.post(path, json={"conf": conf}, headers=headers)
+
+        return asyncio.run(scenario()).status_code
+
+    assert ask(numbers["ingest_flights"], {"partiton": "2013-01-01"}) == 422
+    assert ask(numbers["ingest_flights"], {"notes": "x" * 20_000_000}) == 413
+    assert ask(numbers["ingest_flights"], {"partition": "2013-01-01"}) == 200
+    assert ask(numbers["somebody_elses"], {"partiton": 1}) == 200
+    assert ask(max(numbers.values()) + 1, {"partiton": 1}) == 200

@@ -6,6 +6,7 @@ do something else than was asked for. It takes a date in the future too: such a 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -15,6 +16,7 @@ from typing import Any, Final
 from airloop.contracts import Contract
 from airloop.errors import AirloopError, RequestError
 from airloop.specs.catalog import load_catalog
+from airloop.specs.chores import CHORES
 from airloop.specs.requests import CONFS, IngestConf, parse_conf
 from airloop.specs.spans import check_partition
 
@@ -26,6 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 #: A run of a DAG, and a backfill, whose body names its DAG; the interface's forms post to the same two.
 _RUN = re.compile(r"/api/v2/dags/([a-z][a-z0-9_]*)/dagRuns/?\Z")
 _BACKFILL = re.compile(r"/api/v2/backfills(?:/dry_run)?/?\Z")
+#: A run of whichever DAG makes an asset.
+_ASSET = re.compile(r"/api/v2/assets/(\d{1,18})/materialize/?\Z")
 #: What is asked of a run fits into a fraction of it.
 _MAX_BYTES: Final = 1_000_000
 #: By how much the clock of who asks may be ahead.
@@ -43,8 +47,8 @@ class ConfMiddleware:
         if scope["type"] != "http" or scope["method"] != "POST" or not _signed_in(scope):
             await self._app(scope, receive, send)
             return
-        run, backfill = _RUN.search(scope["path"]), _BACKFILL.search(scope["path"])
-        if not backfill and not (run and _is_ours(run[1])):
+        backfill, dag = _BACKFILL.search(scope["path"]), await _dag(scope["path"])
+        if not backfill and _conf_of(dag) is None:
             await self._app(scope, receive, send)
             return
         messages, body = await _read(receive)
@@ -53,7 +57,7 @@ class ConfMiddleware:
                 send, 413, f"the request is refused: it is longer than {_MAX_BYTES} bytes"
             )
             return
-        if refusal := _refusal(run[1] if run else None, body):
+        if refusal := _refusal(None if backfill else dag, body):
             await _answer(send, 422, refusal)
             return
 
@@ -86,15 +90,40 @@ async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:
     return messages, b"".join(message.get("body", b"") for message in messages)
 
 
-def _is_ours(dag: str) -> bool:
+async def _dag(path: str) -> str:
+    """The DAG of which a run is asked; empty where the path asks for none, or leaves it to the body."""
+    if run := _RUN.search(path):
+        return run[1]
+    asset = _ASSET.search(path)
+    return await asyncio.to_thread(_maker, int(asset[1])) if asset else ""
+
+
+def _maker(asset: int) -> str:
+    """The one DAG that makes an asset, as Airflow looks for it; empty where there is no one."""
+    from airflow.models.asset import TaskOutletAssetReference
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    column = TaskOutletAssetReference.dag_id
+    asked = select(column).where(TaskOutletAssetReference.asset_id == asset).distinct().limit(2)
+    with create_session(scoped=False) as session:
+        found = session.scalars(asked).all()
+    return found[0] if len(found) == 1 else ""
+
+
+def _conf_of(dag: str) -> type[Contract] | None:
+    """What a run of one of Airloop's DAGs may be asked; None of any other."""
+    if dag in CHORES:
+        return CHORES[dag]
     kind, _, name = dag.partition("_")
     if kind not in CONFS:
-        return False
+        return None
     try:
         catalog = load_catalog()
-        return name in (catalog.dataset_names() if kind == "ingest" else catalog.model_names())
+        names = catalog.dataset_names() if kind == "ingest" else catalog.model_names()
     except AirloopError:
-        return False  # no project here
+        return None  # no project here
+    return CONFS[kind] if name in names else None
 
 
 def _refusal(dag: str | None, body: bytes) -> str:
@@ -107,14 +136,16 @@ def _refusal(dag: str | None, body: bytes) -> str:
         if not isinstance(asked, dict):
             return ""
         named = str(asked.get("dag_id")) if dag is None else dag
-        if dag is None and not _is_ours(named):
+        if (model := _conf_of(named)) is None:
             return ""
-        kind, _, name = named.partition("_")
-        conf = parse_conf(CONFS[kind], asked.get("conf" if dag else "dag_run_conf"))
+        conf = parse_conf(model, asked.get("conf" if dag else "dag_run_conf"))
         _check_dates(asked)
+        kind, _, name = named.partition("_")
         _check_partitions(kind, name, conf)
     except RequestError as error:
         return str(error)
+    except RecursionError:
+        return "the request is refused: it nests too deep"
     except (AirloopError, ValueError):
         return ""  # a spec that is wrong, or no JSON: the task, or Airflow, says the rest
     return ""

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from airloop.projects.stubs import PROJECT_DAGS, executor_dags
+from airloop.specs.chores import CHORES
 from airloop_operators.plugin import AirloopPlugin
 from airloop_operators.ui.conf import ConfMiddleware
 
@@ -36,6 +38,8 @@ def ask(
         async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as http:
             given = {"authorization": "Bearer x"} if headers is None else headers
             url = path or f"/api/v2/dags/{dag}/dagRuns"
+            if isinstance(body, bytes):
+                return await http.post(url, content=body, headers=given)
             return await http.post(url, json=body, headers=given)
 
     return asyncio.run(scenario())
@@ -50,6 +54,9 @@ def ask(
         ("ingest_flights", ["partition"], "mapping"),
         ("ingest_flights", {"start": "2013-12-30", "end": "2014-01-02"}, "ended on 2013-12-31"),
         ("monitor_flight_delay", {"partition": "2099-01-01"}, "ended on 2013-12-31"),
+        ("airloop_replay", {"modell": "flight_delay"}, "did you mean 'model'"),
+        ("airloop_wake", {"grace_minutes": -1}, "grace_minutes"),
+        ("airloop_audit", {"at": "once"}, "at"),
     ],
 )
 def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says: str) -> None:
@@ -63,7 +70,10 @@ def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says
     [
         ("train_flight_delay", {"logical_date": None, "conf": {"until": "2013-01-31"}}),
         ("train_flight_delay", {"logical_date": None}),
+        ("airloop_replay", {"logical_date": None, "conf": {"model": "flight_delay"}}),
+        ("airloop_wake", {"logical_date": None, "conf": {"grace_minutes": 0}}),
         ("somebody_elses", {"conf": {"untill": 1}}),
+        ("airloop_somebody_elses", {"conf": {"untill": 1}}),
         ("train_somebody_elses", {"conf": {"untill": 1}}),
     ],
 )
@@ -93,10 +103,20 @@ def test_a_backfill_of_the_future_is_refused() -> None:
     assert ask("", body, path="/api/v2/backfills").status_code == 422
 
 
-@pytest.mark.parametrize("dag", ["train_flight_delay", "somebody_elses"])
+def test_a_request_that_nests_without_end_is_refused_and_breaks_nothing() -> None:
+    headers = {"authorization": "Bearer x", "content-type": "application/json"}
+    refused = ask("train_flight_delay", b'{"conf": ' + b"[" * 200_000, headers=headers)
+    assert (refused.status_code, "nests too deep" in refused.text) == (422, True)
+
+
+def test_every_dag_of_the_project_has_a_conf() -> None:
+    assert {*PROJECT_DAGS, *executor_dags("kubernetes")} == CHORES.keys()
+
+
+@pytest.mark.parametrize("dag", ["train_flight_delay", "airloop_wake", "somebody_elses"])
 def test_twenty_megabytes_are_refused_where_they_are_ours_to_judge(dag: str) -> None:
     answer = ask(dag, {"conf": {"notes": "x" * 20_000_000}})
-    assert answer.status_code == (413 if dag.startswith("train") else 200)
+    assert answer.status_code == (200 if dag == "somebody_elses" else 413)
 
 
 def test_who_shows_nothing_is_airflows_to_turn_away() -> None:
