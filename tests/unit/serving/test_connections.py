@@ -17,7 +17,7 @@ import orjson
 import pytest
 import uvicorn
 
-from airloop.serving.http import connections, crowd
+from airloop.serving.http import connections, crowd, refusals
 from airloop.serving.http.app import Application
 from airloop.serving.http.connections import Connection
 from airloop.serving.http.crowd import Crowd
@@ -307,8 +307,8 @@ def test_what_is_refused_without_being_parsed_is_told_and_its_connection_lives_o
 def test_only_a_plain_request_in_one_piece_is_refused_without_being_parsed(
     old: bytes, new: bytes
 ) -> None:
-    assert connections._is_whole(PREDICTION)
-    assert not connections._is_whole(PREDICTION.replace(old, new, 1))
+    assert refusals.is_whole(PREDICTION)
+    assert not refusals.is_whole(PREDICTION.replace(old, new, 1))
 
 
 def test_requests_sent_one_upon_the_other_are_answered_in_order(world: World) -> None:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from airloop.serving.http.crowd import CROWD, MOST
-from airloop.serving.http.middleware import request_id_of
+from airloop.serving.http.middleware import new_request_id, request_id_of
+from airloop.serving.http.refusals import Refusals, answer, is_whole
 from airloop.serving.runtime.admission import Admission
 
 log = logging.getLogger("airloop.serving")
@@ -25,8 +25,6 @@ log = logging.getLogger("airloop.serving")
 HEADER_BYTES, HEADER_LINES = 32_768, 100
 #: Descriptors kept back: for the loop's own files, and for those that the kernel hands over before any can be closed.
 KEPT_BACK: Final = 2560
-#: How long a refused request is held, so that a crowd which asks again at once does not take all the time there is.
-HOLD_SECONDS: Final = 0.06
 _BUSY = "more requests than can be answered in time"
 
 
@@ -38,6 +36,8 @@ class _Refused:
 
 
 _REFUSED = _Refused()
+#: Of this process, as the crowd is.
+_REFUSALS = Refusals()
 
 
 class Connection(HttpToolsProtocol):
@@ -53,7 +53,9 @@ class Connection(HttpToolsProtocol):
     _clean = True
     #: Nothing of another request has come since the last one's answer.
     _idle = True
-    _held: asyncio.TimerHandle | None = None
+    #: A request is refused, and not told yet; whether the connection lives on then.
+    _held = False
+    _keep = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Join the crowd."""
@@ -64,8 +66,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave it."""
         CROWD.leave(self)
-        if self._held is not None:
-            self._held.cancel()
+        self._held = False
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -95,7 +96,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin the request, where its header is of a sound size and it can be answered in time."""
         self._in_header = False
-        if self._held is not None:
+        if self._held:
             raise ValueError("another request came while one was held")
         CROWD.work(self)
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -106,7 +107,9 @@ class Connection(HttpToolsProtocol):
         first = self.cycle is None or self.cycle.response_complete
         admission = CROWD.gate(self.url) if first else None
         if admission is not None and admission.full:
-            self._hold()
+            # It is not begun.
+            self.cycle = _REFUSED  # type: ignore[assignment]
+            self._hold(keep=self.parser.should_keep_alive())
             return
         super().on_headers_complete()
         if admission is not None:
@@ -145,70 +148,41 @@ class Connection(HttpToolsProtocol):
 
         :returns: whether that was done; whatever is not plain takes the way of all
         """
-        if self._held is not None:
+        if self._held:
             self.send_400_response("")
             return True
         if (self.cycle is not None and not self.cycle.response_complete) or data[:6] != b"POST /":
             return False
         admission = CROWD.gate(data[5 : data.find(b" ", 5)])
-        if admission is None or not admission.full or not _is_whole(data):
+        if admission is None or not admission.full or not is_whole(data):
             return False
         self._unset_keepalive_if_required()
         self.headers = []
-        CROWD.work(self)
-        self._held = self.loop.call_later(HOLD_SECONDS, self._release, True)
+        self._hold(keep=True)
         return True
 
-    def _hold(self) -> None:
-        """Refuse a prediction without beginning it, in a moment."""
-        self.cycle = _REFUSED  # type: ignore[assignment]
-        keep = self.parser.should_keep_alive()
-        self._held = self.loop.call_later(HOLD_SECONDS, self._release, keep)
+    def _hold(self, *, keep: bool) -> None:
+        """Refuse a prediction in a moment; till then it is among those that are waited for, as the newest."""
+        self._held, self._keep = True, keep
+        CROWD.wait(self)
+        _REFUSALS.hold(self)
 
-    def _release(self, keep: bool) -> None:
-        self._held = None
-        if self.transport.is_closing():
+    def release(self) -> None:
+        """Tell that the request is refused."""
+        if not self._held:
             return
-        self._write(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, close=not keep)
-        if keep:
-            self._idle = True
-            CROWD.wait(self)
+        self._held = False
+        if not self.transport.is_closing():
+            self._idle = self._keep
+            self._write(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, close=not self._keep)
 
     def _write(self, status: HTTPStatus, what: str, *, close: bool) -> None:
-        name = request_id_of(dict(self.headers or ()))
-        body = orjson.dumps({"error": what, "request_id": name})
-        again = "retry-after: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-        end = "connection: close\r\n" if close else ""
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\ncache-control: no-store\r\nx-request-id: {name}\r\n{again}{end}\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        name = request_id_of(dict(self.headers)) if self.headers else new_request_id()
+        self.transport.write(answer(status, what, name, close=close))
         if close:
             self.transport.close()
 
 
-def _is_whole(data: bytes) -> bool:
-    """Whether this is one request and nothing else, by a header that allows one reading only."""
-    end = data.find(b"\r\n\r\n")
-    head = data[: end + 2].lower()
-    first = head.find(b"\r\ncontent-length:")
-    if end < 0 or first < 0 or not head[: head.find(b"\r\n")].endswith(b" http/1.1"):
-        return False
-    if any(word in head for word in _NOT_PLAIN) or head.count(b"content-length") != 1:
-        return False
-    length = head[first + 17 : head.find(b"\r\n", first + 2)].strip()
-    return length.isdigit() and len(length) < 10 and len(data) == end + 4 + int(length)
-
-
-#: What changes where a request ends, what is answered, or what becomes of the connection.
-_NOT_PLAIN = (
-    b"transfer-encoding",
-    b"expect",
-    b"upgrade",
-    b"\r\nconnection: close",
-    b"x-request-id",
-)
 _TOO_LARGE = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     f"the header is larger than {HEADER_BYTES} bytes or {HEADER_LINES} lines",

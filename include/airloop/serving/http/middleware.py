@@ -135,8 +135,12 @@ def _keep_promise(scope: Scope) -> None:
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     """The caller's own where it is safe, else a new one."""
     given = headers.get(_ID_HEADER, b"").decode("latin-1")
-    # Random once a process, then counted: asking the kernel for each costs a tenth of a request.
-    return given if _REQUEST_ID.match(given) else f"{_PROCESS_ID}-{next(_COUNTER):08x}"
+    return given if _REQUEST_ID.match(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """Random once a process, then counted: asking the kernel for each costs a tenth of a request."""
+    return f"{_PROCESS_ID}-{next(_COUNTER):08x}"
 
 
 async def read_body(request: Request, limit: int) -> bytes:
