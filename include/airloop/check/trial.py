@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from airloop.errors import AirloopError, DataError, SpecError, TransientError
 from airloop.paths import put_on_path
 from airloop.specs.catalog import Catalog, load_catalog
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 #: How many of a source's rows are looked at.
 ROWS = 200
 Finding = dict[str, Any]
-_SPECIMENS: dict[ColumnType, Any] = {
-    ColumnType.STRING: "a",
-    ColumnType.INTEGER: 1,
-    ColumnType.FLOAT: 1.0,
-    ColumnType.BOOLEAN: True,
-    ColumnType.TIMESTAMP: "2024-03-01T06:00:00Z",
-    ColumnType.DATE: "2024-03-01",
-}
 
 
 def main(units: Sequence[str]) -> None:
@@ -131,7 +124,7 @@ def _features(
     if rows is not None:
         return transform(model, dataset, rows)
     made = {
-        name: [_SPECIMENS[column.type]] * ROWS
+        name: [type_of(column).specimen] * ROWS
         for name, column in dataset.columns.items()
         if name in model.inputs
     }

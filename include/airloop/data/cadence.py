@@ -11,7 +11,8 @@ from airloop.data.lake import tables
 from airloop.data.lake.lake import Lake
 from airloop.errors import SpecError
 from airloop.partition import KEY_FORMS, KEY_PATTERNS, Cadence, Partition
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
+from airloop.types.column import ColumnType
 
 
 def check_cadence(lake: Lake, spec: DatasetSpec, as_of: datetime | None = None) -> tuple[str, ...]:

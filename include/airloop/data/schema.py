@@ -10,24 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.columns import PARTITION
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
+from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: A field's metadata: the names that its column had, newest first.
 WAS: Final = b"airloop.was"
-#: Years that a nanosecond timestamp can hold: a date outside would overflow in pandas.
-FIRST_YEAR: Final = 1678
-LAST_YEAR: Final = 2261
-ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
-    ColumnType.STRING: pa.string(),
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.FLOAT: pa.float64(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.TIMESTAMP: pa.timestamp("us", "UTC"),
-    ColumnType.DATE: pa.date32(),
-}
 
 
 def formerly(field: pa.Field, names: Sequence[str]) -> pa.Field:
@@ -51,7 +41,7 @@ def arrow_schema(spec: DatasetSpec) -> pa.Schema:
     """
     return pa.schema(
         [
-            formerly(pa.field(name, ARROW_TYPES[column.type]), column.was)
+            formerly(pa.field(name, type_of(column).arrow(column)), column.was)
             for name, column in spec.columns.items()
         ]
     )

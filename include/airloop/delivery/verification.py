@@ -20,6 +20,7 @@ from airloop.delivery.sandbox import serve_version
 from airloop.errors import AirloopError, ArtifactError, SpecError
 from airloop.registry import loader
 from airloop.registry.tolerance import batches, beyond
+from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
     from airloop.registry.loader import LoadedModel
@@ -80,8 +81,7 @@ def as_requests(model: LoadedModel, frame: pd.DataFrame) -> list[Row]:
     """The frame's rows as a caller would send them."""
     columns = {name: [_json_value(value) for value in frame[name]] for name in frame.columns}
     for name, values in columns.items():
-        if model.dataset.columns[name].type.value == "date":
-            columns[name] = [value and str(value)[:10] for value in values]
+        columns[name] = type_of(model.dataset.columns[name]).asked(values)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

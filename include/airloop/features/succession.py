@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from airloop.specs.dataset import Column, ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
+from airloop.types.column import Column, ColumnType
 
 
 def as_then(

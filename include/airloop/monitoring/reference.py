@@ -17,7 +17,7 @@ from airloop.errors import ArtifactError, DataError
 from airloop.figures import Figure, Metrics
 from airloop.monitoring import costs
 from airloop.monitoring.profiles.history import History, gather
-from airloop.monitoring.sketch import KINDS, Bins, Counts, Integers, Kind, count, cut
+from airloop.monitoring.sketch import Bins, Counts, Integers, Kind, count, cut, kind_of
 from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec
 
@@ -122,7 +122,7 @@ def build(
     if frame.empty or lacking:
         raise DataError("a reference needs rows with all inputs", value=lacking or 0, where=where)
     days = _Days(dataset, frame)
-    kinds = {name: KINDS[dataset.columns[name].type] for name in model.inputs}
+    kinds = {name: kind_of(dataset.columns[name]) for name in model.inputs}
     columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
     truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
     answers = None if scores is None else pd.Series(np.asarray(scores, dtype=np.float64))

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.contracts import Contract
-from airloop.specs.dataset import ColumnType
+from airloop.types.column import Column
+from airloop.types.registry import type_of
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -34,15 +35,9 @@ class Kind(StrEnum):
     TIME = "time"
 
 
-#: Booleans are counted as 0 and 1.
-KINDS = {
-    ColumnType.STRING: Kind.CATEGORY,
-    ColumnType.INTEGER: Kind.NUMERIC,
-    ColumnType.FLOAT: Kind.NUMERIC,
-    ColumnType.BOOLEAN: Kind.NUMERIC,
-    ColumnType.TIMESTAMP: Kind.TIME,
-    ColumnType.DATE: Kind.TIME,
-}
+def kind_of(column: Column) -> Kind:
+    """How a column is summarised; truth values are counted as 0 and 1."""
+    return Kind(type_of(column).binned)
 
 
 class Bins(Contract):

@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airloop.specs.dataset import ColumnType, DatasetSpec, Expectation, Severity
+from airloop.specs.dataset import DatasetSpec, Expectation, Severity
+from airloop.types.column import ColumnType
+from airloop.types.registry import TYPES
 
 BETWEEN, IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
-_NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.FLOAT})
 Row = Mapping[str, Any]
 
 
@@ -106,9 +107,9 @@ def _between(one: Expectation, name: str, kind: ColumnType, zone: str) -> Iterat
     ]
     says = f"Input should be {' and '.join(filter(None, parts))}, as the dataset's expectations have it"
     document = {}
-    if kind in _NUMBERS and low is not None:
+    if TYPES[kind].number and low is not None:
         document["exclusiveMinimum" if strict_low else "minimum"] = low
-    if kind in _NUMBERS and high is not None:
+    if TYPES[kind].number and high is not None:
         document["exclusiveMaximum" if strict_high else "maximum"] = high
     example = low if low is not None and not strict_low else None
     yield Bound(name, fits, says, _refuses(one), document, example)
@@ -116,9 +117,9 @@ def _between(one: Expectation, name: str, kind: ColumnType, zone: str) -> Iterat
 
 def _value(value: Any, kind: ColumnType, zone: str) -> Any:
     """A bound as the column's own values are; None for none, and for one that is not of the column's kind."""
-    if kind in _NUMBERS:
+    if TYPES[kind].number:
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if not isinstance(value, str) or kind not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
+    if not isinstance(value, str) or not TYPES[kind].moment:
         return None
     try:
         moment = datetime.fromisoformat(value)
@@ -131,7 +132,7 @@ def _value(value: Any, kind: ColumnType, zone: str) -> Any:
 
 def _in_set(one: Expectation, name: str, kind: ColumnType, *, nullable: bool) -> Iterator[Bound]:
     values = one.arguments.get("value_set")
-    like = str if kind is ColumnType.STRING else (int, float) if kind in _NUMBERS else ()
+    like = str if TYPES[kind].text else (int, float) if TYPES[kind].number else ()
     if not isinstance(values, list) or not values or not all(isinstance(v, like) for v in values):
         return
     known = frozenset(values)

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from airloop.contracts import Contract
 from airloop.errors import RequestError
 from airloop.serving.bounds import bounds_of, narrow, unfit
-from airloop.serving.values import PLACEHOLDERS, TYPES
-from airloop.specs.dataset import Column, ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+from airloop.types.column import Column, ColumnType
+from airloop.types.registry import type_of
 
 #: Errors shown for one request: more would only repeat themselves, row by row.
 MAX_ERRORS = 20
@@ -98,7 +99,7 @@ class RequestSchema:
         return unfit(rows, self._told, MAX_ERRORS) if self._told else []
 
     def _made_up(self, dataset: DatasetSpec) -> Row:
-        row = {name: PLACEHOLDERS[dataset.columns[name].type] for name in self.columns}
+        row = {name: type_of(dataset.columns[name]).specimen for name in self.columns}
         for bound in self._bounds:
             if bound.example is not None:
                 kind = dataset.columns[bound.column].type
@@ -168,5 +169,5 @@ def _row_model(name: str, columns: Sequence[str], dataset: DatasetSpec) -> type[
 
 
 def _annotation(column: Column) -> Any:
-    kind = TYPES[column.type]
+    kind = type_of(column).annotation(column)
     return kind | None if column.nullable else kind

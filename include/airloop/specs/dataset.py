@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from airloop.columns import PARTITION
 from airloop.contracts import Contract, Name
@@ -29,45 +29,7 @@ from airloop.partition import KEY_FORMS, Cadence, Partition
 from airloop.plugins.source import SourceField
 from airloop.plugins.spec import is_frozen
 from airloop.specs.rules import dataset_rules
-
-
-class ColumnType(StrEnum):
-    """The types a column may have, in the lake's words."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    TIMESTAMP = "timestamp"
-    DATE = "date"
-
-
-class Known(StrEnum):
-    """When a column's value is known, relative to the moment a prediction is asked for."""
-
-    BEFORE = "before"
-    AFTER = "after"
-
-
-def _as_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-FormerNames = Annotated[tuple[ColumnName, ...], BeforeValidator(_as_list)]
-
-
-class Column(Contract):
-    """One column's contract."""
-
-    type: ColumnType
-    nullable: bool = True
-    #: A column known only ``after`` can be a label, never an input: that would be leakage.
-    known: Known = Known.BEFORE
-    description: Text | Literal[""] = ""
-    #: How dates and timestamps are written where it is not by ISO 8601, in strptime's words: ``%d.%m.%Y``.
-    format: Line | None = None
-    #: What the column was called before, newest first: older partitions and versions have it under these names.
-    was: FormerNames = ()
+from airloop.types.column import Column
 
 
 class Severity(StrEnum):

@@ -38,6 +38,7 @@ from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
 from airloop.specs.sections.tuning import tuning_rules
+from airloop.types.registry import written
 
 Data = Mapping[str, Any]
 TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
@@ -108,9 +109,9 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     found += span_rules(model, dataset)
     found += split_rules(model, dataset)
     event_time = value_at(model, ("serving", "event_time"))
-    kind = value_at(columns, (event_time, "type")) if isinstance(event_time, str) else None
-    if isinstance(kind, str) and kind not in {"date", "timestamp"}:
-        what = f"a column of type {kind} tells no time"
+    kind = written(columns.get(event_time)) if isinstance(event_time, str) else None
+    if kind is not None and not kind.moment:
+        what = f"a column of type {kind.name} tells no time"
         remedy = "name an input of type date or timestamp"
         found.append(SpecIssue(("serving", "event_time"), what, event_time, remedy))
     return found

@@ -22,11 +22,12 @@ from airloop.registry import artifacts, lineage
 from airloop.registry.examples import write_examples
 from airloop.registry.frozen import FrozenSpec
 from airloop.registry.loader import open_scorer
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
 from airloop.training.conversion import Conversion, convert
 from airloop.training.fitted import Fitted
+from airloop.types.registry import type_of
 
 log = logging.getLogger("airloop.training")
 
@@ -34,15 +35,6 @@ log = logging.getLogger("airloop.training")
 EXAMPLE_ROWS = 16
 #: What MLflow's description of a model draws anew each time.
 DRAWN = ("utc_time_created", "model_uuid", "model_id", "run_id")
-
-_MLFLOW_TYPES = {
-    ColumnType.STRING: "string",
-    ColumnType.INTEGER: "long",
-    ColumnType.FLOAT: "double",
-    ColumnType.BOOLEAN: "boolean",
-    ColumnType.TIMESTAMP: "datetime",
-    ColumnType.DATE: "datetime",
-}
 
 
 @dataclass(frozen=True)
@@ -165,7 +157,7 @@ def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) ->
     from mlflow.types import ColSpec, Schema
 
     inputs = [
-        ColSpec(_MLFLOW_TYPES[column.type], name, required=not column.nullable)
+        ColSpec(type_of(column).mlflow, name, required=not column.nullable)
         for name, column in ((name, dataset.columns[name]) for name in model.inputs)
     ]
     description = Model(

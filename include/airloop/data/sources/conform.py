@@ -10,12 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.data.schema import ARROW_TYPES, told
-from airloop.data.sources.casts import CASTS
-from airloop.data.sources.moments import Clock
+from airloop.data.schema import told
 from airloop.data.sources.raw import Batch, Raw, Values
-from airloop.data.sources.unfit import MixtureError, UnfitError, is_number, is_text
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
+from airloop.types.casts.moments import Clock
+from airloop.types.casts.unfit import MixtureError, UnfitError, is_number, is_text
+from airloop.types.column import Column, ColumnType
+from airloop.types.registry import type_of
 
 _MIXTURES: Final = {"mixed", "mixed-integer"}
 #: What is wrong where a cast does not say.
@@ -48,7 +49,7 @@ def conform(spec: DatasetSpec, rows: Raw | Batch) -> tuple[pa.Table, list[WrongT
     for name, column in spec.columns.items():
         if name not in there:
             continue
-        cast = _Cast(column.type, Clock.of(spec, column))
+        cast = _Cast.of(spec, column)
         values = raw.values(name)
         try:
             columns[name] = cast.all(values)
@@ -61,8 +62,16 @@ def conform(spec: DatasetSpec, rows: Raw | Batch) -> tuple[pa.Table, list[WrongT
 class _Cast:
     """A column's way into its type."""
 
-    wanted: ColumnType
+    column: Column
     clock: Clock
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, column: Column) -> _Cast:
+        return cls(column, Clock(spec.timezone, column.format, spec.ambiguous, spec.nonexistent))
+
+    @property
+    def wanted(self) -> ColumnType:
+        return self.column.type
 
     def all(self, parts: list[Values]) -> pa.ChunkedArray:
         """Every batch's values. Of several kinds, Arrow would make one kind silently: they are refused."""
@@ -75,15 +84,17 @@ class _Cast:
             return self._one(pa.chunked_array(arrays))
         casted = [self._one(pa.chunked_array([one])) for one in arrays]
         chunks = [chunk for one in casted for chunk in one.chunks]
-        return pa.chunked_array(chunks, ARROW_TYPES[self.wanted])
+        return pa.chunked_array(chunks, type_of(self.column).arrow(self.column))
 
     def _one(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        if self.wanted is not ColumnType.STRING and is_text(values.type):
+        if not type_of(self.column).text and is_text(values.type):
             texts = values.cast(pa.string())  # a CSV file that quotes every cell has "" for a gap
             values = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
         if values.null_count == len(values):  # whatever its source made of a column without a value
-            return pa.chunked_array([pa.nulls(len(values), ARROW_TYPES[self.wanted])])
-        return CASTS[self.wanted](values, self.clock)
+            return pa.chunked_array(
+                [pa.nulls(len(values), type_of(self.column).arrow(self.column))]
+            )
+        return type_of(self.column).cast(values, self.column, self.clock)
 
 
 def _array(values: Values) -> pa.Array:

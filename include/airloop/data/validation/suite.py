@@ -23,7 +23,9 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from airloop.contracts import Outcome
 from airloop.errors import SpecError
-from airloop.specs.dataset import ColumnType, DatasetSpec, Expectation, Severity
+from airloop.specs.dataset import DatasetSpec, Expectation, Severity
+from airloop.types.column import ColumnType
+from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +97,7 @@ def declared_and_implied(spec: DatasetSpec) -> tuple[Expectation, ...]:
 def _with_moments(spec: DatasetSpec, expectation: Expectation) -> Expectation:
     """An expectation whose bounds and values of a date or a timestamp are moments: YAML has texts, which GX compares with none."""
     column = spec.columns.get(str(expectation.arguments.get("column")))
-    if column is None or column.type not in {ColumnType.DATE, ColumnType.TIMESTAMP}:
+    if column is None or not type_of(column).moment:
         return expectation
     zone = ZoneInfo(spec.timezone) if column.type is ColumnType.TIMESTAMP else None
     bounds: dict[str, Any] = {

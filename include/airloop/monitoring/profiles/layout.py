@@ -11,10 +11,10 @@ import pandas as pd
 from airloop.contracts import Contract
 from airloop.monitoring.profiles.absences import companions
 from airloop.monitoring.profiles.ties import Tie, closest, ties
-from airloop.monitoring.sketch import KINDS, MAX_CATEGORIES, Floats, Kind, numbers_of
+from airloop.monitoring.sketch import MAX_CATEGORIES, Floats, Kind, kind_of, numbers_of
 from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.specs.dataset import ColumnType
+from airloop.types.column import ColumnType
 
 #: A column with more distinct numbers than this is taken as continuous.
 MAX_NUMBERS = 2_000
@@ -93,7 +93,7 @@ class Layout(Contract):
 def layout(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> Layout:
     """Fix by the rows of the reference what is followed from night to night."""
     there = [name for name in (*model.inputs, model.target.column) if name in frame]
-    kinds = {name: KINDS[dataset.columns[name].type] for name in there if name in dataset.columns}
+    kinds = {name: kind_of(dataset.columns[name]) for name in there if name in dataset.columns}
     numbers = tuple(name for name, kind in kinds.items() if kind is Kind.NUMERIC)
     categories = tuple(name for name, kind in kinds.items() if kind is Kind.CATEGORY)
     times = tuple(

@@ -24,10 +24,11 @@ from airloop.columns import (
     REQUEST_ROW,
 )
 from airloop.data.lake.evolution import GONE
-from airloop.data.schema import ARROW_TYPES, told
+from airloop.data.schema import told
 from airloop.partition import Cadence, Partition
 from airloop.serving.requests import Row
-from airloop.specs.dataset import ColumnType, DatasetSpec
+from airloop.specs.dataset import DatasetSpec
+from airloop.types.registry import type_of
 
 #: The table's own columns, with their types.
 RECORD_TYPES: dict[str, pa.DataType] = {
@@ -130,9 +131,8 @@ def _array(name: str, values: list[Any], dataset: DatasetSpec) -> pa.Array:
     column = dataset.columns.get(name)
     if own is None and column is None:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
-    kind = own if own is not None else ARROW_TYPES[column.type]  # type: ignore[union-attr]
-    if pa.types.is_timestamp(kind):
+    if own is None and column is not None:
+        return pa.array(type_of(column).logged(values), type_of(column).arrow(column))
+    if pa.types.is_timestamp(own):
         values = [None if value is None else datetime.fromisoformat(value) for value in values]
-    elif column is not None and own is None and column.type is ColumnType.DATE:
-        values = [None if value is None else date.fromisoformat(value) for value in values]
-    return pa.array(values, kind)
+    return pa.array(values, own)

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from airloop.issues import KeyPath, SpecIssue
+from airloop.types.base import Type
+from airloop.types.registry import written
 
 _Test = Callable[[Any], bool]
 #: What an argument takes, in words, and whether a value is that.
@@ -99,7 +101,6 @@ _KINDS: Mapping[str, _Kind] = {
 _COUNTS = ("row_count", "column_count", "unique_value_count", "value_lengths")
 _FIGURES = ("mean", "median", "stdev", "sum", "kl_divergence")
 _BOUNDS = ("min_value", "max_value")
-_MOMENTS = ("date", "timestamp")
 
 
 def argument_rules(
@@ -109,8 +110,7 @@ def argument_rules(
 
     :param columns: the dataset's columns, as its file has them
     """
-    column = columns.get(str(arguments.get("column")))
-    type_ = column.get("type") if isinstance(column, Mapping) else None
+    type_ = written(columns.get(str(arguments.get("column"))))
     wrong = False
     for argument, value in arguments.items():
         words, test = _kind(name, argument, type_)
@@ -129,12 +129,12 @@ def argument_rules(
         yield SpecIssue((*path, "max_value"), what, high)
 
 
-def _kind(name: str, argument: str, column: Any) -> _Kind:
+def _kind(name: str, argument: str, column: Type | None) -> _Kind:
     if argument in _BOUNDS:
         return _bound(name, column)
-    if argument == "value_set" and column == "string":
+    if argument == "value_set" and column is not None and column.text:
         return "must be a list of texts, as the column's are (in quotes)", _list_of(_text_or_empty)
-    if argument == "value_set" and column in {"integer", "float"}:
+    if argument == "value_set" and column is not None and column.number:
         return "must be a list of numbers, as the column's are", _list_of(_number)
     return _KINDS.get(argument, ("", lambda _: True))
 
@@ -143,7 +143,7 @@ def _text_or_empty(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _bound(name: str, column: Any) -> _Kind:
+def _bound(name: str, column: Type | None) -> _Kind:
     """The bounds of counts and shares are those of any column, the others those of the column's own values."""
     if any(word in name for word in _COUNTS):
         return _COUNT
@@ -151,10 +151,12 @@ def _bound(name: str, column: Any) -> _Kind:
         return _SHARE
     if any(f"_{word}_" in name for word in _FIGURES):
         return _NUMBER
-    if column in _MOMENTS:
+    if column is None:
+        return _BOUND
+    if column.moment:
         return "must be a date in quotes, as the column's values are", _moment
-    if column in {"integer", "float"}:
+    if column.number:
         return _NUMBER
-    if column == "string":
+    if column.text:
         return "bounds no column of texts: it has no order", lambda _: False
     return _BOUND

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from airloop.columns import PREFIX
 from airloop.issues import KeyPath, SpecIssue, value_at
+from airloop.types.registry import TYPES, written
 
 _DIRECTIVE: Final = re.compile(r"%.?")
 _MONTHS: Final = {"%m", "%b", "%B"}
@@ -73,13 +74,13 @@ def former_names(columns: Mapping[str, Any], partition_column: Any) -> Iterator[
 def formats(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """A declared format of what has none, or one that leaves out the day or the year: it would be made up."""
     for column, said in columns.items():
-        form, kind = value_at(said, ("format",)), value_at(said, ("type",))
+        form, kind = value_at(said, ("format",)), written(said)
         if not isinstance(form, str):
             continue
         path: KeyPath = ("columns", column, "format")
         used = set(_DIRECTIVE.findall(form))
-        if kind not in {"date", "timestamp"}:
-            what = f"a column of type {kind} has no format: only a date and a timestamp have"
+        if kind is not None and "format" not in kind.keys:
+            what = f"a column of type {kind.name} has no format: only a date and a timestamp have"
             yield SpecIssue(path, what, form, "leave it out")
         elif unknown := sorted(used - _DIRECTIVES):
             remedy = "see strptime of Python's datetime"
@@ -94,7 +95,7 @@ def formats(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
         elif ("%I" in used) != ("%p" in used):
             what = "an hour of twelve needs its half of the day: %I and %p stand together"
             yield SpecIssue(path, what, form, "write %H for an hour of 24")
-        elif kind == "date" and "%z" in used:
+        elif kind is TYPES["date"] and "%z" in used:
             what = "a date has no offset"
             yield SpecIssue(path, what, form, "leave %z out, or make the column a timestamp")
 

@@ -11,9 +11,8 @@ from airloop.contracts import Contract
 from airloop.fields import ColumnName, Whole
 from airloop.issues import SpecIssue
 from airloop.specs.sections.days import training_days
+from airloop.types.registry import TYPES, written
 
-#: The types of a column whose values can name a segment.
-SEGMENT_TYPES = ("string", "integer", "boolean")
 #: Where an issue about the column stands, in the short form too.
 COLUMN = ("segments", "column")
 
@@ -70,10 +69,11 @@ def segment_column_rules(
         return
     if not isinstance(column, Mapping):
         return
-    kind = column.get("type")
-    if isinstance(kind, str) and kind not in SEGMENT_TYPES:
-        what = f"a column of type {kind} names no segments"
-        yield SpecIssue(path, what, name, f"name one of type {', '.join(SEGMENT_TYPES)}")
+    kind = written(column)
+    if kind is not None and not kind.segments:
+        what = f"a column of type {kind.name} names no segments"
+        able = ", ".join(one for one, type_ in TYPES.items() if type_.segments)
+        yield SpecIssue(path, what, name, f"name one of type {able}")
     elif column.get("nullable", True) is True:
         what = "the column may be null, and a row without a value belongs to no segment"
         remedy = "write nullable: false for it in the dataset's file, or name another column"

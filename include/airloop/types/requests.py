@@ -1,4 +1,4 @@
-"""How the values of each column type are written in a request: what is accepted, and the JSON schema that says so."""
+"""How values are written in a request: what is accepted, and the JSON schema that says so."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from airloop.data.schema import FIRST_YEAR, LAST_YEAR
-from airloop.specs.dataset import ColumnType
+from airloop.types.years import FIRST_YEAR, LAST_YEAR
 
 #: The same as a pattern: a JSON schema knows no range of dates.
 _YEARS = r"(16(7[89]|[89]\d)|1[789]\d\d|2[01]\d\d|22([0-5]\d|6[01]))"
@@ -63,48 +62,34 @@ _WHOLE = core_schema.union_schema(
     ],
     mode="left_to_right",
 )
-TYPES: dict[ColumnType, Any] = {
-    ColumnType.STRING: str,
-    ColumnType.INTEGER: Annotated[
-        int,
-        _Form(
-            _WHOLE,
-            {"type": "integer", "minimum": _LOWEST, "maximum": _HIGHEST},
-            "a whole number of at most 64 bits",
+WHOLE: Any = Annotated[
+    int,
+    _Form(
+        _WHOLE,
+        {"type": "integer", "minimum": _LOWEST, "maximum": _HIGHEST},
+        "a whole number of at most 64 bits",
+    ),
+]
+NUMBER: Any = Annotated[
+    float,
+    Field(allow_inf_nan=False, json_schema_extra={"minimum": -_LARGEST, "maximum": _LARGEST}),
+]
+MOMENT: Any = Annotated[
+    datetime,
+    _Form(
+        _text(
+            _MOMENT,
+            core_schema.datetime_schema(strict=False, tz_constraint="aware", ge=_FIRST, le=_LAST),
         ),
-    ],
-    ColumnType.FLOAT: Annotated[
-        float,
-        Field(allow_inf_nan=False, json_schema_extra={"minimum": -_LARGEST, "maximum": _LARGEST}),
-    ],
-    ColumnType.BOOLEAN: bool,
-    ColumnType.TIMESTAMP: Annotated[
-        datetime,
-        _Form(
-            _text(
-                _MOMENT,
-                core_schema.datetime_schema(
-                    strict=False, tz_constraint="aware", ge=_FIRST, le=_LAST
-                ),
-            ),
-            {"type": "string", "format": "date-time", "pattern": _MOMENT},
-            f"a timestamp with its offset, such as 2000-01-01T00:00:00Z, of the years {FIRST_YEAR} to {LAST_YEAR}",
-        ),
-    ],
-    ColumnType.DATE: Annotated[
-        date,
-        _Form(
-            _text(_DAY, core_schema.date_schema(strict=False, ge=_FIRST_DAY, le=_LAST_DAY)),
-            {"type": "string", "format": "date", "pattern": _DAY},
-            f"a date written YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YEAR}",
-        ),
-    ],
-}
-PLACEHOLDERS: dict[ColumnType, Any] = {
-    ColumnType.STRING: "text",
-    ColumnType.INTEGER: 1,
-    ColumnType.FLOAT: 1.0,
-    ColumnType.BOOLEAN: True,
-    ColumnType.TIMESTAMP: "2000-01-01T00:00:00Z",
-    ColumnType.DATE: "2000-01-01",
-}
+        {"type": "string", "format": "date-time", "pattern": _MOMENT},
+        f"a timestamp with its offset, such as 2000-01-01T00:00:00Z, of the years {FIRST_YEAR} to {LAST_YEAR}",
+    ),
+]
+DAY: Any = Annotated[
+    date,
+    _Form(
+        _text(_DAY, core_schema.date_schema(strict=False, ge=_FIRST_DAY, le=_LAST_DAY)),
+        {"type": "string", "format": "date", "pattern": _DAY},
+        f"a date written YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YEAR}",
+    ),
+]

@@ -12,9 +12,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.data.schema import FIRST_YEAR, LAST_YEAR
-from airloop.data.sources.unfit import MixtureError, UnfitError, is_text, trimmed
-from airloop.specs.dataset import Column, DatasetSpec
+from airloop.types.casts.unfit import MixtureError, UnfitError, is_text, trimmed
+from airloop.types.years import FIRST_YEAR, LAST_YEAR
 
 _MOMENT: Final = pa.timestamp("us", "UTC")
 _LOCAL: Final = pa.timestamp("us")
@@ -41,11 +40,6 @@ class Clock:
     format: str | None = None
     ambiguous: str = "refuse"
     nonexistent: str = "refuse"
-
-    @classmethod
-    def of(cls, spec: DatasetSpec, column: Column) -> Clock:
-        """The clock of a dataset's column."""
-        return cls(spec.timezone, column.format, spec.ambiguous, spec.nonexistent)
 
 
 def moment(array: pa.Array, clock: Clock) -> pa.Array:

@@ -1,34 +1,24 @@
-"""One cast a type: what a source wrote, in the type that the spec promises. Whatever the source, the same verdict."""
+"""Numbers and truth values out of what a source wrote. Whatever the source, the same verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.data.sources.moments import Clock, day, moment
-from airloop.data.sources.unfit import UnfitError, is_number, is_text, trimmed
-from airloop.specs.dataset import ColumnType
+from airloop.types.casts.unfit import UnfitError, is_number, is_text, trimmed
 
 _POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
 #: A digit that is not 0, before the exponent.
 _SIGNIFICANT: Final = r"^[^eE]*[1-9]"
 
 
-def _text(array: pa.Array, _clock: Clock) -> pa.Array:
-    if not is_text(array.type):
-        raise UnfitError("it is not text")
-    texts = array.cast(pa.string())
-    try:
-        texts.validate(full=True)  # a Parquet file says that its bytes are text, and nobody looks
-    except pa.ArrowInvalid as error:
-        raise UnfitError("its bytes are not UTF-8") from error
-    return texts
+def whole(array: pa.Array) -> pa.Array:
+    """Whole numbers of 64 bits.
 
-
-def _whole(array: pa.Array, _clock: Clock) -> pa.Array:
+    :raises UnfitError, pa.ArrowException: if a value is none
+    """
     if is_text(array.type):
         # 12.0 is how a column of whole numbers with gaps is written to CSV.
         texts = pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1")
@@ -40,7 +30,11 @@ def _whole(array: pa.Array, _clock: Clock) -> pa.Array:
     return _without_nan(array).cast(pa.int64())
 
 
-def _number(array: pa.Array, _clock: Clock) -> pa.Array:
+def number(array: pa.Array) -> pa.Array:
+    """Floats of 64 bits, each the nearest.
+
+    :raises UnfitError, pa.ArrowException: if a value is none, or beyond them
+    """
     if pa.types.is_integer(array.type):
         # Above 2**53 neighbours collapse; a measure that large has lost its last digits anyway.
         return array.cast(pa.float64(), safe=False)
@@ -66,7 +60,11 @@ def _parsed(texts: pa.Array) -> pa.Array:
     return numbers
 
 
-def _truth(array: pa.Array, _clock: Clock) -> pa.Array:
+def truth(array: pa.Array) -> pa.Array:
+    """Truth values.
+
+    :raises UnfitError, pa.ArrowException: if a value is none
+    """
     if is_number(array.type):
         if pa.types.is_decimal(array.type):
             array = array.cast(pa.int64())  # refuses a fraction that a float would round away
@@ -87,13 +85,3 @@ def _without_nan(array: pa.Array) -> pa.Array:
     if not pa.types.is_floating(array.type):
         return array
     return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
-
-
-CASTS: Final[dict[ColumnType, Callable[[pa.Array, Clock], pa.Array]]] = {
-    ColumnType.STRING: _text,
-    ColumnType.INTEGER: _whole,
-    ColumnType.FLOAT: _number,
-    ColumnType.BOOLEAN: _truth,
-    ColumnType.TIMESTAMP: moment,
-    ColumnType.DATE: day,
-}

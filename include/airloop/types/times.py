@@ -1,0 +1,99 @@
+"""Moments and days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airloop.types.base import Type
+from airloop.types.column import Column, ColumnType
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from airloop.types.base import Array
+    from airloop.types.casts.moments import Clock
+
+
+class Timestamp(Type):
+    """Moments in UTC."""
+
+    name = ColumnType.TIMESTAMP
+    keys = frozenset({"format"})
+    moment = True
+    binned = "time"
+    mlflow = "datetime"
+    specimen: ClassVar[Any] = "2000-01-01T00:00:00Z"
+
+    def arrow(self, column: Column) -> pa.DataType:
+        """Microseconds in UTC."""
+        import pyarrow as pa
+
+        return pa.timestamp("us", "UTC")
+
+    def cast(self, values: pa.ChunkedArray, column: Column, clock: Clock) -> pa.ChunkedArray:
+        """Moments; a local time is one of the dataset's clock."""
+        from airloop.types.casts.moments import moment
+
+        return moment(values, clock)
+
+    def feature(self, values: pd.Series[Any], column: Column) -> Array:
+        """datetime64[ns, UTC]."""
+        from airloop.types.frames import moment
+
+        return moment(values)
+
+    def annotation(self, column: Column) -> Any:
+        """ISO 8601 with an offset."""
+        from airloop.types.requests import MOMENT
+
+        return MOMENT
+
+    def logged(self, values: Sequence[Any]) -> list[Any]:
+        """Moments of ISO 8601."""
+        return [None if value is None else datetime.fromisoformat(value) for value in values]
+
+
+class Date(Type):
+    """Days."""
+
+    name = ColumnType.DATE
+    keys = frozenset({"format"})
+    moment = True
+    binned = "time"
+    mlflow = "datetime"
+    specimen: ClassVar[Any] = "2000-01-01"
+
+    def arrow(self, column: Column) -> pa.DataType:
+        """Days since 1970."""
+        import pyarrow as pa
+
+        return pa.date32()
+
+    def cast(self, values: pa.ChunkedArray, column: Column, clock: Clock) -> pa.ChunkedArray:
+        """Days; of local times those at midnight."""
+        from airloop.types.casts.moments import day
+
+        return day(values, clock)
+
+    def feature(self, values: pd.Series[Any], column: Column) -> Array:
+        """datetime64[ns]."""
+        from airloop.types.frames import day
+
+        return day(values)
+
+    def annotation(self, column: Column) -> Any:
+        """YYYY-MM-DD."""
+        from airloop.types.requests import DAY
+
+        return DAY
+
+    def asked(self, values: Sequence[Any]) -> list[Any]:
+        """A frame's dates have midnights."""
+        return [value and str(value)[:10] for value in values]
+
+    def logged(self, values: Sequence[Any]) -> list[Any]:
+        """Days of ISO 8601."""
+        return [None if value is None else date.fromisoformat(value) for value in values]
