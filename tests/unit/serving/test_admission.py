@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airloop.serving.runtime import admission
+from airloop.serving.runtime import admission, turn
 from airloop.serving.runtime.admission import (
     ANSWERS,
     FEW,
@@ -234,3 +234,53 @@ def test_bodies_on_their_way_are_bounded_and_take_no_place_of_who_can_be_answere
         one.end(begun, answered=True)
     with one.reading():
         assert one.bodies == 1
+
+
+def test_who_would_wait_too_long_for_the_next_batch_is_not_let_in(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "time", clock)
+    one = Admission(256)
+    one.promise(ServingSpec(answer_within_ms=18))
+    one.turn.begin()
+    assert not one.refusing, "nothing is known yet"
+    clock.now += 0.01
+    one.turn.end()
+    assert not one.refusing, "nothing is at work"
+    one.turn.begin()
+    assert one.refusing, "20 ms from here"
+    assert not one.full, "there is room: who was let in before stays in"
+    clock.now += 0.003
+    assert not one.refusing, "17 ms from here"
+    clock.now += 1
+    assert not one.refusing, "a batch that takes long says nothing of the next"
+    one.turn.end()
+    assert not one.refusing
+
+
+def test_a_promise_shorter_than_a_batch_lets_those_in_who_wait_half_a_batch(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "time", clock)
+    one = Admission(256)
+    one.promise(ServingSpec(answer_within_ms=1))
+    one.turn.begin()
+    clock.now += 0.01
+    one.turn.end()
+    one.turn.begin()
+    clock.now += 0.004
+    assert one.refusing
+    clock.now += 0.002
+    assert not one.refusing
+
+
+def test_a_model_that_names_no_time_lets_everybody_wait_for_a_batch(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "time", clock)
+    one = Admission(256)
+    one.turn.begin()
+    clock.now += 10
+    one.turn.end()
+    one.turn.begin()
+    assert not one.refusing

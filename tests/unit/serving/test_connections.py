@@ -188,6 +188,60 @@ def test_the_rest_of_an_answered_requests_body_is_no_header(world: World, token:
         assert read(one).startswith(b"HTTP/1.1 200")
 
 
+CHUNKED = PREDICTION.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
+CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
+
+
+@pytest.mark.parametrize("token", [TOKEN, "wrong"])
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (CHUNK + b"0\r\n", b"x: y\r\n" * 5000),
+        (CHUNK + b"0\r\nx: ", b"y" * 30_000),
+        (b"", b"1;" + b"x" * 30_000 + b"\r\n \r\n"),
+    ],
+    ids=["trailers", "one trailer", "a chunk's extension"],
+)
+def test_what_comes_around_a_body_is_bounded(
+    world: World, token: str, begun: bytes, more: bytes
+) -> None:
+    """Nobody keeps a connection busy, nor a line of it in memory, by what is neither header nor body."""
+    with world.connect() as one:
+        one.sendall(CHUNKED.replace(TOKEN.encode(), token.encode()) + begun)
+        sent = 0
+        with suppress(OSError):
+            while sent < 10_000_000:
+                sent += one.send(more)
+    assert sent < 10_000_000
+    assert until(lambda: len(world.crowd) == 0)
+    assert httpx.get(f"{world.url}/healthz").status_code == 200
+
+
+def test_a_body_in_the_smallest_of_chunks_is_a_body_and_its_trailers_are_no_headers(
+    world: World,
+) -> None:
+    body = BODY.ljust(50_000)
+    pieces = [b"1\r\n%c\r\n" % byte for byte in body]
+    with world.connect() as one:
+        one.settimeout(10)
+        one.sendall(CHUNKED.replace(b"host", b"x-request-id: mine\r\nhost"))
+        for start in range(0, len(pieces), 1000):
+            one.sendall(b"".join(pieces[start : start + 1000]))
+        one.sendall(b"0\r\nx-request-id: trailing\r\n\r\n")
+        answer = one.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"trailing" not in answer
+
+
+def test_a_trailer_is_no_token(world: World) -> None:
+    head = CHUNKED.replace(b"authorization: Bearer " + TOKEN.encode() + b"\r\n", b"")
+    trailer = b"authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
+    with world.connect() as one:
+        one.settimeout(10)
+        one.sendall(head + CHUNK + b"0\r\n" + trailer)
+        assert one.recv(65536).startswith(b"HTTP/1.1 401")
+
+
 def test_who_never_reads_the_last_answer_holds_no_descriptor(world: World) -> None:
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

@@ -46,7 +46,8 @@ class Connection(HttpToolsProtocol):
     host = ""
     #: Status and words of what is refused before there is a request.
     _fault = (HTTPStatus.BAD_REQUEST, "the request is no HTTP")
-    _fed = _messages = 0
+    #: Bytes of a request besides its body's, where they came in pieces of their own; its body's; requests begun.
+    _fed = _body = _messages = 0
     #: Between a request's first byte and its header's end; what comes outside is an answered request's body.
     _in_header = False
     #: What comes next is a request's first byte.
@@ -73,13 +74,30 @@ class Connection(HttpToolsProtocol):
         """Parse; a header that goes on and on is refused before it is kept."""
         if self.transport.is_closing() or (self._clean and self._refuse_whole(data)):
             return
-        before = self._messages
+        before, body = self._messages, self._body
         super().data_received(data)
-        if self._messages == before and self._in_header:
-            self._fed += len(data)
+        if self._messages == before:
+            self._fed += len(data) - (self._body - body)
+            self._refuse_framing()
+
+    def _refuse_framing(self) -> None:
+        """A header that is too large is told; what comes around a body, its chunks' and its trailers' lines, is cut off."""
+        if self._in_header:
             if self._fed > HEADER_BYTES:
                 self._fault = _TOO_LARGE
                 self.send_400_response("")
+        elif self._fed > 2 * HEADER_BYTES + 8 * self._body:
+            self.transport.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header's line; a trailer's is nobody's: it came too late to be one, and there may be millions."""
+        if self._in_header:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Count."""
+        self._body += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request's last byte."""
@@ -89,7 +107,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte: its header's time begins."""
         self._messages += 1
-        self._fed, self._idle, self._clean, self._in_header = 0, False, False, True
+        self._fed = self._body = 0
+        self._idle, self._clean, self._in_header = False, False, True
         CROWD.wait(self)
         super().on_message_begin()
 
@@ -106,7 +125,7 @@ class Connection(HttpToolsProtocol):
         # One that was sent before the answer to the one before it is let in, or not, when its turn comes.
         first = self.cycle is None or self.cycle.response_complete
         admission = CROWD.gate(self.url) if first else None
-        if admission is not None and admission.full:
+        if admission is not None and admission.refusing:
             # It is not begun.
             self.cycle = _REFUSED  # type: ignore[assignment]
             self._hold(keep=self.parser.should_keep_alive())
@@ -154,7 +173,7 @@ class Connection(HttpToolsProtocol):
         if (self.cycle is not None and not self.cycle.response_complete) or data[:6] != b"POST /":
             return False
         admission = CROWD.gate(data[5 : data.find(b" ", 5)])
-        if admission is None or not admission.full or not is_whole(data):
+        if admission is None or not admission.refusing or not is_whole(data):
             return False
         self._unset_keepalive_if_required()
         self.headers = []

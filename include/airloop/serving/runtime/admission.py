@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from airloop.serving.runtime.turn import Turn
 from airloop.specs.model import ServingSpec
 
 #: Nobody notices an answer within it.
@@ -30,6 +31,9 @@ ENOUGH: Final = 10
 FEW: Final = 64
 #: And where it names one: with fewer, hardly a large batch would form.
 FEWEST: Final = 2 * SMALL
+#: Who waits no longer than so many batches is taken even where the model names a shorter time: it would else answer nobody
+#: who does not come alone.
+BATCHES: Final = 1.5
 #: Over a longer time than this the loop's CPU went into waiting for requests rather than into answering them.
 QUIET: Final = 10.0
 #: The weight of the newest batch.
@@ -74,6 +78,8 @@ class Admission:
         #: The model's own ``max_concurrency``, and the seconds of its ``answer_within_ms``.
         self.ceiling = ceiling
         self.within: float | None = None
+        #: The endpoint's batches.
+        self.turn = Turn()
         #: Requests that are being answered, and those that will be in a moment.
         self.inflight = self.promised = 0
         #: Requests whose body is on its way.
@@ -106,6 +112,15 @@ class Admission:
     def full(self) -> bool:
         """Whether one more could not be answered in time."""
         return self.inflight + self.promised >= self.limit
+
+    @property
+    def refusing(self) -> bool:
+        """Whether one that comes now is not let in: there are too many, or it would wait too long for its batch's turn."""
+        if self.full:
+            return True
+        return self.within is not None and (
+            self.turn.wait() > max(self.within, BATCHES * self.turn.usual)
+        )
 
     @contextmanager
     def reading(self) -> Iterator[None]:

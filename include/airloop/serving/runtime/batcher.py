@@ -14,6 +14,8 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from airloop.serving.runtime.turn import Turn
+
 #: Rows of one batch at most; a larger request is a batch of its own.
 MAX_BATCH_ROWS = 1_024
 MAX_WAIT_SECONDS = 0.001
@@ -35,14 +37,18 @@ class MicroBatcher(Generic[Item, Result]):
     """Hands gathered items to ``work``, in a thread, one batch at a time.
 
     :param threads: of many batchers: a thousand models need no thousand threads
+    :param turn: told of each batch's beginning and end
 
     ``work`` returns one result or exception per item, in order; if it raises, every item of the batch fails.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Sequence[Result | Exception]], threads: Executor
+        self,
+        work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        threads: Executor,
+        turn: Turn | None = None,
     ) -> None:
-        self._work, self._threads = work, threads
+        self._work, self._threads, self._turn = work, threads, turn or Turn()
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._arrived = asyncio.Event()
         self._at_work: Future[Sequence[Result | Exception]] | None = None
@@ -78,12 +84,14 @@ class MicroBatcher(Generic[Item, Result]):
                 await asyncio.sleep(MAX_WAIT_SECONDS)
             batch = self._take()
             company = len(batch) > 1
+            self._turn.begin()
             try:
                 items = [waiting.item for waiting in batch]
                 self._at_work = self._threads.submit(self._work, items)
                 results = await asyncio.wrap_future(self._at_work)
             except Exception as error:  # whatever it was, it is its callers' answer
                 results = [error] * len(batch)
+            self._turn.end()
             self.batches += 1
             for waiting, result in zip(batch, results, strict=True):
                 if waiting.future.done():

@@ -79,7 +79,9 @@ class Endpoint:
         self.admission = Admission()
         self.recent: Sequence[Row] = ()
         self._log = PredictionLog(log_folder, open_logs=open_logs)
-        self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(self._answer, threads)
+        self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(
+            self._answer, threads, self.admission.turn
+        )
         self._requests = self._rows = self._log_failures = 0
         self._log_error: str | None = None
 
