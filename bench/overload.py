@@ -1,7 +1,9 @@
 """Ten times the requests that the service can bear, and 20,000 headers that never end: who is answered, and how soon.
 
-The model promises an answer within 10 ms (``serving.answer_within_ms``). Idle is one connection. Overloaded are ten times as many as the most of the row ``serving``, pressed by wrk where it is
-installed, else by the same small client; whose answers count are eight more, a process apart. Then the half-sent
+The model promises an answer within 10 ms (``serving.answer_within_ms``). Idle is one connection, half of it before the
+crowd and half after. Overloaded are ten times as many as the most of the row ``serving``, pressed by wrk where it is
+installed, else by the same small client; whose answers count are eight more, a process apart, which asks as the one did,
+a connection each time. CPU is the service's for each request that it answered, the refusals' included. Then the half-sent
 headers come from two processes without a token, while the probes and the eight go on asking.
 """
 
@@ -18,11 +20,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
+import psutil
 
 from airloop.delivery.load import load
 from airloop.settings import Settings
@@ -84,34 +88,65 @@ def _under_pressure(server: Server, home: Path, body: Path, *, short: bool) -> d
         servers.until_deployed(f"{server.url}/readyz")
         asking = {"url": url, "body": str(body), "seconds": seconds}
         call("bench.overload:ask", **asking, clients=ASKING)  # warm, alone and in company
-        before = used(process)
-        idle = call("bench.overload:ask", **asking, clients=1)
-        idle_cpu = used(process) - before
-        before = used(process)
+        # Half of it before the crowd and half after: the machine may have become another meanwhile.
+        alone = {**asking, "seconds": seconds / 2, "clients": 1}
+        idle = _asked(server, process, alone)
         with _pressed(url, body, seconds + 3, clients=64 if short else PRESSING) as by:
             time.sleep(1)
-            crowded = call("bench.overload:ask", **asking, clients=ASKING)
-        crowded_cpu = used(process) - before
+            crowded = _asked(server, process, {**asking, "clients": ASKING})
+        idle += _asked(server, process, alone)
         slow = _half_sent(server, asking, 500 if short else HALVES)
-    answered = max(1, len(crowded["200"]))
     return {
         "notes": [f"pressed by {by}"],
         "values": {
-            "ratio": _late(crowded["200"]) / max(1e-9, _late(idle["200"])),
-            "refused_ms": 1000 * _late(crowded["503"]),
+            "ratio": _late(crowded.took["200"]) / max(1e-9, _late(idle.took["200"])),
+            "refused_ms": 1000 * _late(crowded.took["503"]),
             "probe_ms": 1000 * max(slow["probes"]),
-            "failed": len(idle["else"]) + len(crowded["else"]) + len(slow["else"]),
+            "failed": sum(len(one["else"]) for one in (idle.took, crowded.took, slow)),
         },
         "sides": {
-            "idle": _side(idle["200"], idle_cpu / max(1, len(idle["200"])), "1 connection"),
+            "idle": _side(idle.took["200"], idle.each, "1 connection, before and after"),
             "overloaded": _side(
-                crowded["200"],
-                crowded_cpu / answered,
-                f"{answered} answered and {len(crowded['503'])} refused of {ASKING} among the others",
+                crowded.took["200"],
+                crowded.each,
+                f"{crowded.answered:,} answered in all; of {ASKING} among the others {len(crowded.took['200']):,}, "
+                f"and {len(crowded.took['503']):,} refused",
             ),
-            "half-sent headers": _side(slow["200"], crowded_cpu / answered, f"{slow['sent']:,} sent"),
+            "half-sent headers": _side(slow["200"], None, f"{slow['sent']:,} sent"),
         },
     }  # fmt: skip
+
+
+@dataclass
+class _Asked:
+    """How long answers took, by their status; and what the service answered to whomever meanwhile, for how much CPU."""
+
+    took: dict[str, list[float]]
+    answered: int
+    cpu: float
+
+    @property
+    def each(self) -> float:
+        return self.cpu / max(1, self.answered)
+
+    def __iadd__(self, other: _Asked) -> _Asked:
+        for status, seconds in other.took.items():
+            self.took[status] += seconds
+        self.answered += other.answered
+        self.cpu += other.cpu
+        return self
+
+
+def _asked(server: Server, process: psutil.Process, asking: dict[str, Any]) -> _Asked:
+    def answered() -> int:
+        """By the service's own count."""
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        slots = httpx.get(f"{server.url}/slots", headers=headers, timeout=30).json()["slots"]
+        return sum(one["requests"] for one in slots)
+
+    before, cpu = answered(), used(process)
+    took = call("bench.overload:ask", **asking)
+    return _Asked(took, answered() - before, used(process) - cpu)
 
 
 def _late(seconds: list[float]) -> float:
@@ -119,10 +154,10 @@ def _late(seconds: list[float]) -> float:
     return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] if ordered else 0.0
 
 
-def _side(seconds: list[float], cpu: float, more: str) -> dict[str, Any]:
+def _side(seconds: list[float], cpu: float | None, more: str) -> dict[str, Any]:
     median = sorted(seconds)[len(seconds) // 2] if seconds else 1e-9
     late = 1000 * _late(seconds)
-    return {"wall": median, "cpu": max(cpu, 1e-9), "more": f"p99 {late:.0f} ms, {more}"}
+    return {"wall": median, "cpu": cpu, "more": f"p99 {late:.0f} ms, {more}"}
 
 
 @contextmanager
