@@ -7,6 +7,9 @@ from dataclasses import replace
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
 from airloop.paths import code_folder
+from airloop.registry.code.archive import pack
+from airloop.registry.code.closure import closure
+from airloop.renames import current
 from airloop.specs.model import ModelSpec, metric_places
 from airloop.specs.modules import find_module, read_module
 
@@ -68,6 +71,16 @@ def function_issues(
             found.append(SpecIssue(path, f"the function {name!r} {fault} ({where})", module))
     # One key holds them all, so they are told as one issue.
     return _joined(found)
+
+
+def travel_issues(module: str) -> list[SpecIssue]:
+    """What keeps a model's code from travelling with its versions."""
+    try:
+        pack(closure(current(module), code_folder()), module)
+    except SpecError as error:
+        what = f"{error.what} ({error.where})"
+        return [SpecIssue(("module",), what, error.value, error.remedy)]
+    return []
 
 
 def _joined(found: list[SpecIssue]) -> list[SpecIssue]:

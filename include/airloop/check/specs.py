@@ -20,6 +20,7 @@ from airloop.check.modules import (
     function_issues,
     named_issues,
     own_code,
+    travel_issues,
 )
 from airloop.check.plugins import missing_plugins
 from airloop.check.problems import Problem, from_error, problems_of
@@ -169,12 +170,13 @@ def _model(
     module = data.get("module")
     if isinstance(module, str):
         built = spec is None or needs_build(trainers_of(spec))
-        found += function_issues(
+        wrong = function_issues(
             ("module",),
             module,
             required=REQUIRED_FUNCTIONS if built else ("features",),
             optional=OPTIONAL_FUNCTIONS,
         )
+        found += wrong or travel_issues(module)
         for path, name in builds(data):
             found += function_issues(path, module, required=(name,))
     if spec is not None:

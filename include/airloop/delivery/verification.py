@@ -48,7 +48,8 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
     # Also where the service's environment lacks what the model's module imports: it could not answer here.
     except (ArtifactError, SpecError) as error:
         return (_check("loads", Outcome.BAD, str(error)),)
-    loads = _check("loads", Outcome.OK, f"verified bytes, answers by {model.runtime}")
+    told = f"; made with {model.drifted}" if model.drifted else ""
+    loads = _check("loads", Outcome.OK, f"verified bytes, answers by {model.runtime}{told}")
     inputs = newest_rows(Lake(settings), model)
     if inputs is None:
         reason = f"the lake has no rows of {model.dataset.name} to ask for"

@@ -24,14 +24,20 @@ from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
 
-def transform(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> pd.DataFrame:
+def transform(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    frame: pd.DataFrame,
+    function: Callable[..., Any] | None = None,
+) -> pd.DataFrame:
     """The model's features of these rows: its inputs conformed, then its module's ``features(frame)``.
 
+    :param function: a version's own ``features``; the project's of today by default
     :raises DataError: if an input is missing or does not fit, or ``features`` raised on these rows
     :raises SpecError: if the module is wrong or returned something that is not a table of numbers and strings
     """
     inputs = conform(dataset, model.inputs, frame)
-    function = model_function(model, "features")
+    function = function or model_function(model, "features")
     features = _called(function, inputs, f"{model.module}.features")
     where = f"{model.module}.features"
     if not isinstance(features, pd.DataFrame) or len(features) != len(frame):

@@ -2,13 +2,14 @@
 
 A registry's READY says nothing about bytes: whoever reads a model compares the sha256 of the manifest with the
 reference it was given, and of each file with the manifest, every time. Nothing is accepted but :data:`FILES` and the
-files that an installed trainer names: no pickle, no code.
+files that an installed trainer names: no pickle, and no code but the model's own modules.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ log = logging.getLogger("airloop.artifacts")
 
 MANIFEST = "manifest.json"
 SPEC = "spec.json"
+#: The model's own modules (:mod:`airloop.registry.code`).
+CODE = "code.zip"
 SKOPS = "model.skops"
 ONNX = "model.onnx"
 #: The torch trainer's: the layers as data, and the weights.
@@ -47,7 +50,7 @@ REQUIREMENTS = "requirements.txt"
 #: The files that an artifact may hold besides its manifest and what its trainer's format names.
 FILES = frozenset(
     {
-        *(SPEC, ONNX, SEGMENTS, SEGMENT_MODELS),
+        *(SPEC, CODE, ONNX, SEGMENTS, SEGMENT_MODELS),
         *(REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS),
     },
 )
@@ -55,13 +58,19 @@ REMEDY = "the last good version keeps serving; train again, or restore the artif
 
 
 class Manifest(Contract):
-    """What an artifact consists of and where it comes from. Its own sha256 identifies the artifact."""
+    """What an artifact consists of, and what it was made with. Its own sha256 identifies the artifact.
+
+    Nothing in it tells when, where and for what run it was made: the same data, code, parameters and seed make the same
+    bytes. Commit and lock are tags of the run; artifacts of before hold them here.
+    """
 
     format: Literal[1] = 1
     model: Name
     task: Literal["classification", "regression"]
-    git_revision: str | None
-    lock_digest: Digest | None
+    git_revision: str | None = None
+    lock_digest: Digest | None = None
+    #: Python's version; None in artifacts of before.
+    python: str | None = None
     libraries: dict[str, str]
     files: dict[str, Digest]
 
@@ -70,15 +79,15 @@ def write_manifest(
     folder: Path, *, model: str, task: Literal["classification", "regression"]
 ) -> Digest:
     """Write ``manifest.json`` over the files of a finished folder; returns the artifact's digest."""
-    manifest = Manifest(
+    made = Manifest(
         model=model,
         task=task,
-        git_revision=lineage.git_revision(),
-        lock_digest=lineage.lock_digest(),
+        python=platform.python_version(),
         libraries=lineage.library_versions(),
         files={path.name: _sha256(path) for path in sorted(folder.iterdir())},
     )
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    text = made.model_dump_json(indent=1, exclude_none=True)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
     return _sha256(folder / MANIFEST)
 
 
@@ -87,19 +96,9 @@ def verify(folder: Path, digest: Digest) -> Manifest:
 
     :raises ArtifactError: naming the first file that is missing, changed, added or of an unknown format
     """
-    path = folder / MANIFEST
-    if not path.is_file() or _sha256(path) != digest:
-        raise ArtifactError(
-            "the model's manifest is not the recorded one", where=str(path), remedy=REMEDY
-        )
-    try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ArtifactError(
-            "the model's manifest cannot be read", value=error.errors()[0]["msg"], where=str(path)
-        ) from error
-    _check_names(folder, manifest)
-    for name, expected in manifest.files.items():
+    recorded = manifest(folder, digest)
+    _check_names(folder, recorded)
+    for name, expected in recorded.files.items():
         if _sha256(folder / name) != expected:
             raise ArtifactError(
                 "a file of the model is not the one that was trained",
@@ -107,7 +106,48 @@ def verify(folder: Path, digest: Digest) -> Manifest:
                 where=str(folder / name),
                 remedy=REMEDY,
             )
-    return manifest
+    return recorded
+
+
+def manifest(folder: Path, digest: Digest) -> Manifest:
+    """The manifest of an artifact.
+
+    :raises ArtifactError: if it is not the one that the digest is of, or cannot be read
+    """
+    path = folder / MANIFEST
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if _digest(content) != digest:
+        raise ArtifactError(
+            "the model's manifest is not the recorded one", where=str(path), remedy=REMEDY
+        )
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise ArtifactError(
+            "the model's manifest cannot be read", value=error.errors()[0]["msg"], where=str(path)
+        ) from error
+
+
+def code(folder: Path, recorded: Manifest) -> bytes | None:
+    """The bytes of a model's own code, compared once more as they are read, since they will run; None without any.
+
+    :raises ArtifactError: if they are not those of the manifest
+    """
+    expected = recorded.files.get(CODE)
+    if expected is None:
+        return None
+    content = (folder / CODE).read_bytes()
+    if _digest(content) != expected:
+        raise ArtifactError(
+            "a file of the model is not the one that was trained",
+            value=CODE,
+            where=str(folder / CODE),
+            remedy=REMEDY,
+        )
+    return content
 
 
 def fetch(ref: ArtifactRef, settings: Settings) -> Path:
@@ -158,8 +198,8 @@ def _download(ref: ArtifactRef, scratch: Path, settings: Settings) -> Path:
     return tracking.download(ref.uri, scratch, settings)
 
 
-def _check_names(folder: Path, manifest: Manifest) -> None:
-    if unknown := sorted(set(manifest.files) - FILES - files_of_all()):
+def _check_names(folder: Path, recorded: Manifest) -> None:
+    if unknown := sorted(set(recorded.files) - FILES - files_of_all()):
         raise ArtifactError(
             "the model holds a file of a format that is never loaded",
             value=unknown[0],
@@ -167,7 +207,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
             valid=sorted(FILES | files_of_all()),
         )
     found = {path.name for path in _entries(folder)}
-    expected = {MANIFEST, *manifest.files}
+    expected = {MANIFEST, *recorded.files}
     if found != expected:
         raise ArtifactError(
             "the model's folder lacks files" if expected - found else "the model's folder has more",
@@ -182,6 +222,10 @@ def _entries(folder: Path) -> Iterator[Path]:
         if path.is_symlink() or not path.is_file():
             raise ArtifactError("a model consists of plain files", value=path.name, where=str(path))
         yield path
+
+
+def _digest(content: bytes) -> Digest:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _sha256(path: Path) -> Digest:

@@ -47,7 +47,7 @@ def check_examples(predict: Predict, spec: ModelSpec, folder: Path) -> None:
     worst = beyond(answers, expected, RUNTIMES, floor=floor_of(spec.task))
     if not len(expected) or worst > 1:
         raise ArtifactError(
-            "the model no longer answers as it did at training: its code or a library changed",
+            "the model no longer answers as it did at training: a library changed, or the code of a version that brings none",
             value=float(np.abs(answers - expected).max()) if len(expected) else "no examples",
             where=f"{spec.module}.features, {path}",
             remedy="restore the code this model was trained with, or train again",

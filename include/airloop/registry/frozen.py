@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, PrivateAttr
 
 from airloop.contracts import Contract, Digest, PartitionKey
+from airloop.errors import ArtifactError
+from airloop.features.transform import model_function
 from airloop.plugins.spec import FROZEN
+from airloop.registry.code.finder import Code
+from airloop.renames import current
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -32,6 +36,30 @@ class FrozenSpec(Contract):
     as_of: AwareDatetime | None = None
     #: The artifact that the gates judged, where this one was fitted on the held-out days too and stands for it.
     refit_of: Digest | None = None
+    #: The code that the artifact brings; without it the model's module is the project's of today.
+    _code: Code | None = PrivateAttr(default=None)
+
+    def with_code(self, code: Code | None) -> FrozenSpec:
+        """The same with a version's own code."""
+        frozen = self.model_copy()
+        frozen._code = code
+        return frozen
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """A function of the model's module, as it was when the model was trained: ``features``, ``build``.
+
+        :raises ArtifactError: if the version's own code cannot be imported, or has no such function
+        :raises SpecError: if the version brings none, and the project's module cannot be imported or has no such function
+        """
+        if self._code is None:
+            return model_function(self.model, name)
+        module = self._code.module(current(self.model.module))
+        function = getattr(module, name, None)
+        if not callable(function):
+            raise ArtifactError(
+                f"the model's own code has no function {name}", where=module.__name__
+            )
+        return function  # type: ignore[no-any-return]
 
     @classmethod
     def read(cls, content: bytes) -> FrozenSpec:

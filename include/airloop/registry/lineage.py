@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -59,6 +61,25 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def drifted(python: str | None, libraries: Mapping[str, str]) -> str:
+    """What of the interpreter and the libraries is not what a model was made with; empty if all is.
+
+    A patch release of Python is no difference. Whether an answer depends on one, the model's examples show.
+    """
+    now = {"Python": _minor(platform.python_version()), **library_versions()}
+    then = {**({"Python": _minor(python)} if python else {}), **libraries}
+    told = (
+        f"{name} {number}, here {now.get(name, 'missing')}"
+        for name, number in sorted(then.items())
+        if now.get(name) != number
+    )
+    return "; ".join(told)
+
+
+def _minor(number: str) -> str:
+    return ".".join(number.split(".")[:2])
 
 
 def _git(*arguments: str) -> str:

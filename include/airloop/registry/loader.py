@@ -1,13 +1,14 @@
 """Airloop's own loader: verified bytes, ONNX or the trainer's format, a trust list that is ours.
 
-Never ``mlflow.pyfunc`` (it runs a ``loader_module`` named by the artifact), never pickle, never a trust list read from
+A version is answered by the code that it was trained with, which its artifact brings under the same digest. Never ``mlflow.pyfunc`` (it runs a ``loader_module`` named by the artifact), never pickle, never a trust list read from
 the artifact.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from airloop.features.succession import as_then
 from airloop.features.transform import transform
 from airloop.plugins import registry as plugins
 from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
-from airloop.registry import artifacts
+from airloop.registry import artifacts, lineage
+from airloop.registry.code import archive
+from airloop.registry.code.finder import Code, opened
 from airloop.registry.examples import check_examples
 from airloop.registry.format import Format
-from airloop.registry.formats.graphs import check_graph
+from airloop.registry.formats.graphs import onnx_scorer
 from airloop.registry.formats.trees import check_bounds
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.refusal import refusing
@@ -33,6 +36,8 @@ from airloop.registry.segments import Routing, open_routing
 from airloop.settings import Settings
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+
+log = logging.getLogger("airloop.artifacts")
 
 #: Types that skops may build besides its own defaults (public scikit-learn, numpy and scipy classes). Reviewed: each
 #: holds arrays only, neither its constructor nor ``__setstate__`` runs anything found in the file, and the indices in
@@ -60,6 +65,12 @@ class LoadedModel:
     routing: Routing | None = None
     #: The digest of the judged artifact that this one was refitted from.
     refit_of: str | None = None
+    #: The version's own ``features``; without it the project's of today.
+    function: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    #: Keeps the version's modules imported.
+    code: Code | None = None
+    #: Which of the libraries are not those it was made with; empty if all are.
+    drifted: str = ""
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
         """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
@@ -71,7 +82,7 @@ class LoadedModel:
         dataset = self.dataset
         if now is not None and now.columns != dataset.columns:
             dataset, frame = as_then(dataset, now, self.spec.inputs, frame)
-        rows = transform(self.spec, dataset, frame)
+        rows = transform(self.spec, dataset, frame, self.function)
         if tuple(rows.columns) != self.features:
             raise ArtifactError(
                 "features() no longer makes the columns that this model was trained on",
@@ -109,6 +120,9 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         raise ArtifactError(
             "the model's spec cannot be read", value=str(error), where=str(folder / artifacts.SPEC)
         ) from error
+    recorded = artifacts.manifest(folder, digest)
+    code = _own_code(folder, digest, recorded)
+    frozen = frozen.with_code(code)
     runtime, scorer = open_scorer(folder, frozen)
     model = LoadedModel(
         spec=frozen.model,
@@ -120,9 +134,22 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         scorer=scorer,
         routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
         refit_of=frozen.refit_of,
+        function=frozen.function("features") if code else None,
+        code=code,
+        drifted=lineage.drifted(recorded.python, recorded.libraries),
     )
+    if model.drifted:
+        log.warning("%s was made with %s", digest[:19], model.drifted)
     check_examples(model.predict, model.spec, folder)
     return model
+
+
+def _own_code(folder: Path, digest: str, recorded: artifacts.Manifest) -> Code | None:
+    """The modules that a version brings; None for one of before they travelled."""
+    content = artifacts.code(folder, recorded)
+    if content is None:
+        return None
+    return opened(digest, archive.read(content, str(folder / artifacts.CODE)))
 
 
 def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
@@ -147,42 +174,6 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
             remedy=trainer.remedy or f"install {trainer.library} in the service's environment",
         )
     return name, refusing(trainer.open(folder, frozen))
-
-
-def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
-    """Open an ONNX model with ONNX Runtime, one thread a call: the service parallelises over requests.
-
-    :raises ArtifactError: if it is not a self-contained model of standard operators
-    """
-    import onnxruntime
-
-    content = path.read_bytes()
-    check_graph(content, path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("AIRLOOP_ONNX_THREADS", "1"))
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-    except Exception as error:
-        raise ArtifactError(
-            "ONNX Runtime cannot open the model", value=str(error), where=str(path)
-        ) from error
-    if [entry.name for entry in session.get_inputs()] != list(frozen.features):
-        raise ArtifactError("the ONNX model takes other features than its spec", where=str(path))
-    types = [_ONNX_TYPES.get(entry.type) for entry in session.get_inputs()]
-    output = session.get_outputs()[-1].name
-    names = list(frozen.features)
-
-    def score(rows: pd.DataFrame) -> Scores:
-        feed = {
-            name: rows[name].to_numpy(dtype=kind).reshape(-1, 1)
-            for name, kind in zip(names, types, strict=True)
-        }
-        answer = session.run([output], feed)[0]
-        return np.asarray(answer, dtype=np.float64).reshape(len(rows), -1)[:, -1]
-
-    return score
 
 
 def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
@@ -234,10 +225,3 @@ def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
         return np.asarray(estimator.predict(rows), dtype=np.float64)
 
     return score
-
-
-_ONNX_TYPES: dict[str, Any] = {
-    "tensor(string)": object,
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-}

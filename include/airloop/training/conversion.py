@@ -11,8 +11,8 @@ import numpy as np
 from airloop.errors import ArtifactError
 from airloop.plugins.trainer import outputs_of
 from airloop.registry import artifacts
+from airloop.registry.formats.graphs import onnx_scorer
 from airloop.registry.frozen import FrozenSpec
-from airloop.registry.loader import onnx_scorer
 from airloop.registry.tolerance import RUNTIMES, beyond, floor_of
 from airloop.training.fitted import Fitted
 from airloop.training.probes import disparity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -15,13 +16,20 @@ import pandas as pd
 
 from airloop.contracts import Digest
 from airloop.data.snapshot import Split
+from airloop.errors import ArtifactError, DataError, SpecError
 from airloop.evaluation.metrics import evaluate
-from airloop.figures import known
+from airloop.features.transform import transform
+from airloop.figures import Metrics, known
 from airloop.monitoring import reference
+from airloop.paths import code_folder
 from airloop.registry import artifacts, lineage
+from airloop.registry.code import archive
+from airloop.registry.code.closure import closure
+from airloop.registry.code.finder import Code, opened
 from airloop.registry.examples import write_examples
 from airloop.registry.frozen import FrozenSpec
 from airloop.registry.loader import open_scorer
+from airloop.renames import current
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.composite import Composite
@@ -74,25 +82,63 @@ def pack(
         as_of=as_of,
         refit_of=judged.digest if judged else None,
     )
-    (folder / artifacts.SPEC).write_text(
-        frozen.model_dump_json(by_alias=True, indent=1), encoding="utf-8"
-    )
+    told = frozen.model_dump_json(by_alias=True, indent=1)
+    (folder / artifacts.SPEC).write_text(told, encoding="utf-8")
+    code = _write_code(model, folder)
     fitted.trainer.save(fitted.estimator, folder)
     conversion = convert(fitted, frozen, folder)
     if composite is not None:
         composite.write(folder)
     whole = _as_served(fitted, frozen, folder, composite)
     honest = judged.served if judged else whole
-    metrics = known(honest.metrics) | {"training_rows": float(whole.training_rows)}
-    text = json.dumps(metrics, indent=1, allow_nan=False)
-    (folder / artifacts.METRICS).write_text(text, encoding="utf-8")
+    _write_metrics(honest.metrics, whole.training_rows, folder)
     _write_reference(model, dataset, split, honest, folder)
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
     write_examples(folder, examples, whole.scores[chosen])
+    if code is not None:
+        _check_code(frozen.with_code(code), examples, fitted.features.iloc[chosen])
     _write_mlflow_files(model, dataset, folder)
     digest = artifacts.write_manifest(folder, model=model.name, task=model.task)
     return Package(digest, conversion, whole)
+
+
+def _write_metrics(found: Metrics, rows: int, folder: Path) -> None:
+    text = json.dumps(known(found) | {"training_rows": float(rows)}, indent=1, allow_nan=False)
+    (folder / artifacts.METRICS).write_text(text, encoding="utf-8")
+
+
+def _write_code(model: ModelSpec, folder: Path) -> Code | None:
+    """The project's modules that the model needs; nothing for a module that is not the project's."""
+    sources = closure(current(model.module), code_folder())
+    if not sources:
+        log.info("%s is not below %s: its code does not travel", model.module, code_folder())
+        return None
+    content = archive.pack(sources, model.name)
+    (folder / artifacts.CODE).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return opened(f"code:{digest}", archive.read(content, str(folder / artifacts.CODE)))
+
+
+def _check_code(frozen: FrozenSpec, rows: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Ask the code that travels for a few rows' features: it must need nothing that stays behind.
+
+    :raises SpecError: if it cannot make them, or makes others
+    """
+    model = frozen.model
+    try:
+        made = transform(model, frozen.dataset, rows, frozen.function("features"))
+        differ = "" if made.equals(expected) else "it makes other features than the training had"
+    except (ArtifactError, DataError, SpecError) as error:
+        differ = f"{error.what}: {error.value}"
+    if differ:
+        raise SpecError(
+            "the model's code does not work by itself, as it will have to with its version",
+            value=differ,
+            where=f"{model.module}.features",
+            remedy="keep what features() needs in modules that it imports by name: no files beside them, "
+            "no state of the process",
+        )
 
 
 def _as_served(

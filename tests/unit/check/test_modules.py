@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airloop.check.modules import own_code
+from airloop.check.modules import own_code, travel_issues
 from airloop.testing.specs import toy_model
 
 JUDGING = """
@@ -77,3 +77,26 @@ def test_a_gate_and_a_metric_that_are_not_there_are_told_by_their_places() -> No
         ("gates.own[1]", "the module has no function 'gone'"),
         ("gates.primary", "the module has no function 'M'"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("import sys\nsys.path.append('..')\n", "would not travel with a version"),
+        ("import harbour.torn\n", "cannot be read"),
+        (f"TABLE = '{'x' * 1_000_000}'\n", "may travel with a version"),
+    ],
+)
+def test_code_that_could_not_travel_is_told_before_any_training(
+    tmp_path: Path, text: str, what: str
+) -> None:
+    (tmp_path / "include" / "harbour" / "going.py").write_text(text)
+    (issue,) = travel_issues("harbour.going")
+    assert what in issue.what
+    assert issue.key == "module"
+    assert "harbour" in issue.what or "harbour" in str(issue.value)
+
+
+def test_code_that_can_travel_is_not_spoken_of() -> None:
+    assert travel_issues("harbour.judging") == []
+    assert travel_issues("json") == []

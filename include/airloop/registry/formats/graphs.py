@@ -1,18 +1,64 @@
-"""ONNX graphs read from a file: self-contained, of standard operators, or refused."""
+"""ONNX graphs read from a file: self-contained, of standard operators, or refused; and their answers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from airloop.errors import ArtifactError
+from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
 
 #: ONNX's standard operators. Others are libraries' code, which an artifact must not choose.
 ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+_ONNX_TYPES: dict[str, Any] = {
+    "tensor(string)": object,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+}
+
+
+def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
+    """Open an ONNX model with ONNX Runtime, one thread a call: the service parallelises over requests.
+
+    :raises ArtifactError: if it is not a self-contained model of standard operators
+    """
+    import onnxruntime
+
+    content = path.read_bytes()
+    check_graph(content, path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("AIRLOOP_ONNX_THREADS", "1"))
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise ArtifactError(
+            "ONNX Runtime cannot open the model", value=str(error), where=str(path)
+        ) from error
+    if [entry.name for entry in session.get_inputs()] != list(frozen.features):
+        raise ArtifactError("the ONNX model takes other features than its spec", where=str(path))
+    types = [_ONNX_TYPES.get(entry.type) for entry in session.get_inputs()]
+    output = session.get_outputs()[-1].name
+    names = list(frozen.features)
+
+    def score(rows: pd.DataFrame) -> Scores:
+        feed = {
+            name: rows[name].to_numpy(dtype=kind).reshape(-1, 1)
+            for name, kind in zip(names, types, strict=True)
+        }
+        answer = session.run([output], feed)[0]
+        return np.asarray(answer, dtype=np.float64).reshape(len(rows), -1)[:, -1]
+
+    return score
 
 
 def check_graph(content: bytes, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import subprocess
@@ -166,6 +167,7 @@ def run_without_torch(code: str) -> str:
 
 def test_the_embedded_default_needs_no_torch_and_a_torch_spec_says_what_is_missing(tmp_path):
     folder, *_ = packed(tmp_path, PLAIN)
+    digest = "sha256:" + hashlib.sha256((folder / artifacts.MANIFEST).read_bytes()).hexdigest()
     told = run_without_torch(
         "from pathlib import Path\n"
         "from airloop.errors import AirloopError\n"
@@ -173,9 +175,9 @@ def test_the_embedded_default_needs_no_torch_and_a_torch_spec_says_what_is_missi
         "from airloop.training.trainer import open_trainer\n"
         "from tests.support.loop.artifact import pack_one\n"
         f"folder = Path({str(folder)!r})\n"
-        "print(loader.open_folder(folder, 'd').runtime)\n"
+        f"print(loader.open_folder(folder, {digest!r}).runtime)\n"
         "(folder / artifacts.ONNX).unlink()\n"
-        "for act in (lambda: loader.open_folder(folder, 'd'), lambda: open_trainer('torch')):\n"
+        f"for act in (lambda: loader.open_folder(folder, {digest!r}), lambda: open_trainer('torch')):\n"
         "    try: act()\n"
         "    except AirloopError as error: print(error)\n"
         f"print(pack_one(Path({str(tmp_path / 'sk')!r})).fitted.trainer.library)\n"

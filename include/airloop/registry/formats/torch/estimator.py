@@ -15,7 +15,6 @@ from torch import nn
 
 from airloop.contracts import Contract
 from airloop.errors import AirloopError, ArtifactError
-from airloop.features.transform import model_function
 from airloop.registry import artifacts
 from airloop.registry.formats.torch import layers
 from airloop.registry.formats.torch.columns import Columns
@@ -109,7 +108,5 @@ def open_estimator(folder: Path, frozen: FrozenSpec) -> TorchEstimator:
 def _body(architecture: Architecture, frozen: FrozenSpec) -> nn.Module:
     if architecture.layers is not None:
         return layers.rebuild(architecture.layers)
-    body: nn.Module = model_function(frozen.model, frozen.model.training.build)(
-        dict(architecture.params)
-    )
+    body: nn.Module = frozen.function(frozen.model.training.build)(dict(architecture.params))
     return body
