@@ -44,6 +44,11 @@ def parquet(values: Any, kind: pa.DataType | None = None, **options: Any) -> Tol
     return Told("parquet", (pa.array(values, kind), options))
 
 
+def jsonl(*texts: str) -> Told:
+    """Values as JSON writes them."""
+    return Told("jsonl", texts)
+
+
 def sql(*values: Any) -> Told:
     """Cells of a table in SQLite, each as it is bound."""
     return Told("sql", values)
@@ -90,6 +95,13 @@ def _source(told: Told, folder: Path) -> dict[str, Any]:
         lines = [f"i{number},{DAY},{text}\n" for number, text in enumerate(told.values)]
         (folder / f"{DAY}.csv").write_text("id,day,v\n" + "".join(lines), encoding="utf-8")
         return {"kind": "file", "format": "csv", "path": str(folder / "{partition}.csv")}
+    if told.kind == "jsonl":
+        head = f'"day": "{DAY}", "v": '
+        lines = [
+            f'{{"id": "i{number}", {head}{text}}}\n' for number, text in enumerate(told.values)
+        ]
+        (folder / f"{DAY}.jsonl").write_text("".join(lines), encoding="utf-8")
+        return {"kind": "file", "format": "jsonl", "path": str(folder / "{partition}.jsonl")}
     if told.kind == "parquet":
         array, options = told.values
         table = pa.table({"id": _ids(len(array)), "day": [DAY] * len(array), "v": array})

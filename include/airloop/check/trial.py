@@ -124,7 +124,7 @@ def _features(
     if rows is not None:
         return transform(model, dataset, rows)
     made = {
-        name: [type_of(column).specimen] * ROWS
+        name: [type_of(column).specimen(column)] * ROWS
         for name, column in dataset.columns.items()
         if name in model.inputs
     }

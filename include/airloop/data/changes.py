@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.contracts import Contract, Digest
+from airloop.data.plain import plain
 
 _BEFORE: Final = "airloop_before"
 _AFTER: Final = "airloop_after"
@@ -89,6 +90,7 @@ def _values(table: pa.Table, name: str) -> pa.Array | None:
     values = table[name].combine_chunks()
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks)
+    values = plain(values)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -75,12 +75,29 @@ def with_dates(table: pa.Table, partition_column: str) -> pa.Table:
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A frame with dates as datetime64[ns], timestamps as datetime64[ns, UTC], text as object.
 
-    Whole numbers with a missing value among them become ``Int64``, so that 2**53 + 1 stays what it is.
+    Whole numbers with a missing value among them become ``Int64``, so that 2**53 + 1 stays what it is. Decimals become
+    the floats that are nearest, lists tuples.
     """
+    table = _told_plainly(table)
     frame: pd.DataFrame = table.to_pandas(
         date_as_object=False, coerce_temporal_nanoseconds=True, integer_object_nulls=True
     )
     for field in table.schema:
-        if pa.types.is_integer(field.type) and frame[field.name].dtype == object:
+        if pa.types.is_list(field.type):
+            # Tuples can be compared, and told apart.
+            tuples: Any = [
+                None if one is None else tuple(one.tolist()) for one in frame[field.name]
+            ]
+            frame[field.name] = tuples
+        elif pa.types.is_integer(field.type) and frame[field.name].dtype == object:
             frame[field.name] = frame[field.name].astype("Int64")
     return frame
+
+
+def _told_plainly(table: pa.Table) -> pa.Table:
+    """Decimals as floats: by their text, since Arrow's own way misses the nearest."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            nearest = table.column(index).cast(pa.string()).cast(pa.float64())
+            table = table.set_column(index, field.name, nearest)
+    return table

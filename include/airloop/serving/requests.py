@@ -99,7 +99,10 @@ class RequestSchema:
         return unfit(rows, self._told, MAX_ERRORS) if self._told else []
 
     def _made_up(self, dataset: DatasetSpec) -> Row:
-        row = {name: type_of(dataset.columns[name]).specimen for name in self.columns}
+        row = {
+            name: type_of(dataset.columns[name]).specimen(dataset.columns[name])
+            for name in self.columns
+        }
         for bound in self._bounds:
             if bound.example is not None:
                 kind = dataset.columns[bound.column].type

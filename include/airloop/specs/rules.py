@@ -20,7 +20,7 @@ from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
 from airloop.specs.sections.arguments import argument_rules
 from airloop.specs.sections.cadence import cadence_rules, span_rules
-from airloop.specs.sections.columns import column_names, formats, former_names, taken_name
+from airloop.specs.sections.columns import column_rules, input_types, taken_name
 from airloop.specs.sections.days import (
     DATASET_SCHEDULES,
     MODEL_SCHEDULES,
@@ -51,9 +51,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
         *taken_name(data.get("name")),
         *_unknown_columns(data, ("keys",), columns),
         *_twice(data, ("keys",)),
-        *column_names(columns),
-        *former_names(columns, data.get("partition_column")),
-        *formats(columns),
+        *column_rules(columns, data.get("partition_column"), data.get("keys")),
         *cadence_rules(data, columns),
         *_source(data),
         *tick_rules(data, data, DATASET_SCHEDULES),
@@ -104,6 +102,7 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
         if name in late and name != value_at(model, ("target", "column")):
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(SpecIssue(path, what, name, "leave it out of inputs"))
+    found += input_types(columns, model.get("inputs"))
     found += segment_column_rules(model, columns)
     found += tick_rules(model, dataset, MODEL_SCHEDULES)
     found += span_rules(model, dataset)

@@ -80,3 +80,23 @@ def moment(column: pd.Series[Any]) -> pd.DatetimeIndex:
     if column.dtype.kind not in "MO":
         column = column.astype(object)
     return pd.DatetimeIndex(pd.to_datetime(column, utc=True)).as_unit("ns")
+
+
+def time(column: pd.Series[Any]) -> Array:
+    """timedelta64[ns] since midnight."""
+    texts = [None if gone else str(one) for one, gone in zip(column, column.isna(), strict=True)]
+    # Of 12:00 pandas would ask for the seconds.
+    whole = [one and (f"{one}:00" if one.count(":") == 1 else one) for one in texts]
+    return pd.to_timedelta(pd.Series(whole, dtype=object)).to_numpy().astype("timedelta64[ns]")
+
+
+def vector(column: pd.Series[Any], length: int) -> Array:
+    """Tuples of so many numbers, and ``None``."""
+    found = np.empty(len(column), dtype=object)
+    for row, value in enumerate(column.to_numpy(dtype=object)):
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            continue
+        found[row] = tuple(value)
+        if len(found[row]) != length:
+            raise ValueError(f"expected {length} numbers, got {len(found[row])}")
+    return found

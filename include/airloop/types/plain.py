@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import decimal as decimals
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airloop.types.base import Type
-from airloop.types.column import Column, ColumnType
+from airloop.types.column import Column, ColumnType, Type
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from airloop.types.base import Array
     from airloop.types.casts.moments import Clock
+    from airloop.types.column import Array
 
 
 class String(Type):
@@ -23,7 +24,10 @@ class String(Type):
     segments = True
     binned = "category"
     mlflow = "string"
-    specimen: ClassVar[Any] = "text"
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return "text"
 
     def arrow(self, column: Column) -> pa.DataType:
         """Text of any length."""
@@ -52,23 +56,27 @@ class Integer(Type):
     """Whole numbers."""
 
     name = ColumnType.INTEGER
+    keys = frozenset({"bits"})
     number = True
     segments = True
     binned = "numeric"
     mlflow = "long"
-    specimen: ClassVar[Any] = 1
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return 1
 
     def arrow(self, column: Column) -> pa.DataType:
-        """64 bits."""
+        """64 bits, or as many as are said."""
         import pyarrow as pa
 
-        return pa.int64()
+        return {8: pa.int8(), 16: pa.int16(), 32: pa.int32()}.get(column.bits or 64, pa.int64())
 
     def cast(self, values: pa.ChunkedArray, column: Column, clock: Clock) -> pa.ChunkedArray:
         """Numbers without a fraction, and texts of them."""
         from airloop.types.casts.numbers import whole
 
-        return whole(values)
+        return whole(values, self.arrow(column))
 
     def feature(self, values: pd.Series[Any], column: Column) -> Array:
         """int64, or float64 where it may be missing."""
@@ -77,10 +85,10 @@ class Integer(Type):
         return integer(values, nullable=column.nullable)
 
     def annotation(self, column: Column) -> Any:
-        """A whole number of 64 bits."""
-        from airloop.types.requests import WHOLE
+        """A whole number of so many bits."""
+        from airloop.types.requests import whole
 
-        return WHOLE
+        return whole(column.bits or 64)
 
 
 class Float(Type):
@@ -90,7 +98,10 @@ class Float(Type):
     number = True
     binned = "numeric"
     mlflow = "double"
-    specimen: ClassVar[Any] = 1.0
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return 1.0
 
     def arrow(self, column: Column) -> pa.DataType:
         """64 bits."""
@@ -124,7 +135,10 @@ class Boolean(Type):
     segments = True
     binned = "numeric"
     mlflow = "boolean"
-    specimen: ClassVar[Any] = True
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return True
 
     def arrow(self, column: Column) -> pa.DataType:
         """One bit."""
@@ -147,3 +161,51 @@ class Boolean(Type):
     def annotation(self, column: Column) -> Any:
         """True or false."""
         return bool
+
+
+class Decimal(Type):
+    """Numbers of so many decimal digits, exactly: money."""
+
+    name = ColumnType.DECIMAL
+    keys = frozenset({"precision", "scale"})
+    needs = frozenset({"scale"})
+    names_rows = False
+    number = True
+    binned = "numeric"
+    mlflow = "double"
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return 0.0
+
+    def arrow(self, column: Column) -> pa.DataType:
+        """38 digits, or as many as are said."""
+        import pyarrow as pa
+
+        return pa.decimal128(column.precision or 38, column.scale or 0)
+
+    def cast(self, values: pa.ChunkedArray, column: Column, clock: Clock) -> pa.ChunkedArray:
+        """Numbers that have no more digits."""
+        from airloop.types.casts.numbers import decimal
+
+        return decimal(values, self.arrow(column))
+
+    def feature(self, values: pd.Series[Any], column: Column) -> Array:
+        """float64, NaN where it is missing."""
+        from airloop.types.frames import number
+
+        return number(values)
+
+    def annotation(self, column: Column) -> Any:
+        """A number with no more digits."""
+        from airloop.types.requests import decimal
+
+        return decimal(column.precision or 38, column.scale or 0)
+
+    def asked(self, values: Sequence[Any]) -> list[Any]:
+        """As JSON's numbers."""
+        return [None if value is None else float(value) for value in values]
+
+    def logged(self, values: Sequence[Any]) -> list[Any]:
+        """As they were written, in decimal."""
+        return [None if value is None else decimals.Decimal(str(value)) for value in values]

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from airloop.types.plain import Boolean, Float, Integer, String
-from airloop.types.times import Date, Timestamp
+from airloop.types.collections import Bytes, File, List, Vector
+from airloop.types.plain import Boolean, Decimal, Float, Integer, String
+from airloop.types.times import Date, Time, Timestamp
 
 if TYPE_CHECKING:
-    from airloop.types.base import Type
-    from airloop.types.column import Column
+    from airloop.types.column import Column, Type
 
 #: By their names, as a spec writes them.
 TYPES: Final[Mapping[str, Type]] = {
-    one.name: one for one in (String(), Integer(), Float(), Boolean(), Timestamp(), Date())
+    one.name: one
+    for one in (
+        *(String(), Integer(), Float(), Decimal(), Boolean()),
+        *(Date(), Timestamp(), Time()),
+        *(Vector(), List(), Bytes(), File()),
+    )
 }
 
 

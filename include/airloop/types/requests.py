@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -16,11 +17,11 @@ from airloop.types.years import FIRST_YEAR, LAST_YEAR
 _YEARS = r"(16(7[89]|[89]\d)|1[789]\d\d|2[01]\d\d|22([0-5]\d|6[01]))"
 _DAY = rf"^{_YEARS}-\d\d-\d\d$"
 _MOMENT = rf"^{_YEARS}-\d\d-\d\d[Tt ]"
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
 _FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
 #: A day more on each side: a year is meant as it is written, whatever its offset from UTC.
 _FIRST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - timedelta(days=1)
 _LAST = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) + timedelta(days=1)
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _LARGEST = sys.float_info.max
 
 
@@ -48,28 +49,54 @@ def _text(pattern: str, parsed: CoreSchema) -> CoreSchema:
     return core_schema.chain_schema([core_schema.str_schema(strict=True, pattern=pattern), parsed])
 
 
-#: As JSON Schema has it: ``1.0`` is a whole number, ``"1"`` and ``true`` are none.
-_WHOLE = core_schema.union_schema(
-    [
-        core_schema.int_schema(strict=True, ge=_LOWEST, le=_HIGHEST),
-        core_schema.no_info_after_validator_function(
-            int,
-            # Beyond 64 bits a parser makes a float of a whole number: -2**63 may have been one below it.
-            core_schema.float_schema(
-                strict=True, gt=_LOWEST, lt=_HIGHEST + 1, multiple_of=1, allow_inf_nan=False
+def whole(bits: int) -> Any:
+    """Whole numbers of so many bits. As JSON Schema has it: ``1.0`` is one, ``"1"`` and ``true`` are none."""
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    core = core_schema.union_schema(
+        [
+            core_schema.int_schema(strict=True, ge=lowest, le=highest),
+            core_schema.no_info_after_validator_function(
+                int,
+                # Beyond 64 bits a parser makes a float of a whole number: -2**63 may have been one below it.
+                core_schema.float_schema(
+                    strict=True,
+                    gt=lowest - (bits < 64),
+                    lt=highest + 1,
+                    multiple_of=1,
+                    allow_inf_nan=False,
+                ),
             ),
-        ),
-    ],
-    mode="left_to_right",
-)
-WHOLE: Any = Annotated[
-    int,
-    _Form(
-        _WHOLE,
-        {"type": "integer", "minimum": _LOWEST, "maximum": _HIGHEST},
-        "a whole number of at most 64 bits",
-    ),
-]
+        ],
+        mode="left_to_right",
+    )
+    document = {"type": "integer", "minimum": lowest, "maximum": highest}
+    return Annotated[int, _Form(core, document, f"a whole number of at most {bits} bits")]
+
+
+def decimal(precision: int, scale: int) -> Any:
+    """Numbers of so many digits, so many of them behind the point."""
+
+    def fits(value: float) -> float:
+        if -Decimal(repr(value)).as_tuple().exponent > scale and value % 1:  # type: ignore[operator]
+            raise ValueError("more digits behind the point")
+        return value
+
+    largest = float(10 ** (precision - scale))
+    core = core_schema.no_info_after_validator_function(
+        fits,
+        core_schema.float_schema(strict=True, allow_inf_nan=False, gt=-largest, lt=largest),
+    )
+    document = {"type": "number", "exclusiveMinimum": -largest, "exclusiveMaximum": largest}
+    what = f"a number of at most {precision} digits, {scale} of them behind the point"
+    return Annotated[float, _Form(core, document, what)]
+
+
+def vector(of: str, length: int) -> Any:
+    """Lists of so many numbers."""
+    item = whole(64) if of == "integer" else NUMBER
+    return Annotated[list[item], Field(min_length=length, max_length=length)]  # type: ignore[valid-type]
+
+
 NUMBER: Any = Annotated[
     float,
     Field(allow_inf_nan=False, json_schema_extra={"minimum": -_LARGEST, "maximum": _LARGEST}),
@@ -91,5 +118,13 @@ DAY: Any = Annotated[
         _text(_DAY, core_schema.date_schema(strict=False, ge=_FIRST_DAY, le=_LAST_DAY)),
         {"type": "string", "format": "date", "pattern": _DAY},
         f"a date written YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YEAR}",
+    ),
+]
+TIME: Any = Annotated[
+    str,
+    _Form(
+        core_schema.str_schema(strict=True, pattern=_TIME),
+        {"type": "string", "pattern": _TIME},
+        "a time of a day, such as 23:59 or 23:59:59.5",
     ),
 ]

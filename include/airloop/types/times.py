@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from airloop.types.base import Type
-from airloop.types.column import Column, ColumnType
+from airloop.types.column import Column, ColumnType, Type
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from airloop.types.base import Array
     from airloop.types.casts.moments import Clock
+    from airloop.types.column import Array
 
 
 class Timestamp(Type):
@@ -25,7 +24,10 @@ class Timestamp(Type):
     moment = True
     binned = "time"
     mlflow = "datetime"
-    specimen: ClassVar[Any] = "2000-01-01T00:00:00Z"
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return "2000-01-01T00:00:00Z"
 
     def arrow(self, column: Column) -> pa.DataType:
         """Microseconds in UTC."""
@@ -64,7 +66,10 @@ class Date(Type):
     moment = True
     binned = "time"
     mlflow = "datetime"
-    specimen: ClassVar[Any] = "2000-01-01"
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return "2000-01-01"
 
     def arrow(self, column: Column) -> pa.DataType:
         """Days since 1970."""
@@ -97,3 +102,39 @@ class Date(Type):
     def logged(self, values: Sequence[Any]) -> list[Any]:
         """Days of ISO 8601."""
         return [None if value is None else date.fromisoformat(value) for value in values]
+
+
+class Time(Type):
+    """Times of a day, on no clock in particular."""
+
+    name = ColumnType.TIME
+    binned = "time"
+    mlflow = "string"
+
+    def specimen(self, column: Column) -> Any:
+        """As simple as may be."""
+        return "12:00:00"
+
+    def arrow(self, column: Column) -> pa.DataType:
+        """Text, 12:00:00.000000: Delta has no times, and written alike they sort."""
+        import pyarrow as pa
+
+        return pa.string()
+
+    def cast(self, values: pa.ChunkedArray, column: Column, clock: Clock) -> pa.ChunkedArray:
+        """Times, and texts of them."""
+        from airloop.types.casts.moments import time
+
+        return time(values)
+
+    def feature(self, values: pd.Series[Any], column: Column) -> Array:
+        """timedelta64[ns] since midnight."""
+        from airloop.types.frames import time
+
+        return time(values)
+
+    def annotation(self, column: Column) -> Any:
+        """HH:MM, with seconds or without."""
+        from airloop.types.requests import TIME
+
+        return TIME

@@ -47,4 +47,10 @@ def test_when_a_row_was_written_is_none_of_its_content() -> None:
 
 def test_a_column_without_a_canonical_form_is_named() -> None:
     with pytest.raises(DataError, match="has no digest"):
-        file_digest(as_file(pa.table({"x": [[1], [2]]})))
+        file_digest(as_file(pa.table({"x": [{"a": 1}, {"a": 2}]})))
+
+
+def test_lists_and_bytes_of_a_file_are_digested_a_column_at_a_time() -> None:
+    table = pa.table({"x": [[1.0, -0.0], None, [1.0]], "y": [b"b", b"", None]})
+    assert file_digest(as_file(table)) == rows_digest(table.take([2, 0, 1]))
+    assert rows_digest(table) != rows_digest(table.set_column(0, "x", [[[1.0], None, [1.0]]]))

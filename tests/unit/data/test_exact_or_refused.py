@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from airloop.errors import DataError
-from tests.support.kinds_of_source import URL, Told, csv, ingested, parquet, python, sql
+from tests.support.kinds_of_source import URL, Told, csv, ingested, jsonl, parquet, python, sql
 
 BIG: Final = 2**53 + 1
 INT96: Final = {"use_deprecated_int96_timestamps": True}
@@ -31,6 +31,7 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
         {"type": "integer"},
         [
             csv(str(BIG), ""),
+            jsonl(str(BIG), "null"),
             sql(BIG, None),
             parquet([BIG, None]),
             python([BIG], [np.nan]),
@@ -42,6 +43,8 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
         {"type": "integer"},
         [
             csv("12.0", ""),
+            jsonl("12.0", "null"),
+            jsonl('"12.0"', '""'),
             sql(12.0, None),
             sql("12.0", None),
             parquet([12.0, np.nan]),
@@ -54,6 +57,9 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
         {"type": "boolean"},
         [
             csv("1", "0", ""),
+            jsonl("1", "0", "null"),
+            jsonl("true", "false", "null"),
+            jsonl("1.0", "0.0", "null"),
             csv("1.0", "0.0", ""),
             sql(1, 0, None),
             sql("1.0", "0", None),
@@ -68,6 +74,7 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
         {"type": "float"},
         [
             csv("2943.74", ""),
+            jsonl("2943.74", "null"),
             sql("2943.74", None),
             parquet([Decimal("2943.74"), None]),
             python(pd.Series([Decimal("2943.74"), None], dtype=object)),
@@ -76,13 +83,19 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
     ),
     "the smallest number there is": (
         {"type": "float"},
-        [csv("5e-324", "0e-999"), sql(5e-324, 0.0), parquet([5e-324, 0.0])],
+        [
+            csv("5e-324", "0e-999"),
+            jsonl("5e-324", "0e-999"),
+            sql(5e-324, 0.0),
+            parquet([5e-324, 0.0]),
+        ],
         [5e-324, 0.0],
     ),
     "the last moment that can be kept": (
         {"type": "timestamp"},
         [
             csv(f"{LAST.isoformat()}Z"),
+            jsonl(f'"{LAST.isoformat()}Z"'),
             csv(f"{LAST.isoformat()}000Z"),
             csv(f" {LAST.isoformat(' ')} +00"),
             sql(f"{LAST.isoformat()}+00:00"),
@@ -98,6 +111,7 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
         {"type": "date"},
         [
             csv("1678-01-01"),
+            jsonl('"1678-01-01"'),
             sql("1678-01-01 00:00:00.000000"),
             parquet([date(1678, 1, 1)]),
             parquet([datetime(1678, 1, 1)], pa.timestamp("s")),
@@ -108,12 +122,17 @@ EXACT: Final[dict[str, tuple[dict[str, Any], list[Told], list[Any]]]] = {
     ),
     "a whole date as a moment": (
         {"type": "timestamp"},
-        [csv("2013-01-05"), sql("2013-01-05"), parquet([date(2013, 1, 5)])],
+        [csv("2013-01-05"), jsonl('"2013-01-05"'), sql("2013-01-05"), parquet([date(2013, 1, 5)])],
         [pd.Timestamp("2013-01-05", tz=UTC)],
     ),
     "a date in a declared format": (
         {"type": "date", "format": "%Y%m%d"},
-        [csv("20130105", ""), sql("20130105", None), parquet([" 20130105", None])],
+        [
+            csv("20130105", ""),
+            jsonl('"20130105"', "null"),
+            sql("20130105", None),
+            parquet([" 20130105", None]),
+        ],
         [pd.Timestamp("2013-01-05"), None],
     ),
     "a moment in a declared format": (
@@ -129,6 +148,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
         {"type": "timestamp"},
         [
             csv("9999-12-31T00:00:00Z"),
+            jsonl('"9999-12-31T00:00:00Z"'),
             csv("0001-01-01T00:00:00"),
             sql("9999-12-31 23:59:59.999999"),
             parquet([datetime(9999, 12, 31)], US),
@@ -144,6 +164,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
         {"type": "date"},
         [
             csv("9999-12-31"),
+            jsonl('"9999-12-31"'),
             sql("0001-01-01"),
             parquet([date(9999, 12, 31)]),
             parquet([10**7], pa.date32()),
@@ -157,6 +178,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
         {"type": "timestamp"},
         [
             csv("2013-01-05T10:00:00.123456789Z"),
+            jsonl('"2013-01-05T10:00:00.123456789Z"'),
             parquet([1], pa.timestamp("ns")),
             parquet([1_000_001], pa.timestamp("ns"), **INT96),
             python([pd.Timestamp(1)]),
@@ -166,7 +188,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
     **{
         f"the text {text} as a moment": (
             {"type": "timestamp"},
-            [csv(text), sql(text), parquet([text]), python([text])],
+            [csv(text), jsonl(f'"{text}"'), sql(text), parquet([text]), python([text])],
             f"'{text}' in row 0 is no timestamp",
         )
         for text in ("now", "today", "2013", "2013-01", "20130105")
@@ -188,12 +210,20 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
     ),
     "a hexadecimal number": (
         {"type": "integer"},
-        [csv("0x10"), sql("0x10"), parquet(["0X10"]), python(["0x10"])],
+        [csv("0x10"), jsonl('"0x10"'), sql("0x10"), parquet(["0X10"]), python(["0x10"])],
         "is no integer: whole numbers are written in decimal digits",
     ),
     "a number that a float cannot hold": (
         {"type": "float"},
-        [csv("1e-400"), csv("1e400"), sql("-1E-400"), parquet(["1e-400"]), python(["1e400"])],
+        [
+            csv("1e-400"),
+            csv("1e400"),
+            jsonl("1e-400"),
+            jsonl("1e400"),
+            sql("-1E-400"),
+            parquet(["1e-400"]),
+            python(["1e400"]),
+        ],
         "is no float: it is beyond what 64 bits can hold",
     ),
     "another number as a truth value": (
@@ -202,6 +232,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
             parquet([Decimal("0.99999999999999999999")]),
             csv("2"),
             csv("0.5"),
+            jsonl("0.5"),
             sql(2),
             sql(0.5),
             parquet([2]),
@@ -281,7 +312,15 @@ def test_it_is_refused_in_one_sentence_and_nothing_changes(
 
 
 @pytest.mark.parametrize(("text", "choice", "said"), CLOCKS)
-@pytest.mark.parametrize("kind", [csv, sql, lambda text: parquet([datetime.fromisoformat(text)])])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        csv,
+        lambda text: jsonl(f'"{text}"'),
+        sql,
+        lambda text: parquet([datetime.fromisoformat(text)]),
+    ],
+)
 def test_a_local_time_that_is_twice_or_never_is_as_the_dataset_says(
     kind: Any, text: str, choice: dict[str, str], said: str, tmp_path: Path
 ) -> None:

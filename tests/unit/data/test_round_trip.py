@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import os
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +42,11 @@ COLUMNS: Final = {
     "truth": {"type": "boolean"},
     "moment": {"type": "timestamp"},
     "date": {"type": "date"},
+    "byte": {"type": "integer", "bits": 8},
+    "money": {"type": "decimal", "precision": 12, "scale": 3},
+    "time": {"type": "time"},
+    "vector": {"type": "vector", "length": 2},
+    "bytes": {"type": "bytes"},
 }
 SUITE: Final = [{"expect": "expect_table_row_count_to_be_between", "with": {"min_value": 1}}]
 Frame = dict[str, list[Any]]
@@ -65,6 +72,16 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
         | st.datetimes(datetime(1678, 1, 1), datetime(2261, 12, 31), timezones=st.just(UTC))
     ),
     "date": _wide(st.dates() | st.dates(date(1678, 1, 1), date(2261, 12, 31))),
+    "byte": _wide(st.integers(-130, 130)),
+    "money": _wide(
+        st.decimals(-(10**9), 10**9, places=3, allow_nan=False) | st.decimals(-10, 10, places=4)
+    ),
+    "time": _wide(st.times()),
+    "vector": _wide(
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=2)
+        | st.lists(st.floats(0, 1), max_size=3)
+    ),
+    "bytes": _wide(st.binary(min_size=1, max_size=6)),
 }
 
 
@@ -82,6 +99,12 @@ def _holds(name: str, value: Any) -> bool:
     """What the documents promise of a type."""
     if name == "whole" and value is not None:
         return -(2**63) <= int(value) < 2**63
+    if name == "byte" and value is not None:
+        return -128 <= int(value) <= 127
+    if name == "money" and value is not None:
+        return abs(value) < 10**9 and value == round(value, 3)
+    if name == "vector" and value is not None:
+        return len(value) == 2
     if name in {"moment", "date"} and value is not None:
         return 1678 <= int(value.year) <= 2261
     return True
@@ -98,11 +121,40 @@ def _expected(frame: Frame) -> tuple[Frame, dict[str, int]]:
     right["number"] = [
         None if value is None or math.isnan(value) else value for value in frame["number"]
     ]
+    if "time" in right:
+        right["time"] = [
+            None if one is None else one.isoformat("microseconds") for one in frame["time"]
+        ]
     return right, wrong
+
+
+def _written(value: Any) -> Any:
+    """What a text, or SQLite, has no word for."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return json.dumps(value)
+    return str(value) if isinstance(value, date | time | Decimal) else value
+
+
+def _jsonl(frame: Frame, folder: Path) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and math.isnan(value):
+            return None
+        return value if isinstance(value, list) else _written(value)
+
+    columns = {name: list(map(plain, values)) for name, values in frame.items()}
+    if {math.inf, -math.inf} & {*columns["number"]}:  # of which JSON has only texts
+        columns["number"] = [one if one is None else str(one) for one in columns["number"]]
+    rows = zip(*columns.values(), strict=True)
+    lines = [json.dumps(dict(zip(frame, map(plain, row), strict=True))) for row in rows]
+    (folder / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return {"kind": "file", "format": "jsonl", "path": str(folder / "rows.jsonl")}
 
 
 def _csv(frame: Frame, folder: Path) -> dict[str, Any]:
     def cell(value: Any) -> str:
+        value = _written(value)
         if isinstance(value, str):
             return '"' + value.replace('"', '""') + '"'
         return "" if value is None else str(value)
@@ -130,6 +182,8 @@ def _table(frame: Frame) -> pa.Table:
     typed = {
         "whole": pa.array(whole, pa.decimal128(38)),
         "moment": pa.array(frame["moment"], pa.timestamp("us", "UTC")),
+        "money": pa.array(frame["money"], pa.decimal128(20, 6)),
+        "vector": pa.array(frame["vector"], pa.list_(pa.float64())),
     }
     return pa.table(
         {name: typed[name] if name in typed else pa.array(values) for name, values in frame.items()}
@@ -142,7 +196,7 @@ def _sql(frame: Frame, folder: Path) -> dict[str, Any]:
     def bound(value: Any) -> Any:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return str(value)
-        return str(value) if isinstance(value, date) else value
+        return value if isinstance(value, bytes) else _written(value)
 
     engine = sa.create_engine(f"sqlite:///{folder / 'rows.db'}")
     with engine.begin() as connection:
@@ -171,7 +225,9 @@ def _arrow(frame: Frame, folder: Path) -> dict[str, Any]:
     return {"kind": "python", "function": f"{__name__}:function"}
 
 
-WRITERS: Final = {one.__name__: one for one in (_csv, _parquet, _int96, _sql, _frames, _arrow)}
+WRITERS: Final = {
+    one.__name__: one for one in (_csv, _jsonl, _parquet, _int96, _sql, _frames, _arrow)
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

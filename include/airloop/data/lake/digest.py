@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from airloop.columns import AT
+from airloop.data.plain import plain
 from airloop.errors import DataError
+from airloop.types.casts.collections import REFERENCE
 
 
 def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
@@ -130,16 +132,32 @@ def _canonical(name: str, column: pa.ChunkedArray) -> tuple[str, pa.Array | None
         return "timestamp", array.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
     if pa.types.is_date(kind):
         return "date", array.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+    if (compound := _compound(array)) is not None:
+        return compound
     raise DataError("a column's type has no digest", value=str(kind), where=f"column {name}")
+
+
+def _compound(array: pa.Array) -> tuple[str, pa.Array] | None:
+    """Bytes, decimals, lists of numbers and references to files; None for another type."""
+    kind = array.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return "bytes", array.cast(pa.large_binary())
+    if pa.types.is_decimal(kind):
+        return "decimal", plain(array).cast(pa.large_string())
+    if kind == REFERENCE:
+        return "file", plain(array).cast(pa.large_string())
+    return ("list", plain(array)) if pa.types.is_list(kind) else None
 
 
 def _update(sha: hashlib._Hash, array: pa.Array) -> None:
     """Feed one sorted column to the hash."""
     sha.update(pc.is_valid(array).cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes())
-    if not pa.types.is_large_string(array.type):
+    if not (pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)):
         sha.update(pc.fill_null(array, 0).to_numpy(zero_copy_only=False).tobytes())
         return
-    filled = pc.fill_null(array, "")
+    filled = pc.fill_null(
+        array, pa.scalar(b"" if pa.types.is_large_binary(array.type) else "", array.type)
+    )
     lengths = pc.binary_length(filled).to_numpy(zero_copy_only=False)
     sha.update(lengths.astype("<i8").tobytes())
     _, _, data = filled.buffers()

@@ -96,6 +96,11 @@ def fits(wide: pa.DataType, narrow: pa.DataType) -> bool:
         return True
     if pa.types.is_floating(wide) and pa.types.is_integer(narrow):
         return True
+    if pa.types.is_list(wide) and pa.types.is_list(narrow):
+        return bool(wide.value_type == narrow.value_type)
+    if pa.types.is_decimal(wide) and pa.types.is_decimal(narrow):
+        whole = wide.precision - wide.scale >= narrow.precision - narrow.scale
+        return bool(whole and wide.scale >= narrow.scale)
     same_kind = (pa.types.is_integer, pa.types.is_floating)
     return any(is_(wide) and is_(narrow) for is_ in same_kind) and wide.bit_width > narrow.bit_width
 

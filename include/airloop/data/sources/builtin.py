@@ -10,17 +10,16 @@ from airloop.plugins.source import Source, SourceSpec
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
     from airloop.data.sources.raw import Batch
 
 
 class FileSource(Source):
-    """CSV or Parquet."""
+    """CSV, Parquet or JSON lines."""
 
     spec: ClassVar[type[SourceSpec]] = FileSpec
 
-    def read(self, spec: FileSpec, partition: str) -> Iterator[pa.Table]:
+    def read(self, spec: FileSpec, partition: str) -> Iterator[Batch]:
         """The batches of one partition's file."""
         from airloop.data.sources.files import read_files
 

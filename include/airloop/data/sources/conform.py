@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airloop.data.schema import told
 from airloop.data.sources.raw import Batch, Raw, Values
+from airloop.data.sources.references import measured
 from airloop.specs.dataset import DatasetSpec
+from airloop.types.casts.collections import is_list
 from airloop.types.casts.moments import Clock
 from airloop.types.casts.unfit import MixtureError, UnfitError, is_number, is_text
 from airloop.types.column import Column, ColumnType
@@ -53,6 +57,12 @@ def conform(spec: DatasetSpec, rows: Raw | Batch) -> tuple[pa.Table, list[WrongT
         values = raw.values(name)
         try:
             columns[name] = cast.all(values)
+            if type_of(column).refers:
+                columns[name], changed = measured(columns[name])
+                if changed is not None:
+                    problems.append(
+                        WrongType(name, column.type, changed.value["uri"], changed.row, changed.why)
+                    )
         except _FAILURES:
             problems.append(_first_wrong(name, values, cast))
     return told(pa.table(columns), spec), problems
@@ -110,11 +120,35 @@ def _array(values: Values) -> pa.Array:
 def _of_series(series: pd.Series) -> pa.Array:
     if series.dtype == object:
         kind = pd.api.types.infer_dtype(series, skipna=True)
-        if kind in _MIXTURES:
+        if kind in _MIXTURES and not _compound(series):
             raise MixtureError(_PLAIN)
         if kind in {"date", "datetime"}:
             _alike(series)
+        if kind == "time" and any(one.tzinfo for one in series.dropna()):
+            raise UnfitError("it is a time with a timezone")
+        if kind in {"integer", "mixed-integer-float", "decimal"}:
+            return _of_numbers(series)
     return pa.array(series, from_pandas=True)
+
+
+def _of_numbers(series: pd.Series) -> pa.Array:
+    """Numbers of Python's; those that 64 bits cannot hold by their digits."""
+    try:
+        return pa.array(series, from_pandas=True)
+    except (OverflowError, pa.ArrowInvalid):
+        digits = [None if pd.isna(one) else Decimal(str(one)) for one in series]
+    try:
+        return pa.array(digits)
+    except pa.ArrowInvalid as error:
+        raise UnfitError("it is beyond what 64 bits can hold") from error
+
+
+def _compound(series: pd.Series) -> bool:
+    """Lists of numbers, or what stands for a file: pandas knows no word for either."""
+    kinds = {type(one) for one in series.array if not pd.api.types.is_scalar(one)}
+    there = sum(not pd.api.types.is_scalar(one) for one in series.array)
+    lists = all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds)
+    return bool(kinds) and there == series.notna().sum() and (lists or kinds == {dict})
 
 
 def _alike(series: pd.Series) -> None:
@@ -129,6 +163,10 @@ def _kind(arrow: pa.DataType) -> str:
         return "texts"
     if is_number(arrow):
         return "numbers"
+    if is_list(arrow):
+        return "lists"
+    if pa.types.is_struct(arrow):
+        return "references"
     if pa.types.is_timestamp(arrow):
         return "moments" if arrow.tz else "local times"
     return str(arrow)
@@ -179,7 +217,7 @@ def _told(values: Values) -> Any:
     """One value, as a message shows it."""
     if isinstance(values, pd.Series):
         [value] = values.tolist()  # of Python's own kinds, as it was written
-        return value
+        return str(value) if isinstance(value, Decimal) else value
     try:
         return values[0].as_py()
     # A year, bytes or a zone that Python does not know.

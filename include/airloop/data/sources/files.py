@@ -1,61 +1,48 @@
-"""The source ``file``: CSV or Parquet, local, in a bucket or at any fsspec URL, read strictly and in batches."""
+"""The source ``file``: CSV, Parquet or JSON lines, local, in a bucket or at any fsspec URL, read strictly and in batches."""
 
 from __future__ import annotations
 
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import IO, Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
-import fsspec
 import pyarrow as pa
 
 from airloop.data.sources.csv_files import read_csv
+from airloop.data.sources.json_lines import read_json_lines
+from airloop.data.sources.opening import located, opened
 from airloop.data.sources.parquet_files import read_parquet
+from airloop.data.sources.raw import Batch
 from airloop.data.sources.specs import FileSpec
 from airloop.data.sources.unpacking import unpacked
-from airloop.errors import AbsentError, AirloopError, DataError, SpecError, UnreachableError
-from airloop.paths import root
-from airloop.settings import load_settings
-from airloop.storage.options import is_bucket
+from airloop.errors import AbsentError, AirloopError, DataError, UnreachableError
 
 #: Bytes of one partition's file, unpacked; more is an accident, or a bomb.
 MAX_BYTES: Final = 1 << 29
+_READERS: Final[dict[str, Callable[..., Iterator[Batch]]]] = {
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "jsonl": read_json_lines,
+}
 #: zipfile raises NotImplementedError for a method of packing that no archive of ours has.
 _DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 
-def read_files(source: FileSpec, partition: str) -> Iterator[pa.Table]:
+def read_files(source: FileSpec, partition: str) -> Iterator[Batch]:
     """The batches of one partition's file; as it stands there, for the spec's types to be applied.
 
     :raises DataError: if the file does not exist, is empty or is damaged
     :raises SpecError: if the path's scheme is unknown
     :raises UnreachableError: if the store does not answer
     """
-    url = _located(source.path.replace("{partition}", partition))
-    read = read_csv if source.format == "csv" else read_parquet
+    url = located(source.path.replace("{partition}", partition))
+    read = _READERS[source.format]
     max_bytes = source.options.get("max_bytes", MAX_BYTES)
-    with _file_errors(url, partition), _opened(url) as packed, unpacked(packed, url) as file:
+    with _file_errors(url, partition), opened(url) as packed, unpacked(packed, url) as file:
         yield from read(file, url, source.options, max_bytes)
-
-
-def _opened(url: str) -> AbstractContextManager[IO[bytes]]:
-    if is_bucket(url):
-        from airloop.storage.bucket import reader
-
-        return reader(url, load_settings().storage_options)
-    try:
-        opened: AbstractContextManager[IO[bytes]] = fsspec.open(url, "rb")
-    except (ImportError, ValueError) as error:
-        raise SpecError("the path's scheme is not known here", value=url) from error
-    return opened
-
-
-def _located(path: str) -> str:
-    """A path without a scheme is relative to the project."""
-    return path if "://" in path or "::" in path else str(root() / path)
 
 
 @contextmanager

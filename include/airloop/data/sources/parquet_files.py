@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from airloop.data.sources.csv_files import too_large, unique
+from airloop.data.sources.checked import too_large
+from airloop.data.sources.csv_files import unique
 
 _BATCH_ROWS: Final = 65_536
 #: Seconds since 1970 that nanoseconds can hold, a day less at both ends.

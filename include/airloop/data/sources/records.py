@@ -6,7 +6,8 @@ closed within a cell, silently makes one row of several.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -18,14 +19,26 @@ from airloop.errors import DataError
 #: How much is read at a time; a record that is longer grows its block.
 BLOCK: Final = 1 << 22
 _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+#: How many plain records tell of which kinds a record's cells are.
+_LOOKED_AT: Final = 200
+_EMPTY: Final = rb"|NA|NaN|null|NULL"
+#: What cells of a kind look like: the first that fits all of a column.
+_KINDS: Final = tuple(
+    re.compile(rb"\s*\"?(?:" + kind + _EMPTY + rb")\"?\s*")
+    for kind in (rb"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", rb"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", rb"\S*")
+)
+_ANY: Final = re.compile(rb".*", re.DOTALL)
 _Positions = npt.NDArray[np.int64]
 
 
-def blocks(file: IO[bytes], url: str, delimiter: str, columns: int) -> Iterator[tuple[bytes, int]]:
+def blocks(
+    file: IO[bytes], url: str, delimiter: str, columns: int, *, any_lines: bool = False
+) -> Iterator[tuple[bytes, int]]:
     """The file's records in blocks that end where a record does, each with the number of its first line.
 
     :param file: after its header
     :param columns: how many a record has
+    :param any_lines: whether quotes may hold lines that each look like a record
     :raises DataError: if a quote stands where none may, is never closed, or closes rows later
     """
     pending, line, size = b"", 2, BLOCK
@@ -33,7 +46,7 @@ def blocks(file: IO[bytes], url: str, delimiter: str, columns: int) -> Iterator[
         read = file.read(size)
         pending += read
         whole, quotes = _complete(pending, at_end=not read)
-        place = _Place(url, line, delimiter, columns)
+        place = _Place(url, line, delimiter, columns, any_lines)
         if whole:
             block = pending[:whole]
             _check(block, quotes[quotes < whole], place)
@@ -59,6 +72,8 @@ class _Place:
     line: int
     delimiter: str
     columns: int
+    #: Whether any lines may stand within quotes.
+    any_lines: bool
 
     def at(self, block: bytes, position: np.int64) -> int:
         """The number of the line that holds a byte."""
@@ -67,6 +82,14 @@ class _Place:
     def error(self, what: str) -> DataError:
         """What is wrong here, and what to do."""
         remedy = 'close it; a cell with a quote of its own is written "5"" pipe"'
+        return DataError(what, where=self.url, remedy=remedy)
+
+    def merged(self, line: int, lines: int) -> DataError:
+        """A quote left open, or a cell that looks just like rows: only who wrote it can tell."""
+        what = (
+            f"a quote opened in line {line} makes one row of {lines} lines that each look like one"
+        )
+        remedy = "close it; if the cell does hold these lines, say source.options.quoted_lines: any"
         return DataError(what, where=self.url, remedy=remedy)
 
 
@@ -100,24 +123,54 @@ def _check(block: bytes, quotes: _Positions, place: _Place) -> None:
         raise place.error(f"a quote stands within a cell in line {line}{opened}")
     ends = np.flatnonzero(codes == _LF)
     inner = np.searchsorted(quotes, ends) % 2 == 1
-    if inner.any():
+    if inner.any() and not place.any_lines:
         _check_merged(block, ends, inner, place)
 
 
 def _check_merged(
     block: bytes, ends: _Positions, inner: npt.NDArray[np.bool_], place: _Place
 ) -> None:
-    """Refuse a record over three lines or more, each of which has as many cells as a record: a quote left open.
+    """Refuse a record over three lines or more, each of which looks like a record: a quote left open.
 
     :param inner: which of the lines' ends stand within quotes
     """
-    mark, outer = place.delimiter.encode(), np.flatnonzero(~inner)
-    before = np.concatenate(([-1], outer[:-1]))
-    for start, stop in zip(before[outer - before > 2], outer[outer - before > 2], strict=True):
-        first = int(ends[start]) + 1 if start >= 0 else 0
-        lines = block[first : int(ends[stop])].split(b"\n")
-        if all(line.count(mark) == place.columns - 1 for line in lines):
-            line = place.at(block, ends[start] + 1) if start >= 0 else place.line
-            raise place.error(
-                f"a quote opened in line {line} makes one row of {len(lines)} lines that each look like one"
-            )
+    outer = ends[~inner]
+    if not len(outer) or outer[-1] != len(block) - 1:
+        outer = np.append(outer, len(block))  # the last record, whose line has no end
+    starts = np.concatenate(([0], outer[:-1] + 1))
+    counts = np.searchsorted(ends, outer) - np.searchsorted(ends, starts)
+    looks: Callable[[bytes], bool] | None = None
+    for start, stop in zip(starts[counts > 1], outer[counts > 1], strict=True):
+        lines = block[int(start) : int(stop)].split(b"\n")
+        looks = looks or likeness(block, starts[counts == 0], outer[counts == 0], place)
+        if all(map(looks, lines)):
+            raise place.merged(place.at(block, start), len(lines))
+
+
+def likeness(
+    block: bytes, starts: _Positions, ends: _Positions, place: _Place
+) -> Callable[[bytes], bool]:
+    """Whether a line could be a record: it has as many cells as one, of the kinds that the block's plain records have.
+
+    By the number of its cells alone, many a letter of three lines would look like three rows.
+    """
+    mark = place.delimiter.encode()
+    rows = [
+        cells
+        for start, end in zip(starts[:_LOOKED_AT], ends[:_LOOKED_AT], strict=True)
+        if len(cells := block[int(start) : int(end)].split(mark)) == place.columns
+    ]
+    kinds = [
+        next((kind for kind in _KINDS if all(map(kind.fullmatch, column))), _ANY)
+        for column in zip(*rows, strict=True)
+    ] or [_ANY] * place.columns
+
+    def looks(line: bytes) -> bool:
+        cells = line.split(mark)
+        # The quote that was left open, and the one that ends it.
+        bare = [cell.strip(b'" \r') for cell in cells]
+        return len(cells) == place.columns and all(
+            kind.fullmatch(cell) for kind, cell in zip(kinds, bare, strict=True)
+        )
+
+    return looks

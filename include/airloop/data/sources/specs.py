@@ -19,20 +19,23 @@ FILE_OPTIONS = {
     "null_values": "a list of texts",
     "max_bytes": "a whole number above 0",
     "final_newline": "require or any",
+    "quoted_lines": "check or any",
 }
 #: The options that only CSV has.
-_OF_CSV: Final = ("delimiter", "null_values", "final_newline")
+_OF_CSV: Final = ("delimiter", "null_values", "quoted_lines", "final_newline")
+#: Which of them a format has not, and what it is called.
+_LACKS: Final = {"parquet": (_OF_CSV, "Parquet"), "jsonl": (_OF_CSV[:3], "JSON lines")}
 _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
 #: A bound parameter as SQLAlchemy sees it: not ``::date``.
 _PARAMETER: Final = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
 
 class FileSpec(SourceSpec):
-    """CSV or Parquet files, local or at any fsspec URL; ``{partition}`` stands for the key."""
+    """CSV, Parquet or JSON lines files, local or at any fsspec URL; ``{partition}`` stands for the key."""
 
     kind: Literal["file"]
     path: Line
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "parquet", "jsonl"]
     options: dict[str, Any] = {}
 
     @classmethod
@@ -85,13 +88,14 @@ def _placeholders(path: Any) -> Iterator[SpecIssue]:
 
 def _file_options(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     options = data.get("options")
+    lacks, called = _LACKS.get(str(data.get("format")), ((), ""))
     for name, value in options.items() if isinstance(options, dict) else ():
         path: KeyPath = ("options", name)
         if name not in FILE_OPTIONS:
             yield SpecIssue(path, "no such option", name, "", tuple(FILE_OPTIONS))
-        elif data.get("format") == "parquet" and name in _OF_CSV:
+        elif name in lacks:
             yield SpecIssue(
-                path, "is an option of CSV, and Parquet has none", value, "leave it out"
+                path, f"is an option of CSV, and {called} has none", value, "leave it out"
             )
         elif not _fits(name, value):
             yield SpecIssue(path, f"must be {FILE_OPTIONS[name]}", value)
@@ -103,6 +107,8 @@ def _fits(option: str, value: Any) -> bool:
         return one and value.isascii() and value not in {'"', "\n", "\r", "\0"}
     if option == "final_newline":
         return value in {"require", "any"}
+    if option == "quoted_lines":
+        return value in {"check", "any"}
     if option == "null_values":
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from airloop.issues import KeyPath, SpecIssue
-from airloop.types.base import Type
+from airloop.types.column import Type
 from airloop.types.registry import written
 
 _Test = Callable[[Any], bool]
@@ -159,4 +159,6 @@ def _bound(name: str, column: Type | None) -> _Kind:
         return _NUMBER
     if column.text:
         return "bounds no column of texts: it has no order", lambda _: False
+    if not column.segments:
+        return f"bounds no column of type {column.name}: none has an order", lambda _: False
     return _BOUND

@@ -10,6 +10,8 @@ from airloop.columns import PREFIX
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.types.registry import TYPES, written
 
+#: The keys of a column that only some types have.
+_OWN: Final = frozenset().union(*(one.keys for one in TYPES.values())) - {"format"}
 _DIRECTIVE: Final = re.compile(r"%.?")
 _MONTHS: Final = {"%m", "%b", "%B"}
 _DIRECTIVES: Final = {
@@ -37,6 +39,17 @@ def taken_name(name: Any) -> Iterator[SpecIssue]:
     if isinstance(name, str) and _OWN_TABLE.match(name):
         what = "names a table that Airloop fills: of predictions, scores or quarantined rows"
         yield SpecIssue(("name",), what, name, "give the dataset another name")
+
+
+def column_rules(
+    columns: Mapping[str, Any], partition_column: Any, keys: Any
+) -> Iterator[SpecIssue]:
+    """What is wrong with a dataset's columns, and with their parts in naming rows and partitions."""
+    yield from column_names(columns)
+    yield from former_names(columns, partition_column)
+    yield from formats(columns)
+    yield from own_keys(columns)
+    yield from key_types(columns, keys)
 
 
 def column_names(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
@@ -98,6 +111,45 @@ def formats(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
         elif kind is TYPES["date"] and "%z" in used:
             what = "a date has no offset"
             yield SpecIssue(path, what, form, "leave %z out, or make the column a timestamp")
+
+
+def own_keys(columns: Mapping[str, Any]) -> Iterator[SpecIssue]:
+    """A key that a column's type has not, one that it needs, and digits that leave no room for each other."""
+    for column, said in columns.items():
+        kind = written(said)
+        if kind is None:
+            continue
+        path: KeyPath = ("columns", column)
+        there = {key for key in _OWN if said.get(key) is not None}
+        for key in sorted(there - kind.keys):
+            what = f"a column of type {kind.name} has no {key}"
+            yield SpecIssue((*path, key), what, said[key], "leave it out")
+        for key in sorted(kind.needs - there):
+            what = f"a column of type {kind.name} needs it"
+            yield SpecIssue((*path, key), f"a required key is missing: {what}", None)
+        digits, behind = said.get("precision"), said.get("scale")
+        if isinstance(digits, int) and isinstance(behind, int) and behind > digits:
+            what = f"is larger than precision ({digits}): it counts some of those digits"
+            yield SpecIssue((*path, "scale"), what, behind)
+
+
+def key_types(columns: Mapping[str, Any], keys: Any) -> Iterator[SpecIssue]:
+    """A key of a type whose values name no rows."""
+    for index, name in enumerate(keys if isinstance(keys, list | tuple) else ()):
+        kind = written(columns.get(name)) if isinstance(name, str) else None
+        if kind is not None and not kind.names_rows:
+            what = f"a column of type {kind.name} names no rows"
+            remedy = "name a column of type string, integer, date or timestamp"
+            yield SpecIssue(("keys", index), what, name, remedy)
+
+
+def input_types(columns: Mapping[str, Any], inputs: Any) -> Iterator[SpecIssue]:
+    """An input of a type that no model takes."""
+    for index, name in enumerate(inputs if isinstance(inputs, list | tuple) else ()):
+        kind = written(columns.get(name)) if isinstance(name, str) else None
+        if kind is not None and kind.instead:
+            what = f"a column of type {kind.name} can be no input of a model"
+            yield SpecIssue(("inputs", index), what, name, kind.instead)
 
 
 def _texts(was: Any) -> Iterator[str]:

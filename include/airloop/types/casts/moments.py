@@ -24,6 +24,7 @@ _FIRST: Final = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
 _AFTER: Final = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 _TIME: Final = r"[Tt ][0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 _OFFSET: Final = rf"({_TIME}) ?([Zz]|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)$"
+_CLOCK: Final = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
 _MIDNIGHT: Final = r"[Tt ]00:00(:00(\.0+)?)?$"
 _ZEROS_BELOW: Final = r"(\.[0-9]{6})0+"
 #: How many digits a number has that is written whole.
@@ -69,6 +70,34 @@ def day(array: pa.Array, clock: Clock) -> pa.Array:
     if not (pa.types.is_date(array.type) or pa.types.is_timestamp(array.type)):
         raise UnfitError("it is no text, date or timestamp")
     return _whole_days(_bounded(array))
+
+
+def time(array: pa.Array) -> pa.Array:
+    """Times of a day, as text to the microsecond.
+
+    :raises UnfitError, pa.ArrowException: if a value is none
+    """
+    if is_text(array.type):
+        texts = trimmed(array)
+        if not pc.all(pc.match_substring_regex(texts, _CLOCK)).as_py():
+            raise UnfitError("a time is written 23:59, 23:59:59 or 23:59:59.999999")
+        texts = pc.replace_substring_regex(texts, _ZEROS_BELOW, r"\1")
+        try:
+            array = pc.binary_join_element_wise("1970-01-01T", texts, "").cast(_LOCAL)
+        except pa.ArrowInvalid as error:
+            raise UnfitError("a day has no such time, or it is finer than a microsecond") from error
+        array = array.cast(pa.time64("us"))
+    if pa.types.is_duration(array.type):  # as MySQL's driver tells them
+        since = array.cast(pa.duration("us")).cast(pa.int64())
+        if not pc.all(pc.and_(pc.greater_equal(since, 0), pc.less(since, _DAY * 10**6))).as_py():
+            raise UnfitError("it is more than a day, or less than nothing")
+        array = since.cast(pa.time64("us"))
+    if not pa.types.is_time(array.type):
+        raise UnfitError("it is no time of a day")
+    try:
+        return array.cast(pa.time64("us")).cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise UnfitError("it is finer than a microsecond") from error
 
 
 def _whole_days(array: pa.Array) -> pa.Array:

@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 from airloop.types.casts.unfit import UnfitError, is_number, is_text, trimmed
 
 _POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
+_DECIMAL: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 #: A digit that is not 0, before the exponent.
 _SIGNIFICANT: Final = r"^[^eE]*[1-9]"
 
 
-def whole(array: pa.Array) -> pa.Array:
-    """Whole numbers of 64 bits.
+def whole(array: pa.Array, wanted: pa.DataType | None = None) -> pa.Array:
+    """Whole numbers of 64 bits, or of as many as a type has.
 
     :raises UnfitError, pa.ArrowException: if a value is none
     """
@@ -24,10 +25,36 @@ def whole(array: pa.Array) -> pa.Array:
         texts = pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1")
         if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py():
             raise UnfitError("whole numbers are written in decimal digits")
-        return texts.cast(pa.int64())
+        return _narrowed(texts.cast(pa.int64()), wanted)
     if not is_number(array.type):
         raise UnfitError("it is not a number")
-    return _without_nan(array).cast(pa.int64())
+    return _narrowed(_without_nan(array).cast(pa.int64()), wanted)
+
+
+def _narrowed(array: pa.Array, wanted: pa.DataType | None) -> pa.Array:
+    if wanted is None:
+        return array
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid as error:
+        raise UnfitError(f"it needs more than {wanted.bit_width} bits") from error
+
+
+def decimal(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Decimals, none rounded. Of a float its shortest text is meant: 0.1, and not what is nearest to it.
+
+    :raises UnfitError, pa.ArrowException: if a value is none, or has more digits
+    """
+    if not (is_number(array.type) or is_text(array.type)):
+        raise UnfitError("it is not a number")
+    texts = trimmed(_without_nan(array).cast(pa.string()))
+    if pc.any(pc.invert(pc.match_substring_regex(texts, _DECIMAL))).as_py():
+        raise UnfitError("it is not a number in decimal digits")
+    try:
+        return texts.cast(wanted)
+    except pa.ArrowInvalid as error:
+        digits = f"{wanted.precision} digits, {wanted.scale} of them behind the point"
+        raise UnfitError(f"it has more than {digits}") from error
 
 
 def number(array: pa.Array) -> pa.Array:
