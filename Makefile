@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin fuzz-api orders trigger-orders judge timetables month schedules flipped-bits honest-rows round-trips clean
+.PHONY: help venv demo up down status test coverage test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin fuzz-api orders trigger-orders judge timetables month schedules flipped-bits honest-rows round-trips clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -35,8 +35,14 @@ status: .venv/.self ## say what runs, where
 .venv/.bench: requirements-bench.lock .venv/.torch
 	@scripts/venv bench
 
-test: .venv/.bench ## run every test on two processes, with coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+# A file stays with one process, and they begin in the order of tests/support/order.py.
+ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
+
+test: .venv/.bench ## run every test on two processes
+	@$(BIN)/python -m pytest $(ON_TWO)
+
+coverage: .venv/.bench ## the same with coverage of lines and branches, those of the steps' processes included
+	@$(BIN)/python -m pytest $(ON_TWO) --cov --cov-report=term:skip-covered
 
 test-fast: .venv/.torch ## run the unit tests only
 	@$(BIN)/python -m pytest tests/unit

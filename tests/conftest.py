@@ -16,7 +16,13 @@ os.environ["PYTHONPATH"] = str(ROOT)
 
 import pytest
 
+from tests.support.order import place
 from tests.support.servers import BINARIES, MlflowServer, PostgresServer, S3Server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The dearest files first: xdist hands them out in this order."""
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.fixture(scope="session")
