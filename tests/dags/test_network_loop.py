@@ -1,7 +1,8 @@
 """flight_delay_torch once around the loop, by process and by pods: the same spec but for ``compute``.
 
 Nothing is stood in for: Airflow's own DAGs run the real steps on real flights, beside a real MLflow server and the
-real prediction service. Where the spec says ``kubernetes``, the steps that may are pods of the HTTP double.
+real prediction service. Where the spec says ``kubernetes``, the steps that may are pods of the HTTP double; the others are
+forks of a step host, as under `airloop up`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster, Node
+from tests.support.step_host import step_host
 
 MODEL = "flight_delay_torch"
 FIRST, ASKED, LAST = "2013-01-01", "2013-01-07", "2013-01-08"
@@ -160,6 +162,7 @@ def world(compute: str, root: Path, load_dags: LoadDags) -> Iterator[World]:
             f"{settings.serving.url}/healthz": server(argv, env, root / "s.log"),
         }
         started = {url: stack.enter_context(one) for url, one in servers.items()}
+        stack.enter_context(step_host(home))
         yield World(home, cluster, load_dags, started)
 
 
@@ -215,7 +218,8 @@ def test_the_network_goes_around_the_loop_by_process_and_by_pods_alike(
 ) -> None:
     said = {}
     for compute in ("process", "kubernetes"):
-        with world(compute, tmp_path / compute, load_dags) as around:
+        # A short name: the step host's socket lies below it.
+        with world(compute, tmp_path / compute[:3], load_dags) as around:
             said[compute] = once_around(around, tmp_path / "ingested")
             pods = [pod["metadata"]["labels"]["airloop/step"] for pod in around.cluster.created]
             assert around.cluster.pods() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from airloop.specs import load_catalog
 from tests.dags.test_pods import cluster  # noqa: F401
 from tests.dags.test_structure import _policy_faults
 from tests.support.checkout import ROOT
+from tests.support.step_host import step_host
 
 LoadDags = Callable[..., dict[str, Any]]
 ORDER = ["claim", "segments.divide", "segments.fit", "train", "evaluate", "register"]
@@ -115,7 +116,7 @@ def test_a_pod_that_runs_out_of_memory_is_tried_again(dag: Any, monkeypatch: Any
 
 
 @pytest.fixture
-def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Nine days of flights in a lake, the example as a spec for them, and real steps."""
     from airloop.data.lake.digest import rows_digest
     from airloop.data.lake.lake import Lake
@@ -154,7 +155,8 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
             fence=ledger.begin_attempt(f"ingest:flights:{day}"),
             digest=rows_digest(table, without=["flight_date"]),
         )
-    return days
+    with step_host(home):
+        yield days
 
 
 def test_the_example_trains_end_to_end_and_one_airline_that_fails_fails_alone(

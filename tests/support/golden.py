@@ -92,7 +92,7 @@ def unpacked(folder: Path) -> Iterator[Golden]:
 
 @contextmanager
 def servers() -> Iterator[None]:
-    """MLflow and the prediction service, as `airloop up` starts them, on ports of their own."""
+    """MLflow, the prediction service and the step host, as `airloop up` starts them, on ports of their own."""
     layout, mark = current_layout(), uuid.uuid4().hex
     layout.create()
     ports = free_ports(len(DEFAULT_PORTS))
@@ -105,7 +105,7 @@ def servers() -> Iterator[None]:
     parts = [
         one
         for one in components(layout, addresses, load_settings())
-        if one.name in {"mlflow", "serving"}
+        if one.name in {"mlflow", "serving", "step-host"}
     ]
     records = []
     try:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,6 +18,7 @@ from airloop.registry import tracking
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from tests.support.checkout import ROOT
+from tests.support.step_host import step_host
 
 
 @contextmanager
@@ -51,14 +48,10 @@ def shop_home(
     load_catalog.cache_clear()
     # Without a server MLflow's artifacts would lie beside the steps' working folder, the checkout.
     tracking.client(load_settings()).create_experiment(model["name"], str(home / "mlruns"))
-    host = subprocess.Popen([sys.executable, "-m", "airloop.execution.host"], env=dict(os.environ))
-    while not (home / "run" / "steps.sock").exists() and host.poll() is None:
-        time.sleep(0.1)
     try:
-        yield home
+        with step_host(home):
+            yield home
     finally:
-        host.terminate()
-        host.wait()
         shutil.rmtree(home, ignore_errors=True)
 
 
