@@ -30,6 +30,8 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "BENTOML_DO_NOT_TRACK": "True",
     "OMP_WAIT_POLICY": "PASSIVE",
+    # A key for the step store, which `airloop up` makes elsewhere.
+    "AIRLOOP_STEP_KEY": "of-the-benches-alone" * 2,
 }
 
 

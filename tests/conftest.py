@@ -13,6 +13,8 @@ from tests.support.checkout import ROOT
 # The checkout is the project of most tests; steps find the tests' own models below it.
 os.environ["AIRLOOP_PROJECT"] = str(ROOT)
 os.environ["PYTHONPATH"] = str(ROOT)
+# What `airloop up` makes for a stack.
+os.environ["AIRLOOP_STEP_KEY"] = "the-key-of-the-tests" * 2
 
 import pytest
 

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.settings import pod_mutation_hook
 
 from airloop.contracts import Fence
-from airloop.errors import AirloopError, SupersededError
+from airloop.errors import AirloopError, DamagedError, SupersededError
 from airloop.exchange.store import StepStore
 from airloop.execution.pods.api import PodApi
 from airloop.execution.pods.manifest import (
@@ -174,8 +174,11 @@ class PodStepOperator(WaitsForPod, TellsHowItEnded, KubernetesPodOperator):
         except BaseException:
             self._remove()
             raise
-        if self._seen is None:
-            self._clean_or_wait(event, context)
+        try:
+            if self._seen is None:
+                self._clean_or_wait(event, context)
+        except DamagedError as error:  # told below: the pod goes first
+            failure = str(error)
         self._remove()
         self.result = self._conclude(failure)
         return self.result

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
 from airloop.contracts import Fence
+from airloop.errors import DamagedError
 from airloop.exchange.store import StepStore
 from airloop.execution.pods.manifest import INSTALLATION, installation_of
 from airloop.execution.pods.reconcile import (
@@ -74,7 +75,10 @@ class PodReconciler:
             return False
         key, token = fence
         place = self._store.place(step, Fence(key=key, token=token))
-        return self._store.read(f"{place}/result.json") is not None
+        try:
+            return self._store.read(f"{place}/result.json") is not None
+        except DamagedError:  # who takes it is told; it is no result that anybody may still want
+            return False
 
     def _act(self, finding: Finding, items: list[dict[str, Any]]) -> bool:
         """Do what was found to be right; False where it no longer is, since the task came back to its pod."""

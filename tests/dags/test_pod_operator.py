@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_a_result_counts_even_where_the_pod_is_gone(task: Any, cluster: Cluster)
     cluster.delete("airloop", task.name, {})
     assert gone(cluster)
     assert task.resume(event) == RESULT["result"]
+
+
+def test_a_forged_result_is_refused_for_good_and_its_pod_gone(task: Any, cluster: Cluster) -> None:
+    task.begin()
+    place = Path(task.store.place("train", task.operator.fence)) / "result.json"
+    place.write_text(json.dumps({"sha256": "of anybody", "payload": RESULT}))
+    cluster.finish(task.name)
+    with pytest.raises(PermanentError, match="bears no seal") as caught:
+        task.resume(task.watch())
+    assert str(place) in str(caught.value)
+    assert gone(cluster)
 
 
 def test_the_steps_own_error_is_raised_as_it_was(task: Any, cluster: Cluster) -> None:

@@ -72,6 +72,15 @@ def test_what_a_living_task_waits_for_is_left(
     assert task.pod in cluster.live()
 
 
+def test_a_forged_result_keeps_nothing_from_being_ended(task: PodTask, cluster: Cluster) -> None:
+    assert task.operator is not None
+    assert task.operator.fence is not None
+    place = Path(task.store.place("train", task.operator.fence)) / "result.json"
+    place.write_text(json.dumps({"sha256": "of anybody", "payload": RESULT}))
+    assert reconcile(task, "failed", NOW) == ["end"]
+    assert gone(cluster)
+
+
 def test_a_result_that_nobody_took_is_kept_and_the_cleared_task_takes_it(
     task: PodTask, cluster: Cluster
 ) -> None:

@@ -13,6 +13,7 @@ import yaml
 import airloop
 from airloop.contracts import Fence
 from airloop.devstack.signin import PASSWORDS, SECRET_KEY
+from airloop.exchange import seal
 from airloop.execution.pods.manifest import PodPlan, manifest
 from airloop.registry.credentials import PASSWORD, USERNAME
 from airloop.settings import SettingsFields
@@ -140,6 +141,10 @@ def test_the_secrets_that_are_made_are_the_ones_that_are_asked_for():
     )
     assert made.keys() == referenced
     assert not [key for key in made[step] if key.startswith("AIRFLOW")]
+    assert {who for who in made if seal.VARIABLE in made[who]} == {
+        step,
+        ("airflow", "airloop-airflow"),
+    }
     signs_in = (step, ("airflow", "airloop-airflow"), ("airloop-services", "airloop-serving"))
     assert [who for who in signs_in if not {USERNAME, PASSWORD} <= made[who]] == []
     server = made["airloop-services", "airloop-mlflow"]

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airloop.exchange import seal
 from airloop.paths import PROJECT
 from tests.support.checkout import ROOT
 from tests.support.kube_objects import Json, now, scheduled
@@ -112,6 +113,8 @@ class Pod:
         for source in container.get("envFrom", []):
             found |= self.cluster.secrets.get(source["secretRef"]["name"], {})
         found |= {item["name"]: item["value"] for item in container.get("env", [])}
+        # A real pod gets it from the Secret.
+        found[seal.VARIABLE] = os.environ[seal.VARIABLE]
         return found | self.cluster.node.variables
 
     def _set(

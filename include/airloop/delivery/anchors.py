@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import make_url
 
 from airloop.contracts import Contract
-from airloop.errors import SupersededError, UnreachableError
+from airloop.errors import DamagedError, SupersededError
 from airloop.exchange.blobs import BlobStore
 from airloop.ledger.audit import Heads
 from airloop.registry import tracking
@@ -52,17 +52,15 @@ class Anchors:
     def kept(self) -> Anchor | None:
         """What the step store has; None before the first time.
 
-        :raises UnreachableError: if it does not answer, or what it has is not what was written
+        :raises DamagedError: if what it has is not what was written
+        :raises UnreachableError: if it does not answer
         """
         content = self._store.read(self._name)
         try:
             return None if content is None else Anchor.model_validate_json(content)
         except ValidationError as error:
-            raise UnreachableError(
-                "the ledger's anchor cannot be read",
-                where=self._store.place(self._name),
-                remedy="`airloop audit verify` tells whether MLflow's holds; `airloop audit anchor` writes it anew",
-            ) from error
+            where = self._store.place(self._name)
+            raise DamagedError("the ledger's anchor cannot be read", where=where) from error
 
     def keep(self, anchor: Anchor) -> None:
         """Put it in the place of the one before, in one act."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from airloop.alerts.sending import announce
 from airloop.contracts import Decision
 from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
-from airloop.errors import AirloopError, RequestError
+from airloop.errors import AirloopError, DamagedError, RequestError
 from airloop.ledger import Ledger
 from airloop.ledger.audit import Audit, Fault, Heads
 from airloop.plugins.alert import Alert
@@ -28,18 +28,19 @@ def watch(ledger: Ledger, settings: Settings, anchors: Anchors, now: datetime) -
 
     :raises UnreachableError: if the ledger or the step store does not answer
     """
-    kept = anchors.kept()
+    kept, forged = _kept(anchors)
     ahead = kept is not None and max(kept.at, kept.verified) > now
     due = kept is None or ahead or now - kept.verified >= FULL
     known: dict[str, Heads] = {} if kept is None else {STEP_STORE: kept.heads}
     # Before the ledger, which only grows, and at each look: no anchor moves that was not compared.
     answers, lines = _ask_mlflow(anchors, known)
     audit = ledger.audit(known) if due else ledger.glance(known)
+    audit.faults += forged
     if ahead:
         audit.faults.append(Fault(STEP_STORE, f"its anchor is of a time to come, at {now:%F %T}"))
     lines += [str(fault) for fault in audit.faults]
     put_down(ledger, settings, audit, full=due)
-    if audit.moored:
+    if audit.moored and not forged:
         heads = dict(audit.heads)
         told = list(_show(anchors, heads)) if answers and known.get(MLFLOW) != heads else []
         lines += told
@@ -52,8 +53,11 @@ def watch(ledger: Ledger, settings: Settings, anchors: Anchors, now: datetime) -
 def examine(ledger: Ledger, anchors: Anchors) -> tuple[Audit, list[str]]:
     """Compare every row and both anchors; returns what was found, and which anchors could not be asked or are not there."""
     known: dict[str, Heads] = {}
-    lines = [*_ask_step_store(anchors, known), *_ask_mlflow(anchors, known)[1]]
-    return ledger.audit(known), lines
+    forged: list[Fault] = []
+    lines = [*_ask_step_store(anchors, known, forged), *_ask_mlflow(anchors, known)[1]]
+    audit = ledger.audit(known)
+    audit.faults += forged
+    return audit, lines
 
 
 def accept(ledger: Ledger, anchors: Anchors, reason: str, actor: str) -> int:
@@ -113,11 +117,28 @@ def _record(ledger: Ledger, action: Action, reason: str, actor: str = LOOP) -> D
     )
 
 
-def _ask_step_store(anchors: Anchors, known: dict[str, Heads]) -> Iterator[str]:
+def _kept(anchors: Anchors) -> tuple[Anchor | None, list[Fault]]:
+    """What the step store has; a fault where that is not what was written."""
     try:
-        kept = anchors.kept()
+        return anchors.kept(), []
+    except DamagedError as error:
+        says = (
+            f"its anchor was not written by this installation, or is damaged: {error.what}, in {error.where}; "
+            "if the ledger's own history holds, `airloop audit anchor --reason …` writes it anew"
+        )
+        return None, [Fault(STEP_STORE, says)]
+
+
+def _ask_step_store(
+    anchors: Anchors, known: dict[str, Heads], forged: list[Fault]
+) -> Iterator[str]:
+    try:
+        kept, faults = _kept(anchors)
     except AirloopError as error:
         yield f"{STEP_STORE} could not be asked: {error}"
+        return
+    forged += faults
+    if faults:
         return
     if kept is None:
         yield f"{STEP_STORE} has no anchor of this ledger: a tail that was cut off would not be missed"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airloop.devstack import private
+from airloop.exchange import seal
 from airloop.registry.credentials import LOOP, READER, SECRET
 from airloop.textfile import first_line
 
@@ -32,6 +33,8 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "api_secret_key": lambda: secrets.token_urlsafe(48),
     **dict.fromkeys(MLFLOW_SECRETS.values(), lambda: secrets.token_urlsafe(18)),
     "mlflow_secret_key": lambda: secrets.token_urlsafe(48),
+    # Pods of a cluster may have it already.
+    seal.SECRET: lambda: os.environ.get(seal.VARIABLE, "").strip() or secrets.token_hex(32),
     "fernet_key": lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(),
     # Marks every process of this stack, so that `airloop down` knows its own and touches no other.
     "stack_id": lambda: secrets.token_hex(16),

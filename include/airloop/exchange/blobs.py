@@ -1,17 +1,14 @@
 """Bytes in the step store: what is too large for a request, such as a checkpoint. Written whole or not at all.
 
-An object begins with its own sha256, since two files cannot be written in one act.
+An object begins with its seal, since two files cannot be written in one act.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
-from airloop.errors import UnreachableError
+from airloop.exchange.seal import LENGTH, check, seal
 from airloop.storage.files import Files
-
-_DIGEST = 64
 
 
 class BlobStore:
@@ -29,26 +26,22 @@ class BlobStore:
 
         :raises StorageFullError: if there is no space left
         :raises UnreachableError: if the store does not answer
-        :raises SpecError: if it refuses
+        :raises SpecError: if it refuses, or this process has no key
         """
-        self._files.write(name, hashlib.sha256(content).hexdigest().encode() + content)
+        self._files.write(name, seal(self.place(name), content).encode() + content)
 
     def read(self, name: str) -> bytes | None:
         """An object's content; None where there is none.
 
-        :raises UnreachableError: if the store does not answer, or the bytes are not the ones written
-        :raises SpecError: if it refuses
+        :raises DamagedError: if it is damaged, or was not left there by a process that has the key
+        :raises UnreachableError: if the store does not answer
+        :raises SpecError: if it refuses, or this process has no key
         """
         raw = self._files.read(name)
         if raw is None:
             return None
-        digest, content = raw[:_DIGEST], raw[_DIGEST:]
-        if hashlib.sha256(content).hexdigest().encode() != digest:
-            raise UnreachableError(
-                "the bytes in the step store are not the ones written",
-                where=self.place(name),
-                remedy="remove the object",
-            )
+        content = raw[LENGTH:]
+        check(self.place(name), content, raw[:LENGTH].decode("ascii", "replace"))
         return content
 
     def remove(self, name: str) -> None:

@@ -1,7 +1,7 @@
-"""The step store: where a step's request waits and its result is left, each with its own sha256.
+"""The step store: where a step's request waits and its result is left, each under a seal.
 
-A file is one JSON object ``{"sha256": …, "payload": {…}}``: one object instead of a file and a checksum beside it,
-since two files cannot be written in one act. It is written whole or not at all. Secrets never go in here.
+A file is one JSON object ``{"seal": …, "payload": {…}}``: one object instead of a file and a seal beside it, since two
+files cannot be written in one act. It is written whole or not at all. Secrets never go in here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from airloop.contracts import Fence
-from airloop.errors import RequestError, SupersededError, UnreachableError
+from airloop.errors import RequestError, SupersededError
+from airloop.exchange.seal import check, refusal, seal
 from airloop.storage.files import Files
 
 #: Linux allows 255 bytes in a file name; longer keys are cut and told apart by their hash.
@@ -38,43 +39,43 @@ class StepStore:
             name = f"{name[:MAX_NAME]}-{hashlib.sha256(fence.key.encode()).hexdigest()[:16]}"
         return f"{self.uri}/{step}/{name}/{fence.token}"
 
-    def write(self, uri: str, payload: Mapping[str, Any]) -> str:
-        """Leave ``payload`` at ``uri`` and return its digest. The first that is left there stays.
+    def write(self, uri: str, payload: Mapping[str, Any]) -> None:
+        """Leave ``payload`` at ``uri``. The first that is left there stays.
 
         An attempt that runs twice, as a pod may whose creation was answered late, has one result all the same.
 
         :raises SupersededError: if something else is there already
+        :raises DamagedError: if what is there already is damaged or forged
         :raises StorageFullError: if there is no space left
         :raises UnreachableError: if the store does not answer
-        :raises SpecError: if it refuses
+        :raises SpecError: if it refuses, or this process has no key
         """
-        digest = _digest(payload)
-        text = json.dumps({"sha256": digest, "payload": payload}, allow_nan=False)
-        if not self._files.create(self._name(uri), text.encode()) and self.read(uri) != _plain(
-            payload
-        ):
+        name = self._name(uri)
+        sealed = seal(self._files.place(name), _canonical(payload))
+        text = json.dumps({"seal": sealed, "payload": payload}, allow_nan=False)
+        if not self._files.create(name, text.encode()) and self.read(uri) != _plain(payload):
             raise SupersededError("superseded by another run of this attempt", where=uri)
-        return digest
 
     def read(self, uri: str) -> dict[str, Any] | None:
         """The payload at ``uri``; None where there is no file.
 
-        :raises UnreachableError: if the store does not answer or the bytes are not the ones written
-        :raises SpecError: if it refuses
+        :raises DamagedError: if it is damaged, or was not left there by a process that has the key
+        :raises UnreachableError: if the store does not answer
+        :raises SpecError: if it refuses, or this process has no key
         """
-        raw = self._files.read(self._name(uri))
+        name = self._name(uri)
+        raw, place = self._files.read(name), self._files.place(name)
         if raw is None:
             return None
         try:
             envelope = json.loads(raw)
-            payload, digest = envelope["payload"], envelope["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnreachableError("not a file of the step store", where=uri) from error
-        if not isinstance(payload, dict) or _digest(payload) != digest:
-            raise UnreachableError(
-                "the bytes in the step store are not the ones written", where=uri
-            )
-        return payload
+            payload, found = envelope["payload"], envelope.get("seal")
+            content = _canonical(payload)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise refusal("an object of the step store is damaged", place) from error
+        check(place, content, found)
+        read: dict[str, Any] = payload
+        return read
 
     def _name(self, uri: str) -> str:
         """A file's name within the store.
@@ -92,6 +93,6 @@ def _plain(payload: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(payload, allow_nan=False))
 
 
-def _digest(payload: Mapping[str, Any]) -> str:
+def _canonical(payload: Mapping[str, Any]) -> bytes:
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text.encode()

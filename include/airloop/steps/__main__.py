@@ -30,6 +30,7 @@ from airloop.errors import (
     StorageFullError,
 )
 from airloop.exchange.group import Ranks
+from airloop.exchange.seal import require_key
 from airloop.exchange.store import StepStore
 from airloop.exchange.wire import Exit, describe, exit_of
 from airloop.execution.context import StepContext
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     answer = helper.error_uri(arguments.result) if helper else arguments.result
     try:
         begin_in_project()
+        require_key()
         store = _store()
     except AirloopError as error:
         log.error("the step cannot begin: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ import yaml
 from airloop import paths
 from airloop.contracts import Fence
 from airloop.errors import AirloopError, DataError
-from airloop.exchange import wire
+from airloop.exchange import seal, wire
 from airloop.exchange.store import StepStore
 from airloop.execution.executor import StepJob
 from airloop.plugins.registry import EXECUTORS, Seam
@@ -65,6 +66,8 @@ class ExecutorContract(SpecContract):
         monkeypatch.setenv(paths.PROJECT, str(project))
         monkeypatch.setenv("AIRLOOP_CONFIG", str(project / "config"))
         monkeypatch.setenv("AIRLOOP_HOME", str(project / ".airloop"))
+        if seal.VARIABLE not in os.environ:
+            monkeypatch.setenv(seal.VARIABLE, secrets.token_hex(32))
         load_settings.cache_clear()
         load_catalog.cache_clear()
         settings, catalog = load_settings(), load_catalog()

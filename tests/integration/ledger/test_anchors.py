@@ -15,7 +15,7 @@ from airloop.contracts import Outcome
 from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
 from airloop.delivery.auditing import FULL, LEDGER, accept, examine, standing, watch
 from airloop.devstack.needs import _history
-from airloop.errors import RequestError, SupersededError, UnreachableError
+from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, guards
 from airloop.registry import tracking
 from airloop.settings import Settings, load_settings
@@ -231,15 +231,29 @@ def test_where_mlflow_does_not_answer_the_step_store_has_it_and_mlflow_gets_it_l
     assert world.anchors.shown() == kept.heads
 
 
-def test_a_damaged_anchor_is_said_to_be_and_no_proof(world: World) -> None:
+@pytest.mark.parametrize("who", ["a bit", "a hand without the key"])
+def test_an_anchor_that_is_damaged_or_forged_is_named_told_and_no_proof(
+    world: World, who: str
+) -> None:
     world.watch()
     path = Path(world.settings.step_store_uri) / world.anchors._name
-    path.write_bytes(path.read_bytes().replace(b"rows", b"rowz"))
-    with pytest.raises(UnreachableError, match="not the ones written"):
-        world.watch(NOW + MINUTES)
+    whole = path.read_bytes()
+    forged = whole.replace(b"rows", b"rowz") if who == "a bit" else b"0" * 64 + whole[64:]
+    path.write_bytes(forged)
+    world.ledger.record_decision(
+        entity="rows", topic=Topic.VALIDATION, action=Action.REFUSED, reason="one more"
+    )
+    [said] = world.watch(NOW + MINUTES)
+    assert "the step store: its anchor was not written by this installation" in said
+    assert str(path) in said
+    assert "airloop audit anchor --reason" in said
+    assert path.read_bytes() == forged, "the evidence stays"
+    assert standing(world.ledger)
     audit, unasked = examine(world.ledger, world.anchors)
-    assert audit.sound
-    assert "could not be asked" in unasked[0]
+    assert [str(fault) for fault in audit.faults] == [said]
+    assert unasked == []
+    accept(world.ledger, world.anchors, "nobody knows who wrote it", "ann")
+    assert world.watch(datetime.now(UTC)) == []
 
 
 def test_a_ledger_of_a_backup_is_accepted_by_a_person_and_on_record(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from airloop.data.lake.lake import Lake
 from airloop.devstack.airflow import Airflow, wait_for
+from airloop.exchange import seal
 from airloop.ledger import Ledger, open_ledger
 from airloop.registry.models import aliases
 from airloop.serving.client import ServiceClient
@@ -180,7 +181,8 @@ def test_the_secret_stands_nowhere(place: Any) -> None:
     # Airflow's own configuration and that of MLflow's sign-in, which nobody else may read.
     own = ["airflow/airflow.cfg", "mlflow/users.ini"]
     assert sorted(leaks(place, place.postgres.password)) == own
-    for path in (place.stack.home / "secrets").glob("mlflow_*"):
+    secrets = place.stack.home / "secrets"
+    for path in (*secrets.glob("mlflow_*"), secrets / seal.SECRET):
         assert leaks(place, path.read_text().strip()) == [f"secrets/{path.name}"]
 
 

@@ -23,6 +23,7 @@ import yaml
 from airloop.contracts import ArtifactRef, Candidate
 from airloop.devstack import processes
 from airloop.devstack.airflow import Airflow, wait_for
+from airloop.exchange import seal
 from airloop.exchange.store import StepStore
 from airloop.settings import Settings
 from tests.support.checkout import ROOT
@@ -164,6 +165,9 @@ def test_the_secrets_hold_what_airflow_and_the_steps_can_read(
     ledger = found["airloop/airloop-step"]["AIRLOOP__LEDGER_URL"]
     assert ledger == airflow["AIRLOOP__LEDGER_URL"]
     assert len(ledger.split(":")[2].partition("@")[0]) == 48
+    sealing = found["airloop/airloop-step"][seal.VARIABLE]
+    assert sealing == airflow[seal.VARIABLE]
+    assert len(sealing) == 64
     key = found["airflow/airflow-fernet-key"]["fernet-key"]
     assert len(base64.urlsafe_b64decode(key)) == 32
 
@@ -242,13 +246,21 @@ def test_the_pods_are_seen_and_their_logs_followed(
 
 
 def test_a_killed_triggerer_is_followed_by_another_that_goes_on_with_the_same_pods(
-    stack: Stack, cluster: SecureCluster, up: str, airflow: Airflow, settings: Settings
+    stack: Stack,
+    cluster: SecureCluster,
+    up: str,
+    airflow: Airflow,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed with the scheduler; meanwhile the token ends and is renewed. Each task ends once."""
     runs = {model: trained(airflow, model) for model in PODS}
     uids = {model: uids_of(cluster, model) for model in PODS}
     watched(cluster)
     workers = _killed_and_up_again(stack)
+    # As the pods, which got it from the Secret: `up` took it from there.
+    key = cluster.store.kept["secrets", "airloop", "airloop-step"]["data"][seal.VARIABLE]
+    monkeypatch.setenv(seal.VARIABLE, base64.b64decode(key).decode())
     cluster.token = cluster.store.token = "renewed"
     shell(stack, [command for command in OUTSIDE if "create token" in command], count=False)
     watched(cluster)

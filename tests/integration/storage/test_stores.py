@@ -20,7 +20,7 @@ from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.sources.files import read_files
 from airloop.data.sources.specs import FileSpec
-from airloop.errors import DataError, SupersededError, UnreachableError
+from airloop.errors import DamagedError, DataError, SupersededError
 from airloop.exchange.blobs import BlobStore
 from airloop.exchange.store import StepStore
 from airloop.settings import Settings
@@ -54,7 +54,7 @@ def test_the_step_store_keeps_the_first_result_and_refuses_changed_bytes(store: 
     files = store.files()
     name = f"{place}/result.json".removeprefix(f"{steps.uri}/")
     files.write(name, (files.read(name) or b"").replace(b"null", b"true"))
-    with pytest.raises(UnreachableError, match="not the ones written"):
+    with pytest.raises(DamagedError, match="damaged or forged"):
         steps.read(f"{place}/result.json")
 
 

@@ -22,6 +22,7 @@ from airloop.devstack.environment import (
 from airloop.devstack.layout import Layout
 from airloop.devstack.secrets import MLFLOW_SECRETS, ensure_secrets
 from airloop.errors import StorageFullError
+from airloop.exchange import seal
 from airloop.registry import credentials
 from airloop.settings import load_settings
 from airloop.specs.sections.storage import OPTIONS, SECRETS
@@ -63,6 +64,19 @@ def test_a_secret_of_a_blank_line_is_made_anew_for_both_sides(
     assert secrets[credentials.SECRET]
     file.write_text("one\ntwo\n")
     assert credentials._secret() == secrets[credentials.SECRET] == "one"
+
+
+def test_a_stack_takes_the_step_stores_key_that_pods_have_and_keeps_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("of the cluster's Secret" * 3, "of another shell" * 3):
+        monkeypatch.setenv(seal.VARIABLE, key)
+        secrets, _ = ensure_secrets(layout.secrets)
+        assert secrets[seal.SECRET] == "of the cluster's Secret" * 3
+    (layout.secrets / seal.SECRET).unlink()
+    monkeypatch.delenv(seal.VARIABLE)
+    made, _ = ensure_secrets(layout.secrets)
+    assert len(made[seal.SECRET]) == 64
 
 
 def test_a_missing_key_of_mlflows_pages_is_as_a_missing_password(layout: Layout) -> None:
@@ -171,7 +185,7 @@ def test_the_env_file_can_be_sourced_and_holds_no_secret(layout: Layout) -> None
     shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == str(layout.airflow)
     text = layout.env_file.read_text()
-    names = ("service_token", "jwt_secret", "stack_id", credentials.SECRET)
+    names = ("service_token", "jwt_secret", "stack_id", credentials.SECRET, seal.SECRET)
     assert not any(secrets[name] in text for name in names)
     asked = f'. "{layout.env_file}" && echo "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD"'
     told = subprocess.run(["sh", "-c", asked], capture_output=True, text=True, check=True).stdout
@@ -192,10 +206,11 @@ def test_mlflow_alone_has_its_users_passwords_and_no_command_line_shows_one(
     layout: Layout,
 ) -> None:
     secrets, _ = ensure_secrets(layout.secrets)
-    kept = [secrets[name] for name in (*MLFLOW_SECRETS.values(), "mlflow_secret_key")]
+    own = [secrets[name] for name in (*MLFLOW_SECRETS.values(), "mlflow_secret_key")]
+    kept = [*own, secrets[seal.SECRET]]
     parts = components(layout, ADDRESSES, load_settings())
     told = {part.name: [one for one in kept if one in part.env.values()] for part in parts}
-    assert told.pop("mlflow") == kept
+    assert told.pop("mlflow") == own
     assert not any(told.values())
     assert not [word for part in parts for word in part.command if word in kept]
     (mlflow,) = [part for part in parts if part.name == "mlflow"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airloop.errors import StorageFullError, UnreachableError
+from airloop.errors import DamagedError, StorageFullError, UnreachableError
 from airloop.exchange.blobs import BlobStore
 from airloop.storage import folder
 
@@ -42,7 +42,7 @@ def test_bytes_that_are_not_the_ones_written_are_refused(tmp_path: Path) -> None
     raw = (tmp_path / "one").read_bytes()
     for damaged in (raw[:-1], raw[:10], b""):
         (tmp_path / "one").write_bytes(damaged)
-        with pytest.raises(UnreachableError, match="not the ones written"):
+        with pytest.raises(DamagedError, match="damaged or forged"):
             store.read("one")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airloop import paths
-from airloop.errors import DataError, PermanentError, SpecError, TransientError
-from airloop.exchange import wire
+from airloop.errors import DamagedError, DataError, PermanentError, SpecError, TransientError
+from airloop.exchange import seal, wire
 from airloop.exchange.store import StepStore
 from airloop.execution.executors import KubernetesExecutor
 from airloop.testing import ExecutorContract
@@ -71,6 +71,28 @@ class TestPlainPod(ExecutorContract):
         told = str(caught.value)
         assert paths.digest(project) in told
         assert paths.digest(image) in told
+
+    def test_a_pod_without_the_step_stores_key_is_told_so_for_good(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        cluster.node.variables[seal.VARIABLE] = ""
+        handle = plugin.start(job("2024-03-01"))
+        while not plugin.poll(handle, 1.0):
+            pass
+        with pytest.raises(PermanentError, match=f"could not begin.*{seal.VARIABLE}"):
+            plugin.result(handle)
+
+    def test_a_forged_result_is_refused_and_the_pod_gone(
+        self, plugin: Any, job: Any, cluster: Cluster
+    ) -> None:
+        asked = job("2024-03-01")
+        result = Path(asked.result_uri)
+        result.write_text('{"sha256": "of anybody", "payload": {"result": {}}}')
+        handle = plugin.start(asked)
+        while not plugin.poll(handle, 1.0):
+            pass
+        with pytest.raises(DamagedError, match="bears no seal"):
+            plugin.result(handle)
 
     def test_a_step_of_no_model_has_no_pod(self, plugin: Any, job: Any) -> None:
         from dataclasses import replace

@@ -13,7 +13,7 @@ from typing import Any
 from kubernetes import client as kube
 from kubernetes import config as kubeconfig
 
-from airloop.errors import AirloopError, SpecError, UnreachableError
+from airloop.errors import AirloopError, DamagedError, SpecError, UnreachableError
 from airloop.exchange.store import StepStore
 from airloop.execution.executor import StepJob
 from airloop.execution.pods.api import PodApi
@@ -108,7 +108,12 @@ class PlainPod:
 
         :raises AirloopError: if it left no answer: why
         """
-        if self._answer() is not None:
+        try:
+            answer = self._answer()
+        except DamagedError:
+            self._let_go()
+            raise
+        if answer is not None:
             self._let_go()
             return self._code()
         events = self._api.events(self._name)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from airloop.errors import ArtifactError, UnreachableError
+from airloop.errors import ArtifactError, DamagedError
 from airloop.training.trainers.torch.loop import Training
 from airloop.training.trainers.torch.optimiser import Optimiser
 from tests.support.checkout import ROOT
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_other_data_or_options_is_passed_over(store, other):
 def test_a_damaged_checkpoint_is_never_loaded(store, damage):
     path = store / "checkpoint"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UnreachableError, match="not the ones written"):
+    with pytest.raises(DamagedError, match="damaged or forged"):
         trained(store=store)
 
 
