@@ -39,6 +39,8 @@ class Topic(StrEnum):
     RUN = "run"
     #: Whether the ledger's own history is what was written.
     AUDIT = "audit"
+    #: Whether the lake's files and logs are what was written.
+    LAKE = "lake"
 
 
 class Action(StrEnum):
@@ -76,6 +78,8 @@ class Action(StrEnum):
     DIFFERS = "differs"
     MENDED = "mended"
     LOST = "lost"
+    #: A row that no link proved, by a person.
+    ACCEPTED = "accepted"
     # What became of a run that did not come to its end.
     FAILED = "failed"
     ABANDONED = "abandoned"

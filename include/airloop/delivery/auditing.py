@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from airloop.alerts.sending import announce
 from airloop.contracts import Decision
 from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
+from airloop.delivery.watches import HISTORY, put_down, record, standing
 from airloop.errors import AirloopError, DamagedError, RequestError
-from airloop.ledger import Ledger
+from airloop.ledger import Ledger, accepting, decisions
 from airloop.ledger.audit import Audit, Fault, Heads
-from airloop.plugins.alert import Alert
 from airloop.settings import Settings
-from airloop.vocabulary import LOOP, Action, Topic
+from airloop.vocabulary import Action
 
-#: Whose history it is in the decisions.
-LEDGER = "ledger"
 #: How often every row is compared; in between it is the anchored links and the guards.
 FULL = timedelta(days=1)
 
@@ -39,7 +37,7 @@ def watch(ledger: Ledger, settings: Settings, anchors: Anchors, now: datetime) -
     if ahead:
         audit.faults.append(Fault(STEP_STORE, f"its anchor is of a time to come, at {now:%F %T}"))
     lines += [str(fault) for fault in audit.faults]
-    put_down(ledger, settings, audit, full=due)
+    put_down(ledger, settings, HISTORY, audit.faults, full=due)
     if audit.moored and not forged:
         heads = dict(audit.heads)
         told = list(_show(anchors, heads)) if answers and known.get(MLFLOW) != heads else []
@@ -73,48 +71,37 @@ def accept(ledger: Ledger, anchors: Anchors, reason: str, actor: str) -> int:
             value=str(audit.faults[0]),
             remedy="`airloop audit verify` names all; bring back a ledger that is sound",
         )
-    _record(ledger, Action.MENDED, f"anchored anew: {reason}", actor)
+    record(ledger, HISTORY, Action.MENDED, f"anchored anew: {reason}", actor)
     now, heads = datetime.now(UTC), ledger.glance().heads
     told = list(_show(anchors, heads, anew=True))
     anchors.keep(Anchor(at=now, verified=now, shown=not told, heads=dict(heads)))
     return len(heads)
 
 
-def put_down(ledger: Ledger, settings: Settings, audit: Audit, *, full: bool) -> None:
-    """What was found, once, with an alert; that nothing is left, once every row was compared."""
-    last = ledger.newest_decisions(Topic.AUDIT).get(LEDGER)
-    standing = last is not None and last.action is Action.DIFFERS
-    if audit.sound:
-        if standing and full:
-            _record(ledger, Action.MENDED, "history is what was written again")
-        return
-    more = f" (and {len(audit.faults) - 1} more)" if len(audit.faults) > 1 else ""
-    reason = f"history is not what was written: {audit.faults[0]}{more}"
-    if last is None or not standing or (full and last.reason != reason):
-        last = _record(ledger, Action.DIFFERS, reason)
-    alert = Alert(
-        model=LEDGER,
-        partition=f"{last.at:%Y-%m-%dT%H%MZ}",
-        triage="history differs",
-        reason=last.reason,
-        decision=last.id,
-        report=None,
-    )
-    announce(settings, ledger, alert)
+def accept_rows(ledger: Ledger, named: Sequence[str], reason: str, actor: str) -> Iterator[str]:
+    """Link rows that have no link, as a person says: an older Airloop wrote them. Each goes on record, in its own chain.
 
-
-def standing(ledger: Ledger) -> str | None:
-    """What the last look found wrong and no later one found right; cheap."""
-    last = ledger.newest_decisions(Topic.AUDIT).get(LEDGER)
-    if last is None or last.action is not Action.DIFFERS:
-        return None
-    return f"{last.reason}; `airloop audit verify` names all"
-
-
-def _record(ledger: Ledger, action: Action, reason: str, actor: str = LOOP) -> Decision:
-    return ledger.record_decision(
-        entity=LEDGER, topic=Topic.AUDIT, action=action, reason=reason, actor=actor
-    )
+    :param named: table, entity and key of each, between slashes
+    :returns: what each row says
+    :raises RequestError: if there is no such row, it has its link, or was edited after it was linked
+    """
+    for one in named:
+        with ledger.transaction() as connection:
+            entity, says = accepting.link(connection, one)
+            decision = Decision(
+                id=uuid.uuid4().hex,
+                entity=entity,
+                topic=HISTORY.topic,
+                action=Action.ACCEPTED,
+                reason=f"{one}, which had no link: {reason}",
+                figures={"row": says},
+                at=datetime.now(UTC),
+                actor=actor,
+            )
+            decisions.record(connection, decision)
+        yield f"{one}: {says}"
+    if ledger.audit().sound and standing(ledger, HISTORY) is not None:
+        record(ledger, HISTORY, Action.MENDED, f"{HISTORY.right}: {reason}", actor)
 
 
 def _kept(anchors: Anchors) -> tuple[Anchor | None, list[Fault]]:

@@ -10,8 +10,8 @@ import httpx
 
 from airloop.contracts import Contract, Outcome
 from airloop.delivery.anchors import STEP_STORE, Anchors
-from airloop.delivery.auditing import standing
 from airloop.delivery.differences import differences
+from airloop.delivery.watches import HISTORY, LAKE, standing
 from airloop.devstack.airflow import Airflow
 from airloop.devstack.layout import Layout
 from airloop.errors import AirloopError, UnreachableError
@@ -50,6 +50,7 @@ def needs(layout: Layout, settings: Settings, *, guessed: bool = False) -> tuple
         "database": lambda: _database(settings),
         "ledger": lambda: _unknown_place() if guessed else _ledger(settings),
         "history": lambda: _unknown_place() if guessed else _history(settings),
+        "lake": lambda: _unknown_place() if guessed else _lake(settings),
         "pools": lambda: _pools(settings),
         "DAGs": lambda: _dags(settings),
         "DAG files": lambda: _import_errors(settings),
@@ -87,11 +88,18 @@ def _ledger(settings: Settings) -> Finding:
     return Outcome.OK, f"the ledger answers; it knows of {_count(len(deployed), 'delivered model')}"
 
 
+def _lake(settings: Settings) -> Finding:
+    """By what the last look at all of it found: to look takes as long as to read it."""
+    if (said := standing(open_ledger(settings), LAKE)) is not None:
+        return Outcome.BAD, said
+    return Outcome.OK, "no look found a file that is not as it was written"
+
+
 def _history(settings: Settings) -> Finding:
     """By the guards and the anchored links, and by what the last look at every row found."""
     ledger, kept = open_ledger(settings), Anchors(settings).kept()
     found = ledger.glance({} if kept is None else {STEP_STORE: kept.heads})
-    if (said := standing(ledger)) is not None:
+    if (said := standing(ledger, HISTORY)) is not None:
         return Outcome.BAD, said
     if not found.sound:
         return Outcome.BAD, f"{found.faults[0]}; `airloop audit verify` names all"

@@ -91,6 +91,14 @@ def _passed(ledger: Ledger, model: str, run_id: str, champion: int | None) -> De
     decision = ledger.decision(identity(run_id, champion, Outcome.OK))
     if decision is None or (decision.entity, decision.action) != (model, Action.PASSED):
         return None
+    if not ledger.proves(decision):
+        raise GateError(
+            "the verdict on this run is not the ledger's: its row was put there past Airloop, or edited",
+            value=decision.id,
+            where=f"run {run_id} of {model}",
+            remedy="`airloop audit verify` names all that was done; a row of an older Airloop's is accepted by "
+            "`airloop audit anchor --accept`",
+        )
     refused = ledger.decision(identity(run_id, champion, Outcome.BAD))
     # Judged again and refused, by stricter gates: the yes of before is no longer the ledger's word.
     if refused is not None and refused.entity == model and refused.at > decision.at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, func, inspect, select
 
 from airloop.ledger import guards
 from airloop.ledger.chain import (
@@ -17,12 +17,15 @@ from airloop.ledger.chain import (
     entities,
     heads_of,
     links_of,
+    proves,
     rows_of,
 )
 from airloop.ledger.tables import chain
 
 #: Each entity's last link as it stood at some moment: its number and digest.
 Heads = Mapping[str, tuple[int, str]]
+#: What a row may be that a person accepts (:mod:`airloop.ledger.accepting`): an older Airloop links nothing.
+UNLINKED = ("put there past Airloop", "edited: its state was changed past Airloop")
 #: How far away a link is looked for that was moved.
 _NEAR = 5
 
@@ -38,6 +41,11 @@ class Fault:
     sequence: int = 0
     #: The row's key.
     key: str = ""
+
+    @property
+    def row(self) -> str | None:
+        """The row's name where a person may accept it; None where nobody may."""
+        return f"{self.table}/{self.entity}/{self.key}" if self.says in UNLINKED else None
 
     def __str__(self) -> str:
         row = f", row {self.key}" if self.key else ""
@@ -83,13 +91,25 @@ def verify(connection: Connection, anchors: Mapping[str, Heads] | None = None) -
 
 
 def glance(connection: Connection, anchors: Mapping[str, Heads] | None = None) -> Audit:
-    """Look at the guards and at the anchored links alone: a few rows of each chain, however long it is."""
+    """Look at the guards, the anchored links and who serves: a few rows of each chain, however long it is."""
     audit = _guarded(connection)
     if audit.moored:
         _moor(connection, audit, anchors or {})
+        audit.faults += _serving(connection)
         audit.entities = len(audit.heads)
         audit.links = sum(sequence for sequence, _ in audit.heads.values())
     return audit
+
+
+def _serving(connection: Connection) -> Iterator[Fault]:
+    """The row that says what a model serves is linked: one that is put there is followed at once."""
+    kind = KINDS["deployment"]
+    table = kind.table
+    newest = select(table.c.model, func.max(table.c.sequence).label("last")).group_by(table.c.model)
+    for model, last in connection.execute(newest.order_by(table.c.model)):
+        if not proves(connection, kind, model, str(last)):
+            says = "not what its link says: `airloop audit verify` tells what was done"
+            yield Fault(table.name, says, model, 0, str(last))
 
 
 def _guarded(connection: Connection) -> Audit:
@@ -151,7 +171,7 @@ def _covered(connection: Connection, entity: str, links: list[Link]) -> Iterator
         for row in rows_of(connection, kind, entity):
             found = linked.pop((row.kind, row.key), None)
             if found is None:
-                yield Fault(kind.table.name, "put there past Airloop", entity, 0, row.key)
+                yield Fault(kind.table.name, UNLINKED[0], entity, 0, row.key)
             elif says := _differs(row, found):
                 yield Fault(kind.table.name, says, entity, found.sequence, row.key)
     for link in sorted(linked.values(), key=lambda one: one.sequence):
@@ -165,7 +185,7 @@ def _differs(row: Covered, link: Link) -> str | None:
         return None if same_place else f"re-ordered: it was number {link.place}, now {row.place}"
     if not same_place:
         return f"replaced: number {link.place} was written, number {row.place} says something else"
-    return "edited: its state was changed past Airloop" if link.kind == "state" else "edited"
+    return UNLINKED[1] if link.kind == "state" else "edited"
 
 
 def _anchored(

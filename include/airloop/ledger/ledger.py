@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
 from airloop.errors import RequestError, SupersededError
-from airloop.ledger import attempts, audit, claims, decisions, deployments, schema, triggers
+from airloop.ledger import attempts, audit, chain, claims, decisions, deployments, schema, triggers
 from airloop.ledger.audit import Audit, Heads
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
@@ -96,6 +96,12 @@ class Ledger(IncidentLedger, UsageLedger):
         """The decision with this id."""
         with self._database.reading() as connection:
             return decisions.by_id(connection, id)
+
+    def proves(self, decision: Decision) -> bool:
+        """Whether a decision is what its link says: nobody put it there past Airloop, or edited it."""
+        with self._database.reading() as connection:
+            kind = chain.KINDS["decision"]
+            return chain.proves(connection, kind, decision.entity, decision.id)
 
     def decisions(
         self, entity: str | None = None, topic: Topic | None = None, limit: int = 50

@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airloop.delivery.auditing import standing
+from airloop.delivery.watches import WATCHES, standing
 from airloop.errors import AirloopError, SpecError
 from airloop.ledger import open_ledger
 from airloop.monitoring.scripts import asset
@@ -80,7 +80,7 @@ def page() -> HTMLResponse:
     try:
         content, missing, history = _content(), absent(), _history()
     except AirloopError as failed:
-        said = template.render(models=(), error=str(failed), absent=(), history="")
+        said = template.render(models=(), error=str(failed), absent=(), history=())
         return HTMLResponse(said, 503, PAGE_HEADERS)
     said = template.render(models=content, error=error, absent=missing, history=history)
     return HTMLResponse(said, headers=PAGE_HEADERS)
@@ -99,10 +99,13 @@ def _content() -> tuple[View, ...]:
     return overview(catalog, open_ledger(settings), settings, datetime.now(UTC))
 
 
-def _history() -> str:
-    """What the last look at the ledger's own history found wrong."""
+def _history() -> tuple[str, ...]:
+    """What the last look at the ledger's own history, and at the lake, found wrong."""
     settings, _ = read_settings()
-    return "" if settings is None else standing(open_ledger(settings)) or ""
+    if settings is None:
+        return ()
+    ledger = open_ledger(settings)
+    return tuple(line for watch in WATCHES if (line := standing(ledger, watch)) is not None)
 
 
 def absent_dags() -> JSONResponse:

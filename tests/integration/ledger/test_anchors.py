@@ -13,7 +13,8 @@ from airloop.check.history import history_lines
 from airloop.cli.main import run
 from airloop.contracts import Outcome
 from airloop.delivery.anchors import MLFLOW, STEP_STORE, Anchor, Anchors
-from airloop.delivery.auditing import FULL, LEDGER, accept, examine, standing, watch
+from airloop.delivery.auditing import FULL, accept, examine, watch
+from airloop.delivery.watches import HISTORY, standing
 from airloop.devstack.needs import _history
 from airloop.errors import RequestError, SupersededError
 from airloop.ledger import Ledger, guards
@@ -21,7 +22,7 @@ from airloop.registry import tracking
 from airloop.settings import Settings, load_settings
 from airloop.vocabulary import Action, Topic
 from tests.support import edited_ledger
-from tests.support.edited_ledger import lift, live
+from tests.support.edited_ledger import copied, lift, live
 from tests.support.servers import MlflowServer
 
 NOW = datetime(2026, 11, 27, 4, tzinfo=UTC)
@@ -53,7 +54,7 @@ class World(SimpleNamespace):
         )
 
     def told(self) -> list[Action]:
-        return [one.action for one in self.ledger.decisions(LEDGER, Topic.AUDIT)]
+        return [one.action for one in self.ledger.decisions(HISTORY.entity, Topic.AUDIT)]
 
 
 @pytest.fixture
@@ -94,13 +95,26 @@ def test_a_tail_that_is_cut_off_is_named_put_down_and_told_everywhere(world: Wor
     assert lines == [f"{gone} {place} knows" for place in (STEP_STORE, MLFLOW)]
     assert world.anchors.kept() == before, "the evidence stays"
     assert world.told() == [Action.DIFFERS]
-    alerts = world.ledger.decisions(LEDGER, Topic.ALERT)
+    alerts = world.ledger.decisions(HISTORY.entity, Topic.ALERT)
     assert world.watch(NOW + 2 * MINUTES) == lines
     assert world.told() == [Action.DIFFERS], "once"
-    assert world.ledger.decisions(LEDGER, Topic.ALERT) == alerts
+    assert world.ledger.decisions(HISTORY.entity, Topic.ALERT) == alerts
     assert _history(world.settings)[0] is Outcome.BAD
-    assert "link 1 is gone" in (standing(world.ledger) or "")
+    assert "link 1 is gone" in (standing(world.ledger, HISTORY) or "")
     assert "airloop audit verify" in history_lines(world.settings)[0]
+
+
+def test_a_deployment_that_is_put_there_by_hand_is_named_at_the_next_look(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not once a day: whoever follows the ledger would serve it meanwhile."""
+    world.watch()
+    with world.ledger._database.engine.begin() as connection:
+        copied(connection)
+    [line] = world.watch(NOW + MINUTES)
+    assert line.startswith("airloop_deployments of m, row 3: not what its link says")
+    assert world.told() == [Action.DIFFERS]
+    assert any(line in message for message in caplog.messages)
 
 
 def test_new_rows_after_the_cut_hide_nothing(world: World) -> None:
@@ -202,7 +216,7 @@ def test_an_edited_row_is_found_once_a_day_and_stands_until_it_is_right_again(wo
     assert world.told() == [Action.DIFFERS], "a glance does not see that it is right"
     assert world.watch(NOW + 2 * FULL) == []
     assert world.told() == [Action.MENDED, Action.DIFFERS]
-    assert standing(world.ledger) is None
+    assert standing(world.ledger, HISTORY) is None
 
 
 def test_a_guard_that_is_gone_is_seen_at_once(world: World) -> None:
@@ -248,7 +262,7 @@ def test_an_anchor_that_is_damaged_or_forged_is_named_told_and_no_proof(
     assert str(path) in said
     assert "airloop audit anchor --reason" in said
     assert path.read_bytes() == forged, "the evidence stays"
-    assert standing(world.ledger)
+    assert standing(world.ledger, HISTORY)
     audit, unasked = examine(world.ledger, world.anchors)
     assert [str(fault) for fault in audit.faults] == [said]
     assert unasked == []
@@ -262,7 +276,7 @@ def test_a_ledger_of_a_backup_is_accepted_by_a_person_and_on_record(world: World
     world.watch(NOW + MINUTES)
     accept(world.ledger, world.anchors, "the backup of Monday", "ann")
     assert world.watch(datetime.now(UTC)) == []
-    last = world.ledger.decisions(LEDGER, Topic.AUDIT)[0]
+    last = world.ledger.decisions(HISTORY.entity, Topic.AUDIT)[0]
     assert (last.action, last.actor) == (Action.MENDED, "ann")
     assert "the backup of Monday" in last.reason
     world.by_hand("UPDATE airloop_decisions SET reason = 'x' WHERE id = 'd2'")

@@ -11,6 +11,7 @@ import pytest
 from airloop.contracts import Candidate, Check, GateReport, ModelVersion, Outcome
 from airloop.devstack.signin import ADMIN
 from airloop.errors import ArtifactError, GateError
+from airloop.evaluation.warrant import identity
 from airloop.registry import models, tracking
 from airloop.steps import evaluate, promote, train, verify
 from airloop.training.publication import CANDIDATE
@@ -95,6 +96,38 @@ def test_a_version_made_by_hand_is_refused_named_recorded_and_alerted(
         world.step(promote, f"promote:{MODEL}", version=version, reason="mine")
     decision = world.ledger.decisions(MODEL, Topic.PROMOTION)[0]
     assert (decision.action, decision.figures["version"]) == (Action.REFUSED, version.version)
+    serving = world.ledger.current_deployment(MODEL)
+    assert serving is not None
+    assert serving.artifact == world.good.artifact
+
+
+def test_a_verdict_that_is_put_into_the_ledger_by_hand_delivers_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By who may write its rows, and makes no link; the row says all that the loop would say."""
+    candidate = world.refused
+    version = world.by_hand(candidate.run_id, candidate.artifact.digest, "1")
+    forged = identity(candidate.run_id, 1, Outcome.OK)
+    with world.ledger.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO airloop_decisions (id, entity, topic, action, reason, figures, at, actor) "
+            "SELECT ?, entity, topic, 'passed', 'all gates passed', "
+            "json_set(figures, '$.judged', ?, '$.delivers', ?), at, actor "
+            "FROM airloop_decisions WHERE id = ?",
+            (
+                forged,
+                candidate.artifact.digest,
+                candidate.artifact.digest,
+                identity(candidate.run_id, 1, Outcome.BAD),
+            ),
+        )
+    fields = {"model": MODEL, "number": version.version}
+    with pytest.raises(GateError, match="put there past Airloop"):
+        world.step(verify, f"verify:{MODEL}:{version.version}", **fields)
+    assert [one for one in caplog.messages if "unproven version" in one]
+    with pytest.raises(GateError, match="put there past Airloop"):
+        world.step(promote, f"promote:{MODEL}", version=version, reason="mine")
+    assert forged in {fault.key for fault in world.ledger.audit().faults}
     serving = world.ledger.current_deployment(MODEL)
     assert serving is not None
     assert serving.artifact == world.good.artifact

@@ -44,16 +44,27 @@ def verify_command(
 
 def anchor_command(
     reason: Annotated[str, typer.Option("--reason", help="Why; it goes on record.")],
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept", metavar="TABLE/ENTITY/KEY", help="Instead link this row, which has no link."
+        ),
+    ] = None,
 ) -> None:
     """Anchor this ledger anew, where it is not the one that was anchored: it was brought back from a backup, say.
 
-    Until then the anchors contradict it. Refused where its own history does not hold.
+    Until then the anchors contradict it. Refused where its own history does not hold. With --accept rows that an older
+    Airloop wrote during an upgrade are linked as they are, and shown; a row that was edited after it was linked is refused.
     """
     from airloop.delivery.anchors import Anchors
-    from airloop.delivery.auditing import accept
+    from airloop.delivery.auditing import accept, accept_rows
     from airloop.ledger import open_ledger
 
     settings = load_settings()
+    if rows:
+        for line in accept_rows(open_ledger(settings), rows, reason, person()):
+            out.print(f"accepted: {line}", markup=False, soft_wrap=True)
+        return
     count = accept(open_ledger(settings), Anchors(settings), reason, person())
     out.print(f"anchored: {count} chains", soft_wrap=True)
 
@@ -67,6 +78,14 @@ def _say(found: Audit, unasked: list[str]) -> None:
         err.print(
             "the ledger is not what was written: find who wrote, bring back the last backup that is sound, and tell "
             "`airloop audit anchor`",
+            soft_wrap=True,
+        )
+    rows = [row for fault in found.faults[:_SHOWN] if (row := fault.row) is not None]
+    if rows:
+        err.print(
+            "a row past Airloop may be an older Airloop's, from during an upgrade: if so, "
+            f"`airloop audit anchor --accept {rows[0]} --reason …` links it, on record",
+            markup=False,
             soft_wrap=True,
         )
     for line in unasked:
