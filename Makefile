@@ -100,8 +100,10 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
 	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/serving/test_api_schema.py
 
-flipped-bits: .venv/.self ## flip 300 bits of the lake's files under both schemes of digests; none is read as another value
-	@AIRLOOP_FLIPS=300 $(BIN)/python -m pytest -q --timeout 0 tests/unit/data/test_integrity.py
+flipped-bits: .venv/.self ## flip 300 bits each of lake, artifacts, step store, prediction log and ledger; none is used in silence
+	@AIRLOOP_FLIPS=300 $(BIN)/python -m pytest -q --timeout 0 -k "bit or flipped" tests/unit/data/test_integrity.py \
+		tests/unit/exchange/test_seal.py tests/faults/test_artifact_faults.py tests/unit/serving/test_frames.py \
+		tests/integration/ledger/test_flipped_bits.py
 
 honest-rows: .venv/.self ## write 10,000 links of honest history on either database, the writer killed again and again; none is called a forgery
 	@AIRLOOP_HONEST_ROWS=10000 $(BIN)/python -m pytest -q --timeout 0 tests/integration/ledger/test_audit.py -k honest

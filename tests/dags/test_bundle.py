@@ -21,7 +21,7 @@ from tests.support.projects import told_of
 
 MODELS = ("flight_delay", "flight_delay_torch")
 KINDS = ("train", "deploy", "monitor", "score")
-OWN = {"airloop_audit", "airloop_replay", "airloop_wake"}
+OWN = {"airloop_audit", "airloop_examine", "airloop_replay", "airloop_wake"}
 ALL = {"ingest_flights"} | OWN | {f"{kind}_{name}" for kind in KINDS for name in MODELS}
 
 

@@ -15,7 +15,7 @@ from tests.support.projects import told_of
 ALL = {f"ingest_{name}" for name in ("flights",)} | {
     f"{kind}_{name}" for kind in KINDS[1:] for name in ("flight_delay", "flight_delay_torch")
 }
-ALL |= {"airloop_audit", "airloop_replay", "airloop_wake"}
+ALL |= {"airloop_audit", "airloop_examine", "airloop_replay", "airloop_wake"}
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ def test_each_kind_has_its_dag(dags: dict[str, Any]) -> None:
     of_models = {f"{kind}_{name}" for kind in kinds for name in models}
     assert (
         set(dags)
-        == {"ingest_flights", "airloop_audit", "airloop_replay", "airloop_wake"} | of_models
+        == {"ingest_flights", "airloop_audit", "airloop_examine", "airloop_replay", "airloop_wake"}
+        | of_models
     )
 
 
@@ -185,7 +186,7 @@ def test_a_parse_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     parsed = json.loads(done.stdout.splitlines()[-1])
     assert parsed["errors"] == []
-    assert len(parsed["dags"]) == 12
+    assert len(parsed["dags"]) == 13
     assert not set(HEAVY) & set(parsed["modules"])
     assert parsed["seconds"] < 3  # CPU seconds for all ten, in a process that has seen none of ours
 

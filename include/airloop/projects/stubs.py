@@ -26,6 +26,7 @@ MODEL_KINDS = KINDS[1:]
 #: The DAGs of every project that belong to no spec, and whose ``build()`` makes each.
 PROJECT_DAGS = {
     "airloop_audit": "airloop_dags.audit",
+    "airloop_examine": "airloop_dags.examine",
     "airloop_replay": "airloop_dags.replay",
     "airloop_wake": "airloop_dags.wake",
 }

@@ -164,7 +164,7 @@ def test_up_tells_people_who_may_look_at_mlflow(stack: Any, settings: Settings) 
 
 def test_airflow_knows_its_dags_and_the_pool(airflow: Airflow) -> None:
     kinds, models = ("train", "deploy", "monitor", "score"), (MODEL, f"{MODEL}_torch")
-    ours = {"ingest_flights", "airloop_audit", "airloop_replay", "airloop_wake"}
+    ours = {"ingest_flights", "airloop_audit", "airloop_examine", "airloop_replay", "airloop_wake"}
     ours |= {f"{kind}_{model}" for kind in kinds for model in models}
     wait_for(lambda: ours <= set(airflow.dag_ids()) or None, "not every DAG is there", patience=60)
     assert set(airflow.dag_ids()) == ours

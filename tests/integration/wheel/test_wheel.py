@@ -110,6 +110,7 @@ def test_its_project_is_fine_and_every_dag_file_parses(wheel: Wheel, astro: Path
     assert set(dags) == {
         "hello",
         "airloop_audit",
+        "airloop_examine",
         "airloop_replay",
         "airloop_wake",
         "ingest_flights",

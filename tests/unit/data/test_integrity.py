@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from airloop.contracts import Fence
 from airloop.data.lake import integrity
-from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.examination import faults
 from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
@@ -24,31 +22,10 @@ from airloop.data.lake.tables import filesystem_of
 from airloop.data.lake.vacuum import sweep
 from airloop.errors import DamagedError, DataError, RequestError
 from airloop.settings import Settings
+from tests.support.tables import DAYS, put, rows, stored
 
 #: `make flipped-bits` flips 300.
 FLIPS = int(os.environ.get("AIRLOOP_FLIPS", "60"))
-DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
-
-
-def rows(day: str, count: int = 200) -> pa.Table:
-    drawn = np.random.default_rng(int(day[-2:]))
-    return pa.table(
-        {
-            "day": [day] * count,
-            "x": drawn.normal(size=count),
-            "n": drawn.integers(0, 1000, count),
-            "name": [f"name {number % 7}" for number in range(count)],
-        }
-    )
-
-
-def put(lake: Lake, day: str, token: int = 1) -> int:
-    table = rows(day)
-    fence = Fence(key=f"ingest:t:{day}", token=token)
-    digest = rows_digest(table, without=["day"])
-    return lake.replace_partition(
-        "t", day, table, partition_column="day", fence=fence, digest=digest
-    )
 
 
 @pytest.fixture
@@ -57,10 +34,6 @@ def lake(tmp_path: Path) -> Lake:
     for day in DAYS:
         put(lake, day)
     return lake
-
-
-def stored(lake: Lake, day: str = "*") -> list[Path]:
-    return sorted(Path(lake.table_uri("t")).glob(f"day={day}/*.parquet"))
 
 
 def as_before(lake: Lake) -> None:
@@ -72,9 +45,9 @@ def as_before(lake: Lake) -> None:
         path.rename(path.with_name(re.sub(r"-[0-9a-f]{64}\.parquet", ".parquet", path.name)))
 
 
-def flipped(lake: Lake, seed: int) -> Iterator[Path]:
+def flipped(lake: Lake, seed: int, name: str = "t") -> Iterator[Path]:
     """Files with one bit flipped, one after the other, each put back."""
-    chance, files = random.Random(seed), stored(lake)
+    chance, files = random.Random(seed), stored(lake, name=name)
     for _ in range(FLIPS):
         path = chance.choice(files)
         whole = path.read_bytes()
@@ -108,6 +81,25 @@ def test_no_flipped_bit_is_read_as_another_value(lake: Lake, scheme: str) -> Non
     told = len(said)
     assert told == FLIPS if scheme == "bytes" else told > FLIPS / 2
     assert lake.read_table(ref) == whole
+
+
+def test_no_flipped_bit_of_what_was_appended_is_read_at_all(lake: Lake) -> None:
+    """Labels, scores and the prediction log: several files a partition, of which none is replaced."""
+    for number in range(4):
+        table = pa.concat_tables([rows(day, 20) for day in DAYS[:2]])
+        lake.append_once("log", table, partition_by="day", app_id="w", sequence=number)
+    ref = lake.snapshot("log", DAYS[:2])
+    whole = lake.read_table(ref)
+    assert len(stored(lake, name="log")) == 8
+    for path in flipped(lake, seed=3, name="log"):
+        with pytest.raises(DamagedError, match=path.name):
+            lake.read_table(ref, ["x"])
+    assert lake.read_table(ref) == whole
+    assert list(faults(lake, "log")) == []
+    path = stored(lake, name="log")[0]
+    path.write_bytes(path.read_bytes()[::-1])
+    [said] = faults(lake, "log")
+    assert path.name in said
 
 
 def test_control_without_the_digest_other_values_are_read(

@@ -30,7 +30,7 @@ def folder(project: Path, tmp_path: Path) -> StubFolder:
     return StubFolder(tmp_path / "there", origin, Plan(origin.config, project / "dags"))
 
 
-OWN = ("project/airloop_audit.py", "project/airloop_replay.py", "project/airloop_wake.py")
+OWN = tuple(f"project/airloop_{name}.py" for name in ("audit", "examine", "replay", "wake"))
 
 
 def touch(path: Path) -> None:
@@ -45,7 +45,7 @@ def stub(name: str) -> str:
 
 def test_each_spec_has_a_stub_of_three_lines(folder: StubFolder) -> None:
     assert folder.write() == Written(
-        6,
+        7,
         ("datasets/flights.py", stub("flight_delay"), stub("flight_delay_torch"), *OWN),
         (),
     )
@@ -68,11 +68,11 @@ def written(folder: StubFolder) -> dict[Path, tuple[int, int, int]]:
 def test_nothing_is_written_where_nothing_changed(folder: StubFolder) -> None:
     folder.write()
     before = written(folder)
-    assert folder.write() == Written(6, (), ())
+    assert folder.write() == Written(7, (), ())
     assert written(folder) == before
     # Nor by another process, which remembers nothing.
     assert StubFolder(folder.folder, folder.origin, Plan(folder.origin.config, folder.plan.dags)).write() == (
-        Written(6, (), ())
+        Written(7, (), ())
     )  # fmt: skip
 
 
@@ -136,15 +136,15 @@ def test_a_model_that_moves_to_another_dataset_follows_that_one(folder: StubFold
 def test_an_edit_of_the_projects_own_dag_file_reaches_every_stub(folder: StubFolder) -> None:
     folder.write()
     path = eject("train", folder.plan.dags)
-    assert len(folder.write().written) == 6
+    assert len(folder.write().written) == 7
     touch(path)
-    assert len(folder.write().written) == 6
+    assert len(folder.write().written) == 7
 
 
 def test_the_stub_of_a_removed_spec_goes(folder: StubFolder) -> None:
     folder.write()
     (folder.origin.config / "models" / "flight_delay_torch.yaml").unlink()
-    assert folder.write() == Written(5, (), (stub("flight_delay_torch"),))
+    assert folder.write() == Written(6, (), (stub("flight_delay_torch"),))
     assert not (folder.stubs / stub("flight_delay_torch")).exists()
 
 
@@ -152,7 +152,7 @@ def test_a_spec_that_is_no_yaml_keeps_its_stub_and_harms_no_other(folder: StubFo
     folder.write()
     (folder.origin.config / "models" / "flight_delay.yaml").write_text("a: [")
     assert folder.write().written == (stub("flight_delay"),)
-    assert folder.write() == Written(6, (), ())
+    assert folder.write() == Written(7, (), ())
 
 
 def test_a_stub_that_somebody_changed_or_removed_is_written_again(folder: StubFolder) -> None:
@@ -230,8 +230,8 @@ def test_the_command_writes_them_where_airflow_reads_a_folder_only(
 ) -> None:
     with told_of(project, tmp_path / "home"):
         assert run(["dags", "write"]) == 0
-        assert "6 stubs in " in (said := capsys.readouterr().out)
-        assert "6 written, 0 removed; a min_file_process_interval of 60 suits them" in said
+        assert "7 stubs in " in (said := capsys.readouterr().out)
+        assert "7 written, 0 removed; a min_file_process_interval of 60 suits them" in said
         assert run(["dags", "write"]) == 0
         assert "0 written, 0 removed" in capsys.readouterr().out
         assert run(["dags", "write", str(tmp_path / "elsewhere")]) == 0

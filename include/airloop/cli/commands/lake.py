@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airloop.console import err, out
-from airloop.errors import AirloopError, RequestError, TransientError
+from airloop.errors import RequestError
 from airloop.settings import load_settings
 
 
@@ -21,27 +21,18 @@ def verify_command(
 
     Exit code 1 if anything is damaged, gone or changed; each is named, with what to do.
     """
-    from airloop.data.lake.examination import faults, tables_of
-    from airloop.data.lake.lake import Lake
+    from airloop.data.lake.examination import examined, tables_of
 
     settings = load_settings()
-    lake, there, damaged = Lake(settings), tables_of(settings), 0
+    there, damaged = tables_of(settings), 0
     for name in tables or there:
         if name not in there:
             raise RequestError("the lake has no such table", value=name, valid=there)
-        found = 0
-        try:
-            for fault in faults(lake, name):
-                err.print(fault, markup=False, soft_wrap=True)
-                found += 1
-            partitions = len(lake.partitions(name))
-        except TransientError:
-            raise
-        except AirloopError as error:
-            err.print(f"{name}: {error}", markup=False, soft_wrap=True)
-            damaged += found + 1
-            continue
-        damaged += found
-        said = f"{found} faults" if found else "sound"
-        out.print(f"{name}: {partitions} partitions, {said}", soft_wrap=True)
+    for table in examined(settings, tables or there):
+        for fault in table.faults:
+            err.print(fault, markup=False, soft_wrap=True)
+        damaged += len(table.faults)
+        if table.partitions is not None:
+            said = f"{len(table.faults)} faults" if table.faults else "sound"
+            out.print(f"{table.name}: {table.partitions} partitions, {said}", soft_wrap=True)
     return 1 if damaged else 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.transaction import AddAction, RemoveAction
 
+from airloop.data.lake import integrity
 from airloop.data.lake.commits import repeat
-from airloop.data.lake.delta import evolve
+from airloop.data.lake.delta import added, evolve, folder_of
 from airloop.data.lake.evolution import GONE
-from airloop.data.lake.tables import New, open_or_create
+from airloop.data.lake.storage import storage_errors
+from airloop.data.lake.tables import New, filesystem_of, open_or_create
 
 
 def _as_stored(rows: pa.Table, stored: pa.Schema) -> pa.Table:
@@ -47,9 +52,26 @@ def append_once(
         last = opened.transaction_version(app_id)
         return last is None or last < sequence
 
+    files: list[AddAction | RemoveAction] = []
+    if wanted():
+        files += _added(opened, rows, partition_by, uri)
+
     def write() -> None:
-        write_deltalake(
-            opened, rows, mode="append", schema_mode="merge", commit_properties=properties
+        opened.create_write_transaction(
+            files, "append", opened.schema(), [partition_by], commit_properties=properties
         )
 
     return repeat(opened, uri, wanted, write)
+
+
+def _added(table: DeltaTable, rows: pa.Table, column: str, uri: str) -> Iterator[AddAction]:
+    """Each partition's rows as a file whose name tells its bytes' digest, written and not yet named by the log."""
+    stored, filesystem = pa.schema(table.schema()), filesystem_of(table)
+    for key in pc.unique(rows[column]).to_pylist():
+        mine = rows.filter(pc.equal(rows[column], key)).drop_columns([column])
+        schema = pa.schema([pa.field(one.name, stored.field(one.name).type) for one in mine.schema])
+        file = integrity.written(mine.cast(schema))
+        path = f"{folder_of(column)}={key}/{integrity.name_of_appended(file)}"
+        with storage_errors(uri):
+            integrity.write(file, path, filesystem)
+        yield added(path, file.size, {column: key}, len(mine))

@@ -59,9 +59,8 @@ def stage(
     check_columns(table, rows.schema, uri)
     content = rows.drop_columns([column]) if column in rows.column_names else rows
     digest = rows_digest(content)
-    folder = column if _WORD.fullmatch(column) else PARTITION
     written = integrity.written(content)
-    path = f"{folder}={partition}/{integrity.name_of(digest, fence.token, written)}"
+    path = f"{folder_of(column)}={partition}/{integrity.name_of(digest, fence.token, written)}"
     with storage_errors(uri):
         integrity.write(written, path, filesystem_of(table))
     schema = stored_schema(rows.schema, column)
@@ -110,7 +109,7 @@ def commit(
 
     def write() -> None:
         table.create_write_transaction(
-            [_added(staged, column)],
+            [added(staged.path, staged.size, {column: staged.partition}, staged.rows)],
             "overwrite",
             _evolved(table, staged.schema, uri, whole=True)[1],
             [column],
@@ -162,12 +161,15 @@ def _evolved(
     return changed, DeltaSchema.from_arrow(then) if changed else table.schema()
 
 
-def _added(staged: Staged, column: str) -> AddAction:
-    """A staged file as the log lists it."""
-    now = int(time.time() * 1000)
-    partition = {column: staged.partition}
-    counted = json.dumps({"numRecords": staged.rows})
-    return AddAction(staged.path, staged.size, partition, now, True, counted)
+def folder_of(column: str) -> str:
+    """How the folder of a partition begins: by the column's name, where that is a word."""
+    return column if _WORD.fullmatch(column) else PARTITION
+
+
+def added(path: str, size: int, partition: dict[str, str | None], rows: int) -> AddAction:
+    """A file that is written, as the log lists it."""
+    now, counted = int(time.time() * 1000), json.dumps({"numRecords": rows})
+    return AddAction(path, size, partition, now, True, counted)
 
 
 def leave_token(table: DeltaTable, fence: Fence, uri: str) -> None:

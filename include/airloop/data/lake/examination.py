@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from airloop.contracts import NAME_PATTERN
 from airloop.data.lake import entries
 from airloop.data.lake.lake import Lake
-from airloop.errors import DataError
+from airloop.errors import AirloopError, DataError, TransientError
 from airloop.settings import Settings
 from airloop.storage.files import Files
 
@@ -18,9 +19,44 @@ def tables_of(settings: Settings) -> list[str]:
     lake = Lake(settings)
     found = Files(settings.lake_uri, settings.storage_options, "the lake").entries() or []
     names = {one.name.strip("/") for one in found}
-    return sorted(
-        name for name in names if re.match(NAME_PATTERN, name) and lake.opened(name) is not None
-    )
+    return sorted(name for name in names if re.match(NAME_PATTERN, name) and _is_table(lake, name))
+
+
+def _is_table(lake: Lake, name: str) -> bool:
+    """Whether it is one, be it one whose log cannot be read."""
+    try:
+        return lake.opened(name) is not None
+    except DataError:
+        return True
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A table that was looked at."""
+
+    name: str
+    #: None where its log cannot be read.
+    partitions: int | None
+    faults: tuple[str, ...]
+
+
+def examined(settings: Settings, names: Sequence[str]) -> Iterator[Examined]:
+    """Look at tables, one after the other.
+
+    :raises UnreachableError: if the store does not answer
+    """
+    lake = Lake(settings)
+    for name in names:
+        found = list[str]()
+        try:
+            found += faults(lake, name)
+            partitions = len(lake.partitions(name))
+        except TransientError:
+            raise
+        except AirloopError as error:
+            yield Examined(name, None, (*found, f"{name}: {error}"))
+        else:
+            yield Examined(name, partitions, tuple(found))
 
 
 def faults(lake: Lake, name: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import uuid
 from typing import Final
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from airloop.errors import DamagedError
 #: What :func:`name_of` makes, and what it made before it told the bytes' digest.
 STAGED: Final = r"(?P<content>[0-9a-f]{64})-(?P<token>\d+)(-(?P<integrity>[0-9a-f]{64}))?\.parquet"
 _STAGED = re.compile(rf"{STAGED}\Z")
+#: What :func:`name_of_appended` makes.
+_APPENDED = re.compile(r"appended-[0-9a-f]{32}-(?P<integrity>[0-9a-f]{64})\.parquet\Z")
 _SCHEME: Final = "sha256:"
 #: Bytes that are written at a time.
 _PIECE: Final = 1 << 22
@@ -52,9 +55,14 @@ def name_of(content: str, token: int, file: pa.Buffer) -> str:
     return f"{content.removeprefix(_SCHEME)}-{token}-{digest}.parquet"
 
 
+def name_of_appended(file: pa.Buffer) -> str:
+    """The name of a file that is added to a partition's others: it tells the digest of its bytes alone."""
+    return f"appended-{uuid.uuid4().hex}-{hashlib.sha256(file).hexdigest()}.parquet"
+
+
 def named_by(path: str) -> str | None:
-    """The digest of its bytes that a file's name tells; None for one of before, and for one that was appended."""
-    match = _STAGED.search(path)
+    """The digest of its bytes that a file's name tells; None for one of before."""
+    match = _STAGED.search(path) or _APPENDED.search(path)
     return f"{_SCHEME}{match['integrity']}" if match and match["integrity"] else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -115,8 +115,7 @@ class PinnedRows:
         file, *more = self.files[key]
         if file.digest is not None and not more:
             return integrity.content_in(self._sound(file), file.path, self._place(file))
-        rows = self.dataset.to_table(filter=ds.field(self.column) == key)
-        return rows_digest(rows, without=[self.column])
+        return _appended_digest(self.dataset, self.files[key], self._sound, self.column)
 
     def empty(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its columns without a row."""
@@ -165,10 +164,31 @@ def partition_digest(table: DeltaTable, files: list[tables.File], uri: str) -> s
     """A partition's digest: from its file's name, or from its rows where they were appended."""
     if len(files) == 1 and files[0].digest is not None:
         return files[0].digest
-    column = tables.partition_column(table)
+    filesystem = tables.filesystem_of(table)
+
+    def sound(file: tables.File) -> pa.Buffer:
+        content = integrity.read(file.path, filesystem)
+        place = f"{uri}, partition {file.partition}, version {table.version()}"
+        integrity.check(content, file.path, place)
+        return content
+
     with storage_errors(uri):
-        rows = table.to_pyarrow_dataset().to_table(filter=ds.field(column) == files[0].partition)
-    return rows_digest(rows, without=[column])
+        dataset = table.to_pyarrow_dataset()
+        return _appended_digest(dataset, files, sound, tables.partition_column(table))
+
+
+def _appended_digest(
+    dataset: ds.FileSystemDataset,
+    files: list[tables.File],
+    sound: Callable[[tables.File], pa.Buffer],
+    column: str,
+) -> str:
+    """The digest of a partition's rows, out of the very bytes that were compared."""
+    parts = [
+        dataset.format.make_fragment(content).to_table(schema=dataset.schema)
+        for _, content in ahead(files, sound)
+    ]
+    return rows_digest(pa.concat_tables(parts), without=[column])
 
 
 def _joined(waiting: list[pa.RecordBatch], column: str) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,7 @@ from airloop.storage.trouble import sentence, translate_error
 
 #: How the libraries say that bytes are not what they were: of pages and footers, and of the log's entries.
 _DAMAGED = re.compile(
-    r"crc checksum|corrupt|deserializ|decompress|end of stream|invalid json", re.I
+    r"crc checksum|corrupt|deserializ|decompress|end of stream|invalid json|json error", re.I
 )
 
 
