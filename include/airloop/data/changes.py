@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import StringConstraints
 
-from airloop.contracts import Contract, Digest
+from airloop.contracts import Contract
 from airloop.data.plain import plain
 
+#: Of a partition's rows, in the scheme of now or of before.
+ContentDigest = Annotated[str, StringConstraints(pattern=r"\A(rows-sum256|sha256):[0-9a-f]{64}\Z")]
 _BEFORE: Final = "airloop_before"
 _AFTER: Final = "airloop_after"
 
@@ -18,7 +21,7 @@ _AFTER: Final = "airloop_after"
 class Changes(Contract):
     """Against the version with the digest ``before``."""
 
-    before: Digest
+    before: ContentDigest
     added: int
     removed: int
     #: Rows that are there before and after, with another value in some column ...

@@ -28,8 +28,8 @@ class Content:
     partition: str
     good: pa.Table
     good_digest: str
-    quarantined: pa.Table
-    quarantine_digest: str
+    #: Without the name of the good rows.
+    aside: pa.Table
 
     @classmethod
     def of(cls, spec: DatasetSpec, partition: str, validated: Validated) -> Content:
@@ -40,14 +40,22 @@ class Content:
         if validated.good is None or validated.quarantined is None:
             raise DataError("a refused partition cannot be published", value=partition)
         digest = rows_digest(validated.good, without=[spec.key_column])
-        aside = belonging_to(validated.quarantined, digest)
-        aside_digest = rows_digest(aside, without=[spec.key_column]) if aside.num_rows else EMPTY
-        return cls(spec, partition, validated.good, digest, aside, aside_digest)
+        return cls(spec, partition, validated.good, digest, validated.quarantined)
+
+    @property
+    def quarantined(self) -> pa.Table:
+        """The rows that were put aside, with the name of the good ones."""
+        return belonging_to(self.aside, self.good_digest)
 
     def is_in(self, lake: Lake) -> bool:
-        """Whether the lake has these very rows."""
-        good = lake.partition_digest(self.spec.name, self.partition)
-        return good == self.good_digest and self.quarantine_is_in(lake)
+        """Whether the lake has these very rows, by whatever scheme they are named there."""
+        named = lake.partition_digest(self.spec.name, self.partition)
+        if named is None or not self._good_is_in(lake):
+            return False
+        return self.quarantine_is_in(lake, named)
+
+    def _good_is_in(self, lake: Lake) -> bool:
+        return _is_named(lake, self.spec.name, self.partition, self.good_digest)
 
     def is_settled(self, lake: Lake, ledger: Ledger, fence_key: str) -> bool:
         """Whether the lake has these very rows, and no attempt sleeps that could still put others in their place."""
@@ -57,18 +65,30 @@ class Content:
         shut_out = table.transaction_version(fence_key) if table is not None else None
         return (shut_out or 0) >= ledger.newest_attempt(fence_key)
 
-    def quarantine_is_in(self, lake: Lake) -> bool:
-        """Whether these very rows are put aside."""
-        there = lake.partition_digest(table_name(self.spec.name), self.partition)
-        return (there or EMPTY) == self.quarantine_digest
+    def quarantine_digest(self, good: str) -> str:
+        """The digest of the rows that were put aside, with a name of the good ones."""
+        if not self.aside.num_rows:
+            return EMPTY
+        return rows_digest(belonging_to(self.aside, good), without=[self.spec.key_column])
+
+    def quarantine_is_in(self, lake: Lake, good: str) -> bool:
+        """Whether these very rows are put aside, under a name of the good ones."""
+        name, digest = table_name(self.spec.name), self.quarantine_digest(good)
+        if lake.partition_digest(name, self.partition) is None:
+            return digest == EMPTY
+        return _is_named(lake, name, self.partition, digest)
 
     def changes(self, lake: Lake) -> Changes | None:
         """What would change in the lake's good rows; None where there are none, or these already."""
         name = self.spec.name
         digest = lake.partition_digest(name, self.partition)
-        if digest is None or digest == self.good_digest:
+        if digest is None or self._good_is_in(lake):
             return None
-        before = lake.read_table(lake.snapshot(name, [self.partition]))
+        try:
+            before = lake.read_table(lake.snapshot(name, [self.partition]))
+        except DamagedError as error:
+            log.warning("%s: nobody can tell what changes", error)
+            return None
         present = self.spec.present_names
         before = before.rename_columns([present.get(one, one) for one in before.column_names])
         # The partition's own key is the same in all rows, and a date in some tables where it is a text in others.
@@ -85,6 +105,15 @@ class Content:
             place = sides[0].column_names.index(key)
             sides[0] = sides[0].set_column(place, key, sides[0][key].cast(wide))
         return compare(sides[0], sides[1], keys, digest)
+
+
+def _is_named(lake: Lake, name: str, partition: str, digest: str) -> bool:
+    """Whether a partition's rows have a digest, by whatever scheme they are named there."""
+    try:
+        return lake.partition_digest(name, partition, digest) == digest
+    except DamagedError as error:
+        log.warning("%s: it counts as other rows", error)
+        return False
 
 
 class PartitionPublication:
@@ -124,7 +153,7 @@ class PartitionPublication:
 
     def stage(self) -> None:
         """Write both files beside their tables, where no reader looks; compare with what they would replace."""
-        if not self._content.quarantine_is_in(self._lake):
+        if not self._content.quarantine_is_in(self._lake, self._content.good_digest):
             self._staged_quarantine = self._lake.stage_partition(
                 table_name(self._spec.name),
                 self._partition,
@@ -139,6 +168,7 @@ class PartitionPublication:
             partition_column=self._spec.key_column,
             fence=self._fence,
             cadence=self._spec.cadence,
+            digest=self._content.good_digest,
         )
         self.changes = self._content.changes(self._lake)
 
@@ -152,7 +182,7 @@ class PartitionPublication:
             self._read_back(
                 table_name(self._spec.name),
                 self._staged_quarantine,
-                self._content.quarantine_digest,
+                self._content.quarantine_digest(self._content.good_digest),
             )
         return dataset_digest([(self._partition, good)])
 
@@ -180,7 +210,8 @@ class PartitionPublication:
             raise DataError(
                 "the partition does not show what was staged", value=result.digest, where=result.uri
             )
-        self._lake.verify(result)
+        # That these bytes hold the rows, `checksum` has found.
+        self._lake.verify(result, decode=False)
 
     def _read_back(self, name: str, staged: Staged | None, wanted: str) -> str:
         digest = self._lake.staged_digest(name, staged) if staged is not None else ""

@@ -48,17 +48,24 @@ class Staged:
 
 
 def stage(
-    table: DeltaTable, partition: str, rows: pa.Table, column: str, fence: Fence, uri: str
+    table: DeltaTable,
+    partition: str,
+    rows: pa.Table,
+    column: str,
+    fence: Fence,
+    uri: str,
+    digest: str | None = None,
 ) -> Staged:
     """Write a partition's file beside the table's own: under the attempt's name, seen by no reader.
 
+    :param digest: of the rows without the column, where it is known: :func:`staged_digest` confirms it
     :raises DataError: if a column does not fit the table's
     :raises StorageFullError: if there is no space left
     :raises UnreachableError: if the store does not answer
     """
     check_columns(table, rows.schema, uri)
     content = rows.drop_columns([column]) if column in rows.column_names else rows
-    digest = rows_digest(content)
+    digest = digest or rows_digest(content)
     written = integrity.written(content)
     path = f"{folder_of(column)}={partition}/{integrity.name_of(digest, fence.token, written)}"
     with storage_errors(uri):
@@ -76,7 +83,7 @@ def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:
     with storage_errors(uri):
         found = integrity.read(staged.path, filesystem_of(table))
     integrity.check(found, staged.path, f"{uri}, partition {staged.partition}")
-    return integrity.content_in(found, staged.path, uri)
+    return integrity.content_in(found, staged.path, uri, staged.digest)
 
 
 def commit(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airloop.contracts import Contract, Digest, PartitionKey
-from airloop.data.changes import Changes
+from airloop.data.changes import Changes, ContentDigest
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.storage import storage_errors
 
@@ -16,7 +16,7 @@ class Committed(Contract):
     """A partition's version, as the commit that brought it says."""
 
     partition: PartitionKey
-    digest: Digest
+    digest: ContentDigest
     #: Of its file's bytes; None where it was committed before there were such digests.
     integrity: Digest | None = None
     rows: int

@@ -16,19 +16,21 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from airloop.data.lake.digest import file_digest
+from airloop.data.lake.digest import SCHEME, file_digest
 from airloop.errors import DamagedError
 
 #: What :func:`name_of` makes, and what it made before it told the bytes' digest.
-STAGED: Final = r"(?P<content>[0-9a-f]{64})-(?P<token>\d+)(-(?P<integrity>[0-9a-f]{64}))?\.parquet"
+STAGED: Final = r"(?P<scheme>rows_sum256_)?(?P<content>[0-9a-f]{64})-(?P<token>\d+)(-(?P<integrity>[0-9a-f]{64}))?\.parquet"
 _STAGED = re.compile(rf"{STAGED}\Z")
 #: What :func:`name_of_appended` makes.
 _APPENDED = re.compile(r"appended-[0-9a-f]{32}-(?P<integrity>[0-9a-f]{64})\.parquet\Z")
 _SCHEME: Final = "sha256:"
+#: How a name tells the scheme of now; that of before it does not tell.
+_IN_NAMES: Final = "rows_sum256_"
 #: Bytes that are written at a time.
 _PIECE: Final = 1 << 22
 #: Of files of before: the bytes' digest and the rows', where the bytes were found to hold them; the newest so many.
-_KNOWN: Final[dict[tuple[str, str | None], None]] = {}
+_KNOWN: Final[dict[tuple[str, str], None]] = {}
 _MOST: Final = 100_000
 #: One at a time is decoded, however many are read at once.
 _LOOKING: Final = threading.Lock()
@@ -52,7 +54,8 @@ def write(file: pa.Buffer, path: str, filesystem: pafs.FileSystem) -> None:
 def name_of(content: str, token: int, file: pa.Buffer) -> str:
     """A staged file's name: the digest of its rows, the attempt, and the digest of its bytes."""
     digest = hashlib.sha256(file).hexdigest()
-    return f"{content.removeprefix(_SCHEME)}-{token}-{digest}.parquet"
+    name = content.removeprefix(_SCHEME).replace(SCHEME, _IN_NAMES)
+    return f"{name}-{token}-{digest}.parquet"
 
 
 def name_of_appended(file: pa.Buffer) -> str:
@@ -69,7 +72,10 @@ def named_by(path: str) -> str | None:
 def content_of(path: str) -> str | None:
     """The digest of its rows that a file's name tells; None for one that was appended."""
     match = _STAGED.search(path)
-    return f"{_SCHEME}{match['content']}" if match else None
+    if match is None:
+        return None
+    scheme = SCHEME if match["scheme"] else _SCHEME
+    return f"{scheme}{match['content']}"
 
 
 def read(path: str, filesystem: pafs.FileSystem) -> pa.Buffer:
@@ -91,7 +97,7 @@ def check(file: pa.Buffer, path: str, where: str) -> None:
     :raises DamagedError: if they are others
     """
     wanted, content = named_by(path), content_of(path)
-    if wanted is None and content is None:
+    if content is None:
         return
     found = _SCHEME + hashlib.sha256(file).hexdigest()
     sound = found == wanted if wanted is not None else _holds(file, found, content, path, where)
@@ -99,7 +105,7 @@ def check(file: pa.Buffer, path: str, where: str) -> None:
         raise damaged("its bytes are not those that were written", path, where)
 
 
-def _holds(file: pa.Buffer, found: str, content: str | None, path: str, where: str) -> bool:
+def _holds(file: pa.Buffer, found: str, content: str, path: str, where: str) -> bool:
     """Whether a file of before holds the rows that its name tells.
 
     Its rows are looked at once in a process; afterwards these very bytes are known to hold them.
@@ -107,7 +113,7 @@ def _holds(file: pa.Buffer, found: str, content: str | None, path: str, where: s
     with _LOOKING:
         if (found, content) in _KNOWN:
             return True
-        if content_in(file, path, where) != content:
+        if content_in(file, path, where, content) != content:
             return False
         _KNOWN[found, content] = None
         if len(_KNOWN) > _MOST:
@@ -115,15 +121,16 @@ def _holds(file: pa.Buffer, found: str, content: str | None, path: str, where: s
     return True
 
 
-def content_in(file: pa.Buffer, path: str, where: str) -> str:
+def content_in(file: pa.Buffer, path: str, where: str, like: str = SCHEME) -> str:
     """The digest of the rows that a file holds.
 
+    :param like: a digest whose scheme is wanted
     :raises DamagedError: if it cannot be read
     """
     try:
         source = pa.BufferReader(file)
         with pq.ParquetFile(source, page_checksum_verification=True) as opened:
-            return file_digest(opened)
+            return file_digest(opened, like)
     except (pa.ArrowException, OSError) as error:
         raise damaged(str(error).splitlines()[0][:200], path, where) from error
 

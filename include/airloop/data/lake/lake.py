@@ -44,10 +44,7 @@ class Lake:
         self._opened = OpenTables(self.options)
 
     def table_uri(self, name: str) -> str:
-        """Where a table lies.
-
-        :raises DataError: if the name is not one
-        """
+        """Where a table lies; a name that is none raises :class:`DataError`."""
         if not re.match(NAME_PATTERN, name):
             raise DataError("not a name of a table", value=name, remedy="use a-z, 0-9 and _")
         return f"{self.uri}/{name}"
@@ -60,13 +57,16 @@ class Lake:
         """
         return tuple(sorted(pinned.by_partition(self._files(name, self.opened(name, as_of)))))
 
-    def partition_digest(self, name: str, partition: str) -> str | None:
-        """The digest of a partition's rows as they are now; None where it is not there."""
+    def partition_digest(self, name: str, partition: str, like: str | None = None) -> str | None:
+        """The digest of a partition's rows as they are now; None where it is not there.
+
+        :param like: a digest whose scheme is wanted, else it is the one that the partition is named by
+        """
         table = self.opened(name)
         mine = [file for file in self._files(name, table) if file.partition == partition]
         if table is None or not mine:
             return None
-        return pinned.partition_digest(table, mine, self.table_uri(name))
+        return pinned.partition_digest(table, mine, self.table_uri(name), like)
 
     def snapshot(
         self, name: str, partitions: Sequence[str], as_of: datetime | None = None
@@ -79,8 +79,7 @@ class Lake:
         wanted, uri = tuple(sorted(set(partitions))), self.table_uri(name)
         table = self.opened(name, as_of)
         by_key = pinned.by_partition(self._files(name, table))
-        missing = [key for key in wanted if key not in by_key]
-        if missing or table is None or not wanted:
+        if (missing := sorted({*wanted} - {*by_key})) or table is None or not wanted:
             told = f"{len(missing)} of {len(wanted)} partitions are not there"
             raise DataError(told, value=missing[:10], where=uri, remedy="ingest them first")
         digests = [(key, pinned.partition_digest(table, by_key[key], uri)) for key in wanted]
@@ -126,12 +125,13 @@ class Lake:
         """The columns of what :meth:`batches` yields."""
         return self._pinned(ref).empty().schema
 
-    def verify(self, ref: DatasetRef) -> None:
+    def verify(self, ref: DatasetRef, *, decode: bool = True) -> None:
         """Compute a reference's digest again from the rows themselves.
 
+        :param decode: or compare the bytes alone, which name their files
         :raises DataError: if the bytes are not the ones that were recorded
         """
-        self._pinned(ref).verify()
+        (self._pinned(ref).verify if decode else self._pinned(ref).check_bytes)()
 
     def stage_partition(
         self,
@@ -142,10 +142,12 @@ class Lake:
         partition_column: str,
         fence: Fence,
         cadence: Cadence | None = None,
+        digest: str | None = None,
     ) -> delta.Staged:
         """Write a partition's rows beside the table, where no reader sees them.
 
         :param cadence: of its partitions, which a table that is not there yet is made for
+        :param digest: of the rows without the partition column, where it is known
         :raises DataError: if a column is of another kind than in the lake, or was never called what it says
         :raises StorageFullError: if there is no space left
         :raises SupersededError: if a newer attempt has already committed
@@ -156,7 +158,7 @@ class Lake:
         new = tables.New(table.schema, partition_column, cadence)
         opened = tables.open_or_create(uri, self.options, new, self.opened(name))
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
-        return delta.stage(opened, partition, table, partition_column, fence, uri)
+        return delta.stage(opened, partition, table, partition_column, fence, uri, digest)
 
     def staged_digest(self, name: str, staged: delta.Staged) -> str:
         """The digest of what really lies in a staged file."""
@@ -209,9 +211,7 @@ class Lake:
         )
         if staged.digest != digest:
             raise DataError(
-                "the rows do not have the digest that was announced",
-                value=digest,
-                where=f"{self.table_uri(name)}, partition {partition}",
+                "the rows have another digest", value=digest, where=f"{name} {partition}"
             )
         return self.commit_partition(name, staged, fence)
 
@@ -241,7 +241,7 @@ class Lake:
         return table
 
     def _files(self, name: str, table: DeltaTable | None) -> list[File]:
-        return [] if table is None else self._opened.files(table, self.table_uri(name))
+        return self._opened.files(table, self.table_uri(name)) if table is not None else []
 
     def _pinned(self, ref: DatasetRef) -> pinned.PinnedRows:
         table = self._opened.version(ref.uri, ref.version)

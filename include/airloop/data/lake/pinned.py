@@ -12,9 +12,9 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef
-from airloop.data.lake import evolution, integrity, pinning, tables
+from airloop.data.lake import evolution, integrity, pinning, sorted_digest, tables
 from airloop.data.lake.ahead import ahead
-from airloop.data.lake.digest import dataset_digest, rows_digest
+from airloop.data.lake.digest import SCHEME, dataset_digest, digest_of, same_scheme
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import with_dates
 from airloop.errors import DamagedError, DataError
@@ -32,6 +32,8 @@ class PinnedRows:
     #: The files of each partition, and where they lie.
     files: Mapping[str, list[tables.File]]
     filesystem: pafs.FileSystem
+    #: The scheme in which partitions that were appended were recorded.
+    appended: str = SCHEME
 
     def checked(self, columns: Sequence[str] | None) -> list[str]:
         """The columns that are asked for, by their present or an older name; without a wish those of this version.
@@ -114,8 +116,19 @@ class PinnedRows:
     def _digest(self, key: str) -> str:
         file, *more = self.files[key]
         if file.digest is not None and not more:
-            return integrity.content_in(self._sound(file), file.path, self._place(file))
-        return _appended_digest(self.dataset, self.files[key], self._sound, self.column)
+            content = self._sound(file)
+            return integrity.content_in(content, file.path, self._place(file), file.digest)
+        return _appended_digest(
+            self.dataset, self.files[key], self._sound, self.column, self.appended
+        )
+
+    def check_bytes(self) -> None:
+        """Compare each file's bytes with its name.
+
+        :raises DamagedError: if they are others
+        """
+        for file in self._files():
+            self._sound(file)
 
     def empty(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its columns without a row."""
@@ -136,11 +149,23 @@ def pinned_rows(ref: DatasetRef, table: DeltaTable | None, files: list[tables.Fi
     if table is None or any(key not in by_key for key in ref.partitions):
         raise DataError("the lake no longer holds this version", value=ref.version, where=ref.uri)
     pinning.check(ref, table, [file for key in ref.partitions for file in by_key[key]])
-    digests = [(key, partition_digest(table, by_key[key], ref.uri)) for key in ref.partitions]
-    if dataset_digest(digests) != ref.digest:
-        raise DataError("the rows are not the ones that were recorded", where=ref.uri)
     column = tables.partition_column(table)
-    return PinnedRows(ref, table.to_pyarrow_dataset(), column, by_key, tables.filesystem_of(table))
+    dataset, filesystem = table.to_pyarrow_dataset(), tables.filesystem_of(table)
+    named = all(_name(by_key[key]) is not None for key in ref.partitions)
+    for scheme in (SCHEME,) if named else (SCHEME, sorted_digest.SCHEME):
+        if _digest_by(table, ref, by_key, scheme) == ref.digest:
+            return PinnedRows(ref, dataset, column, by_key, filesystem, scheme)
+    raise DataError("the rows are not the ones that were recorded", where=ref.uri)
+
+
+def _digest_by(
+    table: DeltaTable, ref: DatasetRef, by_key: Mapping[str, list[tables.File]], scheme: str
+) -> str:
+    """What a reference's digest would be, were its appended partitions recorded in a scheme."""
+    return dataset_digest(
+        (key, _name(by_key[key]) or partition_digest(table, by_key[key], ref.uri, scheme))
+        for key in ref.partitions
+    )
 
 
 def is_sound(rows: PinnedRows) -> bool:
@@ -160,10 +185,16 @@ def by_partition(files: list[tables.File]) -> dict[str, list[tables.File]]:
     return result
 
 
-def partition_digest(table: DeltaTable, files: list[tables.File], uri: str) -> str:
-    """A partition's digest: from its file's name, or from its rows where they were appended."""
-    if len(files) == 1 and files[0].digest is not None:
-        return files[0].digest
+def partition_digest(
+    table: DeltaTable, files: list[tables.File], uri: str, like: str | None = None
+) -> str:
+    """A partition's digest: from its file's name, or from its rows where they were appended.
+
+    :param like: a digest whose scheme is wanted
+    """
+    named = _name(files)
+    if named is not None and (like is None or same_scheme(named, like)):
+        return named
     filesystem = tables.filesystem_of(table)
 
     def sound(file: tables.File) -> pa.Buffer:
@@ -173,8 +204,16 @@ def partition_digest(table: DeltaTable, files: list[tables.File], uri: str) -> s
         return content
 
     with storage_errors(uri):
+        if named is not None and like is not None:
+            return integrity.content_in(sound(files[0]), files[0].path, uri, like)
         dataset = table.to_pyarrow_dataset()
-        return _appended_digest(dataset, files, sound, tables.partition_column(table))
+        column = tables.partition_column(table)
+        return _appended_digest(dataset, files, sound, column, like or SCHEME)
+
+
+def _name(files: list[tables.File]) -> str | None:
+    """The digest that a partition is named by; None where it was appended."""
+    return files[0].digest if len(files) == 1 else None
 
 
 def _appended_digest(
@@ -182,13 +221,18 @@ def _appended_digest(
     files: list[tables.File],
     sound: Callable[[tables.File], pa.Buffer],
     column: str,
+    scheme: str,
 ) -> str:
     """The digest of a partition's rows, out of the very bytes that were compared."""
-    parts = [
-        dataset.format.make_fragment(content).to_table(schema=dataset.schema)
+    batches = (
+        batch
         for _, content in ahead(files, sound)
-    ]
-    return rows_digest(pa.concat_tables(parts), without=[column])
+        for batch in dataset.format.make_fragment(content).to_batches(schema=dataset.schema)
+    )
+    if same_scheme(scheme, SCHEME):
+        return digest_of(batches, without=[column])
+    whole = pa.Table.from_batches(batches, dataset.schema)
+    return sorted_digest.rows_digest(whole, without=[column])
 
 
 def _joined(waiting: list[pa.RecordBatch], column: str) -> Iterator[pa.RecordBatch]:

@@ -98,8 +98,10 @@ class _Cast:
 
     def _one(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
         if not type_of(self.column).text and is_text(values.type):
-            texts = values.cast(pa.string())  # a CSV file that quotes every cell has "" for a gap
-            values = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+            values = values.cast(pa.string())
+            gaps = pc.equal(values, "")  # as a CSV file has them that quotes every cell
+            if pc.any(gaps).as_py():
+                values = pc.if_else(gaps, pa.scalar(None, pa.string()), values)
         if values.null_count == len(values):  # whatever its source made of a column without a value
             return pa.chunked_array(
                 [pa.nulls(len(values), type_of(self.column).arrow(self.column))]

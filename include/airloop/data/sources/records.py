@@ -111,11 +111,14 @@ def _check(block: bytes, quotes: _Positions, place: _Place) -> None:
     if not len(quotes):
         return
     codes = np.frombuffer(block, np.uint8)
-    around = np.concatenate(([_LF], codes, [_LF]))  # as if lines stood before and after
     # Two quotes side by side are one within a cell: only there may a quote stand beside a quote.
-    may = (ord(place.delimiter), _LF, _CR, _QUOTE)
-    opens = np.arange(len(quotes)) % 2 == 0
-    wrong = ~np.isin(np.where(opens, around[quotes], around[quotes + 2]), may)
+    may = np.zeros(256, np.bool_)
+    may[[ord(place.delimiter), _LF, _CR, _QUOTE]] = True
+    beside = quotes - 1
+    beside[1::2] += 2
+    # As if lines stood before and after.
+    within = (beside >= 0) & (beside < len(codes))
+    wrong = within & ~may[codes[np.where(within, beside, 0)]]
     if wrong.any():
         number = int(np.argmax(wrong))
         line, first = (place.at(block, quotes[one]) for one in (number, number - number % 2))

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_Words = npt.NDArray[np.uint64]
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+from airloop.data.lake.words import Words, words_of_numbers, words_of_texts
 
 
 class Metric(Protocol):
@@ -69,14 +67,14 @@ class Duplicates:
 
     def __init__(self, column: str) -> None:
         self._column = column
-        self._words: list[_Words] = []
-        self._suspects: _Words | None = None
+        self._words: list[Words] = []
+        self._suspects: Words | None = None
         self._values: Counter[Any] = Counter()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Keep a word for each value; on the second pass, the values of the shared words."""
         values = pc.drop_null(batch.column(self._column))
-        words = _words(values)
+        words = words_of_texts(values)[0] if _is_text(values.type) else words_of_numbers(values)
         if self._suspects is None:
             self._words.append(words)
         else:
@@ -164,41 +162,3 @@ def _is_temporal(kind: pa.DataType) -> bool:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _words(values: pa.Array) -> _Words:
-    """One 64-bit word for each value: a number's own bits, a text's mixed bytes."""
-    if not _is_text(values.type):
-        wide = pa.float64() if pa.types.is_floating(values.type) else pa.int64()
-        numbers = values.cast(wide).to_numpy(zero_copy_only=False)
-        if pa.types.is_floating(values.type):
-            numbers = numbers + 0.0  # -0.0 equals 0.0
-        bits: _Words = numbers.view(np.uint64)
-        return bits
-    text = values.cast(pa.large_string())
-    offsets, data = _buffers(text)
-    lengths = np.diff(offsets)
-    starts = offsets[:-1]
-    # Every eight bytes of the text as one number, wherever they start; padded, so that the last may read on.
-    eights = np.ndarray(len(data) - 7, dtype="<u8", buffer=data, strides=(1,))
-    words = lengths.astype(np.uint64) * _MIX
-    for position in range(0, int(lengths.max(initial=0)), 8):
-        left = lengths - position
-        there = left > 0
-        eight = eights[np.where(there, starts + position, 0)]
-        unused = np.clip(8 - left, 0, 8).astype(np.uint64) * np.uint64(8)
-        kept = np.where(
-            unused > 0, eight & ((np.uint64(1) << (np.uint64(64) - unused)) - np.uint64(1)), eight
-        )
-        mixed = (words ^ kept) * _MIX
-        words = np.where(there, mixed ^ (mixed >> np.uint64(29)), words)
-    return words
-
-
-def _buffers(text: pa.Array) -> tuple[npt.NDArray[np.int64], bytes]:
-    _, offset_buffer, data_buffer = text.buffers()
-    offsets = np.frombuffer(offset_buffer, dtype=np.int64)[
-        text.offset : text.offset + len(text) + 1
-    ]
-    data = memoryview(data_buffer)[int(offsets[0]) : int(offsets[-1])] if data_buffer else b""
-    return offsets - offsets[0], bytes(data) + b"\0" * 8

@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.types.casts.unfit import UnfitError, is_number, is_text, trimmed
+from airloop.types.casts.unfit import UnfitError, holds, is_number, is_text, trimmed
 
 _POINT_ZERO: Final = r"^([+-]?[0-9]+)\.0+$"
 _DECIMAL: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -21,11 +21,14 @@ def whole(array: pa.Array, wanted: pa.DataType | None = None) -> pa.Array:
     :raises UnfitError, pa.ArrowException: if a value is none
     """
     if is_text(array.type):
-        # 12.0 is how a column of whole numbers with gaps is written to CSV.
-        texts = pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1")
-        if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py():
+        if holds(array, b"xX"):
             raise UnfitError("whole numbers are written in decimal digits")
-        return _narrowed(texts.cast(pa.int64()), wanted)
+        try:
+            return _narrowed(array.cast(pa.int64()), wanted)
+        except pa.ArrowInvalid:
+            # 12.0 is how a column of whole numbers with gaps is written to CSV.
+            texts = pc.replace_substring_regex(trimmed(array), _POINT_ZERO, r"\1")
+            return _narrowed(texts.cast(pa.int64()), wanted)
     if not is_number(array.type):
         raise UnfitError("it is not a number")
     return _narrowed(_without_nan(array).cast(pa.int64()), wanted)
@@ -69,7 +72,10 @@ def number(array: pa.Array) -> pa.Array:
         # Read as CSV's are: Arrow's own way misses the nearest float.
         array = array.cast(pa.string())
     if is_text(array.type):
-        return _without_nan(_parsed(trimmed(array)))
+        try:
+            return _without_nan(_parsed(array.cast(pa.string())))
+        except pa.ArrowInvalid:
+            return _without_nan(_parsed(trimmed(array)))
     if not is_number(array.type):
         raise UnfitError("it is not a number")
     return _without_nan(array.cast(pa.float64()))
@@ -78,7 +84,9 @@ def number(array: pa.Array) -> pa.Array:
 def _parsed(texts: pa.Array) -> pa.Array:
     """Numbers of texts. 1e400 and 1e-400 are written as numbers, but none that a float can hold."""
     numbers = texts.cast(pa.float64())
-    overflowed = pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, "[0-9]"))
+    overflowed = pc.is_inf(numbers)
+    if pc.any(overflowed).as_py():
+        overflowed = pc.and_(overflowed, pc.match_substring_regex(texts, "[0-9]"))
     vanished = pc.equal(numbers, 0.0)
     if pc.any(vanished).as_py():
         vanished = pc.and_(vanished, pc.match_substring_regex(texts, _SIGNIFICANT))
@@ -111,4 +119,7 @@ def _without_nan(array: pa.Array) -> pa.Array:
     """NaN is how a float says that a value is missing, whoever wrote it."""
     if not pa.types.is_floating(array.type):
         return array
-    return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    missing = pc.is_nan(array)
+    if not pc.any(missing).as_py():
+        return array
+    return pc.if_else(missing, pa.scalar(None, array.type), array)

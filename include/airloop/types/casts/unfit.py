@@ -31,3 +31,18 @@ def is_number(kind: pa.DataType) -> bool:
 def trimmed(array: pa.Array) -> pa.Array:
     """Text without the blanks around it."""
     return pc.utf8_trim_whitespace(array.cast(pa.string()))
+
+
+def holds(array: pa.Array | pa.ChunkedArray, characters: bytes) -> bool:
+    """Whether a text holds one of some ASCII characters."""
+    chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+    for chunk in chunks:
+        data = chunk.cast(pa.string()).buffers()[2]
+        # Most have none in all their bytes; those of a slice hold its neighbours' as well.
+        read = b"" if data is None else data.to_pybytes()
+        if (
+            any(one in read for one in characters)
+            and pc.any(pc.match_substring_regex(chunk, f"[{characters.decode()}]")).as_py()
+        ):
+            return True
+    return False
