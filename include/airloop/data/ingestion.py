@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from airloop.contracts import (
     Check,
@@ -16,7 +17,7 @@ from airloop.contracts import (
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import Content, PartitionPublication
 from airloop.data.sources.raw import Batch, Raw
-from airloop.data.sources.reading import read_rows
+from airloop.data.sources.reading import read_partition
 from airloop.data.validation.datadocs import write_page
 from airloop.data.validation.quality import KeepDocs, failures, validate
 from airloop.data.validation.quarantine import Validated
@@ -53,7 +54,7 @@ def ingest(
             return None
         return write_page(context.settings, spec.name, key, fence.token, evaluated, checks)
 
-    validated = judge(spec, key, read_rows(spec, key), keep)
+    validated = judge(spec, key, read_partition(spec, key), keep)
     publication = PartitionPublication(lake, Content.of(spec, key, validated), fence)
     ref = commit(context.ledger, fence, publication)
     if publication.changes is not None:
@@ -65,7 +66,10 @@ def ingest(
 
 
 def judge(
-    spec: DatasetSpec, key: str, rows: Raw | Batch, keep: KeepDocs | None = None
+    spec: DatasetSpec,
+    key: str,
+    rows: Raw | Batch | Iterable[Batch],
+    keep: KeepDocs | None = None,
 ) -> Validated:
     """Validate a partition's raw rows.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from itertools import chain
 
 from pydantic import AwareDatetime, Field
 
@@ -14,7 +15,7 @@ from airloop.data.corrections import put_down
 from airloop.data.ingestion import ingest, judge
 from airloop.data.lake.lake import Lake
 from airloop.data.publication import Content
-from airloop.data.sources.reading import read_rows
+from airloop.data.sources.reading import read_partition
 from airloop.data.validation.quarantine import bring_up
 from airloop.errors import AbsentError, DataError
 from airloop.exchange.keys import Ingest
@@ -76,10 +77,11 @@ def _look(context: StepContext, spec: DatasetSpec, lake: Lake, key: str) -> None
 
     It reads the source anew: what was read before it began, another attempt may have overtaken.
     """
-    rows = read_rows(spec, key)
-    if not len(rows):
+    batches = (one for one in read_partition(spec, key) if len(one))
+    first = next(batches, None)
+    if first is None:
         raise AbsentError("the source has no rows of this partition", value=key, where=spec.name)
-    validated = judge(spec, key, rows)
+    validated = judge(spec, key, chain((first,), batches))
     fence_key = str(Ingest(spec.name, key))
     if not Content.of(spec, key, validated).is_settled(lake, context.ledger, fence_key):
         fence = context.ledger.begin_attempt(fence_key)

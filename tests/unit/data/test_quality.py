@@ -96,6 +96,46 @@ def test_what_cannot_be_trusted_blocks_with_its_own_reason(case: str) -> None:
     assert found.good is found.quarantined is None
 
 
+@pytest.mark.parametrize("case", SPOILED)
+def test_the_verdict_does_not_depend_on_where_a_batch_ends(case: str) -> None:
+    spoil, _, its_spec = SPOILED[case]
+    spoiled = spoil(frame())
+    parts = (spoiled.iloc[start : start + 3] for start in range(0, max(1, len(spoiled)), 3))
+    whole, came = validate(its_spec, DAY, spoiled).report, validate(its_spec, DAY, parts).report
+    assert came == whole
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("pieces", ["7", 7], "a mixture: numbers and texts"),
+        ("at", [f"{DAY}T10:00:00Z", f"{DAY}T10:00:00"], "with an offset and without one"),
+    ],
+)
+def test_batches_of_several_kinds_are_one_mixture(
+    column: str, values: list[object], reason: str
+) -> None:
+    """Each alone would be taken; the row is counted over all of them."""
+    parts = [frame().assign(**{column: value}) for value in values]
+    assert all(validate(spec(), DAY, one).ok for one in parts)
+    [failed, *_] = failures(validate(spec(), DAY, iter(parts)).report)
+    assert reason in failed.reason
+    assert "in row 20 " in failed.reason
+
+
+def test_of_a_large_partition_arrow_names_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As GX would, which hashes and copies whole columns for it."""
+    spoiled = frame()
+    spoiled.loc[[4, 9], "price"] = -1.0
+    small = validate(spec(), DAY, spoiled).report
+    monkeypatch.setattr(quality, "LARGE_ROWS", 1)
+    monkeypatch.setattr(quality, "evaluate", lambda *_: pytest.fail("GX is asked"))
+    large = validate(spec(), DAY, spoiled).report
+    assert [one.reason for one in large.checks if not one.ok] == [
+        one.reason for one in small.checks if not one.ok
+    ]
+
+
 def test_every_reason_is_distinct() -> None:
     reasons = [reason for case, (_, reason, _) in SPOILED.items() if case != "no frame at all"]
     different = {reason for reason in reasons if "infinite" not in reason}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.data.schema import told
-from airloop.data.sources.raw import Batch, Raw, Values
+from airloop.data.schema import arrow_schema
+from airloop.data.sources.raw import Batch, Raw, Values, names_of
 from airloop.data.sources.references import measured
+from airloop.data.sources.series import PLAIN, array_of
 from airloop.specs.dataset import DatasetSpec
 from airloop.types.casts.collections import is_list
 from airloop.types.casts.moments import Clock
@@ -22,9 +22,6 @@ from airloop.types.casts.unfit import MixtureError, UnfitError, is_number, is_te
 from airloop.types.column import Column, ColumnType
 from airloop.types.registry import type_of
 
-_MIXTURES: Final = {"mixed", "mixed-integer"}
-#: What is wrong where a cast does not say.
-_PLAIN: Final = "values of several kinds"
 _FAILURES: Final = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
@@ -39,33 +36,79 @@ class WrongType:
     why: str = ""
 
 
-def conform(spec: DatasetSpec, rows: Raw | Batch) -> tuple[pa.Table, list[WrongType]]:
+def conform(
+    spec: DatasetSpec, rows: Raw | Batch | Iterable[Batch]
+) -> tuple[pa.Table, list[WrongType]]:
     """The spec's columns, in its order, in its types; and the columns which could not be given theirs.
 
     Columns that are not in the rows are not in the table; columns that are not in the spec are dropped.
     A timestamp without an offset is taken to be in the dataset's timezone; text and other exact
     representations are parsed. Nothing is ever rounded or guessed: ``1.5`` is no integer, ``1`` no text.
     """
-    raw = Raw.of(rows)
-    there = set(raw.columns)
-    columns: dict[str, pa.ChunkedArray] = {}
-    problems: list[WrongType] = []
-    for name, column in spec.columns.items():
-        if name not in there:
-            continue
-        cast = _Cast.of(spec, column)
-        values = raw.values(name)
+    return Conforming(spec).all(rows)
+
+
+class Conforming:
+    """Batches on their way into the spec's types, one at a time: no verdict depends on where one ends."""
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        #: All columns that came, by their names, in the order in which they come first.
+        self.columns: dict[str, None] = {}
+        self.wrong: dict[str, WrongType] = {}
+        self.rows = 0
+        self._schema = arrow_schema(spec)
+        self._casts = {name: _Cast.of(spec, column) for name, column in spec.columns.items()}
+        #: The first value of each column: those after it have to be of its kind.
+        self._first: dict[str, Values] = {}
+
+    def all(self, rows: Raw | Batch | Iterable[Batch]) -> tuple[pa.Table, list[WrongType]]:
+        """What :func:`conform` says of all batches; each is let go once it has its types."""
+        batches = Raw.of(rows).batches if isinstance(rows, Raw | Batch) else rows
+        tables = [self.take(one) for one in batches]
+        whole = pa.concat_tables(tables) if tables else self._schema.empty_table()
+        there = [name for name in self._schema.names if name in self.columns]
+        wrong = [self.wrong[name] for name in there if name in self.wrong]
+        return whole.select([name for name in there if name not in self.wrong]), wrong
+
+    def take(self, batch: Batch) -> pa.Table:
+        """A batch with all of the spec's columns; one that is not there, or wrongly typed, is without values."""
+        there = names_of(batch)
+        self.columns.update(dict.fromkeys(there))
+        raw, columns = Raw((batch,)), []
+        for field in self._schema:
+            usable = field.name in there and field.name not in self.wrong
+            found = self._cast(field.name, raw.values(field.name)) if usable else None
+            columns.append(pa.nulls(len(batch), field.type) if found is None else found)
+        self.rows += len(batch)
+        return pa.table(columns, schema=self._schema)
+
+    def _cast(self, name: str, values: list[Values]) -> pa.ChunkedArray | None:
+        cast = self._casts[name]
+        before = [self._first[name]] if name in self._first else []
         try:
-            columns[name] = cast.all(values)
-            if type_of(column).refers:
-                columns[name], changed = measured(columns[name])
+            found = cast.all([*before, *values])[len(before) :]
+            if type_of(cast.column).refers:
+                found, changed = measured(found)
                 if changed is not None:
-                    problems.append(
-                        WrongType(name, column.type, changed.value["uri"], changed.row, changed.why)
-                    )
+                    place, uri = changed.row + self.rows, changed.value["uri"]
+                    self.wrong[name] = WrongType(name, cast.column.type, uri, place, changed.why)
+                    return None
         except _FAILURES:
-            problems.append(_first_wrong(name, values, cast))
-    return told(pa.table(columns), spec), problems
+            wrong = _first_wrong(name, [*before, *values], cast)
+            row = None if wrong.row is None else wrong.row - len(before) + self.rows
+            self.wrong[name] = replace(wrong, row=row)
+            return None
+        if not before:
+            self._keep_first(name, values)
+        return found
+
+    def _keep_first(self, name: str, values: list[Values]) -> None:
+        for part in values:
+            array = array_of(part)
+            if array.null_count < len(array):
+                place = pc.index(pc.is_valid(array), True).as_py()
+                self._first[name] = part[place : place + 1]
+                return
 
 
 @dataclass(frozen=True)
@@ -85,7 +128,7 @@ class _Cast:
 
     def all(self, parts: list[Values]) -> pa.ChunkedArray:
         """Every batch's values. Of several kinds, Arrow would make one kind silently: they are refused."""
-        arrays = [_array(part) for part in parts]
+        arrays = [array_of(part) for part in parts]
         kinds = {_kind(one.type) for one in arrays if one.null_count < len(one)}
         if len(kinds) > 1:
             raise MixtureError(" and ".join(sorted(kinds)))
@@ -107,57 +150,6 @@ class _Cast:
                 [pa.nulls(len(values), type_of(self.column).arrow(self.column))]
             )
         return type_of(self.column).cast(values, self.column, self.clock)
-
-
-def _array(values: Values) -> pa.Array:
-    if isinstance(values, pd.Series):
-        values = _of_series(values)
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    if pa.types.is_dictionary(values.type):
-        return values.cast(values.type.value_type)
-    return values
-
-
-def _of_series(series: pd.Series) -> pa.Array:
-    if series.dtype == object:
-        kind = pd.api.types.infer_dtype(series, skipna=True)
-        if kind in _MIXTURES and not _compound(series):
-            raise MixtureError(_PLAIN)
-        if kind in {"date", "datetime"}:
-            _alike(series)
-        if kind == "time" and any(one.tzinfo for one in series.dropna()):
-            raise UnfitError("it is a time with a timezone")
-        if kind in {"integer", "mixed-integer-float", "decimal"}:
-            return _of_numbers(series)
-    return pa.array(series, from_pandas=True)
-
-
-def _of_numbers(series: pd.Series) -> pa.Array:
-    """Numbers of Python's; those that 64 bits cannot hold by their digits."""
-    try:
-        return pa.array(series, from_pandas=True)
-    except (OverflowError, pa.ArrowInvalid):
-        digits = [None if pd.isna(one) else Decimal(str(one)) for one in series]
-    try:
-        return pa.array(digits)
-    except pa.ArrowInvalid as error:
-        raise UnfitError("it is beyond what 64 bits can hold") from error
-
-
-def _compound(series: pd.Series) -> bool:
-    """Lists of numbers, or what stands for a file: pandas knows no word for either."""
-    kinds = {type(one) for one in series.array if not pd.api.types.is_scalar(one)}
-    there = sum(not pd.api.types.is_scalar(one) for one in series.array)
-    lists = all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds)
-    return bool(kinds) and there == series.notna().sum() and (lists or kinds == {dict})
-
-
-def _alike(series: pd.Series) -> None:
-    """Of dates among datetimes, and of moments among local times, Arrow would keep only what both have."""
-    forms = {(type(one), getattr(one, "tzinfo", None) is None) for one in series.dropna()}
-    if len(forms) > 1 and len({(issubclass(kind, datetime), naive) for kind, naive in forms}) > 1:
-        raise MixtureError("dates, local times and moments with an offset")
 
 
 def _kind(arrow: pa.DataType) -> str:
@@ -184,8 +176,8 @@ def _first_wrong(name: str, parts: list[Values], cast: _Cast) -> WrongType:
         good, bad = (good, middle) if _reason(_first(parts, middle), cast) else (middle, bad)
     [last] = _first(parts, bad, skipped=bad - 1)
     if why := _reason([last], cast):
-        return WrongType(name, cast.wanted, _told(last), bad - 1, "" if why == _PLAIN else why)
-    mixture = _reason(_first(parts, bad), cast) or _PLAIN
+        return WrongType(name, cast.wanted, _told(last), bad - 1, "" if why == PLAIN else why)
+    mixture = _reason(_first(parts, bad), cast) or PLAIN
     return WrongType(name, cast.wanted, f"a mixture: {mixture}", bad - 1)
 
 
@@ -196,7 +188,7 @@ def _reason(parts: list[Values], cast: _Cast) -> str | None:
     except (UnfitError, MixtureError) as error:
         return str(error)
     except _FAILURES:
-        return _PLAIN
+        return PLAIN
     return None
 
 

@@ -8,10 +8,11 @@ An expectation that needs anything else is evaluated by GX itself on a frame of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from great_expectations.core import ExpectationValidationResult
 from great_expectations.exceptions import GreatExpectationsError
@@ -20,10 +21,12 @@ from great_expectations.execution_engine import PandasExecutionEngine
 from airloop.contracts import DatasetRef, Outcome
 from airloop.data.lake.lake import BATCH_ROWS, Lake
 from airloop.data.schema import to_pandas
-from airloop.data.validation.counting import Duplicates, Metric, metric_for
+from airloop.data.validation.counting import Duplicates, Metric, Unexpected, metric_for
 from airloop.data.validation.suite import Evaluated, build, columns_of, evaluate, needed_columns
 from airloop.specs.dataset import Expectation
 
+#: Failing values that a reason quotes.
+_SHOWN: Final = 3
 _VERDICT_ONLY: Final = {"result_format": {"result_format": "BOOLEAN_ONLY"}}
 
 
@@ -174,6 +177,24 @@ def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
     if result.success:
         return Evaluated(expectation, Outcome.OK, "as expected", figures, None, result)
     return Evaluated(expectation, Outcome.BAD, reason, figures, None, result)
+
+
+def with_rows(one: Evaluated, table: pa.Table, where: str) -> Evaluated | None:
+    """A failed expectation with the rows that failed and the first values; None where only GX can name them."""
+    known = _known(_Asked(repr(one.expectation), one.expectation, where))
+    plan = _plan(known, table.schema, {})
+    metrics = plan.metrics.items() if plan is not None else ()
+    # The expectation's own is the last, as in :func:`_verdict`.
+    own = [metric for key, metric in metrics if key[0].endswith("unexpected_count")]
+    metric = own[-1] if own else None
+    if not isinstance(metric, Unexpected):
+        return None
+    failed = metric.failed(table)
+    rows = np.flatnonzero(failed.to_numpy())
+    shown = table[metric.column].take(pa.array(rows[:_SHOWN])).to_pylist()
+    such = ", ".join(repr(value) for value in shown if value is not None)
+    reason = f"{one.reason}, such as {such}" if such else one.reason
+    return replace(one, rows=tuple(rows.tolist()), reason=reason)
 
 
 def _on_a_frame(left: tuple[Expectation, ...], rows: SourceRows, where: str) -> list[Evaluated]:

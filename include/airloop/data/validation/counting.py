@@ -47,11 +47,15 @@ class Unexpected:
     """A metric that counts the values of one column for which a test is true; missing ones never are."""
 
     def __init__(self, column: str, test: Callable[[pa.Array], pa.Array]) -> None:
-        self._column, self._test, self._total = column, test, 0
+        self.column, self._test, self._total = column, test, 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch's unexpected values."""
-        self._total += pc.sum(self._test(batch.column(self._column))).as_py() or 0
+        self._total += pc.sum(self.failed(batch)).as_py() or 0
+
+    def failed(self, rows: pa.RecordBatch | pa.Table) -> pa.Array:
+        """Which rows have an unexpected value."""
+        return pc.fill_null(self._test(rows.column(self.column)), False)
 
     def total(self) -> int:
         """The count so far."""

@@ -6,18 +6,19 @@ What cannot be answered blocks too: an empty batch, a column without values, a c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 
 from airloop.columns import AT, REASONS
 from airloop.contracts import Check, Outcome, ValidationReport
 from airloop.data.schema import to_pandas
-from airloop.data.sources.conform import conform
+from airloop.data.sources.conform import Conforming
 from airloop.data.sources.raw import Batch, Raw
 from airloop.data.validation import structure
-from airloop.data.validation.batches import evaluate_batches, rows_of
+from airloop.data.validation.batches import evaluate_batches, rows_of, with_rows
 from airloop.data.validation.quarantine import Validated
 from airloop.data.validation.suite import Evaluated, declared_and_implied, evaluate, needed_columns
 from airloop.specs.dataset import DatasetSpec, Expectation, Severity
@@ -30,28 +31,33 @@ KeepDocs = Callable[[list[Evaluated], list[Check]], str | None]
 
 
 def validate(
-    spec: DatasetSpec, partition: str, rows: Raw | Batch, keep_docs: KeepDocs | None = None
+    spec: DatasetSpec,
+    partition: str,
+    rows: Raw | Batch | Iterable[Batch],
+    keep_docs: KeepDocs | None = None,
 ) -> Validated:
     """Check one partition's raw rows against its spec.
 
     :param keep_docs: called with what each expectation said, and each check; its return value becomes the report's ``docs_uri``
     :raises SpecError: if an expectation is not one that GX knows
     """
-    raw = Raw.of(rows)
-    table, wrong = conform(spec, raw)
-    checks = structure.shape_checks(spec, partition, raw.columns, len(raw), wrong)
+    came = Conforming(spec)
+    table, wrong = came.all(rows)
+    checks = structure.shape_checks(spec, partition, list(came.columns), came.rows, wrong)
     if checks:
         docs_uri = keep_docs([], checks) if keep_docs is not None else None
-        return Validated(_report(spec, partition, checks, len(raw), docs_uri=docs_uri))
+        return Validated(_report(spec, partition, checks, came.rows, docs_uri=docs_uri))
     checks = structure.content_checks(spec, partition, table)
     evaluated = _evaluated(spec, table)
     checks += [_checked(one) for one in evaluated]
     reasons = _reasons(evaluated)
-    good, quarantined = _split(table, reasons)
+    schema, batches = table.schema, table.to_batches()
+    del table
+    good, quarantined = _split(schema, batches, reasons)
     checks += structure.key_checks(spec, partition, good)
-    checks.append(_quarantine_check(spec, len(reasons), table.num_rows))
+    checks.append(_quarantine_check(spec, len(reasons), came.rows))
     docs_uri = keep_docs(evaluated, checks) if keep_docs is not None else None
-    report = _report(spec, partition, checks, table.num_rows, len(reasons), docs_uri)
+    report = _report(spec, partition, checks, came.rows, len(reasons), docs_uri)
     if report.outcome is not Outcome.OK:
         return Validated(report)
     return Validated(report, good, quarantined)
@@ -71,11 +77,18 @@ def _evaluated(spec: DatasetSpec, table: pa.Table) -> list[Evaluated]:
     where = f"config/datasets/{spec.name}.yaml"
     small = table.num_rows < LARGE_ROWS
     return [
-        _named((one.expectation,), table, where)[0]
-        if _must_name_rows(one) or (small and one.outcome is not Outcome.OK)
-        else one
+        _looked_up(one, table, where, small=small)
         for one in evaluate_batches(expectations, rows_of(table), where)
     ]
+
+
+def _looked_up(one: Evaluated, table: pa.Table, where: str, *, small: bool) -> Evaluated:
+    if small and one.outcome is not Outcome.OK:
+        return _named((one.expectation,), table, where)[0]
+    if not _must_name_rows(one):
+        return one
+    named = with_rows(one, table, where)
+    return _named((one.expectation,), table, where)[0] if named is None else named
 
 
 def _named(expectations: tuple[Expectation, ...], table: pa.Table, where: str) -> list[Evaluated]:
@@ -152,9 +165,23 @@ def _quarantine_check(spec: DatasetSpec, quarantined: int, rows: int) -> Check:
     )
 
 
-def _split(table: pa.Table, reasons: dict[int, str]) -> tuple[pa.Table, pa.Table]:
-    mask = pa.array([row not in reasons for row in range(table.num_rows)], pa.bool_())
-    bad = table.take(pa.array(list(reasons), pa.int64()))
+def _split(
+    schema: pa.Schema, batches: list[pa.RecordBatch], reasons: dict[int, str]
+) -> tuple[pa.Table, pa.Table]:
+    """Good rows and others. The batches are taken out of their list: they and what becomes of them are not held together."""
+    kept = np.ones(sum(one.num_rows for one in batches), np.bool_)
+    kept[list(reasons)] = False
+    good, bad, start = [], [], 0
+    batches.reverse()
+    while batches:
+        batch = batches.pop()
+        mask = kept[start : start + batch.num_rows]
+        start += batch.num_rows
+        if not mask.all():
+            bad.append(batch.filter(pa.array(~mask)))
+            batch = batch.filter(pa.array(mask))
+        good.append(batch)
     at = pa.array([datetime.now(UTC)] * len(reasons), pa.timestamp("us", "UTC"))
-    bad = bad.append_column(REASONS, pa.array(list(reasons.values()), pa.string()))
-    return table.filter(mask), bad.append_column(AT, at)
+    aside = pa.Table.from_batches(bad, schema)
+    aside = aside.append_column(REASONS, pa.array(list(reasons.values()), pa.string()))
+    return pa.Table.from_batches(good, schema), aside.append_column(AT, at)
