@@ -59,13 +59,15 @@ def promoted(duel: Duel) -> dict[str, bool]:
     """Whether the champion gate lets the challenger pass, by policy."""
     case = _case(duel)
     result = case.compare(duel.champion)
-    worse = clearly_worse(case, duel.champion, slice(None))
     gates = case.model.gates
-    return {
-        policy: not worse
-        and result.low > needed_gain(gates.model_copy(update={"swap": policy}), result)
+    better = {
+        policy: result.low > needed_gain(gates.model_copy(update={"swap": policy}), result)
         for policy in POLICIES
     }
+    # The proper score is asked only where it could still refuse: it costs as much as the metric.
+    if any(better.values()) and clearly_worse(case, duel.champion, slice(None)):
+        return dict.fromkeys(POLICIES, False)
+    return better
 
 
 @cache
