@@ -73,7 +73,7 @@ def test_what_starts_that_were_killed_left_undone_is_done(stack: Any, airflow: A
     assert "airloop_heavy 2" in needs["pools"]["says"]
     assert needs["DAGs"]["says"] == f"all {len(airflow.dag_ids())} are there"
     assert set(needs) == {
-        "database", "ledger", "history", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
+        "database", "ledger", "history", "lake", "pools", "DAGs", "DAG files", "service", "MLflow", "disk",
     }  # fmt: skip
 
 
