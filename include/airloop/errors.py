@@ -19,7 +19,6 @@ AirloopError
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Iterable
 
@@ -77,6 +76,9 @@ class AirloopError(Exception):
         """The nearest valid value, if one is near."""
         if not self.valid:
             return None
+        # Of use to who made a mistake alone; whoever parses a DAG file loads this module.
+        import difflib
+
         near = difflib.get_close_matches(_repr.repr(self.value).strip("'\""), self.valid, n=1)
         return near[0] if near else None
 
