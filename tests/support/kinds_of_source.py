@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import sqlalchemy as sa
 
 from airloop.contracts import Fence
@@ -57,6 +58,15 @@ def sql(*values: Any) -> Told:
 def python(*frames: Any) -> Told:
     """Columns of the frames that a function yields, one after the other."""
     return Told("python", [pd.Series(one) for one in frames])
+
+
+def cases(table: dict[str, Any]) -> list[Any]:
+    """Parameters of a table: a column's contract, its values as each source has them, and what is said of them."""
+    return [
+        pytest.param(column, told, said, id=f"{name}: {told.kind} {number}")
+        for name, (column, all_told, said) in table.items()
+        for number, told in enumerate(all_told)
+    ]
 
 
 #: What the function of :func:`function` yields.

@@ -13,7 +13,17 @@ import pyarrow as pa
 import pytest
 
 from airloop.errors import DataError
-from tests.support.kinds_of_source import URL, Told, csv, ingested, jsonl, parquet, python, sql
+from tests.support.kinds_of_source import (
+    URL,
+    Told,
+    cases,
+    csv,
+    ingested,
+    jsonl,
+    parquet,
+    python,
+    sql,
+)
 
 BIG: Final = 2**53 + 1
 INT96: Final = {"use_deprecated_int96_timestamps": True}
@@ -280,27 +290,19 @@ CLOCKS: Final[list[tuple[str, dict[str, str], str]]] = [
 ]
 
 
-def _cases(table: dict[str, Any]) -> list[Any]:
-    return [
-        pytest.param(column, told, said, id=f"{name}: {told.kind} {number}")
-        for name, (column, all_told, said) in table.items()
-        for number, told in enumerate(all_told)
-    ]
-
-
 @pytest.fixture(autouse=True)
 def _database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL, f"sqlite:///{tmp_path / 'source.db'}")
 
 
-@pytest.mark.parametrize(("column", "told", "values"), _cases(EXACT))
+@pytest.mark.parametrize(("column", "told", "values"), cases(EXACT))
 def test_it_comes_in_as_it_is(
     column: dict[str, Any], told: Told, values: list[Any], tmp_path: Path
 ) -> None:
     assert ingested(told, tmp_path, column) == values
 
 
-@pytest.mark.parametrize(("column", "told", "message"), _cases(REFUSED))
+@pytest.mark.parametrize(("column", "told", "message"), cases(REFUSED))
 def test_it_is_refused_in_one_sentence_and_nothing_changes(
     column: dict[str, Any], told: Told, message: str, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, time
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +27,17 @@ from airloop.specs.rules import dataset_rules, pair_rules
 from airloop.types.casts.collections import REFERENCE
 from airloop.types.column import Column
 from airloop.types.registry import TYPES, type_of
-from tests.support.kinds_of_source import URL, Told, csv, ingested, jsonl, parquet, python, sql
+from tests.support.kinds_of_source import (
+    URL,
+    Told,
+    cases,
+    csv,
+    ingested,
+    jsonl,
+    parquet,
+    python,
+    sql,
+)
 from tests.unit.data.specimens import spec
 
 DECIMAL: Final = {"type": "decimal", "precision": 10, "scale": 2}
@@ -155,27 +167,19 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], list[Told], str]]] = {
 }
 
 
-def _cases(table: dict[str, Any]) -> list[Any]:
-    return [
-        pytest.param(column, told, said, id=f"{name}: {told.kind} {number}")
-        for name, (column, all_told, said) in table.items()
-        for number, told in enumerate(all_told)
-    ]
-
-
 @pytest.fixture(autouse=True)
 def _database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL, f"sqlite:///{tmp_path / 'source.db'}")
 
 
-@pytest.mark.parametrize(("column", "told", "values"), _cases(EXACT))
+@pytest.mark.parametrize(("column", "told", "values"), cases(EXACT))
 def test_it_comes_in_as_it_is(
     column: dict[str, Any], told: Told, values: list[Any], tmp_path: Path
 ) -> None:
     assert ingested(told, tmp_path, column) == values
 
 
-@pytest.mark.parametrize(("column", "told", "message"), _cases(REFUSED))
+@pytest.mark.parametrize(("column", "told", "message"), cases(REFUSED))
 def test_it_is_refused_in_one_sentence_and_nothing_changes(
     column: dict[str, Any], told: Told, message: str, tmp_path: Path
 ) -> None:
@@ -208,15 +212,22 @@ def test_a_reference_tells_the_size_and_the_digest_of_its_file(kind: str, tmp_pa
         read_reference(reference)
 
 
+@pytest.fixture
+def near() -> Iterator[Path]:
+    """A folder whose path a message shows whole; a worker's own ``tmp_path`` is longer."""
+    with tempfile.TemporaryDirectory(prefix="near-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "sql", "parquet", "python"])
 @pytest.mark.parametrize(
     ("said", "why"),
     [({"size": 4}, "its size is 3, not 4"), ({"digest": "sha256:0"}, "its digest is sha256:")],
 )
 def test_a_reference_to_a_file_whose_bytes_changed_is_refused(
-    kind: str, said: dict[str, Any], why: str, tmp_path: Path
+    kind: str, said: dict[str, Any], why: str, tmp_path: Path, near: Path
 ) -> None:
-    uri = str(tmp_path / "picture.png")
+    uri = str(near / "picture.png")
     Path(uri).write_bytes(b"abc")
     value = {"uri": uri, **said}
     told = {
