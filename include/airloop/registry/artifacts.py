@@ -100,12 +100,7 @@ def verify(folder: Path, digest: Digest) -> Manifest:
     _check_names(folder, recorded)
     for name, expected in recorded.files.items():
         if _sha256(folder / name) != expected:
-            raise ArtifactError(
-                "a file of the model is not the one that was trained",
-                value=name,
-                where=str(folder / name),
-                remedy=REMEDY,
-            )
+            raise _changed(folder, name)
     return recorded
 
 
@@ -141,13 +136,17 @@ def code(folder: Path, recorded: Manifest) -> bytes | None:
         return None
     content = (folder / CODE).read_bytes()
     if _digest(content) != expected:
-        raise ArtifactError(
-            "a file of the model is not the one that was trained",
-            value=CODE,
-            where=str(folder / CODE),
-            remedy=REMEDY,
-        )
+        raise _changed(folder, CODE)
     return content
+
+
+def _changed(folder: Path, name: str) -> ArtifactError:
+    return ArtifactError(
+        "a file of the model is not the one that was trained",
+        value=name,
+        where=str(folder / name),
+        remedy=REMEDY,
+    )
 
 
 def fetch(ref: ArtifactRef, settings: Settings) -> Path:
