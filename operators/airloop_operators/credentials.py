@@ -12,6 +12,7 @@ from airloop.errors import SpecError, UnreachableError
 from airloop.execution.pods.kubeconfig import names_a_cluster
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec
+from airloop.storage.options import with_credentials
 
 #: Airflow's types of connections whose name is not SQLAlchemy's.
 _DRIVERS = {"postgres": "postgresql"}
@@ -48,6 +49,16 @@ def storage_credentials(settings: Settings) -> dict[str, str]:
     if keys is None:
         raise _refusal(name, "it yields no credentials")
     return _variables(keys, region, endpoint)
+
+
+def with_storage(settings: Settings) -> Settings:
+    """The settings with the credentials of the stores, for what reads or writes them in this very process.
+
+    :raises SpecError: if there is no such connection, or it yields no credentials
+    :raises UnreachableError: if the server that gives temporary ones does not answer
+    """
+    options = with_credentials(settings.storage_options, storage_credentials(settings))
+    return settings.model_copy(update={"storage_options": options})
 
 
 def _variables(keys: Any, region: str | None, endpoint: str | None) -> dict[str, str]:

@@ -8,8 +8,7 @@ from airflow.sdk import BaseOperator
 
 from airloop.ledger import open_ledger
 from airloop.settings import load_settings
-from airloop.storage.options import with_credentials
-from airloop_operators.credentials import storage_credentials
+from airloop_operators.credentials import with_storage
 from airloop_operators.errors import airflow_errors
 
 
@@ -28,9 +27,7 @@ class ExamineLakeOperator(BaseOperator):
 
         found: list[str] = []
         with airflow_errors():
-            settings = load_settings()
-            options = with_credentials(settings.storage_options, storage_credentials(settings))
-            settings = settings.model_copy(update={"storage_options": options})
+            settings = with_storage(load_settings())
             for table in examined(settings, tables_of(settings)):
                 self.log.info("%s: %s", table.name, "; ".join(table.faults) or "sound")
                 found += table.faults

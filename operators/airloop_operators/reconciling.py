@@ -11,8 +11,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from airloop.exchange.store import StepStore
 from airloop.settings import load_settings
-from airloop.storage.options import with_credentials
-from airloop_operators.credentials import storage_credentials
+from airloop_operators.credentials import with_storage
 from airloop_operators.errors import airflow_errors
 
 Task = tuple[str, str, str, int]
@@ -38,9 +37,8 @@ class ReconcilePodsOperator(BaseOperator):
 
         minutes = int(context["params"].get("grace_minutes", self.grace_minutes))
         with airflow_errors():
-            settings = load_settings()
-            options = with_credentials(settings.storage_options, storage_credentials(settings))
-            store = StepStore(settings.step_store_uri, options)
+            settings = with_storage(load_settings())
+            store = StepStore(settings.step_store_uri, settings.storage_options)
             reconciler = open_reconciler(settings.kubernetes, store, task_states)
             found = [str(one) for one in reconciler.reconcile(timedelta(minutes=minutes))]
         for line in found or ["every pod and Job has its task"]:

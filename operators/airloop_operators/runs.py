@@ -16,9 +16,8 @@ from airloop.settings import load_settings
 from airloop.specs import DatasetSpec, load_catalog
 from airloop.specs.requests import IngestConf, MonitorConf, ScoreConf, TrainConf, parse_conf
 from airloop.specs.spans import check_partition, newest
-from airloop.storage.options import with_credentials
 from airloop.vocabulary import LOOP, Cause, TriggerState
-from airloop_operators.credentials import storage_credentials
+from airloop_operators.credentials import with_storage
 
 ConfT = TypeVar("ConfT", bound=Contract)
 #: The types of runs that somebody asked for, in Airflow's own words.
@@ -210,7 +209,5 @@ def _newest_there(dataset: DatasetSpec) -> str | None:
     """The newest partition in the lake."""
     from airloop.data.lake.lake import Lake
 
-    settings = load_settings()
-    options = with_credentials(settings.storage_options, storage_credentials(settings))
-    lake = Lake(settings.model_copy(update={"storage_options": options}))
+    lake = Lake(with_storage(load_settings()))
     return max(lake.partitions(dataset.name), default=None)

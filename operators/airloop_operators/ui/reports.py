@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from airloop.settings import Settings
 from airloop.storage.files import Files
-from airloop.storage.options import is_bucket, with_credentials
-from airloop_operators.credentials import storage_credentials
+from airloop.storage.options import is_bucket
+from airloop_operators.credentials import with_storage
 
 #: A folder's page shows the newest of its entries.
 MAX_ENTRIES = 200
@@ -56,10 +56,9 @@ def find(settings: Settings, path: str) -> Report | list[ReportEntry] | None:
 
 
 def _files(settings: Settings) -> Files:
-    options = settings.storage_options
     if is_bucket(settings.reports_uri):
-        options = with_credentials(options, storage_credentials(settings))
-    return Files(settings.reports_uri, options, "the folder of reports")
+        settings = with_storage(settings)
+    return Files(settings.reports_uri, settings.storage_options, "the folder of reports")
 
 
 def _time(seconds: float) -> datetime | None:
