@@ -380,7 +380,8 @@ def test_an_asset_that_is_made_by_one_of_our_dags_is_asked_for_as_its_run_is(
         session.add(DagBundleModel(name="of-this-test"))
         session.flush()
         for dag in ("ingest_flights", "somebody_elses"):
-            session.add(DagModel(dag_id=dag, bundle_name="of-this-test", fileloc="x.py"))
+            # Another test of this database may have made one.
+            session.merge(DagModel(dag_id=dag, bundle_name="of-this-test", fileloc="x.py"))
             asset_model = AssetModel(name=f"of {dag}", uri=f"x://{dag}")
             session.add(asset_model)
             session.flush()

@@ -40,7 +40,7 @@ def test_without_the_quarantine_first_a_partition_is_seen_without_it(
     scenario: PartitionScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the tests above."""
-    monkeypatch.setattr(Content, "quarantine_is_in", lambda self, lake: True)
+    monkeypatch.setattr(Content, "quarantine_is_in", lambda *_: True)
     with watching(scenario) as reader:
         scenario.attempt()
     assert "a partition without its quarantine" in reader.torn

@@ -71,6 +71,7 @@ class FakeModel:
         self.scale, self.spec, self.dataset = scale, spec or model_spec(), dataset_spec()
         self.calls: list[int] = []
         self.before: Callable[[], None] = lambda: None
+        self.drifted = ""
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> np.ndarray:
         self.before()

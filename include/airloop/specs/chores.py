@@ -28,6 +28,7 @@ class GraceConf(Contract):
 #: By the DAG's id; the last is there where models train on Kubernetes.
 CHORES: dict[str, type[Contract]] = {
     "airloop_audit": NothingConf,
+    "airloop_examine": NothingConf,
     "airloop_replay": ReplayConf,
     "airloop_wake": GraceConf,
     "airloop_reconcile": GraceConf,

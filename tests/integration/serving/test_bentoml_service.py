@@ -358,12 +358,18 @@ def test_a_spoiled_artifact_is_refused_and_the_old_champion_keeps_serving(
     assert world.client.predict(MODEL, world.rows[:1]).version == 1
 
 
+def believed(folder: Path, _: str) -> artifacts.Manifest:
+    """A manifest as it lies there."""
+    return artifacts.Manifest.model_validate_json((folder / artifacts.MANIFEST).read_bytes())
+
+
 def test_control_without_the_verification_a_swapped_artifact_is_served(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     version = spoiled(world, tmp_path, "swapped", 6)
     made.deploy(world.settings, version)
     monkeypatch.setattr(artifacts, "verify", lambda *_: None)
+    monkeypatch.setattr(artifacts, "manifest", believed)
 
     async def served() -> int | None:
         slots = build_endpoints(world.settings, load_catalog())

@@ -28,7 +28,11 @@ class Wheel:
     ) -> subprocess.CompletedProcess[str]:
         """Run this interpreter where nothing of the checkout is in reach."""
         told = {"AIRLOOP_PROJECT": str(project)} if project else {}
-        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        kept = {
+            key: os.environ[key]
+            for key in ("PATH", "HOME", "LANG", "AIRLOOP_STEP_KEY")
+            if key in os.environ
+        }
         return subprocess.run(
             [self.python, "-W", "ignore", *arguments],
             cwd=cwd,

@@ -131,7 +131,7 @@ def test_what_was_appended_is_known_by_the_digest_it_was_recorded_by(
     by_scheme = pinned._appended_digest
     with monkeypatch.context() as then:
         then.setattr(
-            pinned, "_appended_digest", lambda *told: by_scheme(*told[:3], sorted_digest.SCHEME)
+            pinned, "_appended_digest", lambda *told: by_scheme(*told[:4], sorted_digest.SCHEME)
         )
         ref = former.lake.snapshot("log", [DAY])
     assert ref != former.lake.snapshot("log", [DAY])

@@ -57,6 +57,7 @@ def ask(
         ("airloop_replay", {"modell": "flight_delay"}, "did you mean 'model'"),
         ("airloop_wake", {"grace_minutes": -1}, "grace_minutes"),
         ("airloop_audit", {"at": "once"}, "at"),
+        ("airloop_examine", {"lake": "all"}, "lake"),
     ],
 )
 def test_a_conf_that_a_task_would_refuse_begins_no_run(dag: str, conf: Any, says: str) -> None:

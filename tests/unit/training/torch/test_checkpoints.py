@@ -39,9 +39,11 @@ def stump(tmp_path_factory):
 
 
 @pytest.fixture
-def store(stump, tmp_path):
-    (tmp_path / "checkpoint").write_bytes((stump / "checkpoint").read_bytes())
-    return tmp_path
+def store(stump):
+    """That store, and as it was again afterwards: a seal holds at its own place alone."""
+    left = (stump / "checkpoint").read_bytes()
+    yield stump
+    (stump / "checkpoint").write_bytes(left)
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_resumes_and_ends_with_the_same_bits(
