@@ -14,6 +14,7 @@ from itertools import groupby, islice
 from urllib.parse import urlsplit
 
 from airloop.demo.rows import Row
+from airloop.ours import require_ours
 from airloop.settings import Settings
 
 #: Rows of one request: what a gate's screen asks for at once.
@@ -53,6 +54,7 @@ class Client:
     """One connection, kept open; a request that fails for whatever reason counts as failed."""
 
     def __init__(self, settings: Settings, model: str, tally: Tally) -> None:
+        require_ours(settings.serving.url, "the prediction service")
         parts = urlsplit(settings.serving.url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._path = f"/models/{model}/predict"

@@ -11,6 +11,7 @@ import httpx
 from airloop.contracts import Contract
 from airloop.devstack.secrets import AIRFLOW_USER
 from airloop.errors import PermanentError, RequestError, UnreachableError
+from airloop.ours import hooks
 from airloop.settings import Settings
 
 _TIMEOUT = 30.0
@@ -37,7 +38,12 @@ class AirflowSession:
 
     def __init__(self, url: str, password: str) -> None:
         self.url, self._password = url.rstrip("/"), password
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=_TIMEOUT,
+            trust_env=False,
+            event_hooks=hooks(self.url, "Airflow"),
+        )
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -71,7 +77,7 @@ class AirflowSession:
 
         :param repeat: it may be repeated, though its method does not say so
         :raises RequestError: for what Airflow refuses, with its own words
-        :raises UnreachableError: if it does not answer, or keeps failing
+        :raises UnreachableError: if it does not answer, keeps failing, or another user has taken its port
         """
         where = f"{method} {self.url}/api/v2{path}"
         for pause in _PAUSES if repeat or method in _REPEATABLE else ():

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import http
 import os
-from urllib.parse import urlsplit
 
-from airloop.errors import PermanentError, UnreachableError
-from airloop.listeners import stranger
+from airloop.errors import PermanentError
+from airloop.ours import is_ours, require_ours
 from airloop.paths import home_folder
 from airloop.settings import Settings
-from airloop.specs.yaml.document import read_yaml
 from airloop.textfile import first_line
 
 #: By these MLflow's own client signs in; they travel in the environment alone.
@@ -97,22 +95,13 @@ def _own(settings: Settings) -> str | None:
     """
     if not _is_own(settings):
         return None
-    if (other := stranger(urlsplit(settings.mlflow_uri).port or 0)) is not None:
-        raise UnreachableError(
-            "MLflow's port has been taken by another user of this machine: nothing is sent there",
-            value=f"uid {other}",
-            where=settings.mlflow_uri,
-            remedy="`airloop down`, then `airloop up`: it takes another port",
-        )
+    require_ours(settings.mlflow_uri, "MLflow")
     return _secret()
 
 
 def _is_own(settings: Settings) -> bool:
     """Whether it is the server that `airloop up` started here, and gave a password."""
-    runtime = home_folder() / "runtime.yaml"
-    if _secret() is None or not runtime.exists():
-        return False
-    return bool(read_yaml(runtime).get("mlflow_uri") == settings.mlflow_uri)
+    return _secret() is not None and is_ours(settings.mlflow_uri)
 
 
 def _holds_own() -> bool:

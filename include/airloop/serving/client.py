@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from airloop.errors import AirloopError, RequestError, UnreachableError
+from airloop.ours import hooks
 from airloop.serving.requests import plain
 from airloop.serving.responses import (
     LOG_HEADER,
@@ -38,7 +39,11 @@ class ServiceClient:
         timeout = settings.serving.timeout_seconds
         # trust_env: the service is reached directly; a proxy must never see the token.
         self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=timeout, trust_env=False
+            base_url=self.url,
+            headers=headers,
+            timeout=timeout,
+            trust_env=False,
+            event_hooks=hooks(self.url, "the prediction service"),
         )
 
     def __enter__(self) -> ServiceClient:
@@ -86,7 +91,7 @@ class ServiceClient:
         """Whether the service answers at all and serves some model."""
         try:
             return self._http.get("/readyz").status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except (httpx.TransportError, UnreachableError):
             return False
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
