@@ -49,8 +49,8 @@ class DeploymentPublication:
     def published(self) -> Deployment | None:
         """The row of this very request, while it is the last one."""
         done = self.ledger.requested_deployment(self.model, self.request)
-        current = self.ledger.current_deployment(self.model)
-        if done is None or done == current:
+        # A rollback is the way out where a hand put another row there.
+        if done is None or done == (current := self.ledger.current_deployment(self.model)):
             return done
         raise GateError(
             f"version {self.version} was delivered before and has been replaced",

@@ -71,6 +71,8 @@ def aliases_of(ledger: Ledger, model: str) -> dict[str, int | None]:
 def wanted_aliases(ledger: Ledger, model: str, known: Shown) -> dict[str, int | None]:
     """:func:`aliases_of` of what is known of a model already."""
     last = known.last
+    if last is not None and not ledger.proves_deployment(last):
+        return {}  # put there by a hand: the aliases stay as the loop left them
     if last is not None and last.kind is DeploymentKind.RETIRE:
         return dict.fromkeys((models.CHAMPION, models.PREVIOUS, models.CHALLENGER))
     wanted: dict[str, int | None] = {models.CHAMPION: last.version if last else None}

@@ -50,14 +50,14 @@ def retire(
 
 
 def _last(ledger: Ledger, model: str) -> Deployment:
-    history = ledger.deployments(model, limit=1)
-    if not history:
+    last = ledger.proven_deployments([model]).get(model)
+    if last is None:
         raise RequestError(
             "no version of this model ever served",
             value=model,
             valid=sorted(ledger.last_deployments()),
         )
-    return history[0]
+    return last
 
 
 def _tell(service: Service | None, settings: Settings, model: str) -> None:

@@ -41,10 +41,15 @@ def rollback(
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it
     :raises SupersededError: if another delivery of this model began in between
     """
-    current, target = _target(ledger, model, to_version)
-    deployment = current
+    last = ledger.last_sequences(model).get(model, 0)
+    current, target = _target(ledger, model, to_version, last)
+    deployment = target if current is None else current
     with reached(service, settings) as following:
-        if target.version != current.version or current.kind is DeploymentKind.RETIRE:
+        if (
+            current is None
+            or current.kind is DeploymentKind.RETIRE
+            or target.version != current.version
+        ):
             publication = DeploymentPublication(
                 ledger=ledger,
                 settings=settings,
@@ -53,7 +58,7 @@ def rollback(
                 artifact=target.artifact,
                 kind=DeploymentKind.ROLLBACK,
                 reason=reason,
-                request=f"rollback:{current.sequence}:{target.version}",
+                request=f"rollback:{last}:{target.version}",
                 held=_holds(following, target),
                 actor=actor,
             )
@@ -84,21 +89,34 @@ def _ask_to_follow(service: Service, deployment: Deployment) -> None:
             raise refused(deployment, state)
 
 
-def _target(ledger: Ledger, model: str, to_version: int | None) -> tuple[Deployment, Deployment]:
-    """The current deployment, and the one to go back to: itself, where that has been done."""
-    history = ledger.deployments(model, limit=HISTORY)
-    if not history:
+def _target(
+    ledger: Ledger, model: str, to_version: int | None, last: int
+) -> tuple[Deployment | None, Deployment]:
+    """What the loop delivered last, and what to go back to: itself, where that has been done.
+
+    None, and what it delivered last, where a hand has put another row over that.
+    """
+    if not last:
         raise RequestError("nothing is deployed: there is nothing to roll back", value=model)
-    current = history[0]
-    if to_version is None and current.kind in (DeploymentKind.ROLLBACK, DeploymentKind.RETIRE):
+    proven = ledger.proven_deployments([model]).get(model)
+    if proven is None:
+        ledger.current_deployment(model)  # which says why
+        raise RequestError("nothing is left to go back to", value=model)
+    current = proven if proven.sequence == last else None
+    wanted: int | None
+    if current is None:
+        wanted = to_version if to_version is not None else proven.version
+    elif to_version is None and current.kind in (DeploymentKind.ROLLBACK, DeploymentKind.RETIRE):
         return current, current
-    wanted = to_version if to_version is not None else current.previous
+    else:
+        wanted = to_version if to_version is not None else current.previous
+    history = ledger.deployments(model, limit=HISTORY)
     for deployment in history:
-        if deployment.version == wanted:
+        if deployment.version == wanted and ledger.proves_deployment(deployment):
             return current, deployment
     if wanted is None:
         raise RequestError(
-            "there is no champion before this one", value=f"version {current.version}"
+            "there is no champion before this one", value=f"version {proven.version}"
         )
     raise RequestError(
         "this version never served",

@@ -170,7 +170,8 @@ def links_of(connection: Connection, entity: str, after: int = 0) -> Iterator[Li
 def proves(connection: Connection, kind: Kind, entity: str, key: str) -> bool:
     """Whether a row is what its link says, and the link follows on the one before; cheaper than the whole chain."""
     mine = (chain.c.entity == entity) & (chain.c.kind == kind.name) & (chain.c.key == key)
-    found = connection.execute(select(chain).where(mine).order_by(chain.c.sequence.desc())).first()
+    newest = select(chain).where(mine).order_by(chain.c.sequence.desc()).limit(1)
+    found = connection.execute(newest).first()
     if found is None:
         return False
     link, row = Link(**found._mapping), _read(connection, kind, entity, key)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, func, insert, select
 
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
-from airloop.ledger import attempts
-from airloop.ledger.chain import note
+from airloop.errors import GateError
+from airloop.ledger import attempts, chain
+from airloop.ledger.chain import KINDS, note
 from airloop.ledger.tables import deployments
 from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
+
+log = logging.getLogger("airloop.ledger")
 
 _TOPICS = {
     DeploymentKind.PROMOTE: Topic.PROMOTION,
@@ -41,12 +47,14 @@ def record(
     attempts.check(connection, fence, lock=True)
     if request is not None and (done := requested(connection, model, request)):
         return done
-    last = next(iter(newest(connection, model, 1)), None)
+    last = last_sequences(connection, model).get(model, 0)
+    # What a hand put there never served, and is nothing to go back to.
+    served = proven(connection, model)
     deployment = Deployment(
         model=model,
-        sequence=last.sequence + 1 if last else 1,
+        sequence=last + 1,
         version=version,
-        previous=last.version if last else None,
+        previous=served.version if served else None,
         artifact=artifact,
         kind=kind,
         reason=reason,
@@ -83,10 +91,29 @@ def decision(deployment: Deployment, action: Action) -> Decision:
     )
 
 
-def current(connection: Connection, model: str) -> Deployment | None:
-    """Who serves: the last deployment of a model, unless that retired it."""
-    last = next(iter(newest(connection, model, 1)), None)
-    return None if last is None or last.kind is DeploymentKind.RETIRE else last
+def proves(connection: Connection, deployment: Deployment) -> bool:
+    """Whether a deployment is what its link says: nobody put it there past Airloop, or edited it."""
+    kind, key = KINDS["deployment"], str(deployment.sequence)
+    return chain.proves(connection, kind, deployment.model, key)
+
+
+def proven(connection: Connection, model: str) -> Deployment | None:
+    """The last deployment of a model that is what its link says."""
+    query = select(deployments).where(deployments.c.model == model)
+    for row in connection.execute(query.order_by(deployments.c.sequence.desc())).all():
+        if chain.proves(connection, KINDS["deployment"], model, str(row.sequence)):
+            return _deployment(row)
+    return None
+
+
+def last_sequences(connection: Connection, model: str | None = None) -> dict[str, int]:
+    """The number of the last row of each model, or of one, whoever put it there and whatever it says."""
+    last = select(deployments.c.model, func.max(deployments.c.sequence).label("sequence"))
+    if model is not None:
+        last = last.where(deployments.c.model == model)
+    return {
+        row.model: row.sequence for row in connection.execute(last.group_by(deployments.c.model))
+    }
 
 
 def last_of_each(connection: Connection) -> dict[str, Deployment]:
@@ -95,7 +122,7 @@ def last_of_each(connection: Connection) -> dict[str, Deployment]:
     last_of = last.group_by(deployments.c.model).subquery()
     same = (deployments.c.model == last_of.c.model) & (deployments.c.sequence == last_of.c.sequence)
     query = select(deployments).join(last_of, same)
-    return {row.model: _deployment(row) for row in connection.execute(query)}
+    return {one.model: one for one in _readable(connection.execute(query))}
 
 
 def requested(connection: Connection, model: str, request: str) -> Deployment | None:
@@ -106,10 +133,19 @@ def requested(connection: Connection, model: str, request: str) -> Deployment | 
 
 
 def newest(connection: Connection, model: str, limit: int) -> list[Deployment]:
-    """The last deployments of a model, newest first."""
+    """The last deployments of a model, newest first, but what a hand wrote that can be none."""
     query = select(deployments).where(deployments.c.model == model)
     query = query.order_by(deployments.c.sequence.desc()).limit(limit)
-    return [_deployment(row) for row in connection.execute(query)]
+    return list(_readable(connection.execute(query)))
+
+
+def _readable(rows: Iterable[Row[Any]]) -> Iterator[Deployment]:
+    """One model's row that is no deployment keeps nobody from reading the others'; the audit names it."""
+    for row in rows:
+        try:
+            yield _deployment(row)
+        except ValidationError as error:
+            log.warning("row %d of %s: no deployment: %s", row.sequence, row.model, error)
 
 
 def _deployment(row: Row[Any]) -> Deployment:
@@ -123,4 +159,15 @@ def _deployment(row: Row[Any]) -> Deployment:
         reason=row.reason,
         at=row.at,
         actor=row.actor,
+    )
+
+
+def forged(model: str, sequence: int) -> GateError:
+    """The error about the row that says what serves, where the loop did not write it so."""
+    return GateError(
+        "the row that says which version serves is not the ledger's: it was put there past Airloop, or edited",
+        value=f"deployment {sequence}",
+        where=f"model {model}",
+        remedy="`airloop audit verify` tells what was done; `airloop rollback` lets the last version serve that the loop "
+        "delivered; a row of an older Airloop's is accepted by `airloop audit anchor --accept`",
     )

@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
-from airloop.contracts import ArtifactRef, Decision, Deployment, Fence, Trigger
-from airloop.errors import RequestError, SupersededError
-from airloop.ledger import attempts, audit, chain, claims, decisions, deployments, schema, triggers
+from airloop.contracts import Decision, Fence, Trigger
+from airloop.errors import RequestError
+from airloop.ledger import attempts, audit, chain, claims, decisions, schema, triggers
 from airloop.ledger.audit import Audit, Heads
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
+from airloop.ledger.deployment_ledger import DeploymentLedger
 from airloop.ledger.incident_ledger import IncidentLedger
 from airloop.ledger.naming import names
 from airloop.ledger.usage_ledger import UsageLedger
-from airloop.vocabulary import LOOP, Action, Cause, DeploymentKind, Topic, TriggerState
+from airloop.vocabulary import LOOP, Action, Cause, Topic, TriggerState
 
 Figures = Mapping[str, float | int | str | None]
 
 
-class Ledger(IncidentLedger, UsageLedger):
+class Ledger(DeploymentLedger, IncidentLedger, UsageLedger):
     """Attempts, triggers, decisions, deployments and usage. Each method is one transaction.
 
     Safe to share between threads and to carry over a fork: it holds no open connection.
@@ -174,16 +174,6 @@ class Ledger(IncidentLedger, UsageLedger):
         with self._database.reading() as connection:
             return triggers.last_trained(connection, model, night)
 
-    def current_deployment(self, model: str) -> Deployment | None:
-        """Who serves now."""
-        with self._database.reading() as connection:
-            return deployments.current(connection, model)
-
-    def last_deployments(self) -> dict[str, Deployment]:
-        """Every model's last deployment, of whatever kind, in one query."""
-        with self._database.reading() as connection:
-            return deployments.last_of_each(connection)
-
     def audit(self, anchors: Mapping[str, Heads] | None = None) -> Audit:
         """Whether history is what was written, at one moment; :mod:`airloop.ledger.audit` says how that is told."""
         with self._database.reading(snapshot=True) as connection:
@@ -198,51 +188,3 @@ class Ledger(IncidentLedger, UsageLedger):
         """Every model and dataset that anything was put down about, whether or not it still has a spec."""
         with self._database.reading() as connection:
             return names(connection)
-
-    def deployments(self, model: str, limit: int = 50) -> list[Deployment]:
-        """Who served, newest first."""
-        with self._database.reading() as connection:
-            return deployments.newest(connection, model, limit)
-
-    def requested_deployment(self, model: str, request: str) -> Deployment | None:
-        """The deployment that a request already brought about."""
-        with self._database.reading() as connection:
-            return deployments.requested(connection, model, request)
-
-    def record_deployment(
-        self,
-        fence: Fence,
-        *,
-        model: str,
-        version: int,
-        artifact: ArtifactRef,
-        kind: DeploymentKind,
-        reason: str,
-        request: str | None = None,
-        action: Action | None = None,
-        actor: str = LOOP,
-    ) -> Deployment:
-        """Make a version the one that serves, if the fence still holds.
-
-        :param request: what asked for it, a run's id: asked again, the first deployment is returned
-        :param action: of the decision that is written with the row, both or neither
-        :raises SupersededError: if a newer attempt began, or another deployment came first
-        """
-        try:
-            with self._database.writing() as connection:
-                deployment = deployments.record(
-                    connection,
-                    fence,
-                    model=model,
-                    version=version,
-                    artifact=artifact,
-                    kind=kind,
-                    reason=reason,
-                    request=request,
-                    actor=actor,
-                )
-                if action is not None:
-                    decisions.record(connection, deployments.decision(deployment, action))
-                return deployment
-        except IntegrityError:
-            raise SupersededError("superseded by another deployment", where=fence.key) from None

@@ -15,6 +15,7 @@ from airloop.errors import AirloopError
 from airloop.ledger import Ledger, open_ledger
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row, plain
 from airloop.serving.runtime.endpoints import Endpoints
+from airloop.serving.runtime.following import Following
 from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.specs import Catalog
@@ -29,6 +30,7 @@ EXAMPLE_ROWS = 1_000
 def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
     """Endpoints that follow these settings' ledger. It is opened when first asked: a start never waits for it."""
     opened: list[Ledger] = []
+    following = Following()
 
     def ledger() -> Ledger:
         if not opened:
@@ -36,10 +38,10 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         return opened[0]
 
     def deployed() -> Mapping[str, Deployment]:
-        return ledger().last_deployments()
+        return following.all(ledger())
 
     def deployed_one(model: str) -> Deployment | None:
-        return next(iter(ledger().deployments(model, limit=1)), None)
+        return following.one(ledger(), model)
 
     def load(ref: ArtifactRef) -> Model:
         from airloop.registry import loader
@@ -61,6 +63,7 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         models=catalog.model_names,
         deployed=deployed,
         deployed_one=deployed_one,
+        doubt=following.doubt,
         load=load,
         example=example,
         dataset=dataset,

@@ -74,6 +74,8 @@ class Endpoint:
         self.looked = False
         #: Why the ledger cannot be followed, and since when.
         self.trouble: str | None = None
+        #: Why the last deployment in the ledger is not followed: nobody knows who put it there.
+        self.doubt: str | None = None
         self.retry = Retry()
         #: How many requests can be answered in time.
         self.admission = Admission()
@@ -111,12 +113,8 @@ class Endpoint:
         self.current = version
         self.admission.promise(version.model.spec.serving)
         self.error, self.retry = None, Retry()
-        log.info(
-            "%s: version %d answers, deployment %d",
-            self.model,
-            version.number,
-            version.deployment.sequence,
-        )
+        sequence = version.deployment.sequence
+        log.info("%s: version %d answers, deployment %d", self.model, version.number, sequence)
 
     def want(self, deployment: Deployment | None) -> None:
         """Put down what the ledger names; a refusal of another deployment says nothing about this one."""
@@ -136,11 +134,12 @@ class Endpoint:
         """What the endpoint is doing, and that as a sentence."""
         if self.current is not None:
             serving = f"version {self.current.number} answers"
-            return Condition.SERVING, "; ".join(filter(None, (serving, self.trouble, self.error)))
+            told = (serving, self.trouble, self.doubt, self.error)
+            return Condition.SERVING, "; ".join(filter(None, told))
         if self.loading is not None:
             return Condition.LOADING, f"version {self.loading.version} is being loaded"
-        if self.error is not None:
-            return Condition.REFUSED, self.error
+        if (error := self.error or self.doubt) is not None:
+            return Condition.REFUSED, error
         if self.trouble is not None:
             return Condition.UNREACHABLE, self.trouble
         if self.wanted is not None and self.wanted.kind is DeploymentKind.RETIRE:
@@ -164,7 +163,7 @@ class Endpoint:
             since=now.since if now else None,
             wanted_version=wanted.version if wanted else None,
             wanted_sequence=wanted.sequence if wanted else None,
-            error=self.error or self.trouble,
+            error=self.error or self.doubt or self.trouble,
             limit=self.admission.limit if now else None,
             requests=self._requests,
             rows=self._rows,

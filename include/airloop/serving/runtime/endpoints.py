@@ -39,6 +39,7 @@ class Endpoints:
 
     :param deployed: the ledger's current deployments by model: one query for all of them
     :param deployed_one: that of one model; without it all are asked for
+    :param doubt: why a model's last deployment in the ledger is not the one that is followed
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
     :param dataset: a model's dataset as the project has it now, or None
@@ -51,6 +52,7 @@ class Endpoints:
         models: Callable[[], Iterable[str]],
         deployed: Callable[[], Mapping[str, Deployment]],
         deployed_one: Callable[[str], Deployment | None] | None = None,
+        doubt: Callable[[str], str | None] = lambda _: None,
         load: Callable[[ArtifactRef], Model],
         example: Callable[[Model], Row | None] = lambda _: None,
         dataset: Callable[[Model], DatasetSpec | None] = lambda _: None,
@@ -58,7 +60,7 @@ class Endpoints:
     ) -> None:
         self._home, self._clock = home, clock
         self._models, self._deployed, self._load, self._example = models, deployed, load, example
-        self._dataset = dataset
+        self._dataset, self._doubt = dataset, doubt
         self._settled = False
         self._deployed_one = deployed_one or (lambda model: deployed().get(model))
         self._endpoints: dict[str, Endpoint] = {}
@@ -148,6 +150,7 @@ class Endpoints:
             self.error = None
             for endpoint in asked:
                 endpoint.want(wanted.get(endpoint.model))
+                endpoint.doubt = self._doubt(endpoint.model)
         for endpoint in self._endpoints.values():
             endpoint.trouble = self.error
 
