@@ -28,8 +28,9 @@ from airloop.registry.code import archive
 from airloop.registry.code.finder import Code, opened
 from airloop.registry.examples import check_examples
 from airloop.registry.format import Format
+from airloop.registry.formats import bounds
 from airloop.registry.formats.graphs import onnx_scorer
-from airloop.registry.formats.trees import check_bounds
+from airloop.registry.formats.trust import TRUSTED_TYPES
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
 from airloop.registry.refusal import refusing
 from airloop.registry.segments import Routing, open_routing
@@ -39,13 +40,6 @@ from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.artifacts")
 
-#: Types that skops may build besides its own defaults (public scikit-learn, numpy and scipy classes). Reviewed: each
-#: holds arrays only, neither its constructor nor ``__setstate__`` runs anything found in the file, and the indices in
-#: trees are checked by :mod:`airloop.registry.formats.trees` before anything follows them.
-TRUSTED_TYPES = (
-    "sklearn.compose._column_transformer._RemainderColsList",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
 #: ``onnx``, or the name of the trainer that opens its own files.
 Runtime = str
 
@@ -177,7 +171,7 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
 
 
 def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
-    """Open ``model.skops`` if every type in it is one of :data:`TRUSTED_TYPES` or of skops' defaults.
+    """Open ``model.skops`` if every type in it is one of the trusted ones or of skops' defaults.
 
     :raises ArtifactError: if it holds another type, or is not a skops file
     """
@@ -193,21 +187,29 @@ def read_skops(path: Path) -> Any:
 
     try:
         unknown = skops.io.get_untrusted_types(file=path)
-        foreign = sorted(set(unknown) - set(TRUSTED_TYPES))
+        foreign = sorted(set(unknown) - TRUSTED_TYPES)
         if foreign:
             raise ArtifactError(
                 "the model holds a type that is not on Airloop's trust list",
                 value=foreign[0],
                 where=str(path),
                 remedy="use an estimator of scikit-learn, or have the type reviewed and added to "
-                "airloop.registry.loader.TRUSTED_TYPES",
+                "airloop.registry.formats.trust",
             )
+        bounds.check_schema(path)
         estimator = skops.io.load(path, trusted=unknown)
-        check_bounds(estimator, path)
+        bounds.check_bounds(estimator, path)
         return estimator
     except AirloopError:
         raise
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise ArtifactError(
             "the skops file cannot be read",
             value=f"{type(error).__name__}: {error}",

@@ -12,8 +12,10 @@ import numpy as np
 
 from airloop.errors import AirloopError, DataError, RequestError, SpecError
 from airloop.features.transform import model_function
-from airloop.registry import artifacts, loader
+from airloop.registry import artifacts
+from airloop.registry.formats import bounds
 from airloop.registry.formats.skops import settle
+from airloop.registry.formats.trust import TRUSTED_TYPES
 from airloop.registry.frozen import FrozenSpec
 from airloop.training.trainer import FitJob, Number
 
@@ -42,7 +44,7 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
     name = weight_of(estimator) if job.weights is not None else None
     weights = {} if name is None else {name: job.weights}
     try:
-        return estimator.fit(job.features, target, **weights)
+        return without_indices(estimator.fit(job.features, target, **weights))
     except (TypeError, ValueError) as error:
         raise _kind(job)(
             "the estimator could not be fitted", value=str(error), where=_where(job)
@@ -68,6 +70,17 @@ def last_step(estimator: Any) -> tuple[str, Any]:
     return prefix, last
 
 
+def without_indices(estimator: Any) -> Any:
+    """The same, its nearest neighbours found by looking at all rows: an index of them (a KD- or ball tree) is never stored.
+
+    Done at once after the fit, so that what is judged is what will be served.
+    """
+    for one in bounds.objects(estimator):
+        if getattr(one, "_fit_method", None) in {"kd_tree", "ball_tree"}:
+            one._fit_method, one._tree = "brute", None
+    return estimator
+
+
 def save(estimator: Any, folder: Path) -> None:
     """Write ``model.skops``.
 
@@ -78,13 +91,13 @@ def save(estimator: Any, folder: Path) -> None:
     path = folder / artifacts.SKOPS
     skops.io.dump(estimator, path)
     settle(path)
-    foreign = set(skops.io.get_untrusted_types(file=path)) - set(loader.TRUSTED_TYPES)
+    foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES
     if foreign:
         raise SpecError(
             "the estimator holds a type that is not on Airloop's trust list, so it could never be loaded",
             value=sorted(foreign)[0],
             where="the model's build()",
-            remedy="use estimators of scikit-learn, without functions of your own",
+            remedy="use estimators of scikit-learn, without functions of your own; docs/training.md names what is stored",
         )
 
 
@@ -142,10 +155,15 @@ def _kind(job: FitJob) -> type[AirloopError]:
 
 
 def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
-    """The estimator as skl2onnx converts it, its numeric inputs of this type."""
+    """The estimator as skl2onnx converts it, its numeric inputs of this type.
+
+    :raises ValueError: if the converter would never end
+    """
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
+    if any(_parts_missing(one) for one in bounds.objects(estimator)):
+        raise ValueError("a tree tells missing values from all others, which skl2onnx 1.20 cannot")
     numeric = DoubleTensorType if number == "double" else FloatTensorType
     kinds = {"string": StringTensorType, "number": numeric}
     types = [(name, kinds[kind]([None, 1])) for name, kind in frozen.features.items()]
@@ -162,6 +180,11 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
     model.opset_import.extend(opsets)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _parts_missing(one: Any) -> bool:
+    """Whether a tree has an infinite threshold: the converter looks for a number beside it for ever."""
+    return hasattr(one, "tree_") and not bool(np.isfinite(one.tree_.threshold).all())
 
 
 def _name_inputs(graph: Any, features: list[str]) -> None:
