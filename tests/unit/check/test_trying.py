@@ -50,12 +50,19 @@ def features(frame):
 def build(params):
     return LogisticRegression(**params)
 """
-FOREST = "from sklearn.ensemble import RandomForestClassifier"
+OWN = """\
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+"""
 MODULES = {
     "abrupt": "import os\nos._exit(7)\n" + GOOD,
     "confused": GOOD.replace('frame[["far", "wet"]]', 'frame[["far", "elsewhere"]]'),
     "exits": "import sys\nsys.exit(3)\n" + GOOD,
-    "forest": f"{FOREST}\n{GOOD.replace('LogisticRegression(**params)', 'RandomForestClassifier(3)')}",
+    "own": OWN
+    + GOOD.replace(
+        "LogisticRegression(**params)",
+        "make_pipeline(FunctionTransformer(abs), LogisticRegression(**params))",
+    ),
     "good": GOOD,
     "unbuilt": GOOD.replace("return Logistic", "1 / 0\n    return Logistic"),
     "unfit": GOOD.replace("**params", "max_iter=-1"),
@@ -116,7 +123,7 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "abrupt": ("error", ""),
         "confused": ("error", "module"),
         "exits": ("error", "module"),
-        "forest": ("error", "training"),
+        "own": ("error", "training"),
         "unbuilt": ("error", "training"),
         "unfit": ("notice", "training"),
         "unimportable": ("error", "module"),
@@ -125,7 +132,7 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "abrupt": "its code ended the process that tried it (exit code 7)",
         "confused": "the model's features() failed on these rows",
         "exits": "SystemExit: 3",
-        "forest": "trust list, so it could never be loaded (the model's build()); got 'sklearn.tree._tree.Tree'",
+        "own": "trust list, so it could never be loaded (the model's build()); got 'builtins.abs'",
         "unbuilt": "ZeroDivisionError",
         "unfit": "could not be fitted on the source's first 200 rows",
         "unimportable": "No module named 'no_such_library'",
@@ -176,13 +183,13 @@ def test_sources_are_asked_for_their_first_rows(
     assert (nothing["severity"], "has no rows" in nothing["what"]) == ("notice", True)
 
 
-def test_without_rows_a_forest_is_told_all_the_same(
+def test_without_rows_what_holds_a_function_is_told_all_the_same(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(project / "include")
-    write_model(project, "forest")
-    (found,) = trial._of_model("forest", {})
-    assert found["value"] == "sklearn.tree._tree.Tree"
+    write_model(project, "own")
+    (found,) = trial._of_model("own", {})
+    assert found["value"] == "builtins.abs"
     assert not (project / "include" / "shop" / "asked").exists()
 
 
