@@ -6,7 +6,7 @@ from airloop.contracts import Candidate, Fence, GateReport, ModelVersion
 from airloop.delivery.mending import restore_model
 from airloop.delivery.mirror import Shown, registration, shown
 from airloop.errors import ArtifactError
-from airloop.evaluation.warrant import confirm
+from airloop.evaluation.warrant import confirm, prove
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.ledger import attempts, decisions, triggers
@@ -43,6 +43,8 @@ class VersionPublication:
         version = models.of_run(candidate.model, candidate.run_id, digest, settings=settings)
         if version is None or not models.is_of(version, self.artifact, self.report):
             return None
+        # A hand may have made it, and the report be one's own: neither is asked, but the ledger.
+        prove(version, self.context.ledger)
         self.verify(version, digest)
         return version
 

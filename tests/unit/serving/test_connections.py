@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -409,3 +410,32 @@ def test_a_service_that_may_open_too_few_files_says_so_at_its_start(
     assert f"INFO at most {most} connections" in said
     assert ("WARNING" in said) is warned
     assert (f"may open {files} files, of which 2560 are kept back" in said) is warned
+
+
+#: A request within another's body, by one of two lengths.
+_HIDDEN = PREDICTION.replace(b"host", b"x-request-id: hidden\r\nhost", 1)
+_HEAD = PREDICTION.partition(b"content-length")[0]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"content-length: %d\r\ntransfer-encoding: chunked" % (5 + len(_HIDDEN)),
+        b"transfer-encoding: chunked\r\ncontent-length: %d" % (5 + len(_HIDDEN)),
+        b"content-length: 5\r\ncontent-length: %d" % (5 + len(_HIDDEN)),
+        b"transfer-encoding: identity, chunked\r\ncontent-length: %d" % (5 + len(_HIDDEN)),
+        b"transfer-encoding : chunked\r\ncontent-length: %d" % (5 + len(_HIDDEN)),
+    ],
+)
+def test_a_body_of_two_lengths_hides_no_request(world: World, head: bytes) -> None:
+    """What stands before the service may count by the other: the next request would be one that it never saw."""
+    with world.connect() as one:
+        one.sendall(_HEAD + head + b"\r\n\r\n0\r\n\r\n" + _HIDDEN)
+        one.settimeout(2)
+        answers = b""
+        with contextlib.suppress(TimeoutError):
+            while more := one.recv(65536):
+                answers += more
+    assert b"hidden" not in answers, answers
+    assert b" 200 " not in answers
+    assert answers.startswith(b"HTTP/1.1 4"), answers
