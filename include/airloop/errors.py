@@ -10,7 +10,8 @@ AirloopError
 │   ├── GateError             a gate said no, or could not tell
 │   ├── ArtifactError         the bytes of a model are not the ones that were recorded
 │   ├── SupersededError       a newer attempt of the same step took over
-│   └── StepEndedError        the cluster ended a step: its memory or its time was used up
+│   ├── StepEndedError        the cluster ended a step: its memory or its time was used up
+│   └── MemoryLimitError      a step needs more memory than it may have
 └── TransientError            trying again may help: the task retries with backoff
     ├── UnreachableError      a server or a store does not answer
     ├── StorageFullError      no space left where the step must write
@@ -121,6 +122,10 @@ class SupersededError(PermanentError):
 
 class StepEndedError(PermanentError):
     """The cluster ended a step: its memory or its time was used up."""
+
+
+class MemoryLimitError(PermanentError):
+    """A step needs more memory than it may have: at the same size it would meet the same end."""
 
 
 class TransientError(AirloopError):

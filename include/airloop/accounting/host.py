@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-#: Where a container sees its own control group.
-CGROUP = Path("/sys/fs/cgroup")
+from airloop.accounting.limits import CGROUP
+
 _STATUS = Path("/proc/self/status")
 
 

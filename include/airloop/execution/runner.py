@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airloop.accounting import limits
 from airloop.contracts import Fence
 from airloop.exchange import wire
 from airloop.exchange.store import StepStore
@@ -45,6 +47,8 @@ class StepRunner:
         )
         self._executor, self._spec = executor_of(model.compute if model else "process")
         self._handle: Any = None
+        #: Lines of the step's log.
+        self._last: deque[str] = deque(maxlen=limits.LAST_LINES)
 
     def run(self, step: str, fence: Fence, request: Mapping[str, Any]) -> dict[str, Any]:
         """Run one step to its end and return its result's fields.
@@ -66,8 +70,14 @@ class StepRunner:
             variables=self._credentials,
         )
         self._store.write(job.request_uri, {**request, "fence": fence.model_dump(mode="json")})
+        before = limits.kills()
         code = self._follow(job)
-        return wire.conclude(step, self._store.read(job.result_uri), code)
+        note = self._store.read(job.result_uri)
+        if note is None and self._executor.local:
+            killed = limits.ended(step, code, self._last, limits.kills() - before)
+            if killed is not None:
+                raise killed
+        return wire.conclude(step, note, code)
 
     def on_kill(self) -> None:
         """What Airflow asks for when it kills the task."""
@@ -79,12 +89,14 @@ class StepRunner:
             self._executor.cancel(self._handle)
 
     def _follow(self, job: StepJob) -> int | None:
+        self._last.clear()
         self._handle = handle = self._executor.start(job)
         try:
             ended = False
             while not ended:
                 ended = self._executor.poll(handle, _PAUSE)
                 for line in self._executor.logs(handle):
+                    self._last.append(line)
                     self._write(line)
         except BaseException:  # a time-out, a signal: whatever ends the caller ends the step
             self.stop()

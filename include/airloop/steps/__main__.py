@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from airloop import paths
+from airloop.accounting.limits import exhausted
 from airloop.errors import (
     AirloopError,
     RequestError,
@@ -63,9 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = _run(arguments.step, store.read(arguments.request), helper)
     except (Exception, SystemExit) as error:
-        told = _as_told(error, arguments.step)
+        told = exhausted(error, arguments.step) or _as_told(error, arguments.step)
         if told is not error:
             traceback.print_exc(file=sys.stdout)
+        # What the step held goes, so that there is memory to tell how it ended.
+        traceback.clear_frames(error.__traceback__)
         if told is None:
             return 1
         store.write(answer, {"error": describe(told)})

@@ -7,6 +7,7 @@ forks inherit the stand-in; ``--call <home> <request>`` a caller that can be kil
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.specs.sections.storage import SECRETS
 
+#: As `ulimit -v` sets it.
+LIMIT = 4 << 30
+
 
 class Request(StepRequest):
     do: str
@@ -27,6 +31,21 @@ class Request(StepRequest):
 
 class Result(StepResult):
     said: str
+
+
+def die(how: str) -> None:
+    """By a signal, or by asking for more memory than there may be."""
+    if how == "crash":
+        os.kill(os.getpid(), 9)
+    if how == "abort":
+        print("terminate called after throwing an instance of 'std::bad_alloc'", flush=True)
+        os.abort()
+    import pyarrow as pa
+
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+    if how == "memory":
+        bytearray(2 * LIMIT)
+    pa.allocate_buffer(2 * LIMIT)
 
 
 def run(request: Request, context: StepContext) -> Result:
@@ -39,8 +58,8 @@ def run(request: Request, context: StepContext) -> Result:
             raise UnreachableError("no answer", where="http://nowhere")
         case "full":
             raise OSError(28, "No space left on device", "/full")
-        case "crash":
-            os.kill(os.getpid(), 9)
+        case "crash" | "memory" | "arrow memory" | "abort":
+            die(request.do)
         case "bug":
             raise ZeroDivisionError("a bug")
         case "silent":

@@ -17,6 +17,7 @@ import pytest
 from airloop.contracts import Fence
 from airloop.errors import (
     GateError,
+    MemoryLimitError,
     RequestError,
     StepCrashError,
     StorageFullError,
@@ -125,6 +126,34 @@ def test_how_a_step_ends_decides_whether_it_is_tried_again(
         StepRunner(settings).run("ingest", FENCE, {"do": do})
     assert type(caught.value) is error
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("do", "why"),
+    [
+        ("memory", "MemoryError"),
+        ("arrow memory", "malloc of size 8589934592 failed"),
+    ],
+)
+def test_an_end_by_memory_is_told_with_the_figure_and_never_tried_again(
+    settings: Settings, way: str, do: str, why: str
+) -> None:
+    """Under a real limit, as `ulimit -v` sets it."""
+    with pytest.raises(MemoryLimitError) as caught:
+        StepRunner(settings).run("ingest", FENCE, {"do": do})
+    assert not caught.value.transient
+    told = str(caught.value)
+    assert "step ingest needs more memory than it may have: 4,096 MiB of address space" in told
+    assert "by `ulimit -v`" in told
+    assert why in told
+    assert "make the partitions smaller" in told
+
+
+def test_a_library_that_aborts_for_want_of_memory_is_known_by_its_last_words(
+    settings: Settings, way: str
+) -> None:
+    with pytest.raises(MemoryLimitError, match=r"terminate called after .* 'std::bad_alloc'"):
+        StepRunner(settings).run("ingest", FENCE, {"do": "abort"})
 
 
 def test_a_request_with_an_unknown_field_is_refused(settings: Settings, way: str) -> None:

@@ -50,7 +50,7 @@ def _file_errors(url: str, partition: str) -> Iterator[None]:
     """Translate what reading a file raises: the file's fault, or the store's."""
     try:
         yield
-    except AirloopError:
+    except (AirloopError, MemoryError):  # Arrow's own is one of its exceptions, too
         raise
     except FileNotFoundError as error:
         raise AbsentError("the partition does not exist", value=partition, where=url) from error
