@@ -15,6 +15,7 @@ from airloop.contracts import DatasetRef, Fence
 from airloop.data.changes import Changes
 from airloop.data.lake import delta
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.streams import whole
 from airloop.data.publication import PartitionPublication
 from airloop.errors import AirloopError
 from airloop.execution.context import StepContext
@@ -63,7 +64,7 @@ def _publish_in_two_halves() -> None:
     """The partition appears by one commit, and would be completed by another: killed in between."""
 
     def publish(self: PartitionPublication, fence: Fence, digest: str) -> DatasetRef:
-        good = self._content.good
+        good = whole(self._content.good)
         half = good.slice(0, good.num_rows // 2)
         staged = self._lake.stage_partition(
             "events", DAY, half, partition_column="day", fence=fence

@@ -12,6 +12,7 @@ from airloop.data.changes import Changes, compare
 from airloop.data.lake.delta import Staged
 from airloop.data.lake.digest import dataset_digest, rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.streams import Rows, whole, without
 from airloop.data.validation.quarantine import EMPTY, Validated, belonging_to, bring_up, table_name
 from airloop.errors import DamagedError, DataError
 from airloop.ledger import Ledger
@@ -26,10 +27,10 @@ class Content:
 
     spec: DatasetSpec
     partition: str
-    good: pa.Table
+    good: Rows
     good_digest: str
     #: Without the name of the good rows.
-    aside: pa.Table
+    aside: Rows
 
     @classmethod
     def of(cls, spec: DatasetSpec, partition: str, validated: Validated) -> Content:
@@ -39,11 +40,11 @@ class Content:
         """
         if validated.good is None or validated.quarantined is None:
             raise DataError("a refused partition cannot be published", value=partition)
-        digest = rows_digest(validated.good, without=[spec.key_column])
+        digest = validated.digest or rows_digest(validated.good, without=[spec.key_column])
         return cls(spec, partition, validated.good, digest, validated.quarantined)
 
     @property
-    def quarantined(self) -> pa.Table:
+    def quarantined(self) -> Rows:
         """The rows that were put aside, with the name of the good ones."""
         return belonging_to(self.aside, self.good_digest)
 
@@ -93,10 +94,7 @@ class Content:
         before = before.rename_columns([present.get(one, one) for one in before.column_names])
         # The partition's own key is the same in all rows, and a date in some tables where it is a text in others.
         own = self.spec.key_column
-        sides: list[pa.Table] = [
-            table.select([column for column in table.column_names if column != own])
-            for table in (before, self.good)
-        ]
+        sides: list[pa.Table] = [whole(without(rows, own)) for rows in (before, self.good)]
         keys = [key for key in self.spec.keys if key != own]
         if any(key not in sides[0].column_names for key in keys):
             return None  # what names a row now did not name one then

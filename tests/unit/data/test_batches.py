@@ -13,9 +13,10 @@ import pytest
 from airloop.contracts import Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.streams import Stream
 from airloop.data.schema import to_pandas
 from airloop.data.validation import batches, counting
-from airloop.data.validation.batches import SourceRows, evaluate_batches, rows_in
+from airloop.data.validation.batches import evaluate_batches, rows_in
 from airloop.data.validation.suite import evaluate
 from airloop.settings import Settings
 from airloop.specs.dataset import Expectation
@@ -77,8 +78,12 @@ SUITE = tuple(
 )
 
 
-def in_batches(rows: pa.Table, size: int = 700) -> SourceRows:
-    return SourceRows(rows.schema, lambda names: rows.select(names).to_batches(max_chunksize=size))
+def in_batches(rows: pa.Table, size: int = 700) -> Stream:
+    return Stream(
+        rows.schema,
+        rows.num_rows,
+        lambda names: rows.select(names).to_batches(max_chunksize=size),
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -112,7 +117,7 @@ def test_only_the_columns_asked_about_are_read_once() -> None:
         asked.append(names)
         return rows.select(names).to_batches()
 
-    evaluate_batches((SUITE[0], SUITE[10], SUITE[15]), SourceRows(rows.schema, read), "test")
+    evaluate_batches((SUITE[0], SUITE[10], SUITE[15]), Stream(rows.schema, 100, read), "test")
     assert asked == [["number", "kind"]]
 
 
@@ -147,7 +152,7 @@ def test_a_partition_set_is_judged_in_the_lake(tmp_path: Path) -> None:
 
 
 def test_no_expectations_give_no_verdicts() -> None:
-    assert evaluate_batches((), batches.rows_of(table(5)), "test") == []
+    assert evaluate_batches((), table(5), "test") == []
 
 
 def test_what_gx_was_asked_once_is_not_mixed_up_with_what_looks_alike() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import re
@@ -20,6 +21,7 @@ from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.tables import filesystem_of
 from airloop.data.lake.vacuum import sweep
+from airloop.data.lake.written import PIECE, Written, store
 from airloop.errors import DamagedError, DataError, RequestError
 from airloop.settings import Settings
 from tests.support.tables import DAYS, put, rows, stored
@@ -219,7 +221,7 @@ def test_the_command_names_each_damaged_file_and_what_to_do(
 def test_a_file_larger_than_what_is_written_at_a_time_is_stored_whole(lake: Lake) -> None:
     opened = lake.opened("t")
     assert opened is not None
-    for size in (0, integrity._PIECE, 3 * integrity._PIECE + 1):
-        file = pa.py_buffer(random.Random(size).randbytes(size))
-        integrity.write(file, f"large-{size}", filesystem_of(opened))
-        assert (Path(lake.table_uri("t")) / f"large-{size}").read_bytes() == file.to_pybytes()
+    for size in (0, PIECE, 9 * PIECE + 1):
+        content = random.Random(size).randbytes(size)
+        store(Written(io.BytesIO(content), size, ""), f"large-{size}", filesystem_of(opened))
+        assert (Path(lake.table_uri("t")) / f"large-{size}").read_bytes() == content

@@ -15,7 +15,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from airloop.contracts import Fence
-from airloop.data.lake import commits, delta, integrity, tables
+from airloop.data.lake import commits, delta, tables
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.errors import (
@@ -246,7 +246,7 @@ def test_a_full_disk_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(integrity, "write", full)
+    monkeypatch.setattr(delta, "store", full)
     with pytest.raises(StorageFullError, match="no space left in the lake"):
         put(lake, "2013-01-02", rows("2013-01-02", [1]))
     assert lake.partitions("t") == ("2013-01-01",)

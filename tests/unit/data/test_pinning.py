@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from airloop.contracts import DatasetRef, Fence
-from airloop.data.lake import integrity
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.written import written
 from airloop.errors import DamagedError
 from airloop.settings import Settings
 
@@ -58,10 +57,11 @@ def edit(lake: Lake, version: int, old: str, new: str) -> None:
 def forge(lake: Lake, day: str, version: int) -> None:
     """Put other rows in a day's place, named as the log would name them, and the log of that version to suit."""
     [path] = list(Path(lake.table_uri("t")).glob(f"day={day}/*-1-*.parquet"))
-    file = integrity.written(pa.table({"x": [99.0, 98.0], "y": [0.0, 0.0]}))
+    file = written(pa.table({"x": [99.0, 98.0], "y": [0.0, 0.0]}))
     rows, token, _ = path.stem.split("-")
-    forged = path.with_name(f"{rows}-{token}-{hashlib.sha256(file).hexdigest()}.parquet")
-    forged.write_bytes(file)
+    forged = path.with_name(f"{rows}-{token}-{file.sha256}.parquet")
+    file.file.seek(0)
+    forged.write_bytes(file.file.read())
     size = path.stat().st_size
     edit(lake, version, path.name, forged.name)
     edit(lake, version, f'"size":{size}', f'"size":{file.size}')

@@ -13,6 +13,7 @@ import pytest
 
 from airloop.columns import AT, REASONS
 from airloop.contracts import Outcome
+from airloop.data.lake.streams import whole
 from airloop.data.schema import to_pandas
 from airloop.data.validation import batches, quality, structure, suite
 from airloop.data.validation.datadocs import write_page
@@ -266,7 +267,7 @@ def test_an_expectation_gx_does_not_know_is_named(
 def test_a_result_that_is_missing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated = suite._evaluated(spec().expectations[0], None)
     assert evaluated.outcome is Outcome.UNKNOWN
-    monkeypatch.setattr(quality, "evaluate_batches", lambda *_: [evaluated])
+    monkeypatch.setattr(batches.SuiteCounts, "verdicts", lambda *_: [evaluated])
     monkeypatch.setattr(quality, "evaluate", lambda *_: [evaluated])
     assert not validate(spec(), DAY, frame()).ok
 
@@ -334,7 +335,7 @@ def test_gx_reports_to_nobody() -> None:
 def _frames(found: Validated) -> tuple[pd.DataFrame, pd.DataFrame]:
     assert found.good is not None
     assert found.quarantined is not None
-    return to_pandas(found.good), to_pandas(found.quarantined)
+    return to_pandas(whole(found.good)), to_pandas(whole(found.quarantined))
 
 
 @pytest.mark.parametrize("nullable", [True, False])

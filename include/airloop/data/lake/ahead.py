@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-import pyarrow as pa
-
+from airloop.data.lake.integrity import Bytes
 from airloop.data.lake.tables import File
 
 #: At most so many are on their way.
@@ -17,14 +16,12 @@ AT_ONCE: Final = 16
 BYTES: Final = 64 << 20
 
 
-def ahead(
-    files: Iterable[File], read: Callable[[File], pa.Buffer]
-) -> Iterator[tuple[File, pa.Buffer]]:
+def ahead(files: Iterable[File], read: Callable[[File], Bytes]) -> Iterator[tuple[File, Bytes]]:
     """Each file with its bytes, in the order of the files.
 
     :param read: is called by several threads at once
     """
-    coming, waiting = deque(files), deque[tuple[File, Future[pa.Buffer]]]()
+    coming, waiting = deque(files), deque[tuple[File, Future[Bytes]]]()
     # Of those that are on their way or wait to be used, and of the one in use.
     held = 0
     pool = ThreadPoolExecutor(AT_ONCE, "lake-ahead")

@@ -15,6 +15,7 @@ from airloop.data.lake.delta import added, evolve, folder_of
 from airloop.data.lake.evolution import GONE
 from airloop.data.lake.storage import storage_errors
 from airloop.data.lake.tables import New, filesystem_of, open_or_create
+from airloop.data.lake.written import store, written
 
 
 def _as_stored(rows: pa.Table, stored: pa.Schema) -> pa.Table:
@@ -70,8 +71,8 @@ def _added(table: DeltaTable, rows: pa.Table, column: str, uri: str) -> Iterator
     for key in pc.unique(rows[column]).to_pylist():
         mine = rows.filter(pc.equal(rows[column], key)).drop_columns([column])
         schema = pa.schema([pa.field(one.name, stored.field(one.name).type) for one in mine.schema])
-        file = integrity.written(mine.cast(schema))
+        file = written(mine.cast(schema))
         path = f"{folder_of(column)}={key}/{integrity.name_of_appended(file)}"
         with storage_errors(uri):
-            integrity.write(file, path, filesystem)
+            store(file, path, filesystem)
         yield added(path, file.size, {column: key}, len(mine))

@@ -24,7 +24,9 @@ from airloop.data.lake import entries, evolution, integrity
 from airloop.data.lake.commits import repeat
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.storage import storage_errors
+from airloop.data.lake.streams import Rows, without
 from airloop.data.lake.tables import filesystem_of, partition_column
+from airloop.data.lake.written import store, written
 from airloop.data.schema import stored_schema
 from airloop.errors import SupersededError
 
@@ -50,7 +52,7 @@ class Staged:
 def stage(
     table: DeltaTable,
     partition: str,
-    rows: pa.Table,
+    rows: Rows,
     column: str,
     fence: Fence,
     uri: str,
@@ -64,14 +66,14 @@ def stage(
     :raises UnreachableError: if the store does not answer
     """
     check_columns(table, rows.schema, uri)
-    content = rows.drop_columns([column]) if column in rows.column_names else rows
+    content = without(rows, column)
     digest = digest or rows_digest(content)
-    written = integrity.written(content)
-    path = f"{folder_of(column)}={partition}/{integrity.name_of(digest, fence.token, written)}"
+    file = written(content)
+    path = f"{folder_of(column)}={partition}/{integrity.name_of(digest, fence.token, file)}"
     with storage_errors(uri):
-        integrity.write(written, path, filesystem_of(table))
+        store(file, path, filesystem_of(table))
     schema = stored_schema(rows.schema, column)
-    return Staged(path, partition, rows.num_rows, written.size, digest, schema)
+    return Staged(path, partition, rows.num_rows, file.size, digest, schema)
 
 
 def staged_digest(table: DeltaTable, staged: Staged, uri: str) -> str:

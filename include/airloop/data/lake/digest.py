@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from airloop.columns import AT
 from airloop.data.lake import sorted_digest
 from airloop.data.lake.canonical import canonical
+from airloop.data.lake.streams import Rows
 from airloop.data.lake.words import Words, mixed, words_of_numbers, words_of_texts
 
 #: The scheme, told with each digest.
@@ -91,15 +92,15 @@ class RowsDigest:
         return SCHEME + hashlib.sha256(told).hexdigest()
 
 
-def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
-    """The digest of a table's rows, whatever their order and however they were encoded.
+def rows_digest(rows: Rows, *, without: Iterable[str] = ()) -> str:
+    """The digest of rows, whatever their order and however they were encoded.
 
     Re-ingesting the same rows therefore gives the same digest.
 
     :param without: columns left out, such as the partition column, which is the key and not a row's content
     :raises DataError: if a column's type has no canonical form (structs)
     """
-    return digest_of(table.to_batches(), without=without)
+    return digest_of(rows.to_batches(), without=without)
 
 
 def file_digest(file: pq.ParquetFile, like: str = SCHEME) -> str:

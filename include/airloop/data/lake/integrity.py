@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 import threading
 import uuid
-from typing import Final
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from airloop.data.lake.digest import SCHEME, file_digest
+from airloop.data.lake.written import PIECE, Written
 from airloop.errors import DamagedError
 
+#: A file's bytes, in memory or in a temporary file.
+Bytes: TypeAlias = pa.Buffer | pa.NativeFile
 #: What :func:`name_of` makes, and what it made before it told the bytes' digest.
 STAGED: Final = r"(?P<scheme>rows_sum256_)?(?P<content>[0-9a-f]{64})-(?P<token>\d+)(-(?P<integrity>[0-9a-f]{64}))?\.parquet"
 _STAGED = re.compile(rf"{STAGED}\Z")
@@ -27,7 +31,9 @@ _APPENDED = re.compile(r"appended-[0-9a-f]{32}-(?P<integrity>[0-9a-f]{64})\.parq
 _SCHEME: Final = "sha256:"
 #: How a name tells the scheme of now; that of before it does not tell.
 _IN_NAMES: Final = "rows_sum256_"
-#: Bytes that are written at a time.
+#: Bytes of a file that are held in memory; more are copied into one of the step's work folder.
+_HELD: Final = 64 << 20
+#: Bytes that are read at a time.
 _PIECE: Final = 1 << 22
 #: Of files of before: the bytes' digest and the rows', where the bytes were found to hold them; the newest so many.
 _KNOWN: Final[dict[tuple[str, str], None]] = {}
@@ -37,30 +43,15 @@ _LOOKING: Final = threading.Lock()
 REMEDY: Final = "ingest the partition again, or restore the file from a backup of the lake; trying again cannot help"
 
 
-def written(rows: pa.Table) -> pa.Buffer:
-    """Rows as a file of the lake; other readers find checksums in its pages."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
-    return sink.getvalue()
-
-
-def write(file: pa.Buffer, path: str, filesystem: pafs.FileSystem) -> None:
-    """Store a file. Delta's filesystem takes it only by way of a buffer, and what is as large as that goes past it."""
-    with filesystem.open_output_stream(path, buffer_size=_PIECE) as sink:
-        for start in range(0, file.size, _PIECE // 4):
-            sink.write(file.slice(start, min(_PIECE // 4, file.size - start)))
-
-
-def name_of(content: str, token: int, file: pa.Buffer) -> str:
+def name_of(content: str, token: int, file: Written) -> str:
     """A staged file's name: the digest of its rows, the attempt, and the digest of its bytes."""
-    digest = hashlib.sha256(file).hexdigest()
     name = content.removeprefix(_SCHEME).replace(SCHEME, _IN_NAMES)
-    return f"{name}-{token}-{digest}.parquet"
+    return f"{name}-{token}-{file.sha256}.parquet"
 
 
-def name_of_appended(file: pa.Buffer) -> str:
+def name_of_appended(file: Written) -> str:
     """The name of a file that is added to a partition's others: it tells the digest of its bytes alone."""
-    return f"appended-{uuid.uuid4().hex}-{hashlib.sha256(file).hexdigest()}.parquet"
+    return f"appended-{uuid.uuid4().hex}-{file.sha256}.parquet"
 
 
 def named_by(path: str) -> str | None:
@@ -78,31 +69,54 @@ def content_of(path: str) -> str | None:
     return f"{scheme}{match['content']}"
 
 
-def read(path: str, filesystem: pafs.FileSystem) -> pa.Buffer:
-    """A file's bytes.
+def read(path: str, filesystem: pafs.FileSystem) -> Bytes:
+    """A file's bytes; those of a large one lie in a temporary file that has no name.
 
     :raises DamagedError: if it is gone
     """
     try:
         with filesystem.open_input_file(path) as file:
-            found = pa.allocate_buffer(file.size(), resizable=True)
-            # Delta's filesystem hands out bytes, which are copied: a piece at a time is held twice.
-            view, start = memoryview(found), 0
-            while count := file.readinto(view[start : start + _PIECE]):
-                start += count
-            return found
+            return _put_aside(file) if file.size() > _HELD else _held(file)
     except FileNotFoundError:
         raise DamagedError("a file of the lake is gone", where=path, remedy=REMEDY) from None
 
 
-def check(file: pa.Buffer, path: str, where: str) -> None:
+def _held(file: pa.NativeFile) -> pa.Buffer:
+    found = pa.allocate_buffer(file.size(), resizable=True)
+    # Delta's filesystem hands out bytes, which are copied: a piece at a time is held twice.
+    view, start = memoryview(found), 0
+    while count := file.readinto(view[start : start + _PIECE]):
+        start += count
+    return found
+
+
+def _put_aside(file: pa.NativeFile) -> pa.NativeFile:
+    kept = tempfile.TemporaryFile(prefix="read-")  # noqa: SIM115 - as long as it is read
+    while piece := file.read(PIECE):
+        kept.write(piece)
+    kept.seek(0)
+    return pa.PythonFile(kept, "r")
+
+
+def _sha256(file: Bytes) -> str:
+    if isinstance(file, pa.Buffer):
+        return hashlib.sha256(file).hexdigest()
+    sha = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(PIECE):
+        sha.update(piece)
+    file.seek(0)
+    return sha.hexdigest()
+
+
+def check(file: Bytes, path: str, where: str) -> None:
     """Compare a file's bytes with its name; of one of before its rows.
 
     :param where: the table, partition and version, for who has to mend it
     :raises DamagedError: if they are others
     """
     wanted, content = named_by(path), content_of(path)
-    found = _SCHEME + hashlib.sha256(file).hexdigest()
+    found = _SCHEME + _sha256(file)
     if wanted is not None:
         sound = found == wanted
     elif content is not None:
@@ -113,7 +127,7 @@ def check(file: pa.Buffer, path: str, where: str) -> None:
         raise damaged("its bytes are not those that were written", path, where)
 
 
-def _holds(file: pa.Buffer, found: str, content: str, path: str, where: str) -> bool:
+def _holds(file: Bytes, found: str, content: str, path: str, where: str) -> bool:
     """Whether a file of before holds the rows that its name tells.
 
     Its rows are looked at once in a process; afterwards these very bytes are known to hold them.
@@ -129,16 +143,18 @@ def _holds(file: pa.Buffer, found: str, content: str, path: str, where: str) -> 
     return True
 
 
-def content_in(file: pa.Buffer, path: str, where: str, like: str = SCHEME) -> str:
+def content_in(file: Bytes, path: str, where: str, like: str = SCHEME) -> str:
     """The digest of the rows that a file holds.
 
     :param like: a digest whose scheme is wanted
     :raises DamagedError: if it cannot be read
     """
     try:
-        source = pa.BufferReader(file)
+        source = pa.BufferReader(file) if isinstance(file, pa.Buffer) else file
         with pq.ParquetFile(source, page_checksum_verification=True) as opened:
             return file_digest(opened, like)
+    except MemoryError:  # Arrow's is one of its exceptions, too
+        raise
     except (pa.ArrowException, OSError) as error:
         raise damaged(str(error).splitlines()[0][:200], path, where) from error
 

@@ -18,6 +18,7 @@ from airloop.data.lake.digest import dataset_digest
 from airloop.data.lake.opened import OpenTables
 from airloop.data.lake.pinning import files_digest
 from airloop.data.lake.storage import storage_errors
+from airloop.data.lake.streams import Rows
 from airloop.data.lake.tables import File
 from airloop.data.schema import to_pandas
 from airloop.errors import DataError
@@ -108,10 +109,7 @@ class Lake:
         return pa.Table.from_batches(batches) if batches else self._pinned(ref).empty(columns)
 
     def batches(
-        self,
-        ref: DatasetRef,
-        columns: Sequence[str] | None = None,
-        batch_rows: int = BATCH_ROWS,
+        self, ref: DatasetRef, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
         """The rows a reference names, ``batch_rows`` at a time: memory is bounded by one batch.
 
@@ -137,7 +135,7 @@ class Lake:
         self,
         name: str,
         partition: str,
-        table: pa.Table,
+        rows: Rows,
         *,
         partition_column: str,
         fence: Fence,
@@ -155,10 +153,10 @@ class Lake:
         if not re.match(ANY_KEY, partition):
             raise DataError("not a partition key", value=partition)
         uri = self.table_uri(name)
-        new = tables.New(table.schema, partition_column, cadence)
+        new = tables.New(rows.schema, partition_column, cadence)
         opened = tables.open_or_create(uri, self.options, new, self.opened(name))
         delta.check_not_superseded(opened, fence, f"{uri}, partition {partition}")
-        return delta.stage(opened, partition, table, partition_column, fence, uri, digest)
+        return delta.stage(opened, partition, rows, partition_column, fence, uri, digest)
 
     def staged_digest(self, name: str, staged: delta.Staged) -> str:
         """The digest of what really lies in a staged file."""
@@ -193,7 +191,7 @@ class Lake:
         self,
         name: str,
         partition: str,
-        table: pa.Table,
+        rows: Rows,
         *,
         partition_column: str,
         fence: Fence,
@@ -207,7 +205,7 @@ class Lake:
         :raises SupersededError: if a newer attempt has committed this key
         """
         staged = self.stage_partition(
-            name, partition, table, partition_column=partition_column, fence=fence
+            name, partition, rows, partition_column=partition_column, fence=fence
         )
         if staged.digest != digest:
             raise DataError(

@@ -79,6 +79,8 @@ class PinnedRows:
                 yield from sound.to_batches(
                     schema=self.dataset.schema, columns=columns, batch_size=batch_rows
                 )
+            except MemoryError:  # Arrow's is one of its exceptions, too
+                raise
             except (pa.ArrowException, OSError) as error:  # of a file that was appended
                 why = str(error).splitlines()[0][:200]
                 raise integrity.damaged(why, file.path, self._place(file)) from error
@@ -88,7 +90,7 @@ class PinnedRows:
         for key in sorted(self.ref.partitions):
             yield from sorted(self.files[key], key=lambda file: file.path)
 
-    def _sound(self, file: tables.File) -> pa.Buffer:
+    def _sound(self, file: tables.File) -> integrity.Bytes:
         """A file's bytes, once they are those that were written."""
         place = self._place(file)
         with storage_errors(place):
@@ -197,7 +199,7 @@ def partition_digest(
         return named
     filesystem = tables.filesystem_of(table)
 
-    def sound(file: tables.File) -> pa.Buffer:
+    def sound(file: tables.File) -> integrity.Bytes:
         content = integrity.read(file.path, filesystem)
         place = f"{uri}, partition {file.partition}, version {table.version()}"
         integrity.check(content, file.path, place)
@@ -219,7 +221,7 @@ def _name(files: list[tables.File]) -> str | None:
 def _appended_digest(
     dataset: ds.FileSystemDataset,
     files: list[tables.File],
-    sound: Callable[[tables.File], pa.Buffer],
+    sound: Callable[[tables.File], integrity.Bytes],
     column: str,
     scheme: str,
 ) -> str:

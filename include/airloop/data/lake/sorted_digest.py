@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 
 from airloop.columns import AT
 from airloop.data.lake.canonical import canonical
+from airloop.data.lake.streams import Rows, whole
 
 #: The scheme, told with each digest.
 SCHEME: Final = "sha256:"
 
 
-def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
-    """The digest of a table's rows, whatever their order and however they were encoded.
+def rows_digest(rows: Rows, *, without: Iterable[str] = ()) -> str:
+    """The digest of rows, whatever their order and however they were encoded.
 
     Canonical form: columns by name; NaN is missing, -0.0 is 0.0; rows sorted by all columns; for each column
     its name, its kind, one byte a row for "is there", and the little-endian values. A column that is wholly
@@ -34,15 +35,15 @@ def rows_digest(table: pa.Table, *, without: Iterable[str] = ()) -> str:
     :returns: ``sha256:<hex>``
     :raises DataError: if a column's type has no canonical form (lists, structs)
     """
-    left_out = {*without}
+    left_out, table = {*without}, whole(rows)
     names = [name for name in table.column_names if name not in left_out]
     columns = list(_columns(names, table.num_rows, table.column))
     if not columns:
         return _of(table.num_rows, (), None)
     # By position: Arrow takes a name that begins with a dot or a bracket for a path.
     arrays = [column.values for column in columns]
-    rows = pa.table(arrays, names=[str(place) for place in range(len(arrays))])
-    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in rows.column_names])
+    keys = pa.table(arrays, names=[str(place) for place in range(len(arrays))])
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
     return _of(table.num_rows, columns, order)
 
 

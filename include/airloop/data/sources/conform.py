@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -63,12 +63,16 @@ class Conforming:
 
     def all(self, rows: Raw | Batch | Iterable[Batch]) -> tuple[pa.Table, list[WrongType]]:
         """What :func:`conform` says of all batches; each is let go once it has its types."""
-        batches = Raw.of(rows).batches if isinstance(rows, Raw | Batch) else rows
-        tables = [self.take(one) for one in batches]
+        tables = list(self.each(rows))
         whole = pa.concat_tables(tables) if tables else self._schema.empty_table()
         there = [name for name in self._schema.names if name in self.columns]
         wrong = [self.wrong[name] for name in there if name in self.wrong]
         return whole.select([name for name in there if name not in self.wrong]), wrong
+
+    def each(self, rows: Raw | Batch | Iterable[Batch]) -> Iterator[pa.Table]:
+        """Batch by batch with all of the spec's columns, as :meth:`take` gives them."""
+        batches = Raw.of(rows).batches if isinstance(rows, Raw | Batch) else rows
+        return map(self.take, batches)
 
     def take(self, batch: Batch) -> pa.Table:
         """A batch with all of the spec's columns; one that is not there, or wrongly typed, is without values."""
@@ -93,6 +97,10 @@ class Conforming:
                     place, uri = changed.row + self.rows, changed.value["uri"]
                     self.wrong[name] = WrongType(name, cast.column.type, uri, place, changed.why)
                     return None
+        except (
+            MemoryError
+        ):  # of Arrow's, which is one of its exceptions: it says nothing of the values
+            raise
         except _FAILURES:
             wrong = _first_wrong(name, [*before, *values], cast)
             row = None if wrong.row is None else wrong.row - len(before) + self.rows
@@ -187,6 +195,8 @@ def _reason(parts: list[Values], cast: _Cast) -> str | None:
         cast.all(parts)
     except (UnfitError, MixtureError) as error:
         return str(error)
+    except MemoryError:
+        raise
     except _FAILURES:
         return PLAIN
     return None

@@ -7,7 +7,8 @@ An expectation that needs anything else is evaluated by GX itself on a frame of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -20,6 +21,7 @@ from great_expectations.execution_engine import PandasExecutionEngine
 
 from airloop.contracts import DatasetRef, Outcome
 from airloop.data.lake.lake import BATCH_ROWS, Lake
+from airloop.data.lake.streams import Rows, Stream, whole
 from airloop.data.schema import to_pandas
 from airloop.data.validation.counting import Duplicates, Metric, Unexpected, metric_for
 from airloop.data.validation.suite import Evaluated, build, columns_of, evaluate, needed_columns
@@ -30,24 +32,9 @@ _SHOWN: Final = 3
 _VERDICT_ONLY: Final = {"result_format": {"result_format": "BOOLEAN_ONLY"}}
 
 
-@dataclass(frozen=True)
-class SourceRows:
-    """Rows that can be read more than once, only some of their columns, a batch at a time."""
-
-    schema: pa.Schema
-    read: Callable[[list[str]], Iterable[pa.RecordBatch]]
-
-
-def rows_of(table: pa.Table) -> SourceRows:
-    """A table in memory."""
-    return SourceRows(
-        table.schema, lambda names: table.select(names).to_batches(max_chunksize=BATCH_ROWS)
-    )
-
-
-def rows_in(lake: Lake, ref: DatasetRef) -> SourceRows:
+def rows_in(lake: Lake, ref: DatasetRef) -> Rows:
     """A partition set in the lake, at its pinned version."""
-    return SourceRows(lake.schema(ref), lambda names: lake.batches(ref, names))
+    return Stream(lake.schema(ref), ref.rows, lambda names: lake.batches(ref, names))
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,7 @@ class _Counted:
 
 
 def evaluate_batches(
-    expectations: tuple[Expectation, ...], rows: SourceRows, where: str
+    expectations: tuple[Expectation, ...], rows: Rows, where: str
 ) -> list[Evaluated]:
     """What each expectation says of all rows, in their order; the same as on one frame.
 
@@ -85,16 +72,58 @@ def evaluate_batches(
 
     :raises SpecError: if GX does not know an expectation or its arguments
     """
-    counters: dict[Any, Metric] = {}
-    known = [_known(_Asked(repr(one), one, where)) for one in expectations]
-    planned = [_plan(one, rows.schema, counters) for one in known]
-    _count(rows, counters, _columns(expectations, planned, rows))
-    left = tuple(one for one, plan in zip(expectations, planned, strict=True) if plan is None)
-    by_gx = iter(_on_a_frame(left, rows, where))
-    return [
-        _verdict(one, plan) if plan is not None else next(by_gx)
-        for one, plan in zip(expectations, planned, strict=True)
-    ]
+    counts = SuiteCounts(expectations, rows.schema, where)
+    for batch in counts.looked_at(rows):
+        counts.add(batch)
+    return counts.verdicts(rows)
+
+
+class SuiteCounts:
+    """What a suite's expectations need to know of rows, counted while the rows pass by.
+
+    :raises SpecError: if GX does not know an expectation or its arguments
+    """
+
+    def __init__(
+        self, expectations: tuple[Expectation, ...], schema: pa.Schema, where: str
+    ) -> None:
+        self._expectations, self._where = expectations, where
+        self._counters: dict[Any, Metric] = {}
+        known = [_known(_Asked(repr(one), one, where)) for one in expectations]
+        self._planned = [_plan(one, schema, self._counters) for one in known]
+        self._columns = _columns(expectations, self._planned, schema)
+
+    def looked_at(self, rows: Rows) -> Iterable[pa.RecordBatch]:
+        """Batches of the columns that are counted; none where nothing is."""
+        if not self._counters:
+            return ()
+        return rows.select(self._columns).to_batches(max_chunksize=BATCH_ROWS)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch's rows."""
+        for metric in self._counters.values():
+            metric.add(batch)
+
+    def verdicts(self, rows: Rows) -> list[Evaluated]:
+        """What each expectation says, in their order, now that all rows were counted.
+
+        :param rows: the same, for what one look at them does not tell
+        """
+        self._look_again(rows)
+        pairs = list(zip(self._expectations, self._planned, strict=True))
+        left = tuple(one for one, plan in pairs if plan is None)
+        by_gx = iter(_on_a_frame(left, rows, self._where))
+        return [_verdict(one, plan) if plan is not None else next(by_gx) for one, plan in pairs]
+
+    def _look_again(self, rows: Rows) -> None:
+        again = [
+            metric
+            for metric in self._counters.values()
+            if isinstance(metric, Duplicates) and metric.needs_second_pass()
+        ]
+        for batch in self.looked_at(rows) if again else ():
+            for metric in again:
+                metric.add(batch)
 
 
 @lru_cache(maxsize=4096)
@@ -128,27 +157,13 @@ def _plan(known: _Known, schema: pa.Schema, counters: dict[Any, Metric]) -> _Cou
 
 
 def _columns(
-    expectations: tuple[Expectation, ...], planned: list[_Counted | None], rows: SourceRows
+    expectations: tuple[Expectation, ...], planned: list[_Counted | None], schema: pa.Schema
 ) -> list[str]:
     counted = tuple(
         one for one, plan in zip(expectations, planned, strict=True) if plan is not None
     )
     wanted = {name for one in counted for name in columns_of(one)}
-    return [name for name in rows.schema.names if name in wanted] or rows.schema.names[:1]
-
-
-def _count(rows: SourceRows, counters: dict[Any, Metric], columns: list[str]) -> None:
-    for batch in rows.read(columns) if counters else ():
-        for metric in counters.values():
-            metric.add(batch)
-    again = [
-        metric
-        for metric in counters.values()
-        if isinstance(metric, Duplicates) and metric.needs_second_pass()
-    ]
-    for batch in rows.read(columns) if again else ():
-        for metric in again:
-            metric.add(batch)
+    return [name for name in schema.names if name in wanted] or schema.names[:1]
 
 
 def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
@@ -179,30 +194,36 @@ def _verdict(expectation: Expectation, plan: _Counted) -> Evaluated:
     return Evaluated(expectation, Outcome.BAD, reason, figures, None, result)
 
 
-def with_rows(one: Evaluated, table: pa.Table, where: str) -> Evaluated | None:
+def with_rows(one: Evaluated, rows: Rows, where: str) -> Evaluated | None:
     """A failed expectation with the rows that failed and the first values; None where only GX can name them."""
     known = _known(_Asked(repr(one.expectation), one.expectation, where))
-    plan = _plan(known, table.schema, {})
+    plan = _plan(known, rows.schema, {})
     metrics = plan.metrics.items() if plan is not None else ()
     # The expectation's own is the last, as in :func:`_verdict`.
     own = [metric for key, metric in metrics if key[0].endswith("unexpected_count")]
     metric = own[-1] if own else None
     if not isinstance(metric, Unexpected):
         return None
-    failed = metric.failed(table)
-    rows = np.flatnonzero(failed.to_numpy())
-    shown = table[metric.column].take(pa.array(rows[:_SHOWN])).to_pylist()
+    places, shown, start = array("q"), list[Any](), 0
+    for batch in rows.select([metric.column]).to_batches(max_chunksize=BATCH_ROWS):
+        failed = np.flatnonzero(metric.failed(batch))
+        places.frombytes((failed + start).astype(np.int64).tobytes())
+        shown += batch.column(0).take(pa.array(failed[: _SHOWN - len(shown)])).to_pylist()
+        start += batch.num_rows
     such = ", ".join(repr(value) for value in shown if value is not None)
     reason = f"{one.reason}, such as {such}" if such else one.reason
-    return replace(one, rows=tuple(rows.tolist()), reason=reason)
+    return replace(one, rows=places, reason=reason)
 
 
-def _on_a_frame(left: tuple[Expectation, ...], rows: SourceRows, where: str) -> list[Evaluated]:
+def _on_a_frame(left: tuple[Expectation, ...], rows: Rows, where: str) -> list[Evaluated]:
     if not left:
         return []
-    columns = needed_columns(left, rows.schema.names)
-    frame = to_pandas(pa.Table.from_batches(rows.read(columns)))
-    return evaluate(left, frame, where)
+    return evaluate(left, to_pandas(whole(needed(left, rows))), where)
+
+
+def needed(expectations: tuple[Expectation, ...], rows: Rows) -> Rows:
+    """The columns a suite looks at."""
+    return rows.select(needed_columns(expectations, rows.column_names))
 
 
 @cache

@@ -71,7 +71,8 @@ class Duplicates:
 
     def __init__(self, column: str) -> None:
         self._column = column
-        self._words: list[Words] = []
+        #: One after the other: a list of arrays would be held twice where it is sorted.
+        self._words = bytearray()
         self._suspects: Words | None = None
         self._values: Counter[Any] = Counter()
 
@@ -80,15 +81,15 @@ class Duplicates:
         values = pc.drop_null(batch.column(self._column))
         words = words_of_texts(values)[0] if _is_text(values.type) else words_of_numbers(values)
         if self._suspects is None:
-            self._words.append(words)
+            self._words += words.tobytes()
         else:
             shared = values.filter(pa.array(np.isin(words, self._suspects)))
             self._values.update(shared.to_pylist())
 
     def needs_second_pass(self) -> bool:
         """Whether words are shared; from then on :meth:`add` compares values."""
-        words = np.concatenate(self._words) if self._words else np.empty(0, np.uint64)
-        self._words = []
+        words = np.frombuffer(self._words, np.uint64)
+        self._words = bytearray()
         words.sort()
         self._suspects = np.unique(words[1:][words[1:] == words[:-1]])
         return bool(self._suspects.size)

@@ -7,20 +7,17 @@ What cannot be answered blocks too: an empty batch, a column without values, a c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 
-import numpy as np
-import pyarrow as pa
-
-from airloop.columns import AT, REASONS
 from airloop.contracts import Check, Outcome, ValidationReport
+from airloop.data.lake.streams import Rows, whole
 from airloop.data.schema import to_pandas
 from airloop.data.sources.conform import Conforming
 from airloop.data.sources.raw import Batch, Raw
 from airloop.data.validation import structure
-from airloop.data.validation.batches import evaluate_batches, rows_of, with_rows
+from airloop.data.validation.batches import needed, with_rows
+from airloop.data.validation.judging import Aside, Parted, Seen
 from airloop.data.validation.quarantine import Validated
-from airloop.data.validation.suite import Evaluated, declared_and_implied, evaluate, needed_columns
+from airloop.data.validation.suite import Evaluated, evaluate
 from airloop.specs.dataset import DatasetSpec, Expectation, Severity
 
 #: From this many rows on, only rows that must be named are looked up; below, every failing value is shown.
@@ -42,25 +39,30 @@ def validate(
     :raises SpecError: if an expectation is not one that GX knows
     """
     came = Conforming(spec)
-    table, wrong = came.all(rows)
+    where = f"config/datasets/{spec.name}.yaml"
+    seen = Seen(spec, partition, where)
+    for batch in came.each(rows):
+        # Of what is refused already nothing is asked but what else is wrong with it.
+        if not came.wrong:
+            seen.add(batch)
+    wrong = [came.wrong[name] for name in spec.columns if name in came.wrong]
     checks = structure.shape_checks(spec, partition, list(came.columns), came.rows, wrong)
     if checks:
         docs_uri = keep_docs([], checks) if keep_docs is not None else None
         return Validated(_report(spec, partition, checks, came.rows, docs_uri=docs_uri))
-    checks = structure.content_checks(spec, partition, table)
-    evaluated = _evaluated(spec, table)
+    checks = structure.content_checks(spec, partition, seen.content)
+    evaluated = _evaluated(seen, where)
     checks += [_checked(one) for one in evaluated]
-    reasons = _reasons(evaluated)
-    schema, batches = table.schema, table.to_batches()
-    del table
-    good, quarantined = _split(schema, batches, reasons)
-    checks += structure.key_checks(spec, partition, good)
-    checks.append(_quarantine_check(spec, len(reasons), came.rows))
+    aside = Aside(evaluated, came.rows)
+    parted = Parted(seen, aside)
+    good = parted.good
+    checks += structure.key_checks(spec, partition, good.num_rows, parted.missing)
+    checks.append(_quarantine_check(spec, aside.count, came.rows))
     docs_uri = keep_docs(evaluated, checks) if keep_docs is not None else None
-    report = _report(spec, partition, checks, came.rows, len(reasons), docs_uri)
+    report = _report(spec, partition, checks, came.rows, aside.count, docs_uri)
     if report.outcome is not Outcome.OK:
         return Validated(report)
-    return Validated(report, good, quarantined)
+    return Validated(report, good, parted.quarantined, parted.digest)
 
 
 def failures(report: ValidationReport) -> list[Check]:
@@ -68,32 +70,27 @@ def failures(report: ValidationReport) -> list[Check]:
     return [check for check in report.checks if _blocks(check)]
 
 
-def _evaluated(spec: DatasetSpec, table: pa.Table) -> list[Evaluated]:
-    """The suite counted over batches; what fails is asked again of GX, which names values, and rows if it must.
+def _evaluated(seen: Seen, where: str) -> list[Evaluated]:
+    """What was counted on the way; what fails is asked again of GX, which names values, and rows if it must.
 
     GX's graph of metrics costs a small partition five times the counters; of a large one only rows are looked up.
     """
-    expectations = declared_and_implied(spec)
-    where = f"config/datasets/{spec.name}.yaml"
-    small = table.num_rows < LARGE_ROWS
-    return [
-        _looked_up(one, table, where, small=small)
-        for one in evaluate_batches(expectations, rows_of(table), where)
-    ]
+    rows = seen.spool.rows()
+    small = rows.num_rows < LARGE_ROWS
+    return [_looked_up(one, rows, where, small=small) for one in seen.suite.verdicts(rows)]
 
 
-def _looked_up(one: Evaluated, table: pa.Table, where: str, *, small: bool) -> Evaluated:
+def _looked_up(one: Evaluated, rows: Rows, where: str, *, small: bool) -> Evaluated:
     if small and one.outcome is not Outcome.OK:
-        return _named((one.expectation,), table, where)[0]
+        return _named((one.expectation,), rows, where)[0]
     if not _must_name_rows(one):
         return one
-    named = with_rows(one, table, where)
-    return _named((one.expectation,), table, where)[0] if named is None else named
+    named = with_rows(one, rows, where)
+    return _named((one.expectation,), rows, where)[0] if named is None else named
 
 
-def _named(expectations: tuple[Expectation, ...], table: pa.Table, where: str) -> list[Evaluated]:
-    looked_at = table.select(needed_columns(expectations, table.column_names))
-    return evaluate(expectations, to_pandas(looked_at), where)
+def _named(expectations: tuple[Expectation, ...], rows: Rows, where: str) -> list[Evaluated]:
+    return evaluate(expectations, to_pandas(whole(needed(expectations, rows))), where)
 
 
 def _must_name_rows(evaluated: Evaluated) -> bool:
@@ -140,17 +137,6 @@ def _checked(evaluated: Evaluated) -> Check:
     )
 
 
-def _reasons(evaluated: list[Evaluated]) -> dict[int, str]:
-    """Why each quarantined row is, by its position. A check that passed, by ``mostly``, names none."""
-    reasons: dict[int, list[str]] = {}
-    for one in evaluated:
-        quarantines = one.expectation.severity is Severity.QUARANTINE
-        if quarantines and one.outcome is Outcome.BAD:
-            for row in one.rows or ():
-                reasons.setdefault(row, []).append(one.name)
-    return {row: "; ".join(names) for row, names in sorted(reasons.items())}
-
-
 def _quarantine_check(spec: DatasetSpec, quarantined: int, rows: int) -> Check:
     fraction = quarantined / rows
     allowed = spec.max_quarantine_fraction
@@ -163,25 +149,3 @@ def _quarantine_check(spec: DatasetSpec, quarantined: int, rows: int) -> Check:
         fraction=fraction,
         allowed=allowed,
     )
-
-
-def _split(
-    schema: pa.Schema, batches: list[pa.RecordBatch], reasons: dict[int, str]
-) -> tuple[pa.Table, pa.Table]:
-    """Good rows and others. The batches are taken out of their list: they and what becomes of them are not held together."""
-    kept = np.ones(sum(one.num_rows for one in batches), np.bool_)
-    kept[list(reasons)] = False
-    good, bad, start = [], [], 0
-    batches.reverse()
-    while batches:
-        batch = batches.pop()
-        mask = kept[start : start + batch.num_rows]
-        start += batch.num_rows
-        if not mask.all():
-            bad.append(batch.filter(pa.array(~mask)))
-            batch = batch.filter(pa.array(mask))
-        good.append(batch)
-    at = pa.array([datetime.now(UTC)] * len(reasons), pa.timestamp("us", "UTC"))
-    aside = pa.Table.from_batches(bad, schema)
-    aside = aside.append_column(REASONS, pa.array(list(reasons.values()), pa.string()))
-    return pa.Table.from_batches(good, schema), aside.append_column(AT, at)

@@ -17,6 +17,7 @@ from airloop.contracts import DatasetRef, Outcome, ValidationReport
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date
+from airloop.data.lake.streams import Rows, with_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,10 @@ class Validated:
     """A report with the rows it is about: none where the partition is refused."""
 
     report: ValidationReport
-    good: pa.Table | None = None
-    quarantined: pa.Table | None = None
+    good: Rows | None = None
+    quarantined: Rows | None = None
+    #: Of the good rows without the partition column, where it was computed on the way.
+    digest: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,11 +57,9 @@ def bring_up(lake: Lake, dataset: str) -> str:
     return name
 
 
-def belonging_to(quarantined: pa.Table, good_digest: str) -> pa.Table:
+def belonging_to(quarantined: Rows, good_digest: str) -> Rows:
     """Quarantined rows with the name of the good rows they were separated from."""
-    return quarantined.append_column(
-        GOOD, pa.array([good_digest] * quarantined.num_rows, pa.string())
-    )
+    return with_text(quarantined, GOOD, good_digest)
 
 
 def quarantined_rows(lake: Lake, ref: DatasetRef) -> pd.DataFrame:

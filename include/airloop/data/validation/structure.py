@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -47,53 +49,89 @@ def shape_checks(
     return checks
 
 
-def content_checks(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
+class ContentCounts:
+    """What :func:`content_checks` has to know of a partition's rows, counted while they pass by."""
+
+    def __init__(self, spec: DatasetSpec, partition: str) -> None:
+        self._spec, self._partition = spec, partition
+        self.rows = 0
+        #: Missing and infinite values by column.
+        self.missing: Counter[str] = Counter()
+        self.infinite: Counter[str] = Counter()
+        #: Rows whose own time lies outside of the partition.
+        self.others = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch's rows."""
+        self.rows += batch.num_rows
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            self.missing[name] += column.null_count
+            if pa.types.is_floating(column.type):
+                self.infinite[name] += pc.sum(pc.is_inf(column)).as_py() or 0
+        self.others += self._of_others(batch)
+
+    def _of_others(self, batch: pa.RecordBatch) -> int:
+        if self._spec.partition_column is None:
+            return 0
+        column, one = batch[self._spec.partition_column], self._spec.partition(self._partition)
+        first, after = (one.start, one.end) if pa.types.is_timestamp(column.type) else one.days
+        outside = pc.or_kleene(
+            pc.less(column, pa.scalar(first, column.type)),
+            pc.greater_equal(column, pa.scalar(after, column.type)),
+        )
+        return pc.sum(pc.fill_null(outside, False)).as_py() or 0
+
+
+def content_checks(spec: DatasetSpec, partition: str, counts: ContentCounts) -> list[Check]:
     """Infinite values, columns without any value, and rows of another partition."""
     checks = []
     guarded = _guarded(spec)
-    for name in table.column_names:
-        column = table[name]
-        if column.null_count == len(column) and name in spec.keys:
+    for name in spec.columns:
+        infinite = counts.infinite[name]
+        if counts.missing[name] == counts.rows and name in spec.keys:
             continue  # told by the keys' own check
-        if column.null_count == len(column):
+        if counts.missing[name] == counts.rows:
             # Of a nullable column, and of so few rows, it may be chance: a row a day lacks a value now and then.
-            chance = spec.columns[name].nullable and len(column) < FEW
+            chance = spec.columns[name].nullable and counts.rows < FEW
             blocks = name in guarded and not chance
             checks.append(
                 check(
                     f"{name} has values",
                     Outcome.UNKNOWN,
-                    f"all {len(column)} values of {name} are missing",
+                    f"all {counts.rows} values of {name} are missing",
                     Severity.BLOCK if blocks else Severity.WARN,
                 )
             )
-        elif pa.types.is_floating(column.type):
-            infinite = pc.sum(pc.is_inf(column)).as_py() or 0
-            if infinite:
-                checks.append(
-                    check(
-                        f"{name} is finite",
-                        Outcome.BAD,
-                        f"{infinite} values of {name} are infinite",
-                        unexpected_count=infinite,
-                    )
+        elif infinite:
+            checks.append(
+                check(
+                    f"{name} is finite",
+                    Outcome.BAD,
+                    f"{infinite} values of {name} are infinite",
+                    unexpected_count=infinite,
                 )
-    checks += _of_other_partitions(spec, partition, table)
+            )
+    checks += _of_other_partitions(spec, partition, counts.others)
     return checks
 
 
-def key_checks(spec: DatasetSpec, partition: str, good: pa.Table) -> list[Check]:
-    """Rows that no key names, of those that would go in."""
-    lacking = {name: good[name].null_count for name in spec.keys}
+def key_checks(
+    spec: DatasetSpec, partition: str, rows: int, missing: Mapping[str, int]
+) -> list[Check]:
+    """Rows that no key names, of those that would go in.
+
+    :param rows: how many would
+    :param missing: of their values, by key
+    """
     return [
         check(
             f"{name} names every row",
             Outcome.BAD,
-            f"{missing} of {good.num_rows} rows of {partition} have no value in the key column {name}",
-            unexpected_count=missing,
+            f"{missing[name]} of {rows} rows of {partition} have no value in the key column {name}",
+            unexpected_count=missing[name],
         )
-        for name, missing in lacking.items()
-        if missing
+        for name in spec.keys
+        if missing[name]
     ]
 
 
@@ -131,17 +169,8 @@ def _guarded(spec: DatasetSpec) -> set[str]:
     return names
 
 
-def _of_other_partitions(spec: DatasetSpec, partition: str, table: pa.Table) -> list[Check]:
+def _of_other_partitions(spec: DatasetSpec, partition: str, others: int) -> list[Check]:
     """Rows whose own time lies outside of the partition; a delivery has no time of its own."""
-    if spec.partition_column is None:
-        return []
-    column, one = table[spec.partition_column], spec.partition(partition)
-    first, after = (one.start, one.end) if pa.types.is_timestamp(column.type) else one.days
-    outside = pc.or_kleene(
-        pc.less(column, pa.scalar(first, column.type)),
-        pc.greater_equal(column, pa.scalar(after, column.type)),
-    )
-    others = pc.sum(pc.fill_null(outside, False)).as_py() or 0
     if not others:
         return []
     return [

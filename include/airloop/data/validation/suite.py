@@ -7,7 +7,7 @@ GX alone is no gate: it passes an empty frame, an all-missing column, an infinit
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -45,7 +45,7 @@ class Evaluated:
     reason: str
     figures: dict[str, float | int | str | None]
     #: Positions of the rows that failed; None where the expectation cannot name rows.
-    rows: tuple[int, ...] | None
+    rows: Sequence[int] | None
     #: GX's own result, for Data Docs.
     gx: Any = field(default=None, repr=False, compare=False)
 
