@@ -192,12 +192,65 @@ def test_the_page_tells_champion_trend_and_decisions(
         "<polyline",
         "train: +0.0200, costs 0.05",
         "values missing: &lt;b&gt;temp",
-        "airloop incidents resolve 1",
+        'action="incidents/1"',
         "MLflow differs: &lt;b&gt;version 3 is gone; `airloop reconcile` puts it right",
     ):
         assert words in page.text
     assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def said(client: Client, login: dict[str, str], number: int, kind: str, why: str, **headers: str) -> Any:  # fmt: skip
+    data, where = {"as": kind, "reason": why}, {"Sec-Fetch-Site": "same-origin"} | headers
+    return client.post(f"/airloop/incidents/{number}", headers=login | where, data=data)
+
+
+def test_an_incident_is_resolved_on_the_page_once(
+    client: Client, login: dict[str, str], ledger: Ledger
+) -> None:
+    _live(ledger)
+    done = said(client, login, 1, "drift", " a new fleet ")
+    assert (done.status_code, done.headers["location"]) == (303, "../")
+    [incident] = ledger.incidents(MODEL)
+    assert (incident.status, incident.resolution, incident.actor) == (
+        "drift",
+        "a new fleet",
+        "admin",
+    )
+    assert 'action="incidents/1"' not in client.get("/airloop/", headers=login).text
+    again = said(client, login, 1, "fault", "no")
+    assert again.status_code == 409
+    assert "the incident was resolved as drift already, by admin" in again.text
+    assert said(client, login, 7, "fault", "no").status_code == 409
+
+
+def test_what_no_page_of_ours_says_resolves_nothing(
+    client: Client, login: dict[str, str], ledger: Ledger
+) -> None:
+    _live(ledger)
+    assert said(client, login, 1, "drift", "r", **{"Sec-Fetch-Site": "cross-site"}).status_code == 403  # fmt: skip
+    data = {"as": "drift", "reason": "r"}
+    for origin in ({}, {"Origin": "https://evil.example"}):
+        assert client.post("/airloop/incidents/1", headers=login | origin, data=data).status_code == 403  # fmt: skip
+    assert said(client, {}, 1, "drift", "r").status_code == 401
+    assert said(client, login, 1, "drift", "  ").status_code == 422
+    assert said(client, login, 1, "noise", "r").status_code == 422
+    assert ledger.incidents(MODEL)[0].status == "open"
+    # The control: what an older browser tells is enough.
+    here = login | {"Origin": "http://testserver"}
+    assert client.post("/airloop/incidents/1", headers=here, data=data).status_code == 303
+
+
+def test_who_may_only_look_resolves_nothing(client: Client, ledger: Ledger) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    _live(ledger)
+    user = SimpleAuthManagerUser(username="eve", role="viewer")
+    login = {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+    assert client.get("/airloop/", headers=login).status_code == 200
+    assert said(client, login, 1, "drift", "r").status_code == 403
+    assert ledger.incidents(MODEL)[0].status == "open"
 
 
 def test_a_broken_spec_is_told_on_the_page(

@@ -32,6 +32,21 @@ class IncidentLedger:
         with self._database.reading() as connection:
             return incidents.listed(connection, model, statuses, limit)
 
+    def incident(self, number: int) -> Incident:
+        """One of them.
+
+        :raises RequestError: if there is none of this number
+        """
+        with self._database.reading() as connection:
+            return incidents.by_number(connection, number)
+
+    def last_incidents(
+        self, statuses: Collection[IncidentStatus], limit: int
+    ) -> dict[str, list[Incident]]:
+        """The last incidents of each model that has any, newest first."""
+        with self._database.reading() as connection:
+            return incidents.last_of_each(connection, statuses, limit)
+
     def standing_incidents(
         self, dataset: str, columns: Collection[str], as_of: datetime | None = None
     ) -> list[Incident]:

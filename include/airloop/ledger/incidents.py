@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from airloop.contracts import Contract, Name, PartitionKey
 from airloop.errors import RequestError
@@ -41,13 +41,22 @@ STANDING = (IncidentStatus.OPEN, IncidentStatus.FAULT)
 
 
 def remember(connection: Connection, incident: Incident) -> Incident:
-    """Put an incident down; the same rows found broken again are the same incident, with what became of it."""
+    """Put an incident down; the same rows found broken again are the same incident, with what became of it.
+
+    One that was mended and whose old rows came back is open again.
+    """
     insert_or_ignore(connection, incidents, incident.model_dump(exclude={"number"}))
-    query = select(*_FIELDS).where(
-        incidents.c.model == incident.model,
-        incidents.c.partition == incident.partition,
-        incidents.c.digest == incident.digest,
+    same = (
+        (incidents.c.model == incident.model)
+        & (incidents.c.partition == incident.partition)
+        & (incidents.c.digest == incident.digest)
     )
+    connection.execute(
+        update(incidents)
+        .where(same, incidents.c.status == IncidentStatus.MENDED.value)
+        .values(status=IncidentStatus.OPEN.value, resolution=None, resolved_at=None, actor=None)
+    )
+    query = select(*_FIELDS).where(same)
     return _read(connection.execute(query).one()._mapping)
 
 
@@ -60,6 +69,34 @@ def listed(
     if model is not None:
         query = query.where(incidents.c.model == model)
     return [_read(row._mapping) for row in connection.execute(query)]
+
+
+def by_number(connection: Connection, number: int) -> Incident:
+    """An incident.
+
+    :raises RequestError: if there is none of this number
+    """
+    row = connection.execute(select(*_FIELDS).where(incidents.c.number == number)).first()
+    if row is None:
+        raise RequestError(
+            "there is no such incident", value=number, remedy="`airloop incidents` lists them"
+        )
+    return _read(row._mapping)
+
+
+def last_of_each(
+    connection: Connection, statuses: Collection[IncidentStatus], limit: int
+) -> dict[str, list[Incident]]:
+    """The last incidents of each model that has any, newest first."""
+    newest = incidents.c.number.desc()
+    place = func.row_number().over(partition_by=incidents.c.model, order_by=newest)
+    stands = incidents.c.status.in_([one.value for one in statuses])
+    found = select(*_FIELDS, place.label("place")).where(stands).subquery()
+    last = select(*(found.c[one.name] for one in _FIELDS)).where(found.c.place <= limit)
+    result: dict[str, list[Incident]] = {}
+    for row in connection.execute(last.order_by(found.c.number.desc())):
+        result.setdefault(row.model, []).append(_read(row._mapping))
+    return result
 
 
 def standing(
@@ -91,12 +128,7 @@ def resolve(
         .where(incidents.c.number == number, open_)
         .values(**values, resolved_at=datetime.now(UTC))
     )
-    row = connection.execute(select(*_FIELDS).where(incidents.c.number == number)).first()
-    if row is None:
-        raise RequestError(
-            "there is no such incident", value=number, remedy="`airloop incidents` lists them"
-        )
-    found = _read(row._mapping)
+    found = by_number(connection, number)
     if found.status is not status:
         raise RequestError(
             f"the incident was resolved as {found.status} already, by {found.actor}",

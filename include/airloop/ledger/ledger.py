@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -109,6 +109,13 @@ class Ledger(DeploymentLedger, IncidentLedger, UsageLedger):
         """The last decisions, newest first."""
         with self._database.reading() as connection:
             return decisions.newest(connection, entity, topic, limit)
+
+    def last_decisions(
+        self, entities: Sequence[str], topics: Collection[Topic], limit: int
+    ) -> dict[str, list[Decision]]:
+        """The last decisions of each entity on any of these topics, newest first."""
+        with self._database.reading() as connection:
+            return decisions.last_of_each(connection, entities, topics, limit)
 
     def newest_decisions(self, topic: Topic) -> dict[str, Decision]:
         """Each entity's last decision on a topic, in one query."""

@@ -58,8 +58,7 @@ def run(request: Request, context: StepContext) -> Result:
     check_inputs(model, dataset)
     check_spec(model, dataset)
     lake = Lake(context.settings)
-    if request.as_of is None:
-        model = settled(context.ledger, lake, model, dataset, request.until)
+    model = settled(context.ledger, lake, model, dataset, request.until, request.as_of)
     ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}

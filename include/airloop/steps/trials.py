@@ -49,7 +49,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = context.catalog.model(request.model)
     dataset = context.catalog.dataset_of(model)
     lake = Lake(context.settings)
-    model = known(context.ledger, model, dataset, request.until)
+    model = known(context.ledger, model, dataset, request.until, request.as_of)
     ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
     rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
     done = work(

@@ -81,11 +81,9 @@ def choose_window(run: TrainingRun) -> TrainingRun:
     if run.segments is not None:
         plan, _ = run.segments
         return replace(run, model=plan.applied(run.model))
-    # What the lake was at a moment is asked for again: a choice by what it is now would be another training.
-    if run.as_of is not None:
-        return run
     lake = Lake(run.settings)
-    return replace(run, model=windows.settled(run.ledger, lake, run.model, run.dataset, run.until))
+    model = windows.settled(run.ledger, lake, run.model, run.dataset, run.until, run.as_of)
+    return replace(run, model=model)
 
 
 def pin(run: TrainingRun) -> Pinned:

@@ -22,6 +22,7 @@ from airloop.storage.expiry import SHARED
 from airloop_operators.ui import reports
 from airloop_operators.ui.absent import absent, presence
 from airloop_operators.ui.overview import View, names_alone, overview
+from airloop_operators.ui.resolving import resolve
 
 _FOLDER = Path(__file__).parent
 #: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login (the
@@ -49,7 +50,7 @@ SCRIPT_HEADERS = {
 #: Airloop's own pages bring everything with them and load nothing from elsewhere.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self';"
-    " script-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'",
+    " script-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
@@ -65,6 +66,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.get("/", dependencies=signed_in, response_class=HTMLResponse)(page)
     app.get("/absent", dependencies=signed_in)(absent_dags)
+    app.post("/incidents/{number}")(resolve)
     app.get("/theme.js", dependencies=signed_in)(theme)
     app.get(f"/reports/{SHARED}/{{name}}.js")(script)
     app.get("/reports/{path:path}", dependencies=signed_in)(report)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from airloop.check import broken
 from airloop.contracts import Decision, Deployment, Triage
 from airloop.ledger import Ledger
-from airloop.ledger.incidents import STANDING, Incident
+from airloop.ledger.incidents import Incident
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
 from airloop.specs.catalog import CatalogEntry
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
+from airloop_operators.ui.records import Records, read
 from airloop_operators.ui.runs import LastRun, last_runs
-
-#: How far back the pictures look, in records.
-NIGHTS = 60
-#: How far back the reason of a last run is looked for.
-RUNS = 50
-#: How many decisions are listed.
-DECISIONS = 12
-#: How many incidents are.
-INCIDENTS = 10
 
 
 @dataclass(frozen=True)
@@ -81,8 +73,6 @@ class BrokenView:
 
 
 View = ModelView | BrokenView
-#: Decisions that are no news to a person.
-_QUIET = {Topic.PERFORMANCE, Topic.MEANS, Topic.VERSION}
 
 
 def overview(
@@ -95,12 +85,11 @@ def overview(
     entries = tuple(broken.models(catalog))
     specs = [entry.spec for entry in entries if entry.spec is not None]
     runs = last_runs({dag for spec in specs for dag in _dags(spec).values()})
-    replayed = ledger.newest_decisions(Topic.REPLAY).keys()
-    mlflow = ledger.newest_decisions(Topic.MLFLOW)
+    known = read(ledger, [entry.name for entry in entries], specs)
     return tuple(
-        _broken(entry, ledger, now)
+        _broken(entry, known, now)
         if entry.spec is None
-        else _model(entry.spec, ledger, settings, now, runs, replayed, mlflow.get(entry.name))
+        else _model(entry.spec, known, settings, now, runs)
         for entry in entries
     )
 
@@ -113,37 +102,28 @@ def names_alone(catalog: Catalog) -> tuple[View, ...]:
     return tuple(BrokenView(entry.name, str(entry.error or "")) for entry in broken.models(catalog))
 
 
-def _broken(entry: CatalogEntry[ModelSpec], ledger: Ledger, now: datetime) -> BrokenView:
-    champion = ledger.current_deployment(entry.name)
+def _broken(entry: CatalogEntry[ModelSpec], known: Records, now: datetime) -> BrokenView:
+    champion = known.champions.get(entry.name)
     return BrokenView(
         name=entry.name,
         error=str(entry.error),
         champion=champion,
         age=since(champion.at, now) if champion else "",
-        decisions=_told(entry.name, ledger),
+        decisions=known.news.get(entry.name, ()),
     )
-
-
-def _told(model: str, ledger: Ledger) -> Sequence[Decision]:
-    found = ledger.decisions(model, limit=DECISIONS * 4)
-    return [one for one in found if one.topic not in _QUIET][:DECISIONS]
 
 
 def _model(
     spec: ModelSpec,
-    ledger: Ledger,
+    known: Records,
     settings: Settings,
     now: datetime,
     runs: Mapping[str, LastRun],
-    replayed: Collection[str],
-    mlflow: Decision | None,
 ) -> ModelView:
     metric = spec.gates.primary
-    champion = ledger.current_deployment(spec.name)
-    measured = _by_partition(ledger.decisions(spec.name, Topic.PERFORMANCE, NIGHTS), metric)
-    nights = _by_partition(
-        ledger.decisions(spec.name, Topic.RETRAINING, NIGHTS), "features_drifted"
-    )
+    champion, mlflow = known.champions.get(spec.name), known.mlflow.get(spec.name)
+    measured = _by_partition(known.measured.get(spec.name, ()), metric)
+    nights = _by_partition(known.nights.get(spec.name, ()), "features_drifted")
     promised = _number(measured[-1], "promised") if measured else None
     return ModelView(
         name=spec.name,
@@ -156,18 +136,17 @@ def _model(
         performance=curve([_point(decision, metric) for decision in measured], promised),
         drift=bars([_bar(decision) for decision in nights]),
         drift_words=_words(nights),
-        decisions=_told(spec.name, ledger),
-        links=_links(spec, settings, replayed=spec.name in replayed),
-        runs=_runs(spec, ledger, runs),
-        incidents=ledger.incidents(spec.name, STANDING, INCIDENTS),
+        decisions=known.news.get(spec.name, ()),
+        links=_links(spec, settings, replayed=spec.name in known.replayed),
+        runs=_runs(spec, known, runs),
+        incidents=known.incidents.get(spec.name, ()),
         differs=mlflow.reason if mlflow and mlflow.action is Action.DIFFERS else "",
     )
 
 
-def _runs(spec: ModelSpec, ledger: Ledger, runs: Mapping[str, LastRun]) -> list[RunView]:
+def _runs(spec: ModelSpec, known: Records, runs: Mapping[str, LastRun]) -> list[RunView]:
     """The last run of each kind, with what the ledger says of it."""
-    told = ledger.decisions(spec.name, Topic.RUN, RUNS)
-    told += ledger.decisions(spec.dataset, Topic.RUN, RUNS)
+    told = [*known.runs.get(spec.name, ()), *known.runs.get(spec.dataset, ())]
     why = {one.figures.get("run"): one.reason for one in reversed(told)}
     found = []
     for kind, dag_id in _dags(spec).items():

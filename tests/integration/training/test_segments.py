@@ -26,6 +26,7 @@ from airloop.registry import artifacts, loader
 from airloop.registry.segments import SegmentTable
 from airloop.steps import segment_worker, segments, train
 from airloop.training import fitted, windows
+from airloop.training.chosen import ALL, Choice
 from airloop.training.segments import collection, fitting
 from airloop.training.segments import plan as plans
 from airloop.training.segments.results import Results
@@ -325,7 +326,7 @@ def test_parameters_that_were_found_are_the_segments_too(segmented):
 
 def test_a_half_life_that_was_chosen_is_that_of_every_fit(segmented, monkeypatch):
     respec(segmented, segment_spec(training={**LINEAR, "window_days": None}))
-    chosen = windows.Choice(windows.ALL, "told", {}, "3d")
+    chosen = Choice(ALL, "told", {}, "3d")
     monkeypatch.setattr(windows, "choose", lambda *_: chosen)
     seen: list[object] = []
     plain = fitted.weighed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from airloop.specs import DatasetSpec, ModelSpec
 from airloop.testing import toy
 from airloop.training import windows
 from airloop.training.choice import can_weigh
+from airloop.training.chosen import ALL, Choice
 from airloop.training.validation import with_training
 from airloop.vocabulary import Action, Topic
 from tests.support.small_world import FEW_ROWS, guess
@@ -57,7 +59,7 @@ def test_where_nothing_changed_more_history_is_no_worse(
 ) -> None:
     choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), "2013-03-01")
     assert choice.losses["all"] < choice.losses["30d"] + 0.005
-    assert choice.window in {30, windows.ALL}
+    assert choice.window in {30, ALL}
 
 
 def test_the_gates_days_judge_no_window(
@@ -95,7 +97,7 @@ def test_all_history_is_tried_with_rows_that_fade_too(
     assert choice.losses["all, half each 30d"] < choice.losses["all"]
     monkeypatch.setattr(windows, "_loss", fading_is_best)
     choice = windows.choose(lake, model, dataset, lake.partitions(dataset.name), None)
-    assert (choice.window, choice.half_life) == (windows.ALL, "30d")
+    assert (choice.window, choice.half_life) == (ALL, "30d")
     assert choice.reason.startswith("window all, half each 30d: log_loss")
 
 
@@ -133,7 +135,7 @@ def test_a_half_life_is_on_record_and_taken_by_trainings_and_shadows_alike(
     ledger: Ledger,
 ) -> None:
     first = windows.settled(ledger, lake, model, dataset, None)
-    assert (first.training.window, first.training.half_life) == (windows.ALL, "30d")
+    assert (first.training.window, first.training.half_life) == (ALL, "30d")
     [told] = ledger.decisions("guess", Topic.WINDOW)
     assert (told.figures["half_life"], told.figures["loss_all_half_each_30d"]) == ("30d", 0.4)
     assert windows.settled(ledger, lake, model, dataset, None) == first
@@ -174,7 +176,7 @@ def test_a_half_life_that_is_said_after_one_was_chosen_is_taken(
         windows.settled(ledger, lake, spec, dataset, None),
         windows.known(ledger, spec, dataset, "2013-04-30"),
     ):
-        assert (found.training.window, found.training.half_life) == (windows.ALL, "90d")
+        assert (found.training.window, found.training.half_life) == (ALL, "90d")
 
 
 def test_too_short_a_history_says_what_is_done_instead(
@@ -213,6 +215,29 @@ def test_a_choice_is_on_record_and_holds_for_a_while(
         windows.settled(ledger, lake, model, dataset, "2013-03-20")
 
 
+class Chosen:
+    """Takes the place of a choice, and remembers the partitions that it was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.there: Sequence[str] = ()
+        monkeypatch.setattr(windows, "choose", self)
+
+    def __call__(self, _lake: object, _model: object, _data: object, there: Sequence[str], *_: object) -> Choice:  # fmt: skip
+        self.there = there
+        return Choice(30, "r", {})
+
+
+def broken_on(dataset: DatasetSpec, partition: str) -> Incident:
+    return Incident(
+        model="guess",
+        dataset=dataset.name,
+        partition=partition,
+        digest="sha256:1",
+        reason="it broke",
+        at=datetime.now(UTC),
+    )
+
+
 def test_what_was_found_broken_chooses_no_window(
     lake: Lake,
     model: ModelSpec,
@@ -220,28 +245,47 @@ def test_what_was_found_broken_chooses_no_window(
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ledger.remember_incident(
-        Incident(
-            model="guess",
-            dataset=dataset.name,
-            partition="2013-04-05",
-            digest="sha256:1",
-            reason="it broke",
-            at=datetime(2013, 4, 6, tzinfo=UTC),
-        )
-    )
-    seen: list[object] = []
-
-    def choose(
-        _lake: object, _model: object, _dataset: object, there: list[str], _until: object
-    ) -> windows.Choice:
-        seen.extend(there)
-        return windows.Choice(30, "r", {})
-
-    monkeypatch.setattr(windows, "choose", choose)
+    ledger.remember_incident(broken_on(dataset, "2013-04-05"))
+    choice = Chosen(monkeypatch)
     windows.settled(ledger, lake, model, dataset, None)
-    assert len(seen) == 99
-    assert "2013-04-05" not in seen
+    assert len(choice.there) == 99
+    assert "2013-04-05" not in choice.there
+
+
+def test_as_of_a_moment_a_window_is_chosen_by_what_was_known_then_and_holds_for_nothing_else(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = datetime.now(UTC)
+    ledger.remember_incident(broken_on(dataset, "2013-04-05"))
+    choice = Chosen(monkeypatch)
+    assert windows.settled(ledger, lake, model, dataset, None, before).training.window == 30
+    assert "2013-04-05" in choice.there
+    windows.settled(ledger, lake, model, dataset, None, datetime.now(UTC))
+    assert "2013-04-05" not in choice.there
+    assert ledger.decisions("guess", Topic.WINDOW) == []
+
+
+def test_as_of_a_moment_no_later_choice_is_taken(
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = datetime.now(UTC)
+    choice = Chosen(monkeypatch)
+    chosen = windows.settled(ledger, lake, model, dataset, None)
+    assert windows.known(ledger, model, dataset, "2013-04-30", before) == model
+    assert windows.known(ledger, model, dataset, "2013-04-30", datetime.now(UTC)) == chosen
+    choice.there = ()
+    windows.settled(ledger, lake, model, dataset, None, datetime.now(UTC))
+    assert choice.there == ()
+    windows.settled(ledger, lake, model, dataset, None, before)
+    assert len(choice.there) == 100
 
 
 def test_a_window_that_is_said_is_taken(
