@@ -18,11 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Decision, Deployment
+from airloop.contracts import Decision, Deployment, Triage
 from airloop.data.lake.lake import Lake
 from airloop.ledger import Ledger, open_ledger
 from airloop.partition import Cadence, Partition
 from airloop.registry import loader, models
+from airloop.registry.artifacts import SPEC, fetch
+from airloop.registry.frozen import FrozenSpec
 from airloop.replay import past as pasts
 from airloop.replay.fits import Fits
 from airloop.replay.judges import Judges
@@ -46,6 +48,8 @@ BEFORE, HOLDOUT, ROWS = 14, 4, 240
 FIRST = Partition.parse("2013-04-01", Cadence.DAY, "Europe/Berlin")
 #: The night on which distance stops to matter, and rain begins to.
 TURN = min(NIGHTS // 2, 10)
+#: The night whose distances came in metres, which are not mended.
+BROKEN = TURN - 1
 
 
 def day(number: int) -> str:
@@ -61,7 +65,7 @@ def rows(number: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "day": [f"c{one}" for one in range(ROWS)],
-            "distance": distance,
+            "distance": distance * (1000 if number == BROKEN else 1),
             "rain": rain,
             "minutes_late": cause - 5 + random.normal(0, 3, ROWS),
             "ordered_at": day(number),
@@ -178,15 +182,21 @@ def test_a_live_month_and_its_replay_decide_alike_night_by_night(
         # Where a reason is held back the ledger keeps it, too; what follows from a night is compared.
         trains = decision.action is Action.RETRAIN
         cause = decision.figures.get("cause") if trains else None
-        live.append((day(number), decision.action.value, cause))
+        live.append((day(number), decision.figures["triage"], decision.action.value, cause))
         deployed = month.ledger.current_deployment("lateness")
         served.append(deployed.version if deployed else 0)
     # The last day's night decides who serves a day that the history does not have.
     run = replayed(place / "cache")
-    played = [(one.night, str(one.action), one.cause) for one in run.decisions]
+    played = [(one.night, str(one.triage), str(one.action), one.cause) for one in run.decisions]
     assert played == live[: len(played)]
     assert len(played) == NIGHTS - 1
-    assert any(action == Action.RETRAIN for _, action, _ in live)
+    assert any(action == Action.RETRAIN for _, _, action, _ in live)
+    broken = [night for night, triage, *_ in live if triage == Triage.INCIDENT]
+    assert broken == [day(BROKEN)] == [one.partition for one in month.ledger.incidents("lateness")]
+    # Nothing was learned from it, live or played.
+    last = month.ledger.current_deployment("lateness")
+    trained = FrozenSpec.read((fetch(last.artifact, load_settings()) / SPEC).read_bytes())
+    assert day(BROKEN) not in trained.trained_on
     taken = [night for night, *_, passed in run.trainings if passed]
     versions = [
         1 + sum(one <= BEFORE + number - 1 + 1 for one in taken) for number in range(NIGHTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -15,8 +15,9 @@ from airloop.findings import Finding
 from airloop.ledger.incidents import Incident
 from airloop.monitoring import drift, health, performance
 from airloop.monitoring.costs import DayCosts
+from airloop.monitoring.health.columns import stuck
 from airloop.monitoring.health.variation import MIN_DAYS
-from airloop.monitoring.lasting import lasted
+from airloop.monitoring.lasting import accepted, lasted
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.season import of_season
@@ -52,16 +53,19 @@ def judge(
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
     :param labelled: the champion's own predictions with their truth
-    :param earlier: this model's incidents that stand
+    :param earlier: this model's incidents that stand, and those since its champion learned that were found to be drift
     :param nights: the means of the sound nights before, under this champion, the last at the end
     :param served: what its answers cost on the days before
     :param answers: those to the night's rows
     """
     measured = performance.measure(model, reference, labelled, served)
-    findings = health.check(reference, window, model.monitoring)
+    findings = (
+        *health.check(reference, window, model.monitoring),
+        *_of_answers(reference, answers),
+    )
     recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
     proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
-    findings = () if proven else findings
+    findings = () if proven or accepted(findings, earlier) else findings
     season = _of_seasons(model, dataset, reference, window.partition)
     features = _features(model, dataset, season, window, findings, answers)
     means = {} if findings or window.night is None else standardised(season, window.night.columns)
@@ -85,6 +89,15 @@ def judge(
         + _of_its_season(season, reference),
     )
     return Judged(report, measured, proven, means)
+
+
+def _of_answers(reference: Reference, answers: pd.Series | None) -> Iterator[Finding]:
+    """A model that answers one value all night does not serve, where it answered several on the days held out."""
+    scores = reference.scores
+    if answers is None or scores is None or not scores.day_counts:
+        return
+    if stuck(scores, count(scores.bins, answers)):
+        yield Finding("the model answers one value only", (PREDICTION,))
 
 
 def _of_seasons(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from airloop.contracts import Check, Outcome
@@ -40,3 +41,22 @@ def lasted(
     )
     enough = len({one.partition for one in alike}) + 1 >= wanted.nights
     return alike if enough else ()
+
+
+def accepted(findings: Sequence[Finding], earlier: Sequence[Incident]) -> bool:
+    """Whether a night shows nothing but what was found to be drift before, by a person or by lasting.
+
+    The champion's reference still knows nothing of it, and would call every night after the word an incident again.
+
+    :param earlier: what this model's incidents since its champion learned were found to be
+    """
+    known = [one for one in earlier if one.status is IncidentStatus.DRIFT and one.lasting]
+    return bool(findings) and all(
+        finding.lasting and any(_alike(finding, one) for one in known) for finding in findings
+    )
+
+
+def _alike(finding: Finding, one: Incident) -> bool:
+    """Whether an incident has the same columns changed in the same way, whatever the day's own figures are."""
+    kind = re.split(r" \(| in \d|: ", finding.what)[0]
+    return {*finding.columns} <= {*one.columns} and kind in one.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from airloop.contracts import DriftReport, Triage
@@ -20,35 +20,66 @@ from airloop.vocabulary import IncidentStatus
 log = logging.getLogger("airloop.monitor")
 
 
+#: After the digest of an incident of labels: they come on a later night than the rows, which may be broken in another way.
+OF_LABELS = " labels"
+
+
 def remember(
-    ledger: Ledger, lake: Lake, dataset: DatasetSpec, report: DriftReport
+    ledger: Ledger, lake: Lake, model: ModelSpec, dataset: DatasetSpec, report: DriftReport
 ) -> list[Incident]:
     """Put a night's incidents down, each with the partition that is broken; none where it is none."""
+
+    def digest(partition: str) -> str:
+        return lake.partition_digest(dataset.name, partition) or ""
+
+    return [
+        ledger.remember_incident(one)
+        for one in incidents_of(model, dataset, report, digest, datetime.now(UTC))
+    ]
+
+
+def incidents_of(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    report: DriftReport,
+    digest: Callable[[str], str],
+    at: datetime,
+) -> list[Incident]:
+    """What a night's report finds broken, partition by partition, labels by themselves.
+
+    :param digest: of a partition's rows
+    """
     if report.triage is not Triage.INCIDENT:
         return []
-    by_partition: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        by_partition.setdefault(finding.partition or report.partition, []).append(finding)
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for one in report.findings:
+        of_labels = OF_LABELS if one.columns == (model.target.column,) else ""
+        found.setdefault((one.partition or report.partition, of_labels), []).append(one)
     return [
-        ledger.remember_incident(_incident(lake, dataset, report.model, partition, found))
-        for partition, found in by_partition.items()
+        _incident(model, dataset, partition, f"{digest(partition)}{of_labels}", told, at)
+        for (partition, of_labels), told in found.items()
     ]
 
 
 def _incident(
-    lake: Lake, dataset: DatasetSpec, model: str, partition: str, found: Sequence[Finding]
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    partition: str,
+    digest: str,
+    found: Sequence[Finding],
+    at: datetime,
 ) -> Incident:
     whole = any(not finding.columns for finding in found)
     names = dict.fromkeys(name for finding in found for name in finding.columns)
     return Incident(
-        model=model,
+        model=model.name,
         dataset=dataset.name,
         partition=partition,
-        digest=lake.partition_digest(dataset.name, partition) or "",
+        digest=digest,
         columns=() if whole else tuple(names),
         lasting=all(finding.lasting for finding in found),
         reason="; ".join(map(str, found)),
-        at=datetime.now(UTC),
+        at=at,
     )
 
 
@@ -64,7 +95,11 @@ def forget_mended(
     stand = []
     for one in standing:
         digest = lake.partition_digest(dataset.name, one.partition)
-        if one.model != model.name or digest is None or digest == one.digest:
+        if (
+            one.model != model.name
+            or digest is None
+            or digest == one.digest.removesuffix(OF_LABELS)
+        ):
             stand.append(one)
             continue
         left_out = {other.partition for other in standing}
@@ -75,6 +110,13 @@ def forget_mended(
         ledger.mend_incident(one.number, "ingested anew, and sound")
         log.info("%s %s: mended (incident %d)", model.name, one.partition, one.number)
     return tuple(stand)
+
+
+def own(ledger: Ledger, model: ModelSpec, reference: Reference, standing: Sequence[Incident]) -> list[Incident]:  # fmt: skip
+    """A model's own incidents that stand, and those since its champion learned that were found to be drift."""
+    told = ledger.incidents(model.name, (IncidentStatus.DRIFT,))
+    drift = [one for one in told if one.partition > reference.days[-1]]
+    return [*(one for one in standing if one.model == model.name), *drift]
 
 
 def mislabelled(standing: Sequence[Incident], model: ModelSpec) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from airloop.contracts import Trigger
 from airloop.policy.arrivals import arrived
@@ -12,19 +12,22 @@ from airloop.specs.sections.watching import RetrainingSpec
 
 
 def fresh_at(
-    past: Past, spec: RetrainingSpec, triggers: Iterable[Trigger], night: int, last: str
+    past: Past,
+    spec: RetrainingSpec,
+    triggers: Iterable[Trigger],
+    night: int,
+    last: str,
+    left_out: Collection[str] = (),
 ) -> NewData | None:
-    """Partitions, rows and labels; None where the spec asks for no amount. Nothing of a past is broken.
+    """Partitions, rows and labels; None where the spec asks for no amount.
 
     :param last: the last partition that the champion knows
+    :param left_out: those that are known to be broken
     """
     if spec.new_data is None:
         return None
     delay = past.model.target.delay_in(past.dataset.cadence)
     known = str(past.dataset.partition(last).before(-delay))
     since = max([known, *(one.partition for one in triggers if one.partition is not None)])
-
-    def rows(keys: list[str]) -> int:
-        return sum(part.stop - part.start for part in (past.rows(past.place[key]) for key in keys))
-
-    return arrived(past.model, past.dataset, past.keys, since, past.keys[night], rows)
+    there = [key for key in past.keys if key not in left_out]
+    return arrived(past.model, past.dataset, there, since, past.keys[night], past.count)

@@ -7,34 +7,30 @@ missed. Only a champion that stays answers the rest of a history, which costs as
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from airloop import __version__
 from airloop.data.snapshot import Days, Part, Split, choose_days
 from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
-from airloop.registry import lineage
 from airloop.registry.frozen import Scorer
 from airloop.registry.loader import LoadedModel
 from airloop.replay.answers import Answers
+from airloop.replay.choices import Choices, scheme
 from airloop.replay.past import Past
 from airloop.specs import ModelSpec
 from airloop.storage.files import Files
+from airloop.training.chosen import Choice, with_window
 from airloop.training.fitted import fit
-from airloop.training.windows import HELD, Choice, choose_among, with_window
 
 #: Fits whose answers stay in memory, and models that can still be asked for more.
 _KEPT, _MODELS = 64, 32
-#: Another way to fit or to keep makes other names.
-_SCHEME = f"4 {__version__}"
 #: How long after its night a model answers at first: as long as scoring looks ahead.
 NEAR = "14d"
 
@@ -49,6 +45,8 @@ class Made:
     window: int | None = None
     #: Trained on the held-out days, too, once the other had shown that it is good.
     refit: bool = False
+    #: Partitions that were known to be broken then.
+    left_out: tuple[str, ...] = ()
 
     @property
     def judged(self) -> Made:
@@ -64,13 +62,13 @@ class Fits:
     """
 
     def __init__(self, past: Past, folder: Path, first: int = 0) -> None:
-        self.past, self._first = past, first
+        self.past = past
         self._files = Files(str(folder), {}, "the replay's cache")
         self._answers = lru_cache(_KEPT)(self._load)
         # One that is promoted answers the rest of the history, and need not be fitted again for that.
         self._fitted = lru_cache(_MODELS)(self._fit)
         self._days: dict[Made, Days] = {}
-        self._windows: dict[int, Choice] = {}
+        self._choices = Choices(past, self._files, first)
         self._metrics: dict[tuple[Made, int, str], float] = {}
 
     def days(self, made: Made) -> Days:
@@ -80,8 +78,8 @@ class Fits:
         """
         if made not in self._days:
             past = self.past
-            there = past.keys[: made.night + 1]
-            days = choose_days(self._model(made), past.dataset, there, there[-1])
+            there = past.sound(made.night, made.left_out)
+            days = choose_days(self._model(made), past.dataset, there, past.keys[made.night])
             self._days[made] = Days(days.all, days.holdout) if made.refit else days
         return self._days[made]
 
@@ -90,39 +88,13 @@ class Fits:
         model = self.past.model
         if made.window is not None:
             return with_window(model, made.window)
-        return self.window(made.night).applied(model) if model.training.auto else model
+        if not model.training.auto:
+            return model
+        return self.window(made.night, made.left_out).applied(model)
 
-    def window(self, night: int) -> Choice:
-        """The window that was chosen last, as the live loop would have; it chooses again when a choice has aged.
-
-        :raises DataError: if there is too little history to train at all
-        """
-        holds = spanned(HELD, self.past.dataset.cadence)
-        chosen = night - max(0, night - self._first) % holds
-        if chosen not in self._windows:
-            self._windows[chosen] = self._choice(chosen)
-        return self._windows[chosen]
-
-    def _choice(self, night: int) -> Choice:
-        past, there = self.past, self.past.keys[: night + 1]
-        told = [_scheme(), past.code, *(past.digests[key] for key in there)]
-        name = f"windows/{hashlib.sha256(repr(told).encode()).hexdigest()[:32]}.json"
-        if (content := self._files.read(name)) is not None:
-            return Choice(**json.loads(content))
-
-        def rows(keys: Sequence[str]) -> slice:
-            return past.rows(past.place[keys[0]], past.place[keys[-1]])
-
-        choice = choose_among(
-            past.model,
-            past.dataset,
-            there,
-            there[-1],
-            lambda keys: rows(keys).stop - rows(keys).start,
-            lambda keys: past.frame.iloc[rows(keys)],
-        )
-        self._files.write(name, json.dumps(asdict(choice)).encode())
-        return choice
+    def window(self, night: int, left_out: tuple[str, ...] = ()) -> Choice:
+        """The window that was chosen last: :meth:`airloop.replay.choices.Choices.window`."""
+        return self._choices.window(night, left_out)
 
     def answers(self, made: Made, *, far: bool = False) -> Answers:
         """Its answers, from its first held-out row on; a refit's from the row after its last day on.
@@ -182,14 +154,24 @@ class Fits:
         line = held.start if not made.refit else held.stop
         begin = self.past.rows(self.past.place[days.all[0]]).start
         everything = self.past.frame.iloc[begin : held.stop]
-        return Split(everything, self._part(slice(begin, line)), self._part(held))
+        if made.left_out:
+            everything = everything[self.sound(made, slice(begin, held.stop))]
+        return Split(everything, self._part(made, slice(begin, line)), self._part(made, held))
+
+    def sound(self, made: Made, rows: slice) -> npt.NDArray[np.bool_]:
+        """Which of some rows are of partitions that were not known to be broken when the model was made."""
+        found = np.ones(rows.stop - rows.start, dtype=bool)
+        for key in made.left_out:
+            part = self.past.rows(self.past.place[key])
+            found[max(part.start - rows.start, 0) : max(part.stop - rows.start, 0)] = False
+        return found
 
     def name(self, made: Made) -> str:
         """Of what it was made from: the same rows, code and parameters are the same model."""
         days = self.days(made)
         digests = [self.past.digests[key] for key in days.training]
         fades = self._model(made).training.half_life
-        told = f"{_scheme()}\0{self.past.code}\0{days.training}\0{fades}\0{digests}\0{self._last}"
+        told = f"{scheme()}\0{self.past.code}\0{days}\0{fades}\0{digests}\0{self._last}"
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
     @cached_property
@@ -202,11 +184,12 @@ class Fits:
         place = self.past.place
         return self.past.rows(place[days[0]], place[days[-1]])
 
-    def _part(self, rows: slice) -> Part:
-        known = self.past.known(rows)
+    def _part(self, made: Made, rows: slice) -> Part:
+        sound = self.sound(made, rows)
+        known = self.past.known(rows) & sound
         frame = self.past.frame.iloc[rows][known]
         truth = pd.Series(self.past.truth[rows][known], index=frame.index)
-        return Part(frame, truth, int(rows.stop - rows.start - len(frame)))
+        return Part(frame, truth, int(sound.sum() - len(frame)))
 
     def _load(self, made: Made, far: bool) -> Answers:
         name = f"fits/{self.name(made)}"
@@ -236,8 +219,3 @@ class Fits:
         if begin < end:
             scores = np.asarray(scorer(past.features.iloc[begin:end]), np.float32)
         return Answers(begin, scores, spent)
-
-
-def _scheme() -> str:
-    """Part of every name: another version of a library may fit otherwise, too."""
-    return f"{_SCHEME} {lineage.library_versions()}"

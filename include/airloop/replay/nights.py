@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import pandas as pd
@@ -16,9 +16,10 @@ from airloop.monitoring import reference
 from airloop.monitoring.costs import DayCosts, costs_of
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.sequence import NIGHTS, Means
+from airloop.monitoring.sequence import Means
 from airloop.monitoring.window import Day, Window, labelled_keys, observe, recent_keys
 from airloop.replay.fits import Fits, Made
+from airloop.replay.memory import Known
 from airloop.storage.files import Files
 
 
@@ -28,6 +29,11 @@ class Told(Contract):
     report: DriftReport
     #: The night's own means, which later nights are held against.
     means: Means
+    #: The earlier incidents that it proves to be drift.
+    proven: tuple[tuple[str, str], ...] = ()
+
+
+_NOTHING = Known()
 
 
 class Nights:
@@ -46,54 +52,59 @@ class Nights:
         self._references: dict[Made, Reference] = {}
         self._days: dict[tuple[Made, int], Day] = {}
         self._spent: dict[tuple[Made, int], DayCosts] = {}
-        self._told: dict[tuple[int, Made], Told] = {}
 
-    def report(self, night: int, champion: Made, served: Mapping[int, Made]) -> DriftReport:
+    def told(
+        self,
+        night: int,
+        champion: Made,
+        served: Mapping[int, Made],
+        known: Known = _NOTHING,
+        before: Sequence[Means] = (),
+    ) -> Told:
         """Judge a night.
 
         :param served: which model answered each partition up to it
+        :param known: the incidents of the nights before
+        :param before: the means of the sound nights before, under this champion
         """
-        past = self._past
-        key = past.keys[night]
-        complete = self._places(labelled_keys(past.model, past.dataset, key))
-        mine = tuple(one for one in complete if served.get(one) == champion)
-        # The nights on which it was judged, as the ledger would know them.
-        under = tuple(one for one in range(night - NIGHTS, night) if served.get(one) == champion)
         days = sorted(one for one, made in served.items() if made == champion and one <= night)
-        name = self._name("nights", champion, key, days)
+        told = (*known.left_out, sorted(known.mislabelled), known.earlier, before)
+        name = self._name("nights", champion, self._past.keys[night], days, told)
         if (content := self._files.read(name)) is not None:
-            told = Told.model_validate_json(content)
-        else:
-            before = [
-                self._told[at].means for one in under if (at := (one, champion)) in self._told
-            ]
-            told = self._judged(night, champion, served, complete, mine, before)
-            self._files.write(name, told.model_dump_json().encode())
-        self._told[night, champion] = told
-        return told.report
+            return Told.model_validate_json(content)
+        found = self._judged(night, champion, served, known, before)
+        self._files.write(name, found.model_dump_json().encode())
+        return found
 
     def _judged(
         self,
         night: int,
         champion: Made,
         served: Mapping[int, Made],
-        complete: list[int],
-        mine: tuple[int, ...],
-        before: list[Means],
+        known: Known,
+        before: Sequence[Means],
     ) -> Told:
         past = self._past
-        window = self._window(night, champion, complete)
+        key = past.keys[night]
+        wrong = known.mislabelled - {key}
+        complete = self._places(labelled_keys(past.model, past.dataset, key))
+        labelled = [one for one in complete if past.keys[one] not in wrong]
+        mine = tuple(one for one in complete if served.get(one) == champion)
+        spent = self._costs(champion, served, complete)
+        window = self._window(night, champion, complete, labelled, known.left_out)
         judged = judge(
             past.model,
             past.dataset,
             self.reference(champion),
             window,
             labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys),
+            known.earlier,
             nights=before,
-            served=self._costs(champion, served, complete),
+            served={one: costs for one, costs in spent.items() if one not in wrong},
             answers=self._answers(champion, night) if served.get(night) == champion else None,
         )
-        return Told(report=judged.report, means=judged.means)
+        proven = tuple((one.partition, one.digest) for one in judged.proven)
+        return Told(report=judged.report, means=judged.means, proven=proven)
 
     def _name(self, folder: str, made: Made, *more: object) -> str:
         """Of what monitoring is asked about: other rows, models or bounds are other reports."""
@@ -158,14 +169,28 @@ class Nights:
             held=held,
         )
 
-    def _window(self, night: int, champion: Made, complete: list[int]) -> Window:
+    def _window(
+        self,
+        night: int,
+        champion: Made,
+        complete: list[int],
+        labelled: list[int],
+        left_out: Collection[str],
+    ) -> Window:
+        """As the live loop looks: without what is known to be broken, but for the night, and for labels that are sound."""
         past = self._past
         key = past.keys[night]
         recent = self._places(recent_keys(past.model, past.dataset, key))
-        days = {past.keys[one]: self._seen(champion, one) for one in recent}
-        others = {past.keys[one]: self._seen(champion, one) for one in complete}
+        wanted = [one for one in recent if past.keys[one] not in left_out or one == night]
+        others = [one for one in labelled if past.keys[one] not in left_out]
         newest = past.keys[complete[-1]] if complete else None
-        return Window(key, days, self._of(complete), others, newest)
+        return Window(
+            key,
+            {past.keys[one]: self._seen(champion, one) for one in wanted},
+            self._of(labelled),
+            {past.keys[one]: self._seen(champion, one) for one in others},
+            newest,
+        )
 
     def _seen(self, champion: Made, place: int) -> Day:
         at = (champion.judged, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,16 @@ class Past:
     def rows(self, first: int, last: int | None = None) -> slice:
         """The rows of a partition, or of those up to and including another."""
         return slice(self.starts[first], self.starts[(first if last is None else last) + 1])
+
+    def sound(self, night: int, left_out: Collection[str]) -> tuple[str, ...]:
+        """The partitions up to a night, but for those that are known to be broken."""
+        keys = self.keys[: night + 1]
+        return tuple(key for key in keys if key not in left_out) if left_out else keys
+
+    def count(self, keys: Iterable[str]) -> int:
+        """How many rows some partitions have."""
+        parts = (self.rows(self.place[key]) for key in keys)
+        return sum(part.stop - part.start for part in parts)
 
     def known(self, rows: slice) -> npt.NDArray[np.bool_]:
         """Where among some rows the truth is known."""

@@ -99,8 +99,10 @@ class Player:
         up = higher_is_better(self.past.model.gates.primary)
         return one > other if up else one < other
 
-    def _made(self, policy: Policy, night: int) -> Made:
-        return Made(night, policy.window, policy.refit)
+    def _made(self, policy: Policy, night: int, loop: Memory | None = None) -> Made:
+        """What is made on a night: of all days, or by a loop of those that it did not find broken."""
+        left_out = loop.left_out if loop is not None else ()
+        return Made(night, policy.window, policy.refit, left_out)
 
     def _calendar(self, run: Run, night: int, champion: Made) -> Made:
         if (night - self._first) % run.policy.every:
@@ -132,7 +134,7 @@ class Player:
     def _loop(self, run: Run, loop: Memory, night: int, champion: Made) -> Made:
         """As the live loop: report, evidence, decision, gates."""
         spec, key = run.policy.spec, self.past.keys[night]
-        report = _heard(self._nights.report(night, champion, run.served), run.policy.signal)
+        report = _heard(self._report(run, loop, night, champion), run.policy.signal)
         evidence = self._evidence(run, loop, night, champion, report)
         findings = Findings(report, evidence)
         answer = decide(spec, self._history(loop, night, champion), findings)
@@ -141,7 +143,7 @@ class Player:
         )
         if answer.action is not Action.RETRAIN or answer.cause is None:
             return champion
-        made = self._made(run.policy, night)
+        made = self._made(run.policy, night, loop)
         run.cpu_seconds += self.fits.answers(made.judged).cpu_seconds
         verdict = self._judges.ask(made, champion).outcome
         loop.trained(findings, answer.cause, verdict)
@@ -154,44 +156,54 @@ class Player:
         loop.shadows.clear()
         return made
 
+    def _report(self, run: Run, loop: Memory, night: int, champion: Made) -> DriftReport:
+        """What the monitor says, and what later nights remember of it."""
+        past = self.past
+        known = loop.known(past.model, self.fits.days(champion.judged).all[-1])
+        told = self._nights.told(night, champion, run.served, known, loop.before(champion))
+        loop.judged(past.model, past.dataset, champion, told.report, told.means, told.proven)
+        return told.report
+
     def _evidence(
         self, run: Run, loop: Memory, night: int, champion: Made, report: DriftReport
     ) -> Evidence:
         spec, past = run.policy.spec, self.past
         if report.triage is Triage.INCIDENT:
             return Evidence()
-        fresh = fresh_at(past, spec, loop.triggers, night, self.fits.days(champion).all[-1])
+        last = self.fits.days(champion).all[-1]
+        fresh = fresh_at(past, spec, loop.triggers, night, last, loop.left_out)
         if spec.policy == "on_drift":
             return Evidence(fresh=fresh)
         key, drifted = past.keys[night], report.triage is Triage.DRIFT
         gain, why = None, ""
         if due(spec, key, loop.shadows, drifted=drifted):
             try:
-                gain = self._gain(run, night, champion)
+                gain = self._gain(run, loop, night, champion)
                 loop.shadows.append(key)
             except DataError as error:
                 why = str(error)
-        last = past.place[self.fits.days(champion).all[-1]]
-        rows = past.starts[night + 1] - past.starts[last + 1]
+        new = [
+            one for one in past.keys[past.place[last] + 1 : night + 1] if one not in loop.left_out
+        ]
         size = past.model.monitoring.window_in(past.dataset.cadence)
         length = LENGTHS[past.dataset.cadence] / timedelta(days=1)
         return Evidence(
             shadow=gain,
             no_shadow=why,
-            new_data=NewData(night - last, rows),
+            new_data=NewData(len(new), past.count(new)),
             fresh=fresh,
             cost=Cost(self.fits.answers(champion.judged).cpu_seconds),
             traffic=report.current_rows / size / length,
         )
 
-    def _gain(self, run: Run, night: int, champion: Made) -> PairedGain:
+    def _gain(self, run: Run, loop: Memory, night: int, champion: Made) -> PairedGain:
         """The night's shadow candidate against the champion: the candidate's own fit."""
-        past, made = self.past, self._made(run.policy, night).judged
+        past, made = self.past, self._made(run.policy, night, loop).judged
         learned = self.fits.days(champion.judged).training
         unseen = shadow.unseen_by(learned, self.fits.days(made).holdout)
         run.cpu_seconds += self.fits.answers(made).cpu_seconds
         rows = past.rows(past.place[unseen[0]], past.place[unseen[-1]])
-        known = past.known(rows)
+        known = past.known(rows) & self.fits.sound(made, rows)
         return shadow.paired(
             past.model.model_copy(update={"retraining": run.policy.spec}),
             past.dataset,

@@ -27,7 +27,7 @@ from airloop.execution.context import StepContext
 from airloop.monitoring import measured, nights, reference, report
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
-from airloop.monitoring.memory import forget_mended, mislabelled, remember, settle
+from airloop.monitoring.memory import forget_mended, mislabelled, own, remember, settle
 from airloop.monitoring.window import Window, labelled_keys, look
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
@@ -83,7 +83,7 @@ def run(request: Request, context: StepContext) -> Result:
     judged = _judge(context, lake, model, dataset, profile, deployment, request)
     found = report.publish(context.settings, lake, model, dataset, profile, judged.report)
     context.ledger.check_fence(request.fence)
-    remember(context.ledger, lake, dataset, found)
+    remember(context.ledger, lake, model, dataset, found)
     settle(context.ledger, judged.proven, request.partition)
     nights.record(context.ledger, deployment, request.partition, judged.means)
     measured.record(
@@ -120,14 +120,15 @@ def _judge(
     window = look(lake, model, dataset, profile, request.partition, broken, wrong)
     logged = _logged(lake, model, dataset, window, deployment)
     labelled = _labelled(model, dataset, window, logged)
-    own = [one for one in stand if one.model == model.name]
+    mine = own(context.ledger, model, profile, stand)
     earlier = nights.before(context.ledger, deployment, request.partition)
-    served = nights.costs_before(
-        context.ledger, deployment, labelled_keys(model, dataset, request.partition)[-1]
-    )
+    complete = labelled_keys(model, dataset, request.partition)[-1]
+    spent = nights.costs_before(context.ledger, deployment, complete)
+    # What answers cost by labels that are broken was put down on the night that found them so.
+    served = {key: costs for key, costs in spent.items() if key not in wrong}
     answers = logged[PREDICTION][logged[PARTITION] == request.partition]
     return judge(
-        model, dataset, profile, window, labelled, own, earlier, served,
+        model, dataset, profile, window, labelled, mine, earlier, served,
         answers if len(answers) else None,
     )  # fmt: skip
 

@@ -29,8 +29,8 @@ from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
 from airloop.storage.files import Files
+from airloop.training.chosen import Choice
 from airloop.training.validation import with_training
-from airloop.training.windows import Choice
 from tests.unit.replay.conftest import DAYS, TURN, world
 
 #: In the quiet world only those that might train for nothing.
@@ -240,7 +240,7 @@ def test_a_window_left_open_is_chosen_by_what_was_known_and_kept(
     def refuse(*_: object) -> None:
         raise AssertionError("chosen again")
 
-    monkeypatch.setattr("airloop.replay.fits.choose_among", refuse)
+    monkeypatch.setattr("airloop.replay.choices.choose_among", refuse)
     assert Fits(opened, tmp_path, first=night).window(night).window == 30
     with pytest.raises(AssertionError, match="chosen again"):  # a choice ages
         Fits(opened, tmp_path, first=night).window(night + 30)
@@ -255,7 +255,7 @@ def test_a_model_whose_rows_fade_is_another_and_is_fitted_so(
     found = []
     for half_life in (None, "3d"):
         choice = Choice(1_000_000, "told", {}, half_life)
-        monkeypatch.setattr("airloop.replay.fits.choose_among", lambda *_, it=choice: it)
+        monkeypatch.setattr("airloop.replay.choices.choose_among", lambda *_, it=choice: it)
         fits = Fits(opened, tmp_path / str(half_life), first=made.night)
         # What was chosen is kept, too.
         kept = Fits(opened, tmp_path / str(half_life), first=made.night)
@@ -307,7 +307,7 @@ def test_a_nights_report_is_made_once_for_all_who_ask(
 
     def reports() -> list[DriftReport]:
         nights = Nights(Fits(one, tmp_path), files)
-        return [nights.report(night, champion, served) for night in range(48, 52)]
+        return [nights.told(night, champion, served).report for night in range(48, 52)]
 
     first = reports()
 

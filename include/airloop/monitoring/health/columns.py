@@ -46,7 +46,7 @@ def _fault(column: ColumnReference, night: Counts, spec: MonitoringSpec) -> str 
         return lost
     if _unseen(column, night) > MAX_UNSEEN:
         return UNSEEN
-    if _stuck(column, night):
+    if stuck(column, night):
         return "one value only"
     return None
 
@@ -74,7 +74,7 @@ def _unseen(column: ColumnReference, night: Counts) -> float:
     return float(night.bins[-1] / night.present)
 
 
-def _stuck(column: ColumnReference, night: Counts) -> bool:
+def stuck(column: ColumnReference, night: Counts) -> bool:
     """One value all night, where the reference's days had several."""
     if column.bins.kind is Kind.TIME or night.present < MIN_ROWS or not night.constant:
         return False
