@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -21,8 +22,9 @@ sys.path.insert(0, str(ROOT / "include"))
 
 from bench import machine, section
 from bench.feeds.days import Champion, flights
-from bench.feeds.faults import FAULTS
+from bench.feeds.faults import FAULTS, Fault
 from bench.feeds.nulls import WORLDS, year
+from bench.feeds.others import OTHERS
 from bench.feeds.page import render
 from bench.row import SEED
 
@@ -30,6 +32,8 @@ from bench.row import SEED
 NIGHTS = ("2013-03-20", "2013-05-14", "2013-07-23", "2013-09-18", "2013-11-12")
 #: Nights that nothing was tuned on, with draws that nothing was tuned on.
 UNSEEN = ("2013-04-11", "2013-06-05", "2013-08-17", "2013-10-08", "2013-12-03")
+#: And that nobody had looked at when the ways were added that nobody had listed.
+LATER = ("2013-03-14", "2013-05-29", "2013-07-10", "2013-09-26", "2013-11-20")
 #: Every so many nights the champion is a new one.
 CHAMPION = 7
 
@@ -54,16 +58,20 @@ def measure(*, short: bool, seed: int = SEED) -> dict[str, Any]:
         "seed": seed,
         "faults": faults(NIGHTS[: 1 if short else None], (seed,)),
         "unseen": {} if short else faults(UNSEEN, (seed + 1, seed + 2)),
+        "later": {} if short else faults(LATER, (seed + 3,)),
+        "others": faults(LATER[: 1 if short else None], (seed + 3,), OTHERS),
         "clean": clean,
     }
 
 
-def faults(nights: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+def faults(
+    nights: tuple[str, ...], seeds: tuple[int, ...], ways: Mapping[str, Fault] = FAULTS
+) -> dict[str, dict[str, Any]]:
     """How many of each fault are an incident on their first night, and what is said of the first."""
     days = flights()
     champions = {night: Champion(days, _before(night, 1 + at)) for at, night in enumerate(nights)}
     result: dict[str, dict[str, Any]] = {}
-    for number, (name, break_) in enumerate(FAULTS.items()):
+    for number, (name, break_) in enumerate(ways.items()):
         said = []
         for seed in seeds:
             for at, (night, champion) in enumerate(champions.items()):

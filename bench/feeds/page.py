@@ -11,6 +11,7 @@ from bench import machine
 from bench.section import marks, put
 
 BEGIN, END = marks("feeds")
+_NONE = {"found": 0, "of": 0}
 
 
 def write(found: Mapping[str, Any], page: Path) -> None:
@@ -23,22 +24,31 @@ def render(found: Mapping[str, Any]) -> str:
     lines = [
         f"Measured {found['at']} at commit {found['commit']}, seed {found['seed']}, on {machine.cores()}.",
         "",
-        "| broken so | incident on the first night | on nights that nothing was tuned on | what is said, for instance |",
-        "|---|---|---|---|",
+        "| broken so | incident on the first night | on nights that nothing was tuned on | on five more | what is said, for instance |",
+        "|---|---|---|---|---|",
     ]
     for name, one in found["faults"].items():
-        said = max(one["said"], key=len).split("; ")[0].replace("|", "\\|")
-        other = found["unseen"].get(name, {"found": 0, "of": 0})
-        counts = f"{one['found']} of {one['of']} | {other['found']} of {other['of']}"
-        lines.append(f"| {name} | {counts} | {said} |")
-    tuned, unseen = (_all(found[part]) for part in ("faults", "unseen"))
-    lines.append(f"| **all** | {share(*tuned)} | {share(*unseen)} | |")
+        parts = (one, *(found[part].get(name, _NONE) for part in ("unseen", "later")))
+        counts = " | ".join(f"{part['found']} of {part['of']}" for part in parts)
+        lines.append(f"| {name} | {counts} | {_said(one)} |")
+    sums = (share(*_all(found[part])) for part in ("faults", "unseen", "later"))
+    lines.append(f"| **all** | {' | '.join(sums)} | |")
+    lines += ["", "| and so | incident on the first night | what is said, for instance |"]
+    lines.append("|---|---|---|")
+    for name, one in found["others"].items():
+        lines.append(f"| {name} | {one['found']} of {one['of']} | {_said(one)} |")
+    lines.append(f"| **all** | {share(*_all(found['others']))} | |")
     lines += ["", "| sound nights | incidents |", "|---|---|"]
     for name, one in found["clean"].items():
         lines.append(f"| {name} | {share(len(one['incidents']), one['nights'])} |")
     incidents = sum(len(one["incidents"]) for one in found["clean"].values())
     nights = sum(one["nights"] for one in found["clean"].values())
     return "\n".join([*lines, f"| **all** | {share(incidents, nights)} |"])
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    said: str = max(one["said"], key=len)
+    return said.split("; ")[0].replace("|", "\\|")
 
 
 def _all(rows: Mapping[str, Any]) -> tuple[int, int]:

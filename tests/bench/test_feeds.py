@@ -51,7 +51,7 @@ def test_the_page_holds_both_tables_between_its_marks(
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "| double load | 1 of 1 | 0 of 0 |" in text
+    assert "| double load | 1 of 1 | 0 of 0 | 0 of 0 |" in text
     assert "stale" not in text
 
 

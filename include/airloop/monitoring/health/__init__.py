@@ -81,6 +81,7 @@ def _night(history: History, window: Window, key: str, day: Day) -> Night:
         np.array(list(before.values())).reshape(-1, len(history.keys)),
         tuple(before),
         tuple(read.values()),
+        {one: window.looked_at[one].sample for one in read},
     )
 
 

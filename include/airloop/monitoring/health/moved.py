@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -19,8 +19,11 @@ from airloop.monitoring.health.exchanges import (
     restores,
 )
 from airloop.monitoring.health.gravity import grave, upward
-from airloop.monitoring.health.signs import lost_signs
+from airloop.monitoring.health.grids import off_its_grid, rounded
+from airloop.monitoring.health.plans import cut_off, moved_as_a_whole
+from airloop.monitoring.health.signs import lost_signs, mirrored
 from airloop.monitoring.health.spikes import spike
+from airloop.monitoring.health.stale import stale
 from airloop.monitoring.health.texts import folded, rewritten
 from airloop.monitoring.health.units import on_another_grid, unit_change
 from airloop.monitoring.health.untied import untied
@@ -48,6 +51,8 @@ class Night:
     days: Sequence[str]
     #: The days just before that are not of the reference.
     profiles: Sequence[Profile]
+    #: Their rows, by their partitions.
+    samples: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def findings(history: History, night: Night) -> list[Finding]:
@@ -60,6 +65,8 @@ def findings(history: History, night: Night) -> list[Finding]:
         *_spikes(history, night),
         *_exchanges(history, night, by_column),
         *lost_signs(history, night.profile),
+        *_grids_and_offsets(history, night),
+        *_stale(history, night),
     ):
         if not told & set(finding.columns):
             found.append(finding)
@@ -131,8 +138,36 @@ def _one_has_another_unit(
 
 def _units(history: History, night: Night) -> Iterator[Finding]:
     for name in history.layout.known:
-        if name in night.rows and (title := on_another_grid(night.rows[name], name, history)):
+        if name not in night.rows:
+            continue
+        if (what := rounded(night.rows[name], name, history)) is not None:
+            yield Finding(what, (name,), lasting=True)
+        elif title := on_another_grid(night.rows[name], name, history):
             yield Finding(f"another unit? {title}", (name,), lasting=True)
+
+
+def _grids_and_offsets(history: History, night: Night) -> Iterator[Finding]:
+    for name in history.layout.numbers:
+        if mirrored(name, history, night.profile):
+            yield Finding("another unit? × -1", (name,), lasting=True)
+        if (offset := moved_as_a_whole(name, night.key, history, night.profile)) is not None:
+            yield Finding(f"another unit? {offset}", (name,), lasting=True)
+        if (end := cut_off(name, history, night.profile)) is not None:
+            yield Finding(end, (name,), lasting=True)
+        if name in history.layout.known and name in night.rows:
+            what = off_its_grid(night.rows[name], name, history)
+            if what is not None:
+                yield Finding(what, (name,), lasting=True)
+
+
+def _stale(history: History, night: Night) -> Iterator[Finding]:
+    for name in history.layout.numbers:
+        before = {key: rows[name] for key, rows in night.samples.items() if name in rows}
+        if (
+            name in night.rows
+            and (what := stale(name, history, night.rows[name], before)) is not None
+        ):
+            yield Finding(what, (name,))
 
 
 def _spikes(history: History, night: Night) -> Iterator[Finding]:
@@ -174,9 +209,12 @@ def _finding(name: str, of: Sequence[Move], history: History, night: Night) -> F
 
 
 def _of_times(name: str, of: Sequence[Move], history: History, night: Night) -> str:
-    at = history.index[name, "median"]
-    usual = night.before[:, at] if len(night.before) else history.matrix[:, at]
-    hours = night.profile.of((name, "median")) - float(np.nanmedian(usual))
+    usual = night.before if len(night.before) else history.matrix
+    moved = [
+        night.profile.of((name, what)) - float(np.nanmedian(usual[:, history.index[name, what]]))
+        for what in ("q05", "median", "q95")
+    ]
+    hours = float(np.median(moved))
     return f"times shifted by {hours:+.1f} h ({_shown(of)})"
 
 

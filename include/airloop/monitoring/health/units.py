@@ -80,9 +80,16 @@ def on_another_grid(values: pd.Series, name: str, history: History) -> str | Non
     if not len(numbers) or _among(numbers, known) > HALF:
         return None
     for title, (factor, offset) in UNITS.items():
-        if abs(factor) != 1 and _among((numbers - offset) / factor, known) > MOST:
+        undone = (numbers - offset) / factor
+        if abs(factor) != 1 and _spread_out(undone, known) and _among(undone, known) > MOST:
             return title
     return None
+
+
+def _spread_out(numbers: Floats, known: Floats) -> bool:
+    """Whether numbers lie on more than one step of a grid: divided by a million all of them lie on its zero."""
+    step = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
+    return float(np.subtract(*np.quantile(numbers, (0.95, 0.05)))) > step
 
 
 def _among(numbers: Floats, known: Floats) -> float:

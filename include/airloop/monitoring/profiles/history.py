@@ -24,6 +24,7 @@ from airloop.monitoring.profiles.profile import (
     sample,
 )
 from airloop.monitoring.profiles.ties import only_here
+from airloop.monitoring.profiles.values import least_unlike
 from airloop.monitoring.sketch import Floats
 from airloop.specs import DatasetSpec, ModelSpec
 
@@ -43,6 +44,8 @@ class History(Contract):
     contents: tuple[tuple[int, ...], ...]
     #: The largest likeness of any two of the days.
     likeness: float
+    #: Of each number the least that two near days differ in its values, as a share.
+    unlike: dict[str, float] = {}
     #: The dataset's calendar of holidays.
     holidays: str | None = None
 
@@ -87,6 +90,7 @@ class History(Contract):
             tops={present.get(name, name): tops for name, tops in self.tops.items()},
             contents=self.contents,
             likeness=self.likeness,
+            unlike={present.get(name, name): least for name, least in self.unlike.items()},
             holidays=now.holidays,
         )
 
@@ -102,7 +106,11 @@ def gather(
     :param parts: the frame's rows, day by day
     """
     fixed = layout(model, dataset, frame)
-    found = [profile(fixed, sample(rows, fixed), hashes(rows, fixed.contents)) for _, rows in parts]
+    samples = [sample(rows, fixed) for _, rows in parts]
+    found = [
+        profile(fixed, some, hashes(rows, fixed.contents))
+        for some, (_, rows) in zip(samples, parts, strict=True)
+    ]
     seen = dict.fromkeys(key for one in found for key in one.values)
     values = {key: [one.of(key) for one in found] for key in seen}
     for name, known in fixed.known.items():
@@ -130,6 +138,9 @@ def gather(
         },
         contents=tuple(tuple(one.contents.tolist()) for one in found),
         likeness=_alike([one.contents for one in found]),
+        unlike={
+            name: round(least_unlike([some[name] for some in samples]), 5) for name in fixed.numbers
+        },
         holidays=dataset.holidays,
     )
 
