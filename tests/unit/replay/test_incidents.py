@@ -20,14 +20,14 @@ from airloop.replay.policies import Kind, Policy
 from airloop.storage.files import Files
 from tests.unit.replay.conftest import TURN, world
 
-#: Shortly before the turn, after which a training comes soon.
-BROKEN = "2013-02-22"
+#: The day of the turn, after which a training comes soon.
+BROKEN = "2013-02-25"
 FIRST = 30
 
 
 @pytest.fixture(scope="module")
 def broken(past: Callable[..., Past]) -> Past:
-    """The world that turns over; on one day before that nothing was measured."""
+    """The world that turns over; on that day nothing was measured."""
     frame, sound = world(TURN), past(TURN)
     day = frame["day"] == np.datetime64(BROKEN)
     return pasts.of(sound.model, sound.dataset, frame.assign(wet=frame["wet"].mask(day, -999.0)))

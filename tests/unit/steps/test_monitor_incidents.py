@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from airloop.contracts import Triage
@@ -98,12 +99,17 @@ def test_what_answers_cost_by_broken_labels_is_not_held_against_the_model(
 
     monkeypatch.setattr(monitor, "judge", listening)
     world.nights(NIGHTS[:1])
-    world.ingest(NIGHTS[1], rows_of(NIGHTS[1]).assign(y=0.0))
+    world.ingest(NIGHTS[1], rows_of(NIGHTS[1]).assign(y=np.nan))
     world.nights(NIGHTS[2:4])
     for day in NIGHTS[:4]:
         world.predict(day, rows_of(day))
-    seen = [world.monitor(day).report.triage for day in NIGHTS[1:4]]
-    assert seen[1] is Triage.INCIDENT
+    world.monitor(NIGHTS[1])
+    frame = rows_of(NIGHTS[1])
+    world.ingest(NIGHTS[1], frame.assign(y=(frame.index > 5).astype(float)))
+    first, second = (world.monitor(day).report for day in NIGHTS[2:4])
+    assert first.triage is Triage.INCIDENT
+    assert f"labels of {NIGHTS[1]}" in first.reason
+    assert second.triage is not Triage.INCIDENT
     assert NIGHTS[0] in told[-1]
     assert NIGHTS[1] not in told[-1]
     # The control: they were put down on the night that found the labels broken.

@@ -11,7 +11,8 @@ import numpy as np
 from airloop.findings import Finding
 from airloop.monitoring.health.clocks import day_of
 from airloop.monitoring.health.columns import UNSEEN, broken
-from airloop.monitoring.health.moved import Night, findings
+from airloop.monitoring.health.moved import findings
+from airloop.monitoring.health.night import Night
 from airloop.monitoring.health.rows import of_the_whole
 from airloop.monitoring.health.variation import STEP_DAYS
 from airloop.monitoring.profiles.history import History

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
 from airloop.findings import Finding
 from airloop.monitoring.health.clocks import clocks_changed, day_of
@@ -19,40 +17,26 @@ from airloop.monitoring.health.exchanges import (
     restores,
 )
 from airloop.monitoring.health.gravity import grave, upward
-from airloop.monitoring.health.grids import off_its_grid, rounded
-from airloop.monitoring.health.plans import cut_off, moved_as_a_whole
-from airloop.monitoring.health.signs import lost_signs, mirrored
-from airloop.monitoring.health.spikes import spike
-from airloop.monitoring.health.stale import stale
+from airloop.monitoring.health.night import Night
+from airloop.monitoring.health.shapes import (
+    of_a_known_unit,
+    of_odd_shape,
+    of_other_days,
+    of_other_units,
+    of_stand_ins,
+)
+from airloop.monitoring.health.signs import lost_signs
 from airloop.monitoring.health.texts import folded, rewritten
-from airloop.monitoring.health.units import on_another_grid, unit_change
+from airloop.monitoring.health.units import unit_change
 from airloop.monitoring.health.untied import untied
 from airloop.monitoring.health.variation import MIN_STEP_DAYS, STEP_DAYS, Move, moves
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import PLACES, WHOLE, Profile, related
-from airloop.monitoring.sketch import Floats
+from airloop.monitoring.profiles.profile import PLACES, WHOLE, related
 
 #: In a week in which clocks are changed, times may move by an hour, and by one more on a Sunday.
 CLOCKS = 2.1
 
 Moves = Mapping[str, Sequence[Move]]
-
-
-@dataclass(frozen=True)
-class Night:
-    """A night as it is judged, and the sound days before it."""
-
-    key: str
-    profile: Profile
-    rows: pd.DataFrame
-    #: The figures of the days just before, in the order of the history's keys.
-    before: Floats
-    #: Their partitions.
-    days: Sequence[str]
-    #: The days just before that are not of the reference.
-    profiles: Sequence[Profile]
-    #: Their rows, by their partitions.
-    samples: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def findings(history: History, night: Night) -> list[Finding]:
@@ -61,12 +45,12 @@ def findings(history: History, night: Night) -> list[Finding]:
     found: list[Finding] = []
     told: set[str] = set()
     for finding in (
-        *_units(history, night),
-        *_spikes(history, night),
+        *of_other_units(history, night),
+        *of_stand_ins(history, night),
         *_exchanges(history, night, by_column),
         *lost_signs(history, night.profile),
-        *_grids_and_offsets(history, night),
-        *_stale(history, night),
+        *of_odd_shape(history, night),
+        *of_other_days(history, night),
     ):
         if not told & set(finding.columns):
             found.append(finding)
@@ -132,48 +116,7 @@ def _one_has_another_unit(
     mine = {one, other} & alone
     if len(mine) != 1:
         return False
-    unit = unit_change(mine.pop(), history, night.profile, night.before)
-    return unit is not None and unit.known
-
-
-def _units(history: History, night: Night) -> Iterator[Finding]:
-    for name in history.layout.known:
-        if name not in night.rows:
-            continue
-        if (what := rounded(night.rows[name], name, history)) is not None:
-            yield Finding(what, (name,), lasting=True)
-        elif title := on_another_grid(night.rows[name], name, history):
-            yield Finding(f"another unit? {title}", (name,), lasting=True)
-
-
-def _grids_and_offsets(history: History, night: Night) -> Iterator[Finding]:
-    for name in history.layout.numbers:
-        if mirrored(name, history, night.profile):
-            yield Finding("another unit? × -1", (name,), lasting=True)
-        if (offset := moved_as_a_whole(name, night.key, history, night.profile)) is not None:
-            yield Finding(f"another unit? {offset}", (name,), lasting=True)
-        if (end := cut_off(name, history, night.profile)) is not None:
-            yield Finding(end, (name,), lasting=True)
-        if name in history.layout.known and name in night.rows:
-            what = off_its_grid(night.rows[name], name, history)
-            if what is not None:
-                yield Finding(what, (name,), lasting=True)
-
-
-def _stale(history: History, night: Night) -> Iterator[Finding]:
-    for name in history.layout.numbers:
-        before = {key: rows[name] for key, rows in night.samples.items() if name in rows}
-        if (
-            name in night.rows
-            and (what := stale(name, history, night.rows[name], before)) is not None
-        ):
-            yield Finding(what, (name,))
-
-
-def _spikes(history: History, night: Night) -> Iterator[Finding]:
-    for name in history.layout.numbers:
-        if (what := spike(name, history, night.profile, night.profiles)) is not None:
-            yield Finding(f"a stand-in for no value? {what}", (name,), lasting=True)
+    return of_a_known_unit(mine.pop(), history, night)
 
 
 def _finding(name: str, of: Sequence[Move], history: History, night: Night) -> Finding:

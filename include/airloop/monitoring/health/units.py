@@ -81,15 +81,16 @@ def on_another_grid(values: pd.Series, name: str, history: History) -> str | Non
         return None
     for title, (factor, offset) in UNITS.items():
         undone = (numbers - offset) / factor
-        if abs(factor) != 1 and _spread_out(undone, known) and _among(undone, known) > MOST:
+        if abs(factor) != 1 and _told_apart(undone, known) and _among(undone, known) > MOST:
             return title
     return None
 
 
-def _spread_out(numbers: Floats, known: Floats) -> bool:
-    """Whether numbers lie on more than one step of a grid: divided by a million all of them lie on its zero."""
-    step = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
-    return float(np.subtract(*np.quantile(numbers, (0.95, 0.05)))) > step
+def _told_apart(undone: Floats, known: Floats) -> bool:
+    """Whether numbers that differ are different ones of the column: divided by a million all of them are its zero."""
+    different = np.unique(undone)
+    places = np.unique(np.searchsorted(known, different - 1e-6))
+    return bool(len(places) >= HALF * len(different))
 
 
 def _among(numbers: Floats, known: Floats) -> float:
