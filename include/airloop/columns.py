@@ -19,6 +19,9 @@ AT: Final = f"{PREFIX}at"
 REASONS: Final = f"{PREFIX}reasons"
 GOOD: Final = f"{PREFIX}good"
 
+#: As people call them.
+_SHOWN: Final = {LABEL: "label", PREDICTION: "prediction"}
+
 #: What these were called up to 0.1, in the tables of predictions and of scores.
 BEFORE: Final = {
     "prediction_date": PARTITION,
@@ -30,3 +33,8 @@ BEFORE: Final = {
 }
 #: ... and in those of quarantined rows.
 QUARANTINE_BEFORE: Final = {"_at": AT, "_reasons": REASONS, "_good": GOOD}
+
+
+def shown(column: str) -> str:
+    """A column as people call it."""
+    return _SHOWN.get(column, column)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airloop.columns import shown
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -19,5 +21,6 @@ class Finding:
     partition: str | None = None
 
     def __str__(self) -> str:
-        told = f"{self.what}: {', '.join(self.columns)}" if self.columns else self.what
+        named = ", ".join(map(shown, self.columns))
+        told = f"{self.what}: {named}" if named else self.what
         return f"labels of {self.partition}: {told}" if self.partition else told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airloop.columns import LABEL, PREDICTION
+from airloop.columns import LABEL, PREDICTION, shown
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
 from airloop.findings import Finding
 
@@ -60,7 +60,7 @@ def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind
 def _moved(moved: Sequence[FeatureDrift]) -> str:
     """The columns that moved, the largest effect first, as a multiple of the least that matters."""
     ordered = sorted(moved, key=lambda one: -(one.statistic or 0) / (one.threshold or 1))
-    named = "; ".join(f"{_shown(one)} ({one.reason})" for one in ordered[:NAMED])
+    named = "; ".join(f"{shown(one.column)} ({one.reason})" for one in ordered[:NAMED])
     more = f"; and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
     return f"{len(ordered)} columns moved: {named}{more}"
 
@@ -69,10 +69,5 @@ def _quiet(judged: Sequence[FeatureDrift], columns: int) -> str:
     nearest = min(judged, key=lambda one: one.p_value if one.p_value is not None else 1.0)
     return (
         f"{len(judged)} of {columns} columns judged, none moved by enough and beyond chance; "
-        f"nearest is {_shown(nearest)} ({nearest.reason})"
+        f"nearest is {shown(nearest.column)} ({nearest.reason})"
     )
-
-
-def _shown(one: FeatureDrift) -> str:
-    """A column as people call it."""
-    return {LABEL: "label", PREDICTION: "prediction"}.get(one.column, one.column)
