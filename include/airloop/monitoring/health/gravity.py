@@ -6,7 +6,7 @@ import numpy as np
 
 from airloop.monitoring.health.variation import Move
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import PLACES, QUANTILES
+from airloop.monitoring.profiles.profile import PLACES, QUANTILES, WHOLE_NUMBERS
 from airloop.monitoring.profiles.ties import SIGN
 
 #: Less of these than ever is no fault.
@@ -66,6 +66,9 @@ def _of_one_number(name: str, history: History) -> bool:
 
 def _matters(move: Move) -> bool:
     what = move.key[1]
+    if what == WHOLE_NUMBERS:
+        # That all of them are is told by itself (`grids.py`).
+        return False
     if what in {"lowest", "highest"}:
         return move.excess > STORM
     if what == "new":

@@ -45,19 +45,22 @@ def moved_as_a_whole(name: str, key: str, history: History, night: Profile) -> s
 
 
 def cut_off(name: str, history: History, night: Profile) -> str | None:
-    """Which end of a plan is missing; None where none is, or where days end as they please."""
+    """Which end of a plan is missing; None where none is, or where days end as they please.
+
+    One late flight that is not there is no end: of each day a twentieth lay beyond where the night ends.
+    """
     keys = [(name, what) for what in ("lowest", "q05", "q95", "highest")]
     if len(history.days) < MIN_DAYS or any(key not in history.index for key in keys):
         return None
     lowest, low, high, highest = then = np.array([history.series(key) for key in keys])
-    first, early, late, last = now = np.array([night.of(key) for key in keys])
+    first, *_, last = now = np.array([night.of(key) for key in keys])
     if not np.isfinite(then).all() or not np.isfinite(now).all():
         return None
     width = float(np.median(high - low))
     room = MISSING * width
-    if np.ptp(highest) < STEADY * width and late < high.min() and last < highest.min() - room:
+    if np.ptp(highest) < STEADY * width and last < min(high.min(), highest.min() - room):
         return f"the end is missing: {last:.6g} at most, where each day went to {highest.min():.6g} at least"
-    if np.ptp(lowest) < STEADY * width and early > low.max() and first > lowest.max() + room:
+    if np.ptp(lowest) < STEADY * width and first > max(low.max(), lowest.max() + room):
         return f"the beginning is missing: {first:.6g} at least, where each day began at {lowest.max():.6g} at most"
     return None
 

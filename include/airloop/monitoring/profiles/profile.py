@@ -27,6 +27,8 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 PLACES = ("mean", "lowest", "highest", *QUANTILES)
 #: ``rows`` of the whole.
 WHOLE = ""
+#: The share of numbers without a fraction, of a column that has few different ones.
+WHOLE_NUMBERS = "whole"
 
 Tops = tuple[tuple[float, float], ...]
 
@@ -143,6 +145,7 @@ def _of_number(values: Floats, known: tuple[float, ...]) -> tuple[dict[str, floa
         between = (finite[starts] >= known[0]) & (finite[starts] <= known[-1])
         strange = between & ~np.isin(finite[starts], known)
         figures["new"] = float(strange @ lengths / len(finite))
+        figures[WHOLE_NUMBERS] = float((finite == np.round(finite)).mean())
     return figures, tops
 
 

@@ -98,3 +98,29 @@ def test_an_hour_that_the_plan_has_known_is_none(
     made = reference.build(model, dataset, pd.concat([later[key] for key in DAYS[:60]]))
     night = later[NIGHT].assign(x1=later[NIGHT]["x1"] + 60)
     assert "+60" not in said(later, night, made, model, dataset)
+
+
+def test_an_evening_without_its_one_late_flight_has_its_end(
+    days: dict[str, Frame], model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    def late(frame: Frame) -> Frame:
+        return frame.assign(x1=frame["x1"].where(frame.index < len(frame) - 1, 1700.0))
+
+    kept = {key: late(frame) for key, frame in days.items()}
+    made = reference.build(model, dataset, pd.concat([kept[key] for key in DAYS[:60]]))
+    # And the others end a little earlier than they ever did: not by a twentieth of the rows.
+    night = days[NIGHT].assign(x1=days[NIGHT]["x1"].clip(upper=1290))
+    assert "is missing" not in said(kept, night, made, model, dataset)
+
+
+def test_a_column_of_which_few_rows_have_a_fraction_may_have_none(
+    days: dict[str, Frame], model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    def seldom(at: int, frame: Frame) -> Frame:
+        whole = frame["x2"].round()
+        return frame.assign(x2=whole.where(frame.index >= 5 + at % 3, whole + 0.25))
+
+    kept = {key: seldom(at, frame) for at, (key, frame) in enumerate(days.items())}
+    made = reference.build(model, dataset, pd.concat([kept[key] for key in DAYS[:60]]))
+    night = days[NIGHT].assign(x2=days[NIGHT]["x2"].round())
+    assert "rounded" not in said(kept, night, made, model, dataset)
