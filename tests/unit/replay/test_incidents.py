@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,9 @@ def test_a_model_made_without_a_partition_is_another_one(broken: Past, tmp_path:
 
 
 def test_a_window_is_judged_without_what_broke_before_it(broken: Past, tmp_path: Path) -> None:
+    watched = broken.model.monitoring.model_copy(update={"window_days": 3})
+    model = broken.model.model_copy(update={"monitoring": watched})
+    broken = dataclasses.replace(broken, model=model)
     fits = Fits(broken, tmp_path)
     nights = Nights(fits, Files(str(tmp_path), {}, "the cache"))
     champion, loop = Made(FIRST), Memory()
