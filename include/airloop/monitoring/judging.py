@@ -83,10 +83,7 @@ def judge(
         triage=verdict.triage,
         kinds=verdict.kinds,
         findings=tuple(findings),
-        reason=verdict.reason
-        + _short_window(window, size)
-        + _few_days(reference)
-        + _of_its_season(season, reference),
+        reason=verdict.reason + _besides(window, size, reference, season),
     )
     return Judged(report, measured, proven, means)
 
@@ -179,6 +176,11 @@ def _one_day(of: FeatureDrift, day: str) -> FeatureDrift:
     why = f"the reference is of {day} alone, which does not say how days differ: raise training.window"
     update = {"outcome": Outcome.UNKNOWN, "p_value": None, "reason": f"could not tell: {why}"}
     return of.model_copy(update=update)
+
+
+def _besides(window: Window, size: int, reference: Reference, season: Reference) -> str:
+    """What limits the verdict, for who reads its reason."""
+    return _short_window(window, size) + _few_days(reference) + _of_its_season(season, reference)
 
 
 def _short_window(window: Window, size: int) -> str:

@@ -129,18 +129,10 @@ def gather(
         rows=tuple(one.rows for one in found),
         keys=keys,
         values=tuple(tuple(_short(values[key][day]) for key in keys) for day in range(len(parts))),
-        tops={
-            name: tuple(
-                tuple((value, round(share, 5)) for value, share in one.tops.get(name, ())[:TOPS])
-                for one in found
-            )
-            for name in fixed.numbers
-        },
+        tops={name: tuple(_tops(one, name) for one in found) for name in fixed.numbers},
         contents=tuple(tuple(one.contents.tolist()) for one in found),
         likeness=_alike([one.contents for one in found]),
-        unlike={
-            name: round(least_unlike([some[name] for some in samples]), 5) for name in fixed.numbers
-        },
+        unlike=_unlike(samples, fixed.numbers),
         holidays=dataset.holidays,
     )
 
@@ -168,6 +160,14 @@ def _alike(contents: Sequence[Hashes]) -> float:
         for other in contents[max(0, place - 7) : place]
     )
     return max(pairs, default=0.0)
+
+
+def _tops(of: Profile, name: str) -> Tops:
+    return tuple((value, round(share, 5)) for value, share in of.tops.get(name, ())[:TOPS])
+
+
+def _unlike(samples: Sequence[pd.DataFrame], names: Sequence[str]) -> dict[str, float]:
+    return {name: round(least_unlike([some[name] for some in samples]), 5) for name in names}
 
 
 def _short(value: float) -> float | None:
