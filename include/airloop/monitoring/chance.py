@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import stdtr
@@ -17,6 +18,11 @@ MAX_LIKENESS = 0.9
 BY_CHANCE = 1.28
 #: With fewer days nothing can be said of how they resemble each other.
 MIN_DAYS = 10
+#: How alike days may be, and how likely each is before anything was seen.
+LIKENESSES = np.linspace(0, MAX_LIKENESS, 19)
+PRIOR = np.full(len(LIKENESSES), 1 / len(LIKENESSES))
+#: Means that differ by no more than this part of themselves are the same, but for rounding.
+SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -63,27 +69,80 @@ def likeness(series: Floats) -> float:
 def location_p(
     totals: Floats | Integers, rows: Integers, now: float, present: int, days: int
 ) -> float:
-    """How often a window's mean would be as far from the reference's, if it were one of its windows.
+    """How often a window's mean would be as far from the reference's, if its days went on like the reference's.
+
+    How alike days are is not known, of few days least of all: every likeness is asked (Student's t of an autoregression of
+    that likeness), and counts by how well it explains the reference's days.
 
     :param totals: the sum of each day, and ``rows`` of how many values
     :param now: the window's mean, of ``present`` values
     """
     there = rows > 0
-    if not there.any():
+    daily = np.asarray(totals, dtype=np.float64)[there] / rows[there]
+    if len(daily) < 2:
         return 1.0
-    mean = float(totals.sum() / rows.sum())
-    daily = np.where(there, totals / np.maximum(rows, 1), np.nan)
-    of = worth(daily, days)
-    sums, sizes = rolling(np.asarray(totals, dtype=np.float64), days), rolling(rows, days)
-    means = sums[sizes > 0] / sizes[sizes > 0]
-    share = min(of.share, 0.5)
-    variance = float(((means - mean) ** 2).mean()) / (1 - share)
+    if np.ptp(daily) <= SAME * np.abs(daily).max():
+        return 1.0 if abs(now - daily[0]) <= SAME * abs(daily[0]) else 0.0
     # A window of fewer rows than the reference's has more of the noise of rows.
-    variance *= max(1.0, float(np.median(sizes)) / present)
-    if variance <= 0:
-        return 0.0 if now != mean else 1.0
-    t = abs(now - mean) / np.sqrt(variance * (1 + share))
-    return float(2 * stdtr(min(max(of.variance - 1, 1.0), tail_freedom(means)), -t))
+    care = max(1.0, float(np.median(rows[there])) * days / present)
+    weights, errors, means = _by_likeness(daily, days)
+    t = np.abs(now - means) / (errors * np.sqrt(care))
+    windows: Floats = rolling(daily, min(days, len(daily) - 1)) / days
+    freedom = min(len(daily) - 1, tail_freedom(windows))
+    return float(min(1.0, weights @ (2 * stdtr(freedom, -t))))
+
+
+def likely(series: Floats) -> Floats:
+    """How likely each of the likenesses is, by a figure of each day."""
+    if len(series) < 2 or np.ptp(series) <= SAME * np.abs(series).max():
+        return PRIOR
+    return _by_likeness(series, 1)[0]
+
+
+def _by_likeness(daily: Floats, days: int) -> tuple[Floats, Floats, Floats]:
+    """Of each likeness: how much it counts, how far a window's mean is from the reference's by chance, and the latter."""
+    like, total = LIKENESSES, len(daily)
+    fresh = 1 - like**2
+    # What each day has that the one before it had not (Prais and Winsten, 1954); the first has all of itself.
+    news, step = daily[1:, None] - like * daily[:-1, None], 1 - like
+    weight = fresh + (total - 1) * step**2
+    means = (fresh * daily[0] + step * news.sum(axis=0)) / weight
+    squares = fresh * (daily[0] - means) ** 2 + ((news - step * means) ** 2).sum(axis=0)
+    # The likelihood of what is left without the mean.
+    fits = np.log(PRIOR) + (np.log(fresh) - np.log(weight) - (total - 1) * np.log(squares)) / 2
+    weights = np.exp(fits - fits.max())
+    errors = np.sqrt(squares / (total - 1) * (_of_window(days) / fresh + 1 / weight))
+    return weights / weights.sum(), errors, means
+
+
+@lru_cache(maxsize=32)
+def _of_window(days: int) -> Floats:
+    """Of each likeness: the variance of a window's mean, in that of a day."""
+    return np.array([_alike(days, like).mean() for like in LIKENESSES])
+
+
+@lru_cache(maxsize=32)
+def windows_of(total: int, days: int) -> tuple[Floats, Floats]:
+    """Of each likeness: how much further a new window lies from so many days than theirs do, and what these are worth.
+
+    Both are of squares: a reference lies in the middle of its own windows, and of alike days these lie close together.
+    """
+    wider, worth = [], []
+    for like in LIKENESSES:
+        among = _alike(total, like)
+        mean = float(among.mean())
+        centred = among - among.mean(axis=0) - among.mean(axis=1)[:, None] + mean
+        inside = rolling(rolling(centred, days).T, days) / days**2
+        wider.append((_alike(days, like).mean() + mean) / float(np.diag(inside).mean()))
+        worth.append(float(np.trace(inside)) ** 2 / float((inside**2).sum()))
+    return np.array(wider), np.array(worth)
+
+
+def _alike(days: int, like: float) -> Floats:
+    """The correlations among days."""
+    at = np.arange(days)
+    found: Floats = np.float64(like) ** np.abs(at[:, None] - at)
+    return found
 
 
 def tail_freedom(means: Floats) -> float:

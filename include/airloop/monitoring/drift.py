@@ -1,52 +1,21 @@
-"""Whether a column's distribution moved: by enough to matter, and by more than chance.
+"""Which columns of a window moved: by enough to matter, and by more than chance (``compare.py`` tells both of each).
 
-The effect is the population stability index (PSI) between the window and the reference; of a rate (a column with two
-values, a rare category, values that are missing) it is how many times larger or smaller the odds are (``rates.py``).
-Chance is judged twice, and the larger p-value counts:
-
-* row by row, a chi-square test that the window and the reference are one distribution;
-* day by day, since the rows of one day share its weather, its holiday, its outage: how much do windows of as many
-  days differ *within* the reference? The window's PSI is held against theirs (F, degrees of freedom by
-  Satterthwaite), and for a number also its mean against the windows' means (t), because the PSI saturates once two
-  distributions part. Days that resemble their neighbours count as fewer (``chance.py``).
-
-Holm's procedure keeps the chance of any false alarm in a night, over all columns, at the rate that was asked for.
+Holm's procedure keeps the chance of any false alarm in a night, over all columns, at the rate that was asked for. A column
+that would not have been called even after a gross change is not called quiet, either (``gross.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from airloop.columns import LABEL, PREDICTION
 from airloop.contracts import FeatureDrift, Outcome
-from airloop.monitoring.rates import LEAST, Rate, missing, rare, two_valued
+from airloop.monitoring.compare import Comparison
+from airloop.monitoring.gross import Asked, blind
+from airloop.monitoring.rates import missing
 from airloop.monitoring.reference import ColumnReference, Reference
-from airloop.monitoring.shape import day_p, groups_of, merge, psi, row_p
 from airloop.monitoring.sketch import Counts, Kind
 from airloop.specs.sections.watching import MonitoringSpec
-
-#: With fewer windows' worth of days, the reference cannot say how windows vary.
-MIN_BLOCKS = 3
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One column's window against its reference, before the other columns are considered."""
-
-    column: str
-    #: What the effect is called.
-    measure: str
-    effect: float
-    #: A smaller one does not matter.
-    least: float
-    p_value: float
-    detail: str
-
-    @property
-    def matters(self) -> bool:
-        """Whether the change is large enough, chance aside."""
-        return self.effect >= self.least
 
 
 def judge(
@@ -63,109 +32,58 @@ def judge(
     :param night: the last of them alone, of which the missing values are judged: a day that lacked a column before it says
         nothing of what is missing now
     """
+    asked: list[Asked] = []
+    unsure: list[FeatureDrift] = []
+    for name, counts, column in _known(reference, window):
+        # A label that is not there has not come yet.
+        last, length = (counts, days) if night is None else (night.get(name), 1)
+        input_ = name not in (LABEL, PREDICTION)
+        gone = missing(column, last) if last is not None and input_ else None
+        if last is not None and gone and gone.now[1] >= spec.min_rows:
+            asked.append(Asked(name, column, last, length, absence=True))
+        if column.bins.kind is Kind.TIME:
+            continue
+        if why := _too_few_rows(column, counts, spec):
+            unsure.append(_unknown(name, why, spec))
+        else:
+            # Ten days held out say how answers vary from night to night, not from week to week.
+            size = 1 if name == PREDICTION else days
+            asked.append(Asked(name, column, counts, size))
+    judged = [one for one in asked if one.judged]
+    unsure += [
+        _unknown(one.called, blind(one, len(asked), spec) or "", spec)
+        for one in asked
+        if not one.judged
+    ]
+    verdicts = _verdicts([one.compared(spec) for one in judged], spec)
+    by_name = {one.called: one for one in judged}
+    return (*(_sure(one, by_name[one.column], len(judged), spec) for one in verdicts), *unsure)
+
+
+def _known(
+    reference: Reference, window: Mapping[str, Counts]
+) -> list[tuple[str, Counts, ColumnReference]]:
     known = {column.bins.column: column for column in reference.columns}
     if reference.label is not None:
         known[LABEL] = reference.label
     if reference.scores is not None:
         known[PREDICTION] = reference.scores
-    compared: list[Comparison] = []
-    unsure: list[FeatureDrift] = []
-    for name, counts in window.items():
-        # A label that is not there has not come yet.
-        last, length = (counts, days) if night is None else (night.get(name), 1)
-        input_ = name not in (LABEL, PREDICTION)
-        gone = missing(known[name], last) if last is not None and input_ else None
-        if gone and gone.now[1] >= spec.min_rows and _enough_days(known[name], length):
-            compared.append(_of_rate(missing_of(name), gone, length, spec, LEAST))
-        if known[name].bins.kind is Kind.TIME:
-            continue
-        # Ten days held out say how answers vary from night to night, not from week to week.
-        size = 1 if name == PREDICTION else days
-        if why := _cannot_tell(known[name], counts, size, spec):
-            unsure.append(_unknown(name, why, spec))
-        else:
-            compared.append(compare(known[name], counts, size, spec, name))
-    return (*_verdicts(compared, spec), *unsure)
+    return [(name, counts, known[name]) for name, counts in window.items()]
 
 
-def missing_of(column: str) -> str:
-    """What the rate of a column's missing values is called."""
-    return f"{column} (missing)"
-
-
-def compare(
-    column: ColumnReference,
-    current: Counts,
-    days: int,
-    spec: MonitoringSpec,
-    name: str | None = None,
-) -> Comparison:
-    """Effect and p-value of one column's change; ``name`` is what the window calls it."""
-    name = name or column.bins.column
-    if (rate := two_valued(column, current)) is not None:
-        return _of_rate(name, rate, days, spec)
-    groups = groups_of(column, current)
-    now, then = merge(current.bins, groups), merge(column.total.bins, groups)
-    effect = float(psi(now, then))
-    p_value = row_p(now, then)
-    if len(column.day_counts) > 1:
-        p_value = max(p_value, day_p(column, current, groups, effect, days))
-    before, after = _mean(column), current.mean
-    moved = f", mean {before:.4g} → {after:.4g}" if before is not None and after is not None else ""
-    shape = Comparison(name, "PSI", effect, spec.min_psi, p_value, moved)
-    return _with_rare(shape, column, current, days, spec)
-
-
-def _of_rate(
-    name: str, rate: Rate, days: int, spec: MonitoringSpec, least: float = 0.0
-) -> Comparison:
-    """A rate's change, which is none if fewer than the least of all rows have moved."""
-    before, now = rate.shares
-    effect = rate.ratio if abs(now - before) >= least else 1.0
-    told = f", rate {before:.3g} → {now:.3g}"
-    return Comparison(name, "odds ratio", effect, spec.min_ratio, rate.p_value(days), told)
-
-
-def _with_rare(
-    shape: Comparison, column: ColumnReference, current: Counts, days: int, spec: MonitoringSpec
-) -> Comparison:
-    """The column's change, or that of its rare category that changed most surely, at twice its p-value."""
-    followed = rare(column, current)
-    if not followed:
-        return shape
-    told = [
-        replace(
-            found,
-            p_value=min(1.0, found.p_value * len(followed)),
-            detail=f"{found.detail} of {category!r}",
-        )
-        for category, rate in followed
-        if (found := _of_rate(shape.column, rate, days, spec, LEAST)).matters
-    ]
-    first = min([shape, *told], key=lambda one: (not one.matters, one.p_value))
-    return replace(first, p_value=min(1.0, 2 * first.p_value))
-
-
-def _cannot_tell(
-    column: ColumnReference, current: Counts, days: int, spec: MonitoringSpec
-) -> str | None:
+def _too_few_rows(column: ColumnReference, current: Counts, spec: MonitoringSpec) -> str | None:
     if current.present < spec.min_rows:
         return f"{current.present} values, monitoring.min_rows asks for {spec.min_rows}"
     if sum(column.counts) < spec.min_rows:
         values = sum(column.counts)
         return f"the reference has {values} values, monitoring.min_rows asks for {spec.min_rows}"
-    if not _enough_days(column, days):
-        there, wanted = len(column.day_counts), MIN_BLOCKS * days
-        return (
-            f"{there} reference days say too little of {days}-day windows: lower monitoring.window, or raise "
-            f"training.window to {wanted}"
-        )
     return None
 
 
-def _enough_days(column: ColumnReference, days: int) -> bool:
-    """Whether the reference says how windows vary; of one day alone the rows are taken as strangers."""
-    return len(column.day_counts) <= 1 or len(column.day_counts) >= MIN_BLOCKS * days
+def _sure(verdict: FeatureDrift, of: Asked, columns: int, spec: MonitoringSpec) -> FeatureDrift:
+    """A verdict, which is none where it could not have been another."""
+    why = blind(of, columns, spec) if verdict.outcome is Outcome.OK else None
+    return _unknown(verdict.column, why, spec) if why else verdict
 
 
 def _verdicts(compared: list[Comparison], spec: MonitoringSpec) -> list[FeatureDrift]:
@@ -199,9 +117,3 @@ def _unknown(column: str, why: str, spec: MonitoringSpec) -> FeatureDrift:
         p_value=None,
         reason=f"could not tell: {why}",
     )
-
-
-def _mean(column: ColumnReference) -> float | None:
-    present = sum(column.counts)
-    numeric = column.bins.kind is Kind.NUMERIC and present and column.day_totals
-    return sum(column.day_totals) / present if numeric else None

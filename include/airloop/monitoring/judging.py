@@ -14,6 +14,7 @@ from airloop.data.labels import Labelled
 from airloop.findings import Finding
 from airloop.ledger.incidents import Incident
 from airloop.monitoring import drift, health, performance
+from airloop.monitoring.compare import missing_of
 from airloop.monitoring.costs import DayCosts
 from airloop.monitoring.health.columns import stuck
 from airloop.monitoring.health.variation import MIN_DAYS
@@ -159,7 +160,7 @@ def _features(
     broken = {name: one.what for one in findings for name in one.columns}
     told = {one.column: one for one in judged}
     for name, what in broken.items():
-        told.pop(drift.missing_of(name), None)
+        told.pop(missing_of(name), None)
         told[name] = FeatureDrift(
             column=name,
             outcome=Outcome.UNKNOWN,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from airloop.monitoring.drift import MIN_BLOCKS
+from airloop.monitoring.gross import MIN_BLOCKS
 from airloop.monitoring.health.clocks import day_of
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Floats, Integers

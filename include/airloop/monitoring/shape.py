@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from airloop.monitoring.chance import location_p, rolling, worth
+from airloop.monitoring.chance import likely, location_p, rolling, windows_of
 from airloop.monitoring.reference import ColumnReference
 from airloop.monitoring.sketch import Counts, Floats, Integers, Kind
 
@@ -13,6 +13,8 @@ from airloop.monitoring.sketch import Counts, Floats, Integers, Kind
 MIN_EXPECTED = 5
 #: At p-values of a thousandth the chi-square tail is an approximation (seen: 1.2 % for 1 % at 200 rows).
 TAIL_CARE = 2.0
+#: How many windows it takes to believe how their indices vary.
+UNSHOWN = 4.0
 
 
 def psi(now: Integers, then: Integers) -> Floats:
@@ -66,14 +68,27 @@ def day_p(
 
 def _shape_p(by_day: Integers, present: int, effect: float, days: int) -> float:
     """The window's PSI against that of the reference's windows, each against the rest of the reference."""
+    by_day = by_day[by_day.sum(axis=1) > 0]
+    if len(by_day) <= days:
+        return 1.0
     windows, total = rolling(by_day, days), by_day.sum(axis=0)
     usual = psi(windows, total - windows)
-    of = worth(psi(by_day, total - by_day), days)
     # A window of fewer rows than the reference's has more of the noise of rows.
     rows = max(1.0, float(np.median(windows.sum(axis=-1))))
     noise = max(0.0, (windows.shape[-1] - 1) * (1 / present - 1 / rows))
-    mean, variance = float(usual.mean()), float(usual.var(ddof=1))
-    if mean <= 0 or variance <= 0:
+    mean = float(usual.mean())
+    if mean <= 0:
         return 0.0 if effect > 0 else 1.0
-    freedom = 2 * mean**2 / variance
-    return float(fdtrc(freedom, freedom * of.variance, effect / (mean + noise)))
+    wider, worth = windows_of(len(by_day), days)
+    # What few windows do not show of how the index varies: that of a mean which moves has one degree of freedom.
+    spread = ((usual - mean) ** 2).sum() / mean**2
+    freedom = 2 * (worth + UNSHOWN) / (spread * worth / len(usual) + 2 * UNSHOWN)
+    chances = fdtrc(freedom, freedom * worth, effect / (mean * wider + noise))
+    return float(min(1.0, likely(_most(by_day)) @ chances))
+
+
+def _most(by_day: Integers) -> Floats:
+    """Each day's place along what differs most among days (the first principal component of its shares)."""
+    shares = by_day / by_day.sum(axis=1, keepdims=True)
+    found: Floats = np.linalg.svd(shares - shares.mean(axis=0), full_matrices=False)[0][:, 0]
+    return found

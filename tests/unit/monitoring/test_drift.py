@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from airloop.contracts import FeatureDrift, Outcome
-from airloop.monitoring import drift
+from airloop.monitoring import compare, drift
 from airloop.monitoring.reference import ColumnReference, Reference
+from airloop.monitoring.shape import psi
 from airloop.monitoring.sketch import Counts, Kind, count, cut
 from airloop.monitoring.window import observe
 from airloop.specs import DatasetSpec, ModelSpec
@@ -114,7 +115,7 @@ def test_control_without_the_days_own_spread_the_weather_is_drift(
     dataset: DatasetSpec,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drift, "day_p", lambda *_: 0.0)
+    monkeypatch.setattr(compare, "day_p", lambda *_: 0.0)
     assert weather_like(make_reference, make_frame, dataset) >= 95
 
 
@@ -177,12 +178,8 @@ def test_a_date_moves_on_and_is_not_judged(
 
 def test_psi_is_zero_for_the_same_shares_and_grows_with_the_shift() -> None:
     then = np.array([1_000, 1_000, 1_000])
-    assert drift.psi(then, then) == pytest.approx(0, abs=1e-6)
-    assert (
-        0
-        < drift.psi(np.array([900, 1_000, 1_100]), then)
-        < drift.psi(np.array([500, 1_000, 1_500]), then)
-    )
+    assert psi(then, then) == pytest.approx(0, abs=1e-6)
+    assert 0 < psi(np.array([900, 1_000, 1_100]), then) < psi(np.array([500, 1_000, 1_500]), then)
 
 
 def test_a_column_constant_in_the_reference_is_found_to_have_moved(model: ModelSpec) -> None:

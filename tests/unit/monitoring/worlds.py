@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 
 from airloop.monitoring.reference import ColumnReference, Reference
-from airloop.monitoring.sketch import Bins, Counts, Kind
+from airloop.monitoring.sketch import Bins, Counts, Kind, count, cut
 
 ROWS, DAYS, NIGHTS = 1_000, 60, 60
+#: Rows of a day that is made of rows, and how many days after its reference a night lies.
+FEW, AFTER = 300, 30
+#: By how much such days differ, in a row's standard deviations.
+WINDY = 0.5
 _FLAG = Bins(column="flag", kind=Kind.NUMERIC, edges=(0.0, 5e-324, 1.0))
 
 
@@ -82,3 +87,31 @@ def ten_columns(
         ]
 
     return world_of(columns), nights
+
+
+def windy(
+    random: np.random.Generator, days: int, like: float
+) -> tuple[Reference, Sequence[np.ndarray]]:
+    """Five columns of days that differ by half a row's standard deviation, and the rows of a night a month later."""
+    columns, night = [], []
+    for at in range(5):
+        state, effects = random.normal(), []
+        for _ in range(days + AFTER):
+            effects.append(WINDY * state)
+            state = like * state + np.sqrt(1 - like**2) * random.normal()
+        columns.append(column_of(f"c{at}", [random.normal(one, 1, FEW) for one in effects[:days]]))
+        night.append(random.normal(effects[-1], 1, FEW))
+    return world_of(columns), night
+
+
+def column_of(name: str, days: Sequence[np.ndarray]) -> ColumnReference:
+    bins = cut(name, Kind.NUMERIC, pd.Series(np.concatenate(days)))
+    counted = [count(bins, pd.Series(rows)) for rows in days]
+    return ColumnReference(
+        bins=bins,
+        counts=tuple(sum(one.bins for one in counted).tolist()),
+        missing=0,
+        day_counts=tuple(tuple(one.bins.tolist()) for one in counted),
+        day_missing=(0,) * len(days),
+        day_totals=tuple(one.total for one in counted),
+    )
