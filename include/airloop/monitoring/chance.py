@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,8 +9,6 @@ from scipy.special import stdtr
 
 from airloop.monitoring.sketch import Floats, Integers
 
-#: Overlapping windows tell of their variance about as much as half again as many separate ones.
-OVERLAP_GAIN = 1.5
 #: Of days that resemble each other more than this the history is too short to tell.
 MAX_LIKENESS = 0.9
 #: Strangers are as alike as this part of the root of their number in one of ten references: that is taken for none.
@@ -25,33 +22,13 @@ PRIOR = np.full(len(LIKENESSES), 1 / len(LIKENESSES))
 SAME = 1e-9
 
 
-@dataclass(frozen=True)
-class Worth:
-    """What a reference's days are worth, in windows that know nothing of each other."""
-
-    #: For telling the mean of all.
-    mean: float
-    #: For telling how windows vary.
-    variance: float
-
-    @property
-    def share(self) -> float:
-        """The part of all that one window is."""
-        return 1 / self.mean
-
-
-def worth(series: Floats, days: int) -> Worth:
-    """The worth of days for windows of some length.
+def worth(series: Floats) -> float:
+    """How many days that know nothing of each other would tell as much of their mean.
 
     :param series: a figure of each day, in order; NaN where there is none
-    :param days: of a window
     """
-    like = likeness(series)
-    total = len(series)
-    mean = total * (1 - like) / (1 + like)
-    variance = total * (1 - like**2) / (1 + like**2)
-    blocks = total / days * (OVERLAP_GAIN if days > 1 else 1.0)
-    return Worth(mean=min(mean, total / days), variance=min(variance, blocks))
+    like, total = likeness(series), len(series)
+    return float(min(total * (1 - like) / (1 + like), total))
 
 
 def likeness(series: Floats) -> float:
@@ -121,7 +98,7 @@ def _of_window(days: int) -> Floats:
     return np.array([_alike(days, like).mean() for like in LIKENESSES])
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=512)
 def windows_of(total: int, days: int) -> tuple[Floats, Floats]:
     """Of each likeness: how much further a new window lies from so many days than theirs do, and what these are worth.
 

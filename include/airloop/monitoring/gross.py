@@ -71,7 +71,7 @@ def blind(asked: Asked, columns: int, spec: MonitoringSpec) -> str | None:
     window = f"{asked.days}-day windows" if asked.days > 1 else "single days"
     wanted, least = _wanted(asked, columns, spec), MIN_BLOCKS * asked.days
     remedy = (
-        f"raise training.window to {wanted}d at least"
+        f"raise training.window to {wanted} at least"
         if wanted
         else f"days vary so much that {LONGEST} of them would not tell, either"
     )

@@ -76,7 +76,7 @@ def sums(reference: Reference, nights: Sequence[Means], false_alarm_rate: float)
     for name in nights[-1]:
         daily = _daily(known[name])
         off = np.array([one[name] for one in nights[-NIGHTS:] if name in one])
-        bound = _bound(len(nights[-1]), worth(daily, 1).mean, false_alarm_rate)
+        bound = _bound(len(nights[-1]), worth(daily), false_alarm_rate)
         found.append(_added_up(name, off, _fresh(off, likeness(daily)), bound))
     return tuple(found)
 
@@ -122,7 +122,7 @@ def _usual(column: ColumnReference) -> tuple[float, float, float] | None:
     known = daily[np.isfinite(daily)]
     if len(known) < MIN_DAYS or not np.ptp(known):
         return None
-    share = min(worth(daily, 1).share, 0.5)
+    share = min(1 / worth(daily), 0.5)
     spread = float(known.std(ddof=1)) * math.sqrt(
         (1 + share) / (1 - share) * (len(known) - 1) / len(known)
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from airloop.monitoring import chance
-from airloop.monitoring.chance import likeness, location_p, worth
+from airloop.monitoring.chance import likely, likeness, location_p, windows_of, worth
 
 
 def weather(random: np.random.Generator, days: int, like: float) -> np.ndarray:
@@ -57,8 +57,31 @@ def test_of_few_days_and_of_equal_ones_nothing_is_told() -> None:
     assert likeness(np.ones(60)) == 0.0
 
 
-def test_strangers_are_worth_their_number_and_windows_as_many_as_there_are() -> None:
-    days = np.array([1.0, -1.0] * 30)
-    assert worth(days, 1).mean == worth(days, 1).variance == 60
-    assert worth(days, 6).mean == 10
-    assert worth(days, 6).variance == 15
+def test_strangers_are_worth_their_number_and_days_that_stay_alike_fewer() -> None:
+    assert worth(np.array([1.0, -1.0] * 30)) == 60
+    told = [worth(weather(np.random.default_rng(at), 60, 0.8)) for at in range(50)]
+    assert 5 < np.mean(told) < 12
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_windows_of_strangers_lie_a_little_closer_to_their_own_middle_than_new_ones(
+    days: int,
+) -> None:
+    wider, told = windows_of(60, days)
+    assert wider[0] == pytest.approx((60 + days) / (60 - days), rel=0.05)
+    assert 60 / days - 1 <= told[0] <= 1.6 * 60 / days
+    # The more alike, the less the reference says.
+    assert (np.diff(wider) > 0).all()
+    assert (np.diff(told) < 0).all()
+
+
+def test_of_equal_days_every_likeness_is_as_likely() -> None:
+    assert (likely(np.ones(12)) == chance.PRIOR).all()
+    assert likely(weather(np.random.default_rng(3), 60, 0.8)).argmax() >= 12
+
+
+def test_a_mean_that_never_moved_has_moved_beyond_rounding_only() -> None:
+    rows = np.full(12, 100)
+    assert location_p(rows * 0.1, rows, 0.1 + 1e-14, 100, 1) == 1.0
+    assert location_p(rows * 0.1, rows, 0.2, 100, 1) == 0.0
+    assert location_p(rows[:1] * 0.1, rows[:1], 0.2, 100, 1) == 1.0
