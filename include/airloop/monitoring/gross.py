@@ -134,4 +134,4 @@ def _usual(column: ColumnReference) -> tuple[float, float]:
     """Mean and spread of the days' means."""
     rows = column.by_day.sum(axis=1)
     means = np.array(column.day_totals)[rows > 0] / rows[rows > 0]
-    return float(means.mean()), float(means.std(ddof=1))
+    return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else 0.0
