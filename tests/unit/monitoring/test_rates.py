@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from airloop.contracts import FeatureDrift, Outcome
-from airloop.monitoring import drift
+from airloop.monitoring import compare, drift
 from airloop.monitoring.reference import ColumnReference
 from airloop.monitoring.sketch import Bins, Counts, Kind
 from airloop.specs.sections.watching import MonitoringSpec
@@ -44,7 +44,7 @@ def test_a_rate_that_is_half_again_or_more_is_found(before: float, now: float, r
 
 
 def test_control_the_index_alone_is_blind_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "two_valued", lambda *_: None)
+    monkeypatch.setattr(compare, "two_valued", lambda *_: None)
     assert found(0.001, 0.02, 500) <= 15
     assert found(0.2, 0.3, 1_000) == 0
 
@@ -95,7 +95,10 @@ def test_too_few_days_could_not_tell() -> None:
     column = absent(np.full(10, 25), 500)
     night = Counts(np.array([0, 500, 0, 0]), rows=1_000, missing=500, low=0.0, high=0.0)
     said = judged([column], [night], days=7)
-    assert [(one.column, one.outcome) for one in said] == [("flag", Outcome.UNKNOWN)]
+    assert [(one.column, one.outcome) for one in said] == [
+        ("flag (missing)", Outcome.UNKNOWN),
+        ("flag", Outcome.UNKNOWN),
+    ]
 
 
 def test_a_rare_category_that_is_three_times_as_often_is_found_and_named() -> None:
