@@ -89,7 +89,7 @@ def parts(*, short: bool) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     yield (
         "small",
         lambda: {
-            f"{days} days, AR({like:g})": small(days, like, 4 if short else 200)
+            f"{days} days, AR({like:g})": small(days, like, 4 if short else 100)
             for like in LIKE
             for days in SMALL
         },

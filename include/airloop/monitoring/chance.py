@@ -88,7 +88,9 @@ def _by_likeness(daily: Floats, days: int) -> tuple[Floats, Floats, Floats]:
     # The likelihood of what is left without the mean.
     fits = np.log(PRIOR) + (np.log(fresh) - np.log(weight) - (total - 1) * np.log(squares)) / 2
     weights = np.exp(fits - fits.max())
-    errors = np.sqrt(squares / (total - 1) * (_of_window(days) / fresh + 1 / weight))
+    # Seasons are no such likeness, and their days step less than they differ: what is seen of that is the least.
+    spread = np.maximum(squares / (total - 1) / fresh, daily.var(ddof=1))
+    errors = np.sqrt(spread * (_of_window(days) + fresh / weight))
     return weights / weights.sum(), errors, means
 
 

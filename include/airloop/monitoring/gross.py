@@ -1,7 +1,7 @@
 """Whether a reference is long enough to tell even of a gross change: what it calls quiet says nothing otherwise.
 
-A gross change of a number is one of ten standard deviations of the reference's days, of a category or a rate that all
-rows have its rarest value. Where chance could bring even that, the answer is *could not tell*, and how many days it takes.
+A gross change of a number is one of ten standard deviations of days, of a category or a rate that all rows have its rarest
+value. Where chance could bring even that, the answer is *could not tell*, and how many days it takes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from airloop.specs.sections.watching import MonitoringSpec
 
 #: With fewer windows' worth of days, the reference cannot say how windows vary.
 MIN_BLOCKS = 3
-#: How far a mean is off that is grossly off, in standard deviations of the reference's days.
-GROSS = 10.0
+#: How far a mean is off that is grossly off, in standard deviations of days, and in how many of those of ten to twenty
+#: reference days it is seen at least (19 of 20 times): few days may differ more than days do.
+GROSS, SEEN = 10.0, 7.0
 #: Longer references are not proposed, and the lengths that are tried grow by this factor.
 LONGEST, GROWTH = 400, 1.15
 
@@ -98,7 +99,7 @@ def _gross(asked: Asked) -> Counts:
     if column.bins.kind is not Kind.NUMERIC:
         return replace(current, bins=bins)
     mean, spread = _usual(column)
-    off = mean + GROSS * spread
+    off = mean + SEEN * spread
     return replace(current, bins=bins, total=off * current.present, low=off, high=off)
 
 

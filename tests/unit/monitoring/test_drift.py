@@ -78,12 +78,14 @@ def test_at_most_one_quiet_night_in_a_hundred_is_called_drift(days: int) -> None
 @pytest.mark.parametrize("days", [1, 30])
 def test_half_a_standard_deviation_in_one_of_ten_columns_is_found(days: int) -> None:
     random = np.random.default_rng(12)
-    reference = reference_of(random.normal(size=(10, 5_000)), days)
     found = 0
-    for _ in range(200):
-        values = random.normal(size=(10, 1_000))
-        values[3] += 0.5
-        found += moved(judged(reference, values)) == ["c3"]
+    for _ in range(20):
+        # Of thirty days some seem alike by chance, and tell less: one reference alone says little of the others.
+        reference = reference_of(random.normal(size=(10, 5_000)), days)
+        for _ in range(10):
+            values = random.normal(size=(10, 1_000))
+            values[3] += 0.5
+            found += moved(judged(reference, values)) == ["c3"]
     assert found >= 190
 
 
