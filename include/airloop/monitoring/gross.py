@@ -74,7 +74,7 @@ def blind(asked: Asked, columns: int, spec: MonitoringSpec) -> str | None:
     remedy = (
         f"raise training.window to {wanted} at least"
         if wanted
-        else f"days vary so much that {LONGEST} of them would not tell, either"
+        else f"{LONGEST} would not tell, either, since days vary so much or {asked.current.present} values are so few"
     )
     lower = "lower monitoring.window, or " if there < least and asked.days > 1 else ""
     return f"{there} reference days say too little of {window}: {lower}{remedy}"
