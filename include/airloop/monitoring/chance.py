@@ -18,6 +18,8 @@ MIN_DAYS = 10
 #: How alike days may be, and how likely each is before anything was seen.
 LIKENESSES = np.linspace(0, MAX_LIKENESS, 19)
 PRIOR = np.full(len(LIKENESSES), 1 / len(LIKENESSES))
+#: A likeness that explains the reference's days so much worse than the best one is not asked: of many days it would cost power.
+UNLIKELY = 0.05
 #: Means that differ by no more than this part of themselves are the same, but for rounding.
 SAME = 1e-9
 
@@ -88,6 +90,7 @@ def _by_likeness(daily: Floats, days: int) -> tuple[Floats, Floats, Floats]:
     # The likelihood of what is left without the mean.
     fits = np.log(PRIOR) + (np.log(fresh) - np.log(weight) - (total - 1) * np.log(squares)) / 2
     weights = np.exp(fits - fits.max())
+    weights[weights < UNLIKELY] = 0.0
     # Seasons are no such likeness, and their days step less than they differ: what is seen of that is the least.
     spread = np.maximum(squares / (total - 1) / fresh, daily.var(ddof=1))
     errors = np.sqrt(spread * (_of_window(days) + fresh / weight))
