@@ -200,6 +200,7 @@ ALGORITHMS = [
     {"name": "stump", "params": {"max_iter": 1, "max_leaf_nodes": 2}},
     {"name": "linear", "build": "build_linear", "params": {"C": 1.0}},
     {"name": "forest", "build": "build_forest", "params": {"n_estimators": 10}},
+    {"name": "tuned", "build": "build_tuned"},
     {"name": "broken", "build": "build_broken"},
 ]
 
@@ -210,12 +211,12 @@ def test_the_best_algorithm_is_taken_and_a_broken_one_is_out(world):
     (decision,) = world.ledger.decisions("lateness", "algorithm")
     scores = dict(decision.figures)
     chosen = scores.pop(ALGORITHM)
-    assert set(scores) == {"boosting", "stump", "linear"}
+    assert set(scores) == {"boosting", "stump", "linear", "forest"}
     assert chosen == max(scores, key=scores.get)
     assert chosen != "stump"
     assert "broken failed: the estimator cannot be built" in decision.reason
     assert "ZeroDivisionError: by design" in decision.reason
-    assert "forest failed: the estimator holds a type" in decision.reason
+    assert "tuned failed: the estimator holds a type" in decision.reason
     winner = next(one for one in ALGORITHMS if one["name"] == chosen)
     frozen = loader.load(candidate.artifact, world.settings).spec
     assert frozen.training.build == winner.get("build", "build")

@@ -45,6 +45,13 @@ def build_linear(params):
     return _chosen(LogisticRegression(**params))
 
 
+def build_tuned(params):
+    """One that holds functions, which nobody stores."""
+    from sklearn.model_selection import TunedThresholdClassifierCV
+
+    return TunedThresholdClassifierCV(build_linear(params))
+
+
 def build_broken(params):
     raise ZeroDivisionError("by design")
 
