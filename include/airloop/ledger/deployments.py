@@ -93,17 +93,20 @@ def decision(deployment: Deployment, action: Action) -> Decision:
 
 def proves(connection: Connection, deployment: Deployment) -> bool:
     """Whether a deployment is what its link says: nobody put it there past Airloop, or edited it."""
-    kind, key = KINDS["deployment"], str(deployment.sequence)
-    return chain.proves(connection, kind, deployment.model, key)
+    return _linked(connection, deployment.model, deployment.sequence)
 
 
 def proven(connection: Connection, model: str) -> Deployment | None:
     """The last deployment of a model that is what its link says."""
     query = select(deployments).where(deployments.c.model == model)
     for row in connection.execute(query.order_by(deployments.c.sequence.desc())).all():
-        if chain.proves(connection, KINDS["deployment"], model, str(row.sequence)):
+        if _linked(connection, model, row.sequence):
             return _deployment(row)
     return None
+
+
+def _linked(connection: Connection, model: str, sequence: int) -> bool:
+    return chain.proves(connection, KINDS["deployment"], model, str(sequence))
 
 
 def last_sequences(connection: Connection, model: str | None = None) -> dict[str, int]:

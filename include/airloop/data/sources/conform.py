@@ -97,9 +97,7 @@ class Conforming:
                     place, uri = changed.row + self.rows, changed.value["uri"]
                     self.wrong[name] = WrongType(name, cast.column.type, uri, place, changed.why)
                     return None
-        except (
-            MemoryError
-        ):  # of Arrow's, which is one of its exceptions: it says nothing of the values
+        except MemoryError:  # Arrow's is one of its exceptions, too: it says nothing of the values
             raise
         except _FAILURES:
             wrong = _first_wrong(name, [*before, *values], cast)

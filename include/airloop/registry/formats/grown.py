@@ -26,8 +26,7 @@ def misbuilt(file: zipfile.ZipFile, schema: Any) -> bool:
     :param schema: the file's own description of what is to be built
     """
     trees = [one for one in _nodes(schema) if _names_tree(one)]
-    arguments = [part for one in trees for part in _arguments(one)]
-    return any(not _as_saved(file, one) for one in trees) or _ambiguous(schema, arguments)
+    return any(not _as_saved(file, one) for one in trees) or _ambiguous(schema, trees)
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
@@ -46,16 +45,12 @@ def _names_tree(node: dict[str, Any]) -> bool:
     return node.get("__module__") == _MODULE or node.get("__loader__") == "TreeNode"
 
 
-def _arguments(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of the constructor, and what holds them."""
-    whole = node["__reduce__"]["args"] if node.get("__loader__") == "TreeNode" else node
-    return [whole, *whole["content"]] if whole is not node else []
-
-
-def _ambiguous(schema: Any, arguments: list[dict[str, Any]]) -> bool:
-    """Whether one of the arguments shares its number with another thing: skops takes the first of that number."""
-    numbered = {one["__id__"]: one for one in arguments if "__id__" in one}
-    return any(
+def _ambiguous(schema: Any, trees: list[dict[str, Any]]) -> bool:
+    """Whether an argument of a tree shares its number with another thing: skops takes the first of that number."""
+    given = [tree["__reduce__"]["args"] for tree in trees]
+    parts = (part for one in given for part in (one, *one["content"]))
+    numbered = {part["__id__"]: part for part in parts if "__id__" in part}
+    return bool(numbered) and any(
         one != numbered[one["__id__"]] for one in _nodes(schema) if one.get("__id__") in numbered
     )
 
