@@ -30,23 +30,28 @@ NUMBERS = [
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
     """Route and carrier, time of day and week, plane age in years, weather at the origin."""
-    day = frame["flight_date"].to_numpy().astype("datetime64[D]")
-    departure = frame["sched_dep_minute"].to_numpy()
+    columns = {str(name): frame[name].to_numpy() for name in frame}
+    return pd.DataFrame(features_rows(columns), index=frame.index, copy=False)
+
+
+def features_rows(rows: dict[str, Any]) -> dict[str, Any]:
+    """The same of a request's few rows, as arrays by column: a frame would cost more than the model."""
+    day = rows["flight_date"].astype("datetime64[D]")
+    departure = rows["sched_dep_minute"]
     angle = departure * (2 * np.pi / MINUTES_PER_DAY)
     year = day.astype("datetime64[Y]").astype(np.int64) + 1970
-    columns: dict[str, Any] = {name: frame[name].to_numpy() for name in CATEGORIES}
-    columns |= {
-        "distance": frame["distance"].to_numpy(),
+    return {
+        **{name: rows[name] for name in CATEGORIES},
+        "distance": rows["distance"],
         # 1970-01-01, numpy's day zero, was a Thursday; Monday is 0.
         "weekday": (day.astype(np.int64) + 3) % 7,
         "departure_minute": departure,
         "departure_sin": np.sin(angle),
         "departure_cos": np.cos(angle),
-        "scheduled_minutes": (frame["sched_arr_minute"].to_numpy() - departure) % MINUTES_PER_DAY,
-        "plane_age": year - frame["plane_year"].to_numpy(),
+        "scheduled_minutes": (rows["sched_arr_minute"] - departure) % MINUTES_PER_DAY,
+        "plane_age": year - rows["plane_year"],
+        **{name: rows[name] for name in WEATHER},
     }
-    columns |= {name: frame[name].to_numpy() for name in WEATHER}
-    return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
 def build(params: dict[str, Any]) -> Pipeline:

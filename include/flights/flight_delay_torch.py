@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flights.flight_delay import features, label
+from flights.flight_delay import features, features_rows, label
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["build", "features", "label"]
+__all__ = ["build", "features", "features_rows", "label"]
 
 
 def build(params: dict[str, Any]) -> nn.Module:

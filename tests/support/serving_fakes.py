@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,9 @@ class FakeModel:
         self.calls: list[int] = []
         self.before: Callable[[], None] = lambda: None
         self.drifted = ""
+
+    def answer(self, values: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        return self.predict(pd.DataFrame(values))
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> np.ndarray:
         self.before()

@@ -118,11 +118,14 @@ def _features(
     """None where there are no rows of the source, and the module wants better ones than those made up here."""
     import pandas as pd
 
-    from airloop.features.transform import model_function, transform
+    from airloop.features.rows import FUNCTION, hold_equal
+    from airloop.features.transform import model_function, model_module, transform
 
     model_function(model, "features")
     if rows is not None:
-        return transform(model, dataset, rows)
+        features = transform(model, dataset, rows)
+        hold_equal(model, dataset, rows, features, getattr(model_module(model), FUNCTION, None))
+        return features
     made = {
         name: [type_of(column).specimen(column)] * ROWS
         for name, column in dataset.columns.items()

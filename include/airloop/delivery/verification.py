@@ -23,7 +23,7 @@ from airloop.registry.tolerance import batches, beyond
 from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
-    from airloop.registry.loader import LoadedModel
+    from airloop.registry.loaded import LoadedModel
     from airloop.serving.requests import Row
     from airloop.settings import Settings
 

@@ -21,7 +21,7 @@ from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
 from airloop.evaluation.twins import impartial
 from airloop.features.transform import transform
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 

@@ -23,7 +23,7 @@ from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats
 from airloop.evaluation.proper import TOLERANCE
 from airloop.plugins.metric import Task
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 
 #: The metrics of a run that hold how far a fit of the same kind moves the answers of a day, and its loss.
 CHANGE: Final = "refit_natural_change"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from airloop.contracts import ArtifactRef
 from airloop.registry import loader, tracking
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.settings import Settings
 from airloop.specs.dataset import DatasetSpec
 

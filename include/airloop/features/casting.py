@@ -6,7 +6,7 @@ a frame is built once per stage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ import pandas as pd
 
 from airloop.errors import DataError
 from airloop.specs.dataset import DatasetSpec
+from airloop.types.column import Column
 from airloop.types.registry import type_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
+#: Columns by their names, each with as many values.
+Columns = dict[str, Array | pd.DatetimeIndex]
 
 
 def conform(dataset: DatasetSpec, columns: Sequence[str], frame: pd.DataFrame) -> pd.DataFrame:
@@ -28,6 +31,14 @@ def conform(dataset: DatasetSpec, columns: Sequence[str], frame: pd.DataFrame) -
 
     :raises DataError: if a column is missing or a value does not fit, naming the column
     """
+    return pd.DataFrame(arrays(dataset, columns, frame), index=frame.index, copy=False)
+
+
+def arrays(dataset: DatasetSpec, columns: Sequence[str], frame: pd.DataFrame) -> Columns:
+    """The same columns as arrays.
+
+    :raises DataError: as :func:`conform`
+    """
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise DataError(
@@ -36,14 +47,31 @@ def conform(dataset: DatasetSpec, columns: Sequence[str], frame: pd.DataFrame) -
             where=f"dataset {dataset.name}",
             remedy="compare them with the columns in the dataset's YAML",
         )
-    cast = {name: _cast(dataset, name, frame[name]) for name in columns}
-    return pd.DataFrame(cast, index=frame.index, copy=False)
+    return {
+        name: _cast(dataset, name, type_of(dataset.columns[name]).feature, frame[name])
+        for name in columns
+    }
 
 
-def _cast(dataset: DatasetSpec, name: str, column: pd.Series[Any]) -> Array | pd.DatetimeIndex:
+def checked(
+    dataset: DatasetSpec, columns: Sequence[str], values: Mapping[str, Sequence[Any]]
+) -> Columns:
+    """The same arrays of a request's values, which its schema has checked: without a frame.
+
+    :raises DataError: if a value does not fit, naming the column
+    """
+    return {
+        name: _cast(dataset, name, type_of(dataset.columns[name]).checked, values[name])
+        for name in columns
+    }
+
+
+def _cast(
+    dataset: DatasetSpec, name: str, made: Callable[[Any, Column], Any], values: Any
+) -> Array | pd.DatetimeIndex:
     spec = dataset.columns[name]
     try:
-        return type_of(spec).feature(column, spec)
+        return made(values, spec)  # type: ignore[no-any-return]
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"the column does not fit its type {spec.type.value}",

@@ -36,21 +36,30 @@ def transform(
     :raises DataError: if an input is missing or does not fit, or ``features`` raised on these rows
     :raises SpecError: if the module is wrong or returned something that is not a table of numbers and strings
     """
-    inputs = conform(dataset, model.inputs, frame)
-    function = function or model_function(model, "features")
-    features = _called(function, inputs, f"{model.module}.features")
+    made = of_frame(model, conform(dataset, model.inputs, frame), function)
+    return pd.DataFrame(made, index=frame.index, copy=False)
+
+
+def of_frame(
+    model: ModelSpec, inputs: pd.DataFrame, function: Callable[..., Any] | None = None
+) -> dict[str, Array]:
+    """The features of conformed rows by ``features(frame)``, as arrays.
+
+    :raises DataError, SpecError: as :func:`transform`
+    """
     where = f"{model.module}.features"
-    if not isinstance(features, pd.DataFrame) or len(features) != len(frame):
+    features = called(function or model_function(model, "features"), inputs, where)
+    if not isinstance(features, pd.DataFrame) or len(features) != len(inputs):
         shape = getattr(features, "shape", type(features).__name__)
         raise SpecError(
-            f"features() must return a DataFrame with the {len(frame)} rows it was given",
+            f"features() must return a DataFrame with the {len(inputs)} rows it was given",
             value=shape,
             where=where,
         )
     if not features.columns.is_unique:
         raise SpecError("features() returned a column twice", value=list(features), where=where)
-    ready = {str(name): _feature(column, str(name), where) for name, column in features.items()}
-    return pd.DataFrame(ready, index=frame.index, copy=False)
+    with np.errstate(over="ignore"):
+        return {str(name): _of_series(one, str(name), where) for name, one in features.items()}
 
 
 def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
@@ -65,7 +74,7 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
         )
     module = model_module(model)
     where = f"{module.__name__}.label"
-    raw = _called(module.label, frame, where) if hasattr(module, "label") else frame[target]
+    raw = called(module.label, frame, where) if hasattr(module, "label") else frame[target]
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
     if (lost := truth.isna() & pd.Series(raw, index=frame.index).notna()).any():
         raise DataError(
@@ -84,10 +93,10 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     return truth
 
 
-def _called(function: Callable[..., Any], frame: pd.DataFrame, where: str) -> Any:
+def called(function: Callable[..., Any], rows: Any, where: str) -> Any:
     """What a function of the user's module makes of rows: whatever it raises is told as a fault of these."""
     try:
-        return function(frame)
+        return function(rows)
     except AirloopError:
         raise
     except (Exception, SystemExit) as error:
@@ -137,18 +146,35 @@ def model_function(model: ModelSpec, name: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _feature(column: pd.Series[Any], name: str, where: str) -> Array:
-    kind = column.dtype.kind
+def feature(values: Array, name: str, where: str) -> Array:
+    """One feature: float32, or an object array of ``str``.
+
+    :raises SpecError: if it is neither numbers nor texts
+    """
+    kind = values.dtype.kind
     if kind in "fiub":
-        with np.errstate(over="ignore"):
-            return column.to_numpy(dtype=np.float32, na_value=np.nan)
+        return values.astype(np.float32, copy=False)
     if kind == "O":
-        values = column.to_numpy(dtype=object)
         texts = [value if isinstance(value, str) else _text(value, name, where) for value in values]
         return np.array(texts, dtype=object)
-    raise SpecError(
+    raise _neither(values.dtype, name, where)
+
+
+def _of_series(column: pd.Series[Any], name: str, where: str) -> Array:
+    if isinstance(column.dtype, np.dtype):
+        return feature(column.to_numpy(), name, where)
+    # pandas' own types: numbers that know of missing ones, categories, dates of a zone.
+    if column.dtype.kind in "fiub":
+        return column.to_numpy(dtype=np.float32, na_value=np.nan)
+    if column.dtype.kind == "O":
+        return feature(column.to_numpy(dtype=object), name, where)
+    raise _neither(column.dtype, name, where)
+
+
+def _neither(dtype: object, name: str, where: str) -> SpecError:
+    return SpecError(
         "a feature must be a number or a string",
-        value=str(column.dtype),
+        value=str(dtype),
         where=f"{where}, column {name}",
         remedy="derive numbers from dates there",
     )

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, PrivateAttr
 
 from airloop.contracts import Contract, Digest, PartitionKey
 from airloop.errors import ArtifactError
-from airloop.features.transform import model_function
+from airloop.features.transform import model_function, model_module
 from airloop.plugins.spec import FROZEN
 from airloop.registry.code.finder import Code
 from airloop.renames import current
@@ -45,6 +45,11 @@ class FrozenSpec(Contract):
         frozen._code = code
         return frozen
 
+    @property
+    def travels(self) -> bool:
+        """Whether the version's own code answers."""
+        return self._code is not None
+
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the model's module, as it was when the model was trained: ``features``, ``build``.
 
@@ -60,6 +65,16 @@ class FrozenSpec(Contract):
                 f"the model's own code has no function {name}", where=module.__name__
             )
         return function  # type: ignore[no-any-return]
+
+    def optional(self, name: str) -> Callable[..., Any] | None:
+        """A function that the model's module may have: ``features_rows``; None where it has none.
+
+        :raises ArtifactError, SpecError: if the module cannot be imported
+        """
+        code = self._code
+        module = code.module(current(self.model.module)) if code else model_module(self.model)
+        function = getattr(module, name, None)
+        return function if callable(function) else None
 
     @classmethod
     def read(cls, content: bytes) -> FrozenSpec:

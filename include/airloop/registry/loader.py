@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,7 @@ from pydantic import ValidationError
 
 from airloop.contracts import ArtifactRef
 from airloop.errors import AirloopError, ArtifactError, SpecError
-from airloop.features.succession import as_then
-from airloop.features.transform import transform
+from airloop.features.rows import FUNCTION
 from airloop.plugins import registry as plugins
 from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
 from airloop.registry import artifacts, lineage
@@ -32,69 +29,12 @@ from airloop.registry.formats import bounds
 from airloop.registry.formats.graphs import onnx_scorer
 from airloop.registry.formats.trust import TRUSTED_TYPES
 from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.registry.loaded import LoadedModel, OpenGraph, Runtime
 from airloop.registry.refusal import refusing
-from airloop.registry.segments import Routing, open_routing
+from airloop.registry.segments import open_routing
 from airloop.settings import Settings
-from airloop.specs.dataset import DatasetSpec
-from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.artifacts")
-
-#: ``onnx``, or the name of the trainer that opens its own files.
-Runtime = str
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model ready to answer. ``spec`` and ``dataset`` are those of its training, not today's."""
-
-    spec: ModelSpec
-    dataset: DatasetSpec
-    digest: str
-    runtime: Runtime
-    features: tuple[str, ...]
-    trained_on: tuple[str, ...]
-    scorer: Scorer
-    #: Where segments have models of their own; ``scorer`` is then the one for all others.
-    routing: Routing | None = None
-    #: The digest of the judged artifact that this one was refitted from.
-    refit_of: str | None = None
-    #: The version's own ``features``; without it the project's of today.
-    function: Callable[[pd.DataFrame], pd.DataFrame] | None = None
-    #: Keeps the version's modules imported.
-    code: Code | None = None
-    #: Which of the libraries are not those it was made with; empty if all are.
-    drifted: str = ""
-
-    def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
-        """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
-
-        :param now: the dataset as it is today, where the rows are of today and the model may be of yesterday
-        :raises DataError: if the rows do not fit the model's inputs
-        :raises ArtifactError: if the code's features are no longer the model's, or an answer is not a number
-        """
-        dataset = self.dataset
-        if now is not None and now.columns != dataset.columns:
-            dataset, frame = as_then(dataset, now, self.spec.inputs, frame)
-        rows = transform(self.spec, dataset, frame, self.function)
-        if tuple(rows.columns) != self.features:
-            raise ArtifactError(
-                "features() no longer makes the columns that this model was trained on",
-                value=list(rows.columns),
-                where=f"{self.spec.module}.features",
-                valid=self.features,
-            )
-        scores = self._scores(frame, rows) if len(rows) else np.empty(0)
-        if scores.shape != (len(rows),) or not np.isfinite(scores).all():
-            raise ArtifactError(
-                "the model did not answer every row with a number", where=self.digest
-            )
-        return scores
-
-    def _scores(self, frame: pd.DataFrame, rows: pd.DataFrame) -> Scores:
-        if self.routing is None:
-            return self.scorer(rows)
-        return self.routing.score(self.routing.of(self.dataset, frame), rows, self.scorer)
 
 
 def load(ref: ArtifactRef, settings: Settings) -> LoadedModel:
@@ -117,7 +57,8 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
     recorded = artifacts.manifest(folder, digest)
     code = _own_code(folder, digest, recorded)
     frozen = frozen.with_code(code)
-    runtime, scorer = open_scorer(folder, frozen)
+    graph = open_graph(folder, frozen)
+    runtime, scorer = ("onnx", graph) if graph is not None else open_own(folder, frozen)
     model = LoadedModel(
         spec=frozen.model,
         dataset=frozen.dataset,
@@ -129,12 +70,16 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         routing=open_routing(folder, frozen, lambda part, spec: open_scorer(part, spec)[1]),
         refit_of=frozen.refit_of,
         function=frozen.function("features") if code else None,
+        by_rows=frozen.optional(FUNCTION),
+        graph=graph,
         code=code,
         drifted=lineage.drifted(recorded.python, recorded.libraries),
     )
     if model.drifted:
         log.warning("%s was made with %s", digest[:19], model.drifted)
     check_examples(model.predict, model.spec, folder)
+    if model.by_rows is not None:
+        check_examples(model.predict_by_rows, model.spec, folder)
     return model
 
 
@@ -151,8 +96,24 @@ def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
 
     :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
     """
-    if (folder / artifacts.ONNX).exists():
-        return "onnx", refusing(onnx_scorer(folder / artifacts.ONNX, frozen))
+    graph = open_graph(folder, frozen)
+    return ("onnx", graph) if graph is not None else open_own(folder, frozen)
+
+
+def open_graph(folder: Path, frozen: FrozenSpec) -> OpenGraph | None:
+    """The ONNX graph; None where there is none.
+
+    :raises ArtifactError: if it cannot be read
+    """
+    path = folder / artifacts.ONNX
+    return refusing(onnx_scorer(path, frozen)) if path.exists() else None
+
+
+def open_own(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
+    """What the model's trainer kept.
+
+    :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
+    """
     name = frozen.model.training.trainer
     try:
         trainer: Format = plugins.load(plugins.TRAINERS, name)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from airloop.errors import AirloopError, DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from airloop.registry.frozen import Scores
 
-    from airloop.registry.frozen import Scorer, Scores
+Rows = TypeVar("Rows")
 
 
-def refusing(scorer: Scorer) -> Scorer:
+def refusing(scorer: Callable[[Rows], Scores]) -> Callable[[Rows], Scores]:
     """The scorer, whose own exceptions say that it refuses these rows.
 
     It answered its recorded examples when it was opened, so what it stumbles over is in the rows. The exception's text
     may quote them, and is left out.
     """
 
-    def score(rows: pd.DataFrame) -> Scores:
+    def score(rows: Rows) -> Scores:
         try:
             return scorer(rows)
         except (AirloopError, OSError, MemoryError):

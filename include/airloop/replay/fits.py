@@ -20,7 +20,7 @@ from airloop.data.snapshot import Days, Part, Split, choose_days
 from airloop.durations import spanned
 from airloop.evaluation.metrics import Floats, metric
 from airloop.registry.frozen import Scorer
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.replay.answers import Answers
 from airloop.replay.choices import Choices, scheme
 from airloop.replay.past import Past

@@ -11,7 +11,7 @@ from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
 from airloop.data.schema import arrow_schema, to_pandas, told
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.specs.dataset import DatasetSpec
 
 #: Rows scored at a time: bounds memory.

@@ -11,7 +11,7 @@ from airloop.contracts import ArtifactRef, Candidate, DatasetRef
 from airloop.data.snapshot import split
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.metrics import evaluate
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.testing.specs import DAYS, HOLDOUT, toy_dataset, toy_model, toy_rows
 
 _DIGEST = "sha256:" + "0" * 64

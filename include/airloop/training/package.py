@@ -18,6 +18,7 @@ from airloop.contracts import Digest
 from airloop.data.snapshot import Split
 from airloop.errors import ArtifactError, DataError, SpecError
 from airloop.evaluation.metrics import evaluate
+from airloop.features.rows import FUNCTION, hold_equal
 from airloop.features.transform import transform
 from airloop.figures import Metrics, known
 from airloop.monitoring import reference
@@ -96,8 +97,7 @@ def pack(
     chosen = _examples(len(whole.scores), composite)
     examples = split.holdout.frame[list(model.inputs)].iloc[chosen]
     write_examples(folder, examples, whole.scores[chosen])
-    if code is not None:
-        _check_code(frozen.with_code(code), examples, fitted.features.iloc[chosen])
+    _check_code(frozen.with_code(code), split.holdout.frame, fitted.features, chosen)
     _write_mlflow_files(model, dataset, folder)
     digest = artifacts.write_manifest(folder, model=model.name, task=model.task)
     return Package(digest, conversion, whole)
@@ -120,11 +120,22 @@ def _write_code(model: ModelSpec, folder: Path) -> Code | None:
     return opened(f"code:{digest}", archive.read(content, str(folder / artifacts.CODE)))
 
 
-def _check_code(frozen: FrozenSpec, rows: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Ask the code that travels for a few rows' features: it must need nothing that stays behind.
+def _check_code(
+    frozen: FrozenSpec, held: pd.DataFrame, expected: pd.DataFrame, chosen: list[int]
+) -> None:
+    """Ask the code that travels for features: it must need nothing that stays behind, and answer requests alike.
 
+    :param held: the holdout's rows
+    :param expected: their features
+    :param chosen: the places of the rows that ``features`` is asked for again
     :raises SpecError: if it cannot make them, or makes others
     """
+    if frozen.travels:
+        _check_alone(frozen, held.iloc[chosen], expected.iloc[chosen])
+    hold_equal(frozen.model, frozen.dataset, held, expected, frozen.optional(FUNCTION))
+
+
+def _check_alone(frozen: FrozenSpec, rows: pd.DataFrame, expected: pd.DataFrame) -> None:
     model = frozen.model
     try:
         made = transform(model, frozen.dataset, rows, frozen.function("features"))

@@ -22,7 +22,7 @@ from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import Floats
 from airloop.evaluation.twins import impartial
 from airloop.policy.findings import PairedGain
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.fitted import fit
 from airloop.training.validation import with_training

@@ -47,6 +47,12 @@ class String(Type):
 
         return string(values)
 
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import objects
+
+        return objects(values)
+
     def annotation(self, column: Column) -> Any:
         """Text."""
         return str
@@ -83,6 +89,12 @@ class Integer(Type):
         from airloop.types.frames import integer
 
         return integer(values, nullable=column.nullable)
+
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import integers
+
+        return integers(values, nullable=column.nullable)
 
     def annotation(self, column: Column) -> Any:
         """A whole number of so many bits."""
@@ -121,6 +133,12 @@ class Float(Type):
 
         return number(values)
 
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import numbers
+
+        return numbers(values)
+
     def annotation(self, column: Column) -> Any:
         """A finite number."""
         from airloop.types.requests import NUMBER
@@ -157,6 +175,12 @@ class Boolean(Type):
         from airloop.types.frames import truth
 
         return truth(values, nullable=column.nullable)
+
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import truths
+
+        return truths(values, nullable=column.nullable)
 
     def annotation(self, column: Column) -> Any:
         """True or false."""
@@ -195,6 +219,12 @@ class Decimal(Type):
         from airloop.types.frames import number
 
         return number(values)
+
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import numbers
+
+        return numbers(values)
 
     def annotation(self, column: Column) -> Any:
         """A number with no more digits."""

@@ -89,6 +89,12 @@ class Date(Type):
 
         return day(values)
 
+    def checked(self, values: Sequence[Any], column: Column) -> Array:
+        """The same."""
+        from airloop.types.values import days
+
+        return days(values)
+
     def annotation(self, column: Column) -> Any:
         """YYYY-MM-DD."""
         from airloop.types.requests import DAY

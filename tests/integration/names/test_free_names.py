@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from airloop.contracts import Outcome, Triage
-from airloop.registry import loader
+from airloop.registry.loaded import LoadedModel
 from airloop.serving.log.compaction import compact
 from airloop.steps import monitor, score
 from tests.support.loop import free_names as made
@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
 
 
-def deployed(world: Home, model: str) -> loader.LoadedModel:
+def deployed(world: Home, model: str) -> LoadedModel:
     candidate, judged = world.candidate(model, "a")
     assert judged.outcome is Outcome.OK, judged.reason
     return world.deploy(candidate, judged)

@@ -23,6 +23,7 @@ from airloop.errors import (
 )
 from airloop.execution.accounting import accounted
 from airloop.registry import artifacts, loader
+from airloop.registry.loaded import LoadedModel
 from airloop.registry.segments import SegmentTable
 from airloop.steps import segment_worker, segments, train
 from airloop.training import fitted, windows
@@ -141,7 +142,7 @@ def test_each_row_is_answered_by_its_segments_model(segmented):
     model = loader.load(candidate.artifact, segmented.settings)
     rows = segment_rows(GOOD, seed=5)
     answers = model.predict(rows)
-    overall = loader.LoadedModel(**{**vars(model), "routing": None}).predict(rows)
+    overall = LoadedModel(**{**vars(model), "routing": None}).predict(rows)
     own = (rows["courier"].map(lambda name: table[name].status) == "own").to_numpy()
     assert np.abs(answers - overall)[own].max() > 0.1
     assert (answers == overall)[~own].all()
@@ -150,7 +151,7 @@ def test_each_row_is_answered_by_its_segments_model(segmented):
         assert model.predict(rows.iloc[[place]]) == pytest.approx(answers[[place]], abs=1e-9)
     for stranger in ("nobody", None):
         new = rows.assign(courier=stranger)
-        plain = loader.LoadedModel(**{**vars(model), "routing": None})
+        plain = LoadedModel(**{**vars(model), "routing": None})
         assert (model.predict(new) == plain.predict(new)).all()
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from airloop.contracts import Candidate, GateReport
 from airloop.registry import loader
+from airloop.registry.loaded import LoadedModel
 from airloop.serving.assembly import build_endpoints
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
@@ -47,7 +48,7 @@ class Home(Project):
         judged = self.step(evaluate, f"evaluate:{model}:{run}", candidate=made_one).report
         return made_one, judged
 
-    def deploy(self, candidate: Candidate, report: GateReport) -> loader.LoadedModel:
+    def deploy(self, candidate: Candidate, report: GateReport) -> LoadedModel:
         """Register, and let it serve."""
         version = self.registered(candidate, report)
         return loader.load(version.artifact, self.settings)

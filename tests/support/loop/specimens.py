@@ -12,7 +12,7 @@ from airloop.contracts import ArtifactRef, Candidate, DatasetRef
 from airloop.data.snapshot import split
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.metrics import evaluate
-from airloop.registry.loader import LoadedModel
+from airloop.registry.loaded import LoadedModel
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 

@@ -57,6 +57,8 @@ from sklearn.preprocessing import FunctionTransformer
 MODULES = {
     "abrupt": "import os\nos._exit(7)\n" + GOOD,
     "confused": GOOD.replace('frame[["far", "wet"]]', 'frame[["far", "elsewhere"]]'),
+    "rushed": GOOD
+    + "\ndef features_rows(rows):\n    return {name: rows[name] for name in ('far', 'wet')}\n",
     "exits": "import sys\nsys.exit(3)\n" + GOOD,
     "own": OWN
     + GOOD.replace(
@@ -124,6 +126,7 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "confused": ("error", "module"),
         "exits": ("error", "module"),
         "own": ("error", "training"),
+        "rushed": ("error", "module"),
         "unbuilt": ("error", "training"),
         "unfit": ("notice", "training"),
         "unimportable": ("error", "module"),
@@ -132,6 +135,7 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "abrupt": "its code ended the process that tried it (exit code 7)",
         "confused": "the model's features() failed on these rows",
         "exits": "SystemExit: 3",
+        "rushed": "features_rows() makes other features than features(); got 'wet is nan, and not 0.0, in row 1'",
         "own": "trust list, so it could never be loaded (the model's build()); got 'builtins.abs'",
         "unbuilt": "ZeroDivisionError",
         "unfit": "could not be fitted on the source's first 200 rows",

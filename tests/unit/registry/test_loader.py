@@ -21,7 +21,7 @@ from airloop.registry.formats import bounds
 from airloop.registry.tolerance import RUNTIMES
 from airloop.settings import Settings
 from airloop.training.trainers import scikit
-from tests.support.loop.specimens import DAYS
+from tests.support.loop.specimens import DAYS, as_request
 
 
 def resealed(folder):
@@ -231,6 +231,44 @@ def test_features_with_other_columns_are_noticed(copy, monkeypatch):
 
     original = code.features
     monkeypatch.setattr(code, "features", lambda frame: original(frame).drop(columns="rain"))
+    with pytest.raises(ArtifactError, match="no longer makes the columns"):
+        opened(copy)
+
+
+def by_columns(columns):
+    """What the tests' ``features(frame)`` makes, of arrays."""
+    day = columns["day"].astype("datetime64[D]").astype(np.int64)
+    named = {name: columns[name] for name in ("courier", "distance", "rain")}
+    return {**named, "weekday": (day + 3) % 7}
+
+
+@pytest.mark.parametrize("by_rows", [None, by_columns])
+def test_a_request_is_answered_as_rows_of_a_table_are(packed, copy, monkeypatch, by_rows):
+    import tests.support.loop.model as code
+
+    monkeypatch.setattr(code, "features_rows", by_rows, raising=False)
+    rows = packed.holdout.head(60).assign(rain=[None, 0.5] * 30)
+    asked = as_request(rows).to_dict("list")
+    by_onnx = loader.open_folder(copy, packed.ref.digest)
+    (copy / artifacts.ONNX).unlink()
+    by_skops = loader.open_folder(copy, packed.ref.digest)
+    for model in (by_onnx, by_skops):
+        assert model.by_rows is by_rows
+        np.testing.assert_array_equal(model.answer(asked), model.predict(rows))
+
+
+def test_a_features_rows_that_answers_otherwise_is_noticed(copy, monkeypatch):
+    import tests.support.loop.model as code
+
+    def wrong(columns):
+        return by_columns(columns) | {"rain": columns["rain"] * 25.4}
+
+    monkeypatch.setattr(code, "features_rows", by_columns, raising=False)
+    assert opened(copy).by_rows is by_columns  # the control
+    monkeypatch.setattr(code, "features_rows", wrong)
+    with pytest.raises(ArtifactError, match="no longer answers"):
+        opened(copy)
+    monkeypatch.setattr(code, "features_rows", lambda columns: {"rain": columns["rain"]})
     with pytest.raises(ArtifactError, match="no longer makes the columns"):
         opened(copy)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from airloop.errors import ArtifactError
-from airloop.registry.frozen import FrozenSpec, Scorer, Scores
+from airloop.features.casting import Array
+from airloop.registry.frozen import FrozenSpec, Scores
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message  # type: ignore[import-untyped]
@@ -25,7 +27,26 @@ _ONNX_TYPES: dict[str, Any] = {
 }
 
 
-def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX model, which takes each feature by its name: of a frame, or as arrays."""
+
+    session: Any
+    #: Of which type the graph takes each feature.
+    types: Mapping[str, Any]
+    output: str
+
+    def __call__(self, rows: pd.DataFrame | Mapping[str, Array]) -> Scores:
+        """The graph's answers, one a row."""
+        feed = {
+            name: np.asarray(rows[name], dtype=kind).reshape(-1, 1)
+            for name, kind in self.types.items()
+        }
+        answer = np.asarray(self.session.run([self.output], feed)[0], dtype=np.float64)
+        return answer.reshape(len(next(iter(feed.values()))), -1)[:, -1]
+
+
+def onnx_scorer(path: Path, frozen: FrozenSpec) -> Graph:
     """Open an ONNX model with ONNX Runtime, one thread a call: the service parallelises over requests.
 
     :raises ArtifactError: if it is not a self-contained model of standard operators
@@ -47,18 +68,11 @@ def onnx_scorer(path: Path, frozen: FrozenSpec) -> Scorer:
     if [entry.name for entry in session.get_inputs()] != list(frozen.features):
         raise ArtifactError("the ONNX model takes other features than its spec", where=str(path))
     types = [_ONNX_TYPES.get(entry.type) for entry in session.get_inputs()]
-    output = session.get_outputs()[-1].name
-    names = list(frozen.features)
-
-    def score(rows: pd.DataFrame) -> Scores:
-        feed = {
-            name: rows[name].to_numpy(dtype=kind).reshape(-1, 1)
-            for name, kind in zip(names, types, strict=True)
-        }
-        answer = session.run([output], feed)[0]
-        return np.asarray(answer, dtype=np.float64).reshape(len(rows), -1)[:, -1]
-
-    return score
+    return Graph(
+        session,
+        dict(zip(frozen.features, types, strict=True)),
+        session.get_outputs()[-1].name,
+    )
 
 
 def check_graph(content: bytes, path: Path) -> None:

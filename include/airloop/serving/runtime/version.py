@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import orjson
-import pandas as pd
 
 from airloop.contracts import Deployment
 from airloop.errors import ArtifactError
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """What serving needs of a loaded model; :class:`airloop.registry.loader.LoadedModel` is one."""
+    """What serving needs of a loaded model; :class:`airloop.registry.loaded.LoadedModel` is one."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -33,8 +32,8 @@ class Model(Protocol):
     def dataset(self) -> DatasetSpec:
         """The dataset's spec, as frozen in the artifact."""
 
-    def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
-        """One number a row, from the inputs' columns."""
+    def answer(self, values: Mapping[str, Sequence[Any]]) -> NDArray[Any]:
+        """One number a row, from the inputs' columns as a request has them."""
 
 
 class NotFiniteError(Exception):
@@ -64,7 +63,7 @@ class Version:
         """
         columns = {name: [row[name] for row in rows] for name in self.schema.inputs}
         try:
-            found = self.model.predict(pd.DataFrame(columns))
+            found = self.model.answer(columns)
         except ArtifactError:
             # The loader's word for the same; that the artifact itself is right was shown when it was loaded.
             raise NotFiniteError from None
