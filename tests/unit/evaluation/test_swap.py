@@ -77,6 +77,19 @@ def test_a_candidate_that_ranks_better_with_probabilities_that_are_wrong_is_refu
     assert judged(knows(2.0), theirs, gates=gates).outcome is Outcome.OK, "the control"
 
 
+@pytest.mark.parametrize("gates", [COSTLY, FREE], ids=["costly", "free"])
+def test_a_candidate_that_is_better_within_days_but_not_over_all_rows_is_refused(gates):
+    day = specimens.case(frame=FRAME, holdout=HOLDOUT).blocks.codes
+    # It takes the days with fewer late flights for those with more.
+    late = np.array([TRUTH[day == one].mean() for one in range(len(HOLDOUT))])
+    wrong = (late.max() - late)[day] / np.ptp(late)
+    ours = np.clip(knows(1.6) / 4 + 0.7 * wrong, 1e-6, 1 - 1e-6)
+    said = judged(ours, knows(1.4), gates=gates)
+    assert said.figures["low"] > 0 > said.figures["overall"]
+    assert said.outcome is Outcome.BAD
+    assert f"but {said.figures['overall']:+.4f} over all rows" in said.reason
+
+
 def test_each_task_has_its_proper_scores():
     assert scores_beside("classification", "roc_auc") == ("log_loss",)
     assert scores_beside("classification", "log_loss") == ("brier",)
@@ -145,7 +158,7 @@ def test_the_days_that_would_do_are_enough_and_one_less_is_not():
     assert needed > len(HOLDOUT)
     result = specimens.case(
         knows(1.5, 1, 0.4), frame=FRAME, holdout=HOLDOUT, model=model_spec()
-    ).compare(knows(1.5, 2, 0.4))
+    ).compare(knows(1.5, 2, 0.4), within=True)
     more = replace(result, error=result.error * np.sqrt(10 / needed), blocks=needed)
     assert blocks_needed(more, 0.01, threshold=0.0, confidence=0.95) == needed
     assert blocks_needed(result, 0.0, threshold=0.0, confidence=0.95) is None, "never for equals"
