@@ -98,7 +98,7 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 	@$(BIN)/python -m tests.support.killed_starts
 
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
-	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/unit/serving/test_api_schema.py
+	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q -rP --timeout 0 tests/unit/serving/test_api_schema.py
 
 flipped-bits: .venv/.self ## flip 300 bits each of lake, artifacts, step store, prediction log and ledger; none is used in silence
 	@AIRLOOP_FLIPS=300 $(BIN)/python -m pytest -q --timeout 0 -k "bit or flipped" tests/unit/data/test_integrity.py \

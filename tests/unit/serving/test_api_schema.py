@@ -12,6 +12,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -66,6 +67,21 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[st
         yield operations, {"Authorization": f"Bearer {trial.serving.bearer()}"}
 
 
+@pytest.fixture(scope="module")
+def asked() -> Counter[int]:
+    """How many requests were answered with each status."""
+    return Counter()
+
+
+@contextmanager
+def counting(asked: Counter[int]) -> Iterator[requests.Session]:
+    """A session that counts its answers."""
+    with requests.Session() as session:
+        count = lambda answer, **_: asked.update([answer.status_code])  # noqa: E731
+        session.hooks["response"].append(count)
+        yield session
+
+
 def test_the_document_names_every_operation(api):
     operations, _ = api
     assert set(operations) == {PREDICT, REFRESH, SLOTS, *PROBES}
@@ -77,7 +93,9 @@ def test_the_document_names_every_operation(api):
     + [(label, GOOD) for label in PROBES],
     ids=lambda value: getattr(value, "value", value),
 )
-def test_every_answer_is_one_that_the_document_names(api, label: str, mode: GenerationMode):
+def test_every_answer_is_one_that_the_document_names(
+    api, asked: Counter[int], label: str, mode: GenerationMode
+):
     operations, headers = api
     operation = operations[label]
 
@@ -97,12 +115,19 @@ def test_every_answer_is_one_that_the_document_names(api, label: str, mode: Gene
         case.call_and_validate(headers=headers, session=session, excluded_checks=[ignored_auth])
 
     made: list[dict[str, Any]] = []
-    with requests.Session() as session:
+    with counting(asked) as session:
         ask()
         session.headers.update(headers)
         answers = Counter(answered_anew(operation, made, session))
     assert set(answers) <= {200, 422}
     assert answers[200] >= answers[422]
+
+
+def test_as_many_were_asked_as_is_said_and_none_failed_inside(api, asked: Counter[int]) -> None:
+    """Behind the test above: what a strategy gives up early, or says twice, would be asked less."""
+    print(f"asked: {asked.total()}, by status {dict(sorted(asked.items()))}")
+    assert asked.total() >= (2 + ANEW) * EXAMPLES
+    assert not [status for status in asked if status >= 500]
 
 
 def answered_anew(
