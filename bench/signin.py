@@ -1,7 +1,8 @@
 """What MLflow's sign-in costs a training: the step ``train`` against a server with it and one without, in turn.
 
-Six days of flights and the example's model; the second server is the same program without users. The figures are medians of the
-step's wall time, its imports done, and of the server's CPU time. ``python -m bench.signin [ROUNDS]`` prints JSON.
+Six days of flights and the example's model; the second server is the same program without users. Who goes first changes from pair
+to pair. The figure is the median of the pairs' ratios of the step's wall time, its imports done, with an interval by bootstrap over
+the pairs; beside it the server's CPU time. ``python -m bench.signin [PAIRS]`` prints JSON.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
+from scipy import stats
 
 from airloop.data.sources.reading import read_frame
 from airloop.registry.credentials import PASSWORD, USERNAME
 from airloop.specs import load_catalog
 from airloop.steps import train
 from airloop.steps.__main__ import begin_in_project
+from bench import machine
 from tests.support.checkout import ROOT
 from tests.support.loop.project import Project
 from tests.support.servers import MlflowServer
@@ -70,9 +74,15 @@ class Side:
         )
 
 
+def interval(ratios: list[float]) -> list[float]:
+    """In which the median lies, 95 of a hundred times that as many pairs are drawn from these."""
+    found = stats.bootstrap((ratios,), np.median, method="percentile", rng=0).confidence_interval
+    return [round(float(found.low), 3), round(float(found.high), 3)]
+
+
 def main() -> None:
     """Warm up once, then measure in turn."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     os.environ["AIRLOOP_PROJECT"] = str(ROOT)
     begin_in_project()
     with tempfile.TemporaryDirectory() as scratch:
@@ -80,15 +90,19 @@ def main() -> None:
         sides = [Side(Path(scratch, name), guarded=name == "with") for name in ("without", "with")]
         try:
             for number in range(rounds + 1):
-                for side in sides:
+                for side in sides if number % 2 else reversed(sides):
                     side.train(number)
             without, guarded = [statistics.median(one.wall[1:]) for one in sides]
             ratios = [b / a for a, b in zip(*(one.wall[1:] for one in sides), strict=True)]
             told = {
-                "rounds": rounds,
+                "at": machine.now(),
+                "commit": machine.commit(),
+                "pairs": rounds,
                 "wall_seconds": {"without": round(without, 3), "with": round(guarded, 3)},
                 "ratio_of_medians": round(guarded / without, 3),
                 "median_of_ratios": round(statistics.median(ratios), 3),
+                "interval_95": interval(ratios),
+                "ratios": [round(ratio, 3) for ratio in ratios],
                 "server_cpu_seconds": [round(statistics.median(one.cpu[1:]), 2) for one in sides],
                 "requests": [one.requests() for one in sides],
                 "load": round(os.getloadavg()[0], 1),
