@@ -31,7 +31,8 @@ class ModelsToReplayOperator(BaseOperator):
             catalog = load_catalog()
             if (named := context["params"].get("model")) is not None:
                 return [catalog.model(str(named)).name]
-            served = open_ledger(load_settings()).last_deployments()
+            known = open_ledger(load_settings()).serving()
+            served = {name for name, one in known.items() if one.champion is not None}
             specs = [entry.spec for entry in broken.models(catalog) if entry.spec is not None]
             return [
                 spec.name

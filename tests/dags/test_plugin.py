@@ -14,14 +14,17 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from sqlalchemy import insert, select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airloop.contracts import ArtifactRef
+from airloop.contracts import ArtifactRef, Outcome
+from airloop.devstack.needs import _ledger
 from airloop.ledger import Ledger, open_ledger
 from airloop.ledger.incidents import Incident
+from airloop.ledger.tables import deployments
 from airloop.monitoring.scripts import asset
 from airloop.settings import load_settings
 from airloop.storage import folder
@@ -198,6 +201,24 @@ def test_the_page_tells_champion_trend_and_decisions(
         assert words in page.text
     assert "&lt;b&gt;drift&lt;/b&gt;" in page.text  # a reason is text, never markup
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_the_page_shows_the_champion_that_is_proven_and_names_the_row_that_is_not(
+    client: Client, login: dict[str, str], ledger: Ledger
+) -> None:
+    _live(ledger)
+    assert "is not followed" not in client.get("/airloop/", headers=login).text
+    with ledger.transaction() as connection:
+        row = connection.execute(select(deployments)).one()
+        forged = {**row._mapping, "sequence": 2, "version": 77, "request": None}
+        connection.execute(insert(deployments).values(forged))
+    page = client.get("/airloop/", headers=login).text
+    assert "version 3" in page
+    assert "version 77" not in page
+    assert "deployment 2 is not followed: it was put into the ledger past Airloop" in page
+    outcome, says = _ledger(load_settings())
+    assert outcome is Outcome.BAD, "and so does `airloop status`"
+    assert f"{MODEL}: deployment 2 is not followed" in says
 
 
 def said(client: Client, login: dict[str, str], number: int, kind: str, why: str, **headers: str) -> Any:  # fmt: skip

@@ -16,7 +16,7 @@ def check_model(name: str, ledger: Ledger) -> None:
 
     :raises RequestError: for any other name
     """
-    _check("there is no such model", name, load_catalog().model_names(), ledger.last_deployments())
+    _check("there is no such model", name, load_catalog().model_names(), ledger.serving())
 
 
 def check_name(name: str, ledger: Ledger) -> None:

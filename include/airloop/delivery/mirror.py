@@ -21,7 +21,10 @@ _RUNS = "runs:/"
 class Shown:
     """One model's versions, as the ledger knows them."""
 
+    #: The last deployment that the loop wrote.
     last: Deployment | None = None
+    #: Whether a hand put another over it, edited or deleted it.
+    doubted: bool = False
     versions: dict[int, ModelVersion] = field(default_factory=dict)
     #: The highest number whose registration is on record; 0 without any.
     registered: int = 0
@@ -47,19 +50,20 @@ class Shown:
 
 
 def shown(ledger: Ledger, model: str | None = None) -> Mapping[str, Shown]:
-    """Of every model, or of one, in two queries."""
+    """Of every model, or of one, in a few queries."""
     found: defaultdict[str, Shown] = defaultdict(Shown)
-    for name, last in ledger.last_deployments().items():
-        if model in (None, name):
-            found[name].last = last
-            found[name].versions[last.version] = _deployed(last)
-    for one in reversed(ledger.decisions(model, Topic.VERSION, _HISTORY)):
-        number, run = int(one.figures["version"] or 0), str(one.figures["run_id"])
-        if one.action is Action.REGISTERED:
-            mine = found[one.entity]
-            mine.versions[number], mine.registered = _registered(one), max(mine.registered, number)
+    for name, one in ledger.serving(model).items():
+        mine = found[name]
+        mine.last, mine.doubted = one.proven, one.doubted is not None
+        if one.proven is not None:
+            mine.versions[one.proven.version] = _deployed(one.proven)
+    for said in reversed(ledger.decisions(model, Topic.VERSION, _HISTORY)):
+        number, run = int(said.figures["version"] or 0), str(said.figures["run_id"])
+        mine = found[said.entity]
+        if said.action is Action.REGISTERED:
+            mine.versions[number], mine.registered = _registered(said), max(mine.registered, number)
         else:
-            found[one.entity].settled.add((number, run, one.action))
+            mine.settled.add((number, run, said.action))
     return found
 
 
@@ -71,8 +75,8 @@ def aliases_of(ledger: Ledger, model: str) -> dict[str, int | None]:
 def wanted_aliases(ledger: Ledger, model: str, known: Shown) -> dict[str, int | None]:
     """:func:`aliases_of` of what is known of a model already."""
     last = known.last
-    if last is not None and not ledger.proves_deployment(last):
-        return {}  # put there by a hand: the aliases stay as the loop left them
+    if known.doubted:
+        return {}  # the aliases stay as the loop left them
     if last is not None and last.kind is DeploymentKind.RETIRE:
         return dict.fromkeys((models.CHAMPION, models.PREVIOUS, models.CHALLENGER))
     wanted: dict[str, int | None] = {models.CHAMPION: last.version if last else None}

@@ -50,14 +50,12 @@ def retire(
 
 
 def _last(ledger: Ledger, model: str) -> Deployment:
-    last = ledger.proven_deployments([model]).get(model)
-    if last is None:
+    found = ledger.serving(model).get(model)
+    if found is None or found.proven is None:
         raise RequestError(
-            "no version of this model ever served",
-            value=model,
-            valid=sorted(ledger.last_deployments()),
+            "no version of this model ever served", value=model, valid=sorted(ledger.serving())
         )
-    return last
+    return found.proven
 
 
 def _tell(service: Service | None, settings: Settings, model: str) -> None:

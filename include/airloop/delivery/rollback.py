@@ -41,8 +41,7 @@ def rollback(
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it
     :raises SupersededError: if another delivery of this model began in between
     """
-    last = ledger.last_sequences(model).get(model, 0)
-    current, target = _target(ledger, model, to_version, last)
+    current, target, last = _target(ledger, model, to_version)
     deployment = target if current is None else current
     with reached(service, settings) as following:
         if (
@@ -90,30 +89,32 @@ def _ask_to_follow(service: Service, deployment: Deployment) -> None:
 
 
 def _target(
-    ledger: Ledger, model: str, to_version: int | None, last: int
-) -> tuple[Deployment | None, Deployment]:
-    """What the loop delivered last, and what to go back to: itself, where that has been done.
+    ledger: Ledger, model: str, to_version: int | None
+) -> tuple[Deployment | None, Deployment, int]:
+    """What the loop delivered last, what to go back to (itself, where that has been done), and the number of the last row.
 
-    None, and what it delivered last, where a hand has put another row over that.
+    None for what it delivered last where a hand has put another row over that, edited or deleted it.
+
+    :raises GateError: if nothing is left that the loop delivered
     """
-    if not last:
+    found = ledger.serving(model).get(model)
+    if found is None:
         raise RequestError("nothing is deployed: there is nothing to roll back", value=model)
-    proven = ledger.proven_deployments([model]).get(model)
-    if proven is None:
-        ledger.current_deployment(model)  # which says why
+    if (proven := found.proven) is None:
+        found.current()  # which says why
         raise RequestError("nothing is left to go back to", value=model)
-    current = proven if proven.sequence == last else None
+    current = proven if found.doubted is None else None
     wanted: int | None
     if current is None:
         wanted = to_version if to_version is not None else proven.version
     elif to_version is None and current.kind in (DeploymentKind.ROLLBACK, DeploymentKind.RETIRE):
-        return current, current
+        return current, current, found.last
     else:
         wanted = to_version if to_version is not None else current.previous
     history = ledger.deployments(model, limit=HISTORY)
     for deployment in history:
-        if deployment.version == wanted and ledger.proves_deployment(deployment):
-            return current, deployment
+        if deployment.version == wanted:
+            return current, deployment, found.last
     if wanted is None:
         raise RequestError(
             "there is no champion before this one", value=f"version {proven.version}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -84,7 +84,9 @@ def _database(settings: Settings) -> Finding:
 
 
 def _ledger(settings: Settings) -> Finding:
-    deployed = open_ledger(settings).last_deployments()
+    deployed = open_ledger(settings).serving()
+    if doubts := [f"{name}: {one.doubt}" for name, one in sorted(deployed.items()) if one.doubt]:
+        return Outcome.BAD, f"it differs from what the loop wrote: {_some(doubts)}"
     return Outcome.OK, f"the ledger answers; it knows of {_count(len(deployed), 'delivered model')}"
 
 
@@ -188,9 +190,16 @@ def _mlflow(settings: Settings, guessed: bool) -> Finding:
     differing = [str(one) for one in differences(open_ledger(settings), settings)]
     if not differing:
         return Outcome.OK, "the server and its database answer, and say what the ledger says"
-    more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-    told = "; ".join(differing[:_SHOWN])
-    return Outcome.BAD, f"it differs from the ledger: {told}{more}; run `airloop reconcile`"
+    return (
+        Outcome.BAD,
+        f"it differs from the ledger: {_some(differing)}; run `airloop reconcile`",
+    )
+
+
+def _some(told: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    return "; ".join(told[:_SHOWN]) + more
 
 
 def free_disk(layout: Layout) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, inspect
 
 from airloop.ledger import guards
 from airloop.ledger.chain import (
@@ -17,10 +17,10 @@ from airloop.ledger.chain import (
     entities,
     heads_of,
     links_of,
-    proves,
     rows_of,
 )
-from airloop.ledger.tables import chain
+from airloop.ledger.serving import serving
+from airloop.ledger.tables import chain, deployments
 
 #: Each entity's last link as it stood at some moment: its number and digest.
 Heads = Mapping[str, tuple[int, str]]
@@ -103,13 +103,10 @@ def glance(connection: Connection, anchors: Mapping[str, Heads] | None = None) -
 
 def _serving(connection: Connection) -> Iterator[Fault]:
     """The row that says what a model serves is linked: one that is put there is followed at once."""
-    kind = KINDS["deployment"]
-    table = kind.table
-    newest = select(table.c.model, func.max(table.c.sequence).label("last")).group_by(table.c.model)
-    for model, last in connection.execute(newest.order_by(table.c.model)):
-        if not proves(connection, kind, model, str(last)):
+    for model, found in sorted(serving(connection).items()):
+        if found.doubted is not None:
             says = "not what its link says: `airloop audit verify` tells what was done"
-            yield Fault(table.name, says, model, 0, str(last))
+            yield Fault(deployments.name, says, model, 0, str(found.doubted))
 
 
 def _guarded(connection: Connection) -> Audit:

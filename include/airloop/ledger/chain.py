@@ -123,14 +123,14 @@ def note(connection: Connection, kind: str, entity: str, *keys: str | int) -> No
 def adopt(connection: Connection) -> None:
     """Link all rows of a ledger that has no chain yet, the oldest first: what a migration does, once."""
     rows = [
-        (row.at, order, _covered(kind, row))
+        (row.at, order, covered(kind, row))
         for order, kind in enumerate(KINDS.values())
-        for row in connection.execute(_query(kind, kind.table.c.at))
+        for row in connection.execute(query_of(kind, kind.table.c.at))
     ]
     rows.sort(key=lambda one: (one[2].entity, one[0], one[1], one[2].place))
     links: list[dict[str, Any]] = []
     for _, group in groupby(rows, key=lambda one: one[2].entity):
-        links += _links((covered for _, _, covered in group), 0, START)
+        links += _links((one for _, _, one in group), 0, START)
     if links:
         connection.execute(insert(chain), links)
 
@@ -156,8 +156,8 @@ def heads_of(connection: Connection) -> dict[str, tuple[int, str]]:
 def rows_of(connection: Connection, kind: Kind, entity: str) -> Iterator[Covered]:
     """An entity's rows of a kind, in the order of their places."""
     table = kind.table
-    query = _query(kind).where(table.c[kind.entity] == entity).order_by(table.c[kind.place])
-    return (_covered(kind, row) for row in connection.execute(query))
+    query = query_of(kind).where(table.c[kind.entity] == entity).order_by(table.c[kind.place])
+    return (covered(kind, row) for row in connection.execute(query))
 
 
 def links_of(connection: Connection, entity: str, after: int = 0) -> Iterator[Link]:
@@ -165,20 +165,6 @@ def links_of(connection: Connection, entity: str, after: int = 0) -> Iterator[Li
     query = select(chain).where(chain.c.entity == entity, chain.c.sequence > after)
     for row in connection.execute(query.order_by(chain.c.sequence)):
         yield Link(**row._mapping)
-
-
-def proves(connection: Connection, kind: Kind, entity: str, key: str) -> bool:
-    """Whether a row is what its link says, and the link follows on the one before; cheaper than the whole chain."""
-    mine = (chain.c.entity == entity) & (chain.c.kind == kind.name) & (chain.c.key == key)
-    newest = select(chain).where(mine).order_by(chain.c.sequence.desc()).limit(1)
-    found = connection.execute(newest).first()
-    if found is None:
-        return False
-    link, row = Link(**found._mapping), _read(connection, kind, entity, key)
-    before = (chain.c.entity == entity) & (chain.c.sequence == link.sequence - 1)
-    previous = connection.execute(select(chain.c.digest).where(before)).scalar() or START
-    same = (row.content, row.place) == (link.content, link.place)
-    return same and link.digest == link.after(previous)
 
 
 def digest_of(said: Mapping[str, Any]) -> str:
@@ -201,11 +187,11 @@ def _read(connection: Connection, kind: Kind, entity: str, key: str) -> Covered:
     column = kind.table.c[kind.key]
     value = int(key) if column.type.python_type is int else key
     mine = (kind.table.c[kind.entity] == entity) & (column == value)
-    return _covered(kind, connection.execute(_query(kind).where(mine)).one())
+    return covered(kind, connection.execute(query_of(kind).where(mine)).one())
 
 
-def _query(kind: Kind, *more: ColumnElement[Any]) -> Any:
-    """Each column that is covered by its own name, and the row's place; JSON as the text that it is stored as."""
+def query_of(kind: Kind, *more: ColumnElement[Any]) -> Any:
+    """A kind's rows: each column that is covered by its own name, and the row's place; JSON as the text that it is stored as."""
     table = kind.table
     columns: list[ColumnElement[Any]] = [
         cast(column, Text).label(name) if isinstance(column.type, JSON) else column
@@ -216,7 +202,8 @@ def _query(kind: Kind, *more: ColumnElement[Any]) -> Any:
     return select(*columns, *beside, *(one for one in more if one.name not in kind.covers))
 
 
-def _covered(kind: Kind, row: Row[Any]) -> Covered:
+def covered(kind: Kind, row: Row[Any]) -> Covered:
+    """A row of :func:`query_of`, with the digest of what it says."""
     values = {name: row._mapping[name] for name in kind.covers}
     said = {name: _moment(v) if isinstance(v, datetime) else v for name, v in values.items()}
     content = digest_of({"scheme": SCHEME, "kind": kind.name, "row": said})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from sqlalchemy.exc import IntegrityError
 
 from airloop.contracts import ArtifactRef, Deployment, Fence
 from airloop.errors import SupersededError
-from airloop.ledger import decisions, deployments
+from airloop.ledger import decisions, deployments, serving
 from airloop.ledger.database import Database
+from airloop.ledger.serving import Serving
 from airloop.vocabulary import LOOP, Action, DeploymentKind
 
 
@@ -18,45 +19,28 @@ class DeploymentLedger:
 
     _database: Database
 
+    def serving(
+        self, model: str | None = None, known: Mapping[str, Serving] | None = None
+    ) -> dict[str, Serving]:
+        """Who serves, of every model that was ever deployed or of one, and which row is not the loop's.
+
+        :param known: what an earlier look found, so that only what has changed is proven
+        """
+        with self._database.reading() as connection:
+            return serving.serving(connection, model, known)
+
     def current_deployment(self, model: str) -> Deployment | None:
         """Who serves now.
 
-        :raises GateError: if the row that says so was put there past Airloop, or edited
+        :raises GateError: if the row that says so was put there past Airloop, edited or deleted
         """
-        with self._database.reading() as connection:
-            last = deployments.last_sequences(connection, model).get(model)
-            proven = deployments.proven(connection, model)
-        if last is None:
-            return None
-        if proven is None or proven.sequence != last:
-            raise deployments.forged(model, last)
-        return None if proven.kind is DeploymentKind.RETIRE else proven
-
-    def proven_deployments(self, models: Iterable[str]) -> dict[str, Deployment]:
-        """Models' last deployments that are what their links say, of whatever kind: what a hand put over one is passed over."""
-        with self._database.reading() as connection:
-            found = {model: deployments.proven(connection, model) for model in models}
-        return {model: one for model, one in found.items() if one is not None}
-
-    def proves_deployment(self, deployment: Deployment) -> bool:
-        """Whether a deployment is what its link says."""
-        with self._database.reading() as connection:
-            return deployments.proves(connection, deployment)
-
-    def last_sequences(self, model: str | None = None) -> dict[str, int]:
-        """The number of the last row of each model, or of one: of deployments, proven or not."""
-        with self._database.reading() as connection:
-            return deployments.last_sequences(connection, model)
-
-    def last_deployments(self) -> dict[str, Deployment]:
-        """Every model's last deployment, of whatever kind, in one query."""
-        with self._database.reading() as connection:
-            return deployments.last_of_each(connection)
+        found = self.serving(model).get(model)
+        return None if found is None else found.current()
 
     def deployments(self, model: str, limit: int = 50) -> list[Deployment]:
-        """Who served, newest first."""
+        """Who served, newest first: what a hand put there never did."""
         with self._database.reading() as connection:
-            return deployments.newest(connection, model, limit)
+            return serving.history(connection, model, limit)
 
     def requested_deployment(self, model: str, request: str) -> Deployment | None:
         """The deployment that a request already brought about."""

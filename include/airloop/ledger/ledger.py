@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from airloop.contracts import Decision, Fence, Trigger
 from airloop.errors import RequestError
-from airloop.ledger import attempts, audit, chain, claims, decisions, schema, triggers
+from airloop.ledger import attempts, audit, chain, claims, decisions, proofs, schema, triggers
 from airloop.ledger.audit import Audit, Heads
 from airloop.ledger.claims import Claim
 from airloop.ledger.database import Database
@@ -101,7 +101,7 @@ class Ledger(DeploymentLedger, IncidentLedger, UsageLedger):
         """Whether a decision is what its link says: nobody put it there past Airloop, or edited it."""
         with self._database.reading() as connection:
             kind = chain.KINDS["decision"]
-            return chain.proves(connection, kind, decision.entity, decision.id)
+            return proofs.proves(connection, kind, decision.entity, decision.id)
 
     def decisions(
         self, entity: str | None = None, topic: Topic | None = None, limit: int = 50

@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Double,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -191,4 +192,6 @@ chain = Table(
     Column("at", Moment, nullable=False),
     Column("scheme", String(32), nullable=False),
     Column("digest", String(80), nullable=False),
+    # A row's link is looked for by the row: otherwise along the whole chain.
+    Index("ix_airloop_chain_row", "kind", "entity", "place"),
 )

@@ -56,8 +56,8 @@ class ModelView:
     runs: Sequence[RunView]
     #: What nothing is learned from.
     incidents: Sequence[Incident]
-    #: What MLflow says other than the ledger, as it was last found, and not put right yet.
-    differs: str = ""
+    #: What is other than the loop wrote it: the row that says who serves, and MLflow, as it was last found.
+    differs: Sequence[str] = ()
     error: str = ""
 
 
@@ -70,6 +70,7 @@ class BrokenView:
     champion: Deployment | None = None
     age: str = ""
     decisions: Sequence[Decision] = ()
+    differs: Sequence[str] = ()
 
 
 View = ModelView | BrokenView
@@ -103,14 +104,29 @@ def names_alone(catalog: Catalog) -> tuple[View, ...]:
 
 
 def _broken(entry: CatalogEntry[ModelSpec], known: Records, now: datetime) -> BrokenView:
-    champion = known.champions.get(entry.name)
+    champion = _champion(known, entry.name)
     return BrokenView(
         name=entry.name,
         error=str(entry.error),
         champion=champion,
         age=since(champion.at, now) if champion else "",
         decisions=known.news.get(entry.name, ()),
+        differs=_differing(known, entry.name),
     )
+
+
+def _champion(known: Records, model: str) -> Deployment | None:
+    found = known.serving.get(model)
+    return found.champion if found is not None else None
+
+
+def _differing(known: Records, model: str) -> tuple[str, ...]:
+    """A sentence each, with what puts it right."""
+    serving, mlflow = known.serving.get(model), known.mlflow.get(model)
+    told = [serving.doubt] if serving is not None and serving.doubt else []
+    if mlflow is not None and mlflow.action is Action.DIFFERS:
+        told.append(f"{mlflow.reason}; `airloop reconcile` puts it right.")
+    return tuple(told)
 
 
 def _model(
@@ -121,7 +137,7 @@ def _model(
     runs: Mapping[str, LastRun],
 ) -> ModelView:
     metric = spec.gates.primary
-    champion, mlflow = known.champions.get(spec.name), known.mlflow.get(spec.name)
+    champion = _champion(known, spec.name)
     measured = _by_partition(known.measured.get(spec.name, ()), metric)
     nights = _by_partition(known.nights.get(spec.name, ()), "features_drifted")
     promised = _number(measured[-1], "promised") if measured else None
@@ -140,7 +156,7 @@ def _model(
         links=_links(spec, settings, replayed=spec.name in known.replayed),
         runs=_runs(spec, known, runs),
         incidents=known.incidents.get(spec.name, ()),
-        differs=mlflow.reason if mlflow and mlflow.action is Action.DIFFERS else "",
+        differs=_differing(known, spec.name),
     )
 
 

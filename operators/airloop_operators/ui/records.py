@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from airloop.contracts import Decision, Deployment
+from airloop.contracts import Decision
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import STANDING, Incident
+from airloop.ledger.serving import Serving
 from airloop.specs import ModelSpec
-from airloop.vocabulary import DeploymentKind, Topic
+from airloop.vocabulary import Topic
 
 #: How far back the pictures look, in records.
 NIGHTS = 60
@@ -30,7 +31,7 @@ Told = Mapping[str, Sequence[Decision]]
 class Records:
     """By the name of the model, or of the dataset; the newest first."""
 
-    champions: Mapping[str, Deployment]
+    serving: Mapping[str, Serving]
     measured: Told
     nights: Told
     runs: Told
@@ -51,11 +52,7 @@ def read(ledger: Ledger, names: Sequence[str], specs: Sequence[ModelSpec]) -> Re
     known = [spec.name for spec in specs]
     ran = dict.fromkeys([*known, *(spec.dataset for spec in specs)])
     return Records(
-        champions={
-            name: one
-            for name, one in ledger.last_deployments().items()
-            if one.kind is not DeploymentKind.RETIRE
-        },
+        serving=ledger.serving(),
         measured=ledger.last_decisions(known, {Topic.PERFORMANCE}, NIGHTS),
         nights=ledger.last_decisions(known, {Topic.RETRAINING}, NIGHTS),
         runs=ledger.last_decisions([*ran], {Topic.RUN}, RUNS),

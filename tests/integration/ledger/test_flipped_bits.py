@@ -83,7 +83,7 @@ def seen(ledger: Ledger) -> list[Any]:
     asked: list[Callable[[], Any]] = [
         lambda: ledger.decisions(limit=1000),
         lambda: ledger.deployments("m"),
-        lambda: ledger.last_deployments(),
+        lambda: ledger.serving(),
         lambda: [ledger.decision(f"d{number}") for number in range(1, 6)],
         lambda: ledger.glance().heads,
     ]

@@ -296,7 +296,7 @@ def test_deployments_form_a_gapless_history(ledger: Ledger, artifact: ArtifactRe
 
 
 def test_who_serves_of_every_model_is_one_answer(ledger: Ledger, artifact: ArtifactRef) -> None:
-    assert ledger.last_deployments() == {}
+    assert ledger.serving() == {}
     for model, version in (("a", 1), ("b", 7), ("a", 2)):
         fence = ledger.begin_attempt(f"promote:{model}")
         ledger.record_deployment(
@@ -307,7 +307,7 @@ def test_who_serves_of_every_model_is_one_answer(ledger: Ledger, artifact: Artif
             kind=DeploymentKind.PROMOTE,
             reason="r",
         )
-    assert ledger.last_deployments() == {
+    assert {name: one.champion for name, one in ledger.serving().items()} == {
         name: ledger.current_deployment(name) for name in ("a", "b")
     }
 
@@ -322,7 +322,8 @@ def test_a_retired_model_has_no_deployment_but_its_history_goes_on(
         )
         current = ledger.current_deployment("m")
         assert (current is None) == (kind is DeploymentKind.RETIRE)
-        assert ledger.last_deployments()["m"].kind == kind
+        found = ledger.serving()["m"]
+        assert (found.proven and found.proven.kind, found.champion) == (kind, current)
     assert [d.sequence for d in ledger.deployments("m")] == [3, 2, 1]
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Row, event, insert, select, text
 
 from airloop.contracts import Deployment
-from airloop.delivery.mirror import Shown, wanted_aliases
+from airloop.delivery.mirror import aliases_of, shown
 from airloop.delivery.rollback import _target
 from airloop.errors import GateError, RequestError
-from airloop.ledger import Ledger
+from airloop.ledger import Ledger, serving
 from airloop.ledger.accepting import link
+from airloop.ledger.chain import Kind
+from airloop.ledger.proofs import holds
 from airloop.ledger.tables import deployments
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.endpoints import Endpoints
@@ -40,9 +43,12 @@ def deliver(ledger: Ledger, version: int) -> Deployment:
     )
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").create(f"following_{time.monotonic_ns()}")
+    made = Ledger(url)
     for version in (1, 2):
         deliver(made, version)
     return made
@@ -80,15 +86,21 @@ def unlinked(connection: Connection) -> None:
     connection.execute(text("DELETE FROM airloop_chain WHERE kind = 'deployment' AND key = '2'"))
 
 
+def deleted(connection: Connection) -> None:
+    lift(connection)
+    connection.execute(text("DELETE FROM airloop_deployments WHERE sequence = 2"))
+
+
 HANDS: dict[str, Callable[[Connection], None]] = {
     "put there": forged,
     "retired": retired,
     "put there, and no deployment at all": no_deployment,
     "edited": edited,
     "its link taken away": unlinked,
+    "deleted": deleted,
 }
 
-OF_THE_ROW_THAT_SERVES = ("edited", "its link taken away")
+OF_THE_ROW_THAT_SERVES = ("edited", "its link taken away", "deleted")
 
 
 @contextmanager
@@ -123,12 +135,10 @@ def test_the_service_goes_on_with_what_the_loop_delivered_and_says_so(
             HANDS[hand](connection)
         for state in (look(), look()):
             assert (state.version, state.condition) == (2, Condition.SERVING)
-            if hand in OF_THE_ROW_THAT_SERVES:
-                continue  # it was proven when it was followed; the audit tells
-            assert "past Airloop, or edited; `airloop audit verify`" in str(state.error)
+            assert "past Airloop, edited or deleted; `airloop audit verify`" in str(state.error)
             assert str(state.error) in state.says
         told = [one for one in caplog.messages if "is not followed" in one]
-        assert len(told) == (hand not in OF_THE_ROW_THAT_SERVES), "once"
+        assert len(told) == 1, "once"
     with service(tmp_path, ledger) as look:
         state = look()
         left = 1 if hand in OF_THE_ROW_THAT_SERVES else 2
@@ -142,12 +152,11 @@ def test_the_loop_reads_no_champion_there_and_a_rollback_leads_out(
 ) -> None:
     with ledger.transaction() as connection:
         HANDS[hand](connection)
-    with pytest.raises(GateError, match="past Airloop, or edited"):
+    with pytest.raises(GateError, match="past Airloop, edited or deleted"):
         ledger.current_deployment(MODEL)
-    last = ledger.last_deployments().get(MODEL)
-    if last is not None:
-        assert wanted_aliases(ledger, MODEL, Shown(last=last)) == {}, "the aliases stay"
-    current, target = _target(ledger, MODEL, None, 3)
+    assert aliases_of(ledger, MODEL) == {}, "the aliases stay"
+    assert list(shown(ledger)[MODEL].versions) == [1 if hand in OF_THE_ROW_THAT_SERVES else 2]
+    current, target, _ = _target(ledger, MODEL, None)
     assert target.version == (1 if hand in OF_THE_ROW_THAT_SERVES else 2)
     assert current is None, "so that a row is written whatever the forged one says"
     with service(tmp_path, ledger) as look:
@@ -170,7 +179,7 @@ def test_a_version_that_never_served_but_by_a_hand_is_nothing_to_go_back_to(ledg
     with ledger.transaction() as connection:
         forged(connection)
     with pytest.raises(RequestError, match="never served"):
-        _target(ledger, MODEL, 9, 3)
+        _target(ledger, MODEL, 9)
 
 
 def test_who_has_nothing_that_is_proven_answers_with_nothing(tmp_path: Path) -> None:
@@ -183,7 +192,8 @@ def test_who_has_nothing_that_is_proven_answers_with_nothing(tmp_path: Path) -> 
         state = look()
         assert (state.version, state.condition) == (None, Condition.REFUSED)
         assert "deployment 1 is not followed" in state.says
-    assert ledger.proven_deployments([MODEL]) == {}
+    (found,) = ledger.serving().values()
+    assert (found.proven, found.champion, found.doubted) == (None, None, 1)
 
 
 def test_a_row_that_a_person_accepts_is_followed_from_then_on(
@@ -197,3 +207,71 @@ def test_a_row_that_a_person_accepts_is_followed_from_then_on(
         with ledger.transaction() as connection:
             link(connection, f"airloop_deployments/{MODEL}/3")
         assert (look().version, look().error) == (9, None)
+
+
+def test_what_is_put_back_as_it_was_is_no_longer_told(ledger: Ledger, tmp_path: Path) -> None:
+    with service(tmp_path, ledger) as look:
+        look()
+        with ledger.transaction() as connection:
+            lift(connection)
+            connection.execute(
+                text("UPDATE airloop_deployments SET reason = 'x' WHERE sequence = 2")
+            )
+        assert "deployment 2 is not followed" in str(look().error), "whatever of it is edited"
+        with ledger.transaction() as connection:
+            connection.execute(
+                text("UPDATE airloop_deployments SET reason = 'better' WHERE sequence = 2")
+            )
+        assert (look().error, look().version) == (None, 2)
+
+
+def test_a_tail_that_is_cut_off_under_a_service_is_told_and_the_next_delivery_is_followed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A backup that was brought back looks the same: its next row has a number that was followed already."""
+    with service(tmp_path, ledger) as look:
+        assert look().version == 2
+        with ledger.transaction() as connection:
+            unlinked(connection)
+            connection.execute(text("DELETE FROM airloop_deployments WHERE sequence = 2"))
+        state = look()
+        assert (state.version, state.condition) == (2, Condition.SERVING)
+        assert "deployment 2 is not followed" in str(state.error)
+        deliver(ledger, 9)
+        assert (look().version, look().sequence, look().error) == (9, 2, None)
+
+
+def test_a_row_that_has_not_changed_is_not_proven_once_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following, proofs = Following(), list[int]()
+
+    def counted(kind: Kind, row: Row[Any]) -> bool:
+        proofs.append(row.sequence)
+        return holds(kind, row)
+
+    monkeypatch.setattr(serving, "holds", counted)
+    assert [following.all(ledger)[MODEL].version for _ in range(3)] == [2, 2, 2]
+    assert proofs == [2]
+
+
+def test_however_many_rows_a_hand_puts_there_as_much_is_asked(ledger: Ledger) -> None:
+    asked = list[int]()
+    for rows in (1, 2_000):
+        with ledger.transaction() as connection:
+            row = connection.execute(select(deployments).where(deployments.c.sequence == 2)).one()
+            forged = [
+                {**row._mapping, "sequence": 2 + rows + n, "request": None} for n in range(rows)
+            ]
+            connection.execute(insert(deployments), forged)
+        statements = list[str]()
+        event.listen(
+            ledger._database.engine,
+            "before_cursor_execute",
+            lambda *args, told=statements: told.append(args[2]),
+        )
+        with pytest.raises(GateError, match="past Airloop"):
+            ledger.current_deployment(MODEL)
+        assert [one.version for one in ledger.deployments(MODEL)] == [2, 1]
+        asked.append(len(statements))
+    assert asked[0] == asked[1] < 20

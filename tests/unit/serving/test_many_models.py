@@ -16,6 +16,7 @@ from airloop.serving.log.predictionlog import log_folder, segments
 from airloop.serving.log.records import decode
 from airloop.serving.runtime import endpoints
 from airloop.serving.runtime.endpoints import Endpoints
+from airloop.serving.runtime.following import Following
 from airloop.vocabulary import DeploymentKind
 from tests.support.serving_fakes import (
     GOOD_ROW,
@@ -101,11 +102,12 @@ def asked(home: Path, neighbours: int) -> tuple[list[Any], int, int]:
         return names
 
     async def main() -> int:
+        following = Following()
         slots = Endpoints(
             home,
             models=models,
-            deployed=ledger.last_deployments,
-            deployed_one=lambda model: next(iter(ledger.deployments(model, limit=1)), None),
+            deployed=lambda: following.all(ledger),
+            deployed_one=lambda model: following.one(ledger, model),
             load=lambda ref: FakeModel(),
         )
         await slots.refresh()

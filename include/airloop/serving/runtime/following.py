@@ -3,68 +3,67 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from airloop.contracts import Deployment
+from airloop.ledger.serving import Serving, doubt
 
 log = logging.getLogger("airloop.serving")
-
-_SAYS = (
-    "deployment {} is not followed: it was put into the ledger past Airloop, or edited;"
-    " `airloop audit verify` tells what was done"
-)
 
 
 class Deployments(Protocol):
     """What is asked of the ledger."""
 
-    def last_sequences(self, model: str | None = None) -> dict[str, int]:
-        """The number of every model's last row, or of one's."""
-
-    def proven_deployments(self, models: Iterable[str]) -> dict[str, Deployment]:
-        """Models' last rows that are what their links say."""
+    def serving(
+        self, model: str | None = None, known: Mapping[str, Serving] | None = None
+    ) -> dict[str, Serving]:
+        """Who serves, of every model or of one."""
 
 
 class Following:
-    """A row that a hand put into the ledger, or edited, changes nothing: what was followed before is followed still.
+    """A row that a hand put into the ledger, edited or deleted, changes nothing: what was followed before is followed still.
 
-    Each row is proven once, when it is first seen.
+    Each look compares the row and its link with what they were when they were proven; what has changed is proven anew.
     """
 
     def __init__(self) -> None:
+        self._found: dict[str, Serving] = {}
         self._followed: dict[str, Deployment] = {}
         self._doubts: dict[str, str] = {}
 
     def all(self, ledger: Deployments) -> Mapping[str, Deployment]:
         """Of every model."""
-        return self._proven(ledger, ledger.last_sequences())
+        found = ledger.serving(None, self._found)
+        for model in {*found, *self._followed}:
+            self._follow(model, found.get(model))
+        return dict(self._followed)
 
     def one(self, ledger: Deployments, model: str) -> Deployment | None:
         """Of one model."""
-        return self._proven(ledger, ledger.last_sequences(model)).get(model)
+        self._follow(model, ledger.serving(model, self._found).get(model))
+        return self._followed.get(model)
 
     def doubt(self, model: str) -> str | None:
         """Why a model's last row is not followed, if so."""
         return self._doubts.get(model)
 
-    def _proven(self, ledger: Deployments, last: Mapping[str, int]) -> dict[str, Deployment]:
-        known = {model: one.sequence for model, one in self._followed.items()}
-        new = [model for model, sequence in last.items() if sequence != known.get(model)]
-        proven = ledger.proven_deployments(new) if new else {}
-        for model in new:
-            found = proven.get(model)
-            if found is not None and found.sequence >= known.get(model, 0):
-                self._followed[model] = found
-        for model, sequence in last.items():
-            followed = self._followed.get(model)
-            self._say(model, sequence if followed is None or followed.sequence < sequence else 0)
-        return {model: self._followed[model] for model in last if model in self._followed}
+    def _follow(self, model: str, found: Serving | None) -> None:
+        followed = self._followed.get(model)
+        known = followed.sequence if followed is not None else 0
+        if found is not None:
+            self._found[model] = found
+            if found.proven is not None and found.proven.sequence >= known:
+                self._followed[model] = found.proven
+        if found is None or found.last < known:
+            self._say(model, doubt(known) if known else None)  # taken out of the ledger
+        else:
+            self._say(model, found.doubt)
 
-    def _say(self, model: str, forged: int) -> None:
-        """Put down that a row is not followed, and say so once; 0: all are."""
-        if not forged:
+    def _say(self, model: str, says: str | None) -> None:
+        """Put down that a row is not followed, and say so once; None: all are."""
+        if says is None:
             self._doubts.pop(model, None)
-        elif (says := _SAYS.format(forged)) != self._doubts.get(model):
+        elif says != self._doubts.get(model):
             self._doubts[model] = says
             log.error("%s: %s", model, says)
