@@ -335,7 +335,7 @@ def test_a_report_is_shown_as_a_stranger(
     assert "allow-same-origin" not in policy
 
 
-def test_a_report_and_an_icon_may_send_nothing_anywhere(
+def test_a_report_and_an_icon_bear_the_policy_that_stops_requests(
     client: Client, login: dict[str, str], reports_folder: Path
 ) -> None:
     """Forms, windows, frames, pictures, requests: each is a way by which a script could carry values away."""
