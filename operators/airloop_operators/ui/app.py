@@ -27,7 +27,7 @@ from airloop_operators.ui.resolving import resolve
 _FOLDER = Path(__file__).parent
 #: A report holds values of the data it shows. Should one of them be a script, it runs without the reader's login (the
 #: browser treats a sandboxed page as a stranger) and sends no request, picture, frame, form or window. What no policy
-#: forbids it stands in docs/security.md: to lead its window elsewhere, to begin a download, speculation rules, WebRTC.
+#: forbids it stands in docs/security.md: to lead its window elsewhere, downloads, speculation rules, look-ups of names, WebRTC.
 REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-downloads; default-src 'none';"
     " script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:;"
