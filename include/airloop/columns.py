@@ -10,6 +10,8 @@ PREFIX: Final = "airloop_"
 PARTITION: Final = f"{PREFIX}partition"
 LABEL: Final = f"{PREFIX}label"
 PREDICTION: Final = f"{PREFIX}prediction"
+#: What the columns of a model's answers begin with, where it answers several numbers; the number's name follows.
+ANSWERS: Final = f"{PREDICTION}_"
 MODEL_VERSION: Final = f"{PREFIX}model_version"
 PREDICTED_AT: Final = f"{PREFIX}predicted_at"
 REQUEST_ID: Final = f"{PREFIX}request_id"
@@ -35,6 +37,13 @@ BEFORE: Final = {
 QUARANTINE_BEFORE: Final = {"_at": AT, "_reasons": REASONS, "_good": GOOD}
 
 
+def is_answer(column: str) -> bool:
+    """Whether a column holds answers of a model."""
+    return column == PREDICTION or column.startswith(ANSWERS)
+
+
 def shown(column: str) -> str:
     """A column as people call it."""
+    if column.startswith(ANSWERS):
+        return f"prediction of {column.removeprefix(ANSWERS)}"
     return _SHOWN.get(column, column)

@@ -21,13 +21,12 @@ from airloop.specs.model import (
     ModelSpec,
     MonitoringSpec,
     RetrainingSpec,
-    ScoringSpec,
-    ServingSpec,
     Target,
     Threshold,
     TrainingSpec,
 )
 from airloop.specs.pools import Pool
+from airloop.specs.sections.outputs import OutputsSpec
 from airloop.specs.sections.resources import (
     EnvironmentSpec,
     KubernetesSettings,
@@ -36,6 +35,7 @@ from airloop.specs.sections.resources import (
 )
 from airloop.specs.sections.segments import SegmentsSpec
 from airloop.specs.sections.servers import ServingSettings, StackSettings
+from airloop.specs.sections.serving import ScoringSpec, ServingSpec
 from airloop.specs.sections.storage import OPTIONS
 from airloop.specs.sections.tuning import AlgorithmSpec, TuningSpec
 from airloop.specs.sections.watching import NewDataSpec, PricesSpec
@@ -53,6 +53,7 @@ TABLES = [
     Column,
     Expectation,
     ModelSpec,
+    OutputsSpec,
     Target,
     TrainingSpec,
     TuningSpec,

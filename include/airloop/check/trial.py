@@ -163,7 +163,8 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
         )
         return
     rows = pd.DataFrame() if features is None else features
-    truth = pd.Series(np.arange(len(rows)) % 2, index=rows.index, dtype="float64")
+    classes = len(model.answer.names) if model.goal == "multiclass" else 2
+    truth = pd.Series(np.arange(len(rows)) % classes, index=rows.index, dtype="float64")
     with TemporaryDirectory(prefix="airloop-trial-") as scratch:
         job = FitJob(
             model, rows, truth, dict(model.training.params), False, FitPlace(Path(scratch))

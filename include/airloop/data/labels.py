@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from airloop.columns import LABEL, MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
+from airloop.columns import (
+    LABEL,
+    MODEL_VERSION,
+    PARTITION,
+    PREDICTED_AT,
+    PREDICTION,
+    is_answer,
+)
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
 from airloop.data.schema import arrow_schema
@@ -18,7 +27,7 @@ from airloop.specs import DatasetSpec
 class Labelled:
     """Predictions with their truth. ``predicted`` counts rows, each asked-for row once."""
 
-    #: The columns of the partition, the prediction and the label, of the predictions whose truth is known.
+    #: The columns of the partition, the answer and the label, of the predictions whose truth is known.
     rows: pd.DataFrame
     predicted: int
     #: The truth table has their row ...
@@ -36,31 +45,54 @@ class Labelled:
 
 
 def read_predictions(
-    lake: Lake, dataset: DatasetSpec, model: str, keys: Sequence[str], version: int
+    lake: Lake,
+    dataset: DatasetSpec,
+    model: str,
+    keys: Sequence[str],
+    version: int,
+    answers: Sequence[str] = (PREDICTION,),
 ) -> pd.DataFrame:
-    """One version's logged predictions of some partitions; no rows where there are none."""
+    """One version's logged predictions of some partitions; no rows where there are none.
+
+    :param answers: the columns of what the version answers
+    """
     name = f"predictions__{model}"
-    columns = [*dataset.keys, PARTITION, PREDICTION, PREDICTED_AT, MODEL_VERSION]
+    columns = [*dataset.keys, PARTITION, *answers, PREDICTED_AT, MODEL_VERSION]
     bring_up_to_date(lake, name)
     follow(lake, name, arrow_schema(dataset))
     there = sorted(set(keys) & set(lake.partitions(name)))
-    if not there:
+    ref = lake.snapshot(name, there) if there else None
+    # Who answers by other columns than anybody has answered by has answered nothing yet.
+    if ref is None or not {*answers} <= {*lake.schema(ref).names}:
         return pd.DataFrame(columns=columns)
-    logged = lake.read(lake.snapshot(name, there), columns)
+    logged = lake.read(ref, columns)
     return logged[logged[MODEL_VERSION] == version]
 
 
 def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -> Labelled:
     """Join by the keys that name a row. One asked for twice counts once, with its last answer.
 
-    :param predictions: ``keys``, partition, prediction, and when it was predicted
+    :param predictions: ``keys``, partition, what was answered, and when it was predicted
     :param truths: ``keys``, partition and label
     :param keys: :attr:`~airloop.specs.dataset.DatasetSpec.row_keys`
     """
     by = list(keys)
     last = predictions.sort_values(PREDICTED_AT).drop_duplicates(by, keep="last")
     truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, LABEL]))]
-    both = last[[*by, PREDICTION]].merge(truth, on=by, how="inner")
-    known = both.dropna(subset=[LABEL, PREDICTION])
-    rows = known[[PARTITION, PREDICTION, LABEL]].reset_index(drop=True)
+    answers = answers_in(predictions)
+    both = last[[*by, *answers]].merge(truth, on=by, how="inner")
+    known = both.dropna(subset=[LABEL, *answers])
+    rows = known[[PARTITION, *answers, LABEL]].reset_index(drop=True)
     return Labelled(rows=rows, predicted=len(last), matched=len(both))
+
+
+def answers_in(rows: pd.DataFrame) -> list[str]:
+    """The columns of rows that hold what a model answered."""
+    return [name for name in rows.columns if is_answer(name)]
+
+
+def answered(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Those answers: a number a row, or a row of several."""
+    names = answers_in(rows)
+    columns = names[0] if names == [PREDICTION] else names
+    return rows[columns].to_numpy(dtype=np.float64)

@@ -91,7 +91,7 @@ def parity(
 ) -> Check:
     """Whether the answers over HTTP are the offline ones."""
     offline = model.predict(frame[list(model.spec.inputs)])
-    online: list[float] = []
+    online: list[Any] = []
     with _http(settings) as http:
         for start in range(0, len(rows), REQUEST_ROWS):
             body = orjson.dumps({"rows": rows[start : start + REQUEST_ROWS]})
@@ -99,7 +99,7 @@ def parity(
             if response.status_code != httpx.codes.OK:
                 reason = f"a real row was answered {response.status_code}"
                 return _check("parity", Outcome.BAD, reason, first_row=start)
-            online += response.json()["predictions"]
+            online += model.spec.answer.numbers(response.json()["predictions"])
     difference = float(np.max(np.abs(offline - np.array(online))))
     same = beyond(np.array(online), offline, batches(offline)) <= 1
     outcome = Outcome.OK if same else Outcome.BAD

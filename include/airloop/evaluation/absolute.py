@@ -22,7 +22,7 @@ def check(case: Case) -> Check:
     if few := too_few(case, len(case.truth)):
         return Check(name=NAME, outcome=Outcome.UNKNOWN, reason=few)
     gates = case.model.gates
-    metrics = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
+    metrics = evaluate(case.model.goal, case.truth, case.scores, case.model.metrics)
     bad: list[str] = []
     unknown: list[str] = []
     excused: list[str] = []

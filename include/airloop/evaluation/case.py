@@ -19,6 +19,7 @@ from airloop.errors import GateError
 from airloop.evaluation.blocks import LEAST, Blocks, blocks_of, dealt
 from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
+from airloop.evaluation.multiclass import is_of
 from airloop.evaluation.twins import impartial
 from airloop.evaluation.within import compare_within
 from airloop.features.transform import transform
@@ -76,8 +77,12 @@ class Case:
 
     @cached_property
     def baseline(self) -> Floats:
-        """The trivial predictor's answers: the mean label of the training days."""
-        return np.full(len(self.truth), float(self.split.training.truth.mean()))
+        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was."""
+        known = self.split.training.truth
+        if self.model.goal == "multiclass":
+            shares = is_of(np.asarray(known, np.float64), *self.model.answer.shape).mean(axis=0)
+            return np.tile(shares, (len(self.truth), 1))
+        return np.full(len(self.truth), float(known.mean()))
 
     @cached_property
     def incumbent(self) -> LoadedModel:
@@ -111,8 +116,21 @@ class Case:
 
     @cached_property
     def incumbent_scores(self) -> Floats:
-        """The champion's answers to every holdout row, its judged twin's where only that one is impartial."""
+        """The champion's answers to every holdout row, its judged twin's where only that one is impartial.
+
+        :raises GateError: if they are of another kind, or about other classes
+        """
+        if other := self.other_outputs:
+            raise GateError(other)
         return impartial(self.incumbent, self.twin, self.dataset, self.holdout, self.by_twin)
+
+    @cached_property
+    def other_outputs(self) -> str:
+        """What the champion answers, where that is not what the candidate does; empty where the two can be compared."""
+        theirs, ours = self.incumbent.spec.answer, self.model.answer
+        if theirs == ours:
+            return ""
+        return f"the champion answers {theirs.told}, the candidate {ours.told}: they cannot be compared"
 
     def _unseen_by(self, model: LoadedModel) -> npt.NDArray[np.bool_]:
         learned: npt.NDArray[np.bool_] = rows_in(self.dataset, self.holdout, model.trained_on)

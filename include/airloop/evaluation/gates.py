@@ -6,14 +6,16 @@ import logging
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import numpy as np
 
 from airloop.contracts import Check, GateReport, Outcome
 from airloop.errors import TransientError
+from airloop.evaluation import multiclass
 from airloop.evaluation.case import Case
 from airloop.evaluation.gate import Gate
-from airloop.evaluation.metrics import evaluate, expected_calibration_error
+from airloop.evaluation.metrics import Floats, evaluate, expected_calibration_error
 from airloop.evaluation.sensitivity import wobble
 from airloop.plugins.gate import STANDING, GateSpec, gate_name
 from airloop.plugins.registry import GATES, load, load_path
@@ -21,6 +23,8 @@ from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.gates")
 
+#: By how much the probabilities of a row's classes may miss 1 together: what single precision makes of a few hundred.
+WHOLE: Final = 1e-4
 #: A gate, ready to be asked.
 Ask = Callable[[Case], Check]
 
@@ -80,13 +84,19 @@ def _asked(name: str, gate: Ask, case: Case) -> Check:
 
 def signature(case: Case) -> Check:
     """The artifact opens, takes the spec's inputs, answers every row, and as it did at training."""
-    loaded = case.loaded
-    if loaded.spec.inputs != case.model.inputs or loaded.spec.task != case.model.task:
-        differing = sorted(set(loaded.spec.inputs) ^ set(case.model.inputs)) or case.model.task
+    loaded, task = case.loaded, case.model.task
+    if loaded.spec.inputs != case.model.inputs or loaded.spec.task != task:
+        differing = sorted(set(loaded.spec.inputs) ^ set(case.model.inputs)) or task
         return _check("signature", False, f"inputs or task differ from the spec's: {differing}")
-    if case.model.task == "classification" and not ((case.scores >= 0) & (case.scores <= 1)).all():
+    if loaded.spec.answers != case.model.answers:
+        return _check(
+            "signature",
+            False,
+            f"it answers {loaded.spec.answer.told}, the spec declares {case.model.answer.told}",
+        )
+    if task == "classification" and not are_probabilities(case.scores):
         return _check("signature", False, "an answer is not a probability")
-    again = evaluate(case.model.task, case.truth, case.scores, case.model.metrics)
+    again = evaluate(case.model.goal, case.truth, case.scores, case.model.metrics)
     recorded = case.candidate.metrics
     known = {name: value for name, value in again.items() if math.isfinite(value)}
     if not known:
@@ -128,14 +138,27 @@ def calibration(case: Case) -> Check:
     if case.model.task == "regression":
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")
+    if case.model.goal == "multiclass":
+        error = multiclass.calibration_error(case.truth, case.scores, expected_calibration_error)
+        return _calibrated(error, {})
     error = expected_calibration_error(case.truth, case.scores)
-    figures = {
-        "calibration_error": round(error, 5),
+    figures: dict[str, float | int | str | None] = {
         "predicted_rate": round(float(case.scores.mean()), 5),
         "observed_rate": round(float(case.truth.mean()), 5),
     }
+    return _calibrated(error, figures)
+
+
+def _calibrated(error: float, figures: dict[str, float | int | str | None]) -> Check:
     reason = f"for information: calibration error {error:.3f}"
-    return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=figures)
+    told = {"calibration_error": round(error, 5), **figures}
+    return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=told)
+
+
+def are_probabilities(scores: Floats) -> bool:
+    """Whether each number is one, and those of a row's classes together are 1."""
+    between = bool(((scores >= 0) & (scores <= 1)).all())
+    return between and (scores.ndim == 1 or bool((abs(scores.sum(axis=1) - 1) <= WHOLE).all()))
 
 
 def too_few(case: Case, rows: int) -> str:

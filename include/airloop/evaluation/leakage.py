@@ -11,10 +11,11 @@ import pandas as pd
 from airloop.contracts import Check, Outcome
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats, metric
+from airloop.plugins.metric import Task
 from airloop.specs.inputs import late_inputs
 
 #: A single column that alone predicts this well (AUC; R² for a regression) is the label in disguise.
-SUSPICIOUS = {"classification": 0.98, "regression": 0.98}
+SUSPICIOUS: dict[Task, float] = {"classification": 0.98, "regression": 0.98, "multiclass": 0.98}
 #: Levels that a numeric column is cut into: enough to follow any shape of dependence.
 BINS = 200
 
@@ -31,7 +32,7 @@ def check(case: Case) -> Check:
         "strongest_column": column,
         "strongest_alone": round(strength, 4),
     }
-    limit = SUSPICIOUS[case.model.task]
+    limit = SUSPICIOUS[case.model.goal]
     if not np.isfinite(strength):
         return Check(
             name="leakage",
@@ -47,14 +48,27 @@ def check(case: Case) -> Check:
 
 
 def alone(
-    column: pd.Series[Any], truth: Floats, later: pd.Series[Any], later_truth: Floats, task: str
+    column: pd.Series[Any], truth: Floats, later: pd.Series[Any], later_truth: Floats, task: Task
 ) -> float:
-    """How well one column predicts on its own: each level's mean label, learned before, asked later."""
+    """How well one column predicts on its own: each level's mean label, learned before, asked later.
+
+    Of several classes: how well it tells the one that it tells best from the rest.
+    """
+    if task == "multiclass":
+        each = [
+            alone(column, _is(truth, place), later, _is(later_truth, place), "classification")
+            for place in np.unique(later_truth)
+        ]
+        return max(each, default=float("nan"))
     before, after = _levels(column, later)
     overall = float(truth.mean())
     means = pd.Series(truth).groupby(before).mean()
     guess = pd.Series(after).map(means).fillna(overall).to_numpy(dtype=np.float64)
     return metric("roc_auc" if task == "classification" else "r2", later_truth, guess)
+
+
+def _is(truth: Floats, place: float) -> Floats:
+    return np.asarray(truth == place, dtype=np.float64)
 
 
 def _late_inputs(case: Case) -> list[str]:
@@ -85,7 +99,7 @@ def _doubles(case: Case) -> int:
 def _strongest(case: Case) -> tuple[str, float]:
     before, after = case.features
     truth = np.asarray(case.split.training.truth, dtype=np.float64)
-    task = case.model.task
+    task = case.model.goal
     strengths = {
         str(name): alone(before[name], truth, after[name], case.truth, task)
         for name in before.columns

@@ -17,7 +17,11 @@ from airloop.plugins.metric import Task, find_metric, standard
 Floats = npt.NDArray[np.float64]
 
 #: What answers cost by a proper score, lower is better: calibration counts, not the order alone.
-PROPER: dict[Task, str] = {"classification": "log_loss", "regression": "rmse"}
+PROPER: dict[Task, str] = {
+    "classification": "log_loss",
+    "regression": "rmse",
+    "multiclass": "log_loss",
+}
 #: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
 EPSILON = float(np.finfo(np.float64).eps)
 

@@ -14,6 +14,7 @@ from airloop.plugins.metric import Task
 _SCORES: Final[dict[Task, tuple[str, ...]]] = {
     "classification": ("log_loss", "brier"),
     "regression": ("mae", "rmse"),
+    "multiclass": ("log_loss", "brier"),
 }
 #: A loss of less than this share of the other's own score is not worth a refusal, however certain.
 TOLERANCE: Final = 0.005
@@ -22,13 +23,13 @@ TOLERANCE: Final = 0.005
 def scores_beside(task: Task, primary: str) -> tuple[str, ...]:
     """The scores that are judged beside a primary metric: one of a probability, both of a number."""
     others = tuple(name for name in _SCORES[task] if name != primary)
-    return others[:1] if task == "classification" else others
+    return others if task == "regression" else others[:1]
 
 
 def clearly_worse(case: Case, other: Floats, rows: npt.NDArray[Any] | slice) -> list[str]:
     """What to say of each score in which the candidate is worse beyond chance and beyond the tolerance."""
     said = []
-    for name in scores_beside(case.model.task, case.model.gates.primary):
+    for name in scores_beside(case.model.goal, case.model.gates.primary):
         result = case.compare(other, rows, name=name, veto=True)
         if result.known and result.high < -TOLERANCE * abs(result.other):
             said.append(

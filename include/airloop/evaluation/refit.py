@@ -18,6 +18,7 @@ import numpy.typing as npt
 from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.data.known import newest_rows
 from airloop.errors import TransientError
+from airloop.evaluation import multiclass
 from airloop.evaluation.blocks import Blocks, blocks_of
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats
@@ -67,7 +68,7 @@ class Answered:
     @property
     def changes(self) -> Floats:
         """How far the answers lie from each other, as a root mean square, a block each."""
-        return np.sqrt(self._by_block(np.square(self.after - self.before)))
+        return np.sqrt(self._by_block(_each(np.square(self.after - self.before))))
 
     def losses(self, task: Task) -> Floats:
         """By how much the later one's loss is larger, as a share of the other's over all, a block each."""
@@ -156,7 +157,7 @@ def guarded(case: Case, candidate: Candidate, open_refit: Callable[[], LoadedMod
         model = open_refit()
         if model.refit_of != candidate.artifact.digest:
             return Verdict(Outcome.BAD, f"the refit is one of {model.refit_of}")
-        return weigh(case.model.task, _known(case, model), _held(case, model), usual)
+        return weigh(case.model.goal, _known(case, model), _held(case, model), usual)
     except TransientError:
         raise
     # Whatever is wrong with the refit, the judged one is there.
@@ -183,9 +184,16 @@ def _held(case: Case, refitted: LoadedModel) -> Answered:
     return Answered(case.truth, np.asarray(case.scores, np.float64), answers, case.blocks)
 
 
+def _each(figures: Floats) -> Floats:
+    """A figure a row: the mean over its numbers."""
+    return figures if figures.ndim == 1 else np.asarray(figures.mean(axis=1), np.float64)
+
+
 def _loss(task: Task, truth: Floats, answers: Floats) -> npt.NDArray[np.float64]:
     """What a model of the task minimises, a row each."""
     if task == "regression":
         return np.square(truth - answers)
+    if task == "multiclass":
+        return multiclass.cross_entropy(truth, np.clip(answers, _NEVER, 1.0))
     sure = np.clip(answers, _NEVER, 1 - _NEVER)
     return -(truth * np.log(sure) + (1 - truth) * np.log(1 - sure))

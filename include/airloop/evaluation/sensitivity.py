@@ -26,7 +26,7 @@ def wobble(name: str, truth: Floats, scores: Floats, seed: int = 0) -> float:
     size = RUNTIMES * max(float(np.mean(np.abs(scores))), float(np.std(scores)))
     random = np.random.default_rng(seed)
     # Ties are broken by the small changes, and answers that hardly differ become ties by rounding.
-    changed = [scores + random.uniform(-size, size, len(scores)) for _ in range(DRAWS)]
+    changed = [scores + random.uniform(-size, size, scores.shape) for _ in range(DRAWS)]
     changed.append(np.round(scores / size) * size if size else scores)
     moved = [abs(metric(name, truth, one) - value) for one in changed]
     return SUMS * max(abs(value), min(1.0, size / RUNTIMES)) + SAFETY * max(moved)

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 class RocAuc(Metric):
-    """The area under the ROC curve."""
+    """The area under the ROC curve; of several classes the mean of each one's against the rest."""
 
-    tasks: tuple[Task, ...] = ("classification",)
+    tasks: tuple[Task, ...] = ("classification", "multiclass")
     higher_is_better = True
 
     def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
         """The chance that a positive outranks a negative."""
-        from airloop.evaluation import metrics
+        from airloop.evaluation import metrics, multiclass
 
+        if scores.ndim > 1:
+            return multiclass.macro_roc_auc(truth, scores, weights)
         return metrics.roc_auc(truth, scores, weights)
 
     def pairs(self, truth: Floats, weights: npt.NDArray[Any]) -> Floats | None:
@@ -47,37 +49,60 @@ class AveragePrecision(Metric):
 class LogLoss(MeanMetric):
     """The mean cross-entropy."""
 
-    tasks: tuple[Task, ...] = ("classification",)
+    tasks: tuple[Task, ...] = ("classification", "multiclass")
     higher_is_better = False
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
         """What each answer costs in nats."""
-        from airloop.evaluation import metrics
+        from airloop.evaluation import metrics, multiclass
 
+        if scores.ndim > 1:
+            return multiclass.cross_entropy(truth, scores)
         return metrics.cross_entropy(truth, scores)
 
 
 class Brier(MeanMetric):
     """The mean squared error of a probability."""
 
-    tasks: tuple[Task, ...] = ("classification",)
+    tasks: tuple[Task, ...] = ("classification", "multiclass")
     higher_is_better = False
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
         """Each error squared."""
+        if scores.ndim > 1:
+            from airloop.evaluation import multiclass
+
+            return multiclass.brier(truth, scores)
         return (truth - scores) ** 2
 
 
 class Accuracy(MeanMetric):
-    """The share of answers on the right side of one half."""
+    """The share of answers on the right side of one half; of several classes, whose likeliest came true."""
 
-    tasks: tuple[Task, ...] = ("classification",)
+    tasks: tuple[Task, ...] = ("classification", "multiclass")
     higher_is_better = True
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
         """1 where it is right."""
+        if scores.ndim > 1:
+            from airloop.evaluation import multiclass
+
+            return multiclass.right(truth, scores)
         right: Floats = ((scores > 0.5) == (truth == 1)).astype("float64")
         return right
+
+
+class ErrorRate(MeanMetric):
+    """The share of answers whose likeliest class did not come true."""
+
+    tasks: tuple[Task, ...] = ("multiclass",)
+    higher_is_better = False
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """1 where it is wrong."""
+        from airloop.evaluation import multiclass
+
+        return 1 - multiclass.right(truth, scores)
 
 
 class MeanAbsoluteError(MeanMetric):

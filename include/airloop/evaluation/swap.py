@@ -27,6 +27,9 @@ def check(case: Case) -> Check:
     """Judge the candidate against who serves, on rows that neither learned from."""
     if case.champion is None:
         return Check(name=NAME, outcome=Outcome.OK, reason="no champion yet")
+    if other := case.other_outputs:
+        remedy = "retire the champion, or give the model another name: its callers would read other answers"
+        return Check(name=NAME, outcome=Outcome.BAD, reason=f"{other}; {remedy}")
     if why := cannot_tell(case):
         return Check(name=NAME, outcome=Outcome.UNKNOWN, reason=why)
     gates = case.model.gates

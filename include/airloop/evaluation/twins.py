@@ -45,7 +45,8 @@ def impartial(
 
     :param seen: which rows these are
     """
-    scores = np.asarray(model.predict(frame, dataset), np.float64)
+    scores = np.array(model.predict(frame, dataset), np.float64)
     if twin is None or not seen.any():
         return scores
-    return np.where(seen, twin.predict(frame, dataset), scores)
+    scores[seen] = np.asarray(twin.predict(frame, dataset), np.float64)[seen]
+    return scores

@@ -65,7 +65,9 @@ def of_frame(
 def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     """The truth of these rows as float64: the module's ``label(frame)``, or the target column; NaN where unknown.
 
-    :raises DataError: if the target column is missing, or a class is neither 0 nor 1
+    Of a model with classes it is the class's place among them.
+
+    :raises DataError: if the target column is missing, or a class is neither 0 nor 1, or none of those declared
     """
     target = model.target.column
     if target not in frame.columns:
@@ -75,6 +77,8 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     module = model_module(model)
     where = f"{module.__name__}.label"
     raw = called(module.label, frame, where) if hasattr(module, "label") else frame[target]
+    if model.outputs is not None:
+        return _places(model, pd.Series(raw, index=frame.index))
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
     if (lost := truth.isna() & pd.Series(raw, index=frame.index).notna()).any():
         raise DataError(
@@ -91,6 +95,28 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
             where=f"label of model {model.name}",
         )
     return truth
+
+
+def _places(model: ModelSpec, raw: pd.Series[Any]) -> pd.Series[float]:
+    """Labels that name classes as their places."""
+    names = model.answer.names
+    known = raw.dropna()
+    # A class that is a number in the data, 2 or 2.0, is written "2" in the spec.
+    told = known.map(lambda one: str(int(one)) if _whole(one) else str(one))
+    if foreign := sorted(set(told) - set(names)):
+        raise DataError(
+            "a label is none of the classes that the model declares",
+            value=foreign[:5],
+            where=f"label of model {model.name}",
+            valid=names,
+            remedy="add it to outputs.classes, or let label(frame) map it to one of them",
+        )
+    places = told.map({name: float(place) for place, name in enumerate(names)})
+    return places.reindex(raw.index).astype("float64")
+
+
+def _whole(one: object) -> bool:
+    return isinstance(one, float | np.floating) and float(one).is_integer()
 
 
 def called(function: Callable[..., Any], rows: Any, where: str) -> Any:

@@ -9,7 +9,9 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from airloop.columns import LABEL, PARTITION, PREDICTION
+from airloop.columns import LABEL, PARTITION
+from airloop.data.labels import answered
+from airloop.evaluation import multiclass
 from airloop.evaluation.metrics import cross_entropy, squared
 from airloop.monitoring.sketch import Floats
 from airloop.plugins.metric import Task
@@ -34,6 +36,9 @@ class DayCosts:
 
 def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     """What answers cost on average."""
+    if task == "multiclass":
+        lost, right = multiclass.cross_entropy(truth, scores), multiclass.right(truth, scores)
+        return {"log loss": float(lost.mean()), "error rate": float(1 - right.mean())}
     bias = float((scores - truth).mean())
     if task == "classification":
         wrong = float(((scores > 0.5) != (truth == 1)).mean())
@@ -46,7 +51,7 @@ def by_partition(task: Task, rows: pd.DataFrame) -> dict[str, DayCosts]:
     """The costs of each partition, of rows that :class:`~airloop.data.labels.Labelled` has."""
     result = {}
     for key, part in rows.groupby(PARTITION):
-        truth, scores = (part[name].to_numpy(dtype=np.float64) for name in (LABEL, PREDICTION))
+        truth, scores = part[LABEL].to_numpy(dtype=np.float64), answered(part)
         result[str(key)] = DayCosts(len(part), costs_of(task, truth, scores))
     return result
 

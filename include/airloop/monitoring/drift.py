@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airloop.columns import LABEL, PREDICTION
+from airloop.columns import LABEL, is_answer
 from airloop.contracts import FeatureDrift, Outcome
 from airloop.monitoring.compare import Comparison
 from airloop.monitoring.gross import Asked, blind
@@ -37,7 +37,7 @@ def judge(
     for name, counts, column in _known(reference, window):
         # A label that is not there has not come yet.
         last, length = (counts, days) if night is None else (night.get(name), 1)
-        input_ = name not in (LABEL, PREDICTION)
+        input_ = name != LABEL and not is_answer(name)
         gone = missing(column, last) if last is not None and input_ else None
         if last is not None and gone and gone.now[1] >= spec.min_rows:
             asked.append(Asked(name, column, last, length, absence=True))
@@ -47,7 +47,7 @@ def judge(
             unsure.append(_unknown(name, why, spec))
         else:
             # Ten days held out say how answers vary from night to night, not from week to week.
-            size = 1 if name == PREDICTION else days
+            size = 1 if is_answer(name) else days
             asked.append(Asked(name, column, counts, size))
     judged = [one for one in asked if one.judged]
     unsure += [
@@ -66,8 +66,7 @@ def _known(
     known = {column.bins.column: column for column in reference.columns}
     if reference.label is not None:
         known[LABEL] = reference.label
-    if reference.scores is not None:
-        known[PREDICTION] = reference.scores
+    known |= reference.answered
     return [(name, counts, known[name]) for name, counts in window.items()]
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from airloop.columns import LABEL, PARTITION, PREDICTION
+from airloop.columns import LABEL, PARTITION
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
 from airloop.data.labels import Labelled
 from airloop.findings import Finding
@@ -49,7 +49,7 @@ def judge(
     earlier: Sequence[Incident] = (),
     nights: Sequence[Means] = (),
     served: Mapping[str, DayCosts] = MappingProxyType({}),
-    answers: pd.Series | None = None,
+    answers: pd.DataFrame | None = None,
 ) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
@@ -57,7 +57,7 @@ def judge(
     :param earlier: this model's incidents that stand, and those since its champion learned that were found to be drift
     :param nights: the means of the sound nights before, under this champion, the last at the end
     :param served: what its answers cost on the days before
-    :param answers: those to the night's rows
+    :param answers: those to the night's rows, in the columns of the prediction log
     """
     measured = performance.measure(model, reference, labelled, served)
     findings = (
@@ -89,13 +89,12 @@ def judge(
     return Judged(report, measured, proven, means)
 
 
-def _of_answers(reference: Reference, answers: pd.Series | None) -> Iterator[Finding]:
+def _of_answers(reference: Reference, answers: pd.DataFrame | None) -> Iterator[Finding]:
     """A model that answers one value all night does not serve, where it answered several on the days held out."""
-    scores = reference.scores
-    if answers is None or scores is None or not scores.day_counts:
-        return
-    if stuck(scores, count(scores.bins, answers)):
-        yield Finding("the model answers one value only", (PREDICTION,))
+    for name, column in reference.answered.items():
+        known = answers is not None and name in answers and column.day_counts
+        if answers is not None and known and stuck(column, count(column.bins, answers[name])):
+            yield Finding("the model answers one value only", (name,))
 
 
 def _of_seasons(
@@ -141,7 +140,7 @@ def _features(
     reference: Reference,
     window: Window,
     findings: Sequence[Finding],
-    answers: pd.Series | None,
+    answers: pd.DataFrame | None,
 ) -> tuple[FeatureDrift, ...]:
     """All columns judged, and the answers of the night like one; of a column that is broken tonight, nothing can be told."""
     columns = window.columns
@@ -151,8 +150,9 @@ def _features(
     truth = window.truths[LABEL][recent]
     if reference.label is not None and truth.notna().any():
         columns[LABEL] = count(reference.label.bins, truth)
-    if answers is not None and reference.scores is not None and reference.scores.day_counts:
-        columns[PREDICTION] = count(reference.scores.bins, answers)
+    for name, column in reference.answered.items():
+        if answers is not None and name in answers and column.day_counts:
+            columns[name] = count(column.bins, answers[name])
     night = window.night.columns if window.night is not None else {}
     judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
     if cadence.timed and len(reference.days) == 1:

@@ -46,11 +46,11 @@ def _anew(
     measured: Performance,
 ) -> Performance:
     """Days that were corrected, with the labels that they have now."""
-    logged = labels.read_predictions(lake, dataset, model.name, days, version)
+    logged = labels.read_predictions(lake, dataset, model.name, days, version, model.answer.columns)
     truths = truths_of(lake, model, dataset, days)
     rows = labels.join(logged, truths, dataset.row_keys).rows
     return replace(
-        measured, by_day=by_day(model.gates.primary, rows), costs=by_partition(model.task, rows)
+        measured, by_day=by_day(model.gates.primary, rows), costs=by_partition(model.goal, rows)
     )
 
 

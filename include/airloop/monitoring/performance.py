@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from airloop.calendar import cadence_of
-from airloop.columns import LABEL, PARTITION, PREDICTION
+from airloop.columns import LABEL, PARTITION
 from airloop.contracts import Check, Outcome
-from airloop.data.labels import Labelled
+from airloop.data.labels import Labelled, answered
 from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
@@ -55,7 +55,7 @@ def measure(
     :param earlier: what its answers cost on the days before those, partition by partition
     """
     measured = _kept(model, reference, labelled)
-    found = costs.by_partition(model.task, labelled.rows)
+    found = costs.by_partition(model.goal, labelled.rows)
     check = _turned(model, reference, measured.check, {**earlier, **found})
     return replace(measured, check=check, costs=found)
 
@@ -98,7 +98,7 @@ def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perform
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=reason)
         return Performance(check, current, baseline, days)
     held = _held(model, name, rows, now, promised, model.monitoring.performance_margin)
-    score = PROPER[model.task]
+    score = PROPER[model.goal]
     cost, usual = metric_of(score, rows), reference.holdout.get(score)
     if score != name and usual and math.isfinite(cost):
         # A model may rank as well as ever, and be wrong by far.
@@ -156,11 +156,12 @@ def _figures(reference: Reference, labelled: Labelled) -> dict[str, float]:
         "labelled": float(len(labelled.rows)),
         "unmatched": float(labelled.unmatched),
     }
-    if reference.scores is not None and len(labelled.rows):
-        counted = count(reference.scores.bins, labelled.rows[PREDICTION])
-        usual = np.array(reference.scores.counts, dtype=np.int64)
-        figures["prediction_psi"] = float(psi(counted.bins, usual))
-    return figures
+    moved = [
+        float(psi(count(one.bins, labelled.rows[name]).bins, np.array(one.counts, dtype=np.int64)))
+        for name, one in reference.answered.items()
+        if name in labelled.rows and len(labelled.rows)
+    ]
+    return figures | {"prediction_psi": max(moved)} if moved else figures
 
 
 def _noise(model: ModelSpec, name: str, rows: pd.DataFrame) -> float:
@@ -184,7 +185,4 @@ def _promised_on(model: ModelSpec, key: str) -> int:
 
 
 def _arrays(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    return (
-        rows[LABEL].to_numpy(dtype=np.float64),
-        rows[PREDICTION].to_numpy(dtype=np.float64),
-    )
+    return rows[LABEL].to_numpy(dtype=np.float64), answered(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ from airloop.data.snapshot import Part
 from airloop.errors import ArtifactError, DataError
 from airloop.figures import Figure, Metrics
 from airloop.monitoring import costs
+from airloop.monitoring.profiles.days import Days
 from airloop.monitoring.profiles.history import History, gather
 from airloop.monitoring.sketch import Bins, Counts, Integers, Kind, count, cut, kind_of
-from airloop.partition import Cadence
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: The file's name in a model's artifact.
@@ -63,12 +63,21 @@ class Reference(Contract):
     label_mean: Figure = None
     #: The model's answers on its holdout, day by day.
     scores: ColumnReference | None = None
+    #: The same where a row has several, a column each by its name in the prediction log.
+    answers: tuple[ColumnReference, ...] = ()
     #: What they cost on each of its days.
     costs: dict[str, tuple[float, ...]] = {}
     #: The metrics on the holdout: what the model promised.
     holdout: Metrics = {}
     #: The days as profiles; None in a reference of before there were any.
     health: History | None = None
+
+    @property
+    def answered(self) -> dict[str, ColumnReference]:
+        """What the model answered, by the columns of the prediction log; nothing where it is not known."""
+        if self.scores is not None:
+            return {PREDICTION: self.scores}
+        return {one.bins.column: one for one in self.answers}
 
     def column(self, name: str) -> ColumnReference:
         """One column's reference.
@@ -121,11 +130,12 @@ def build(
     lacking = [name for name in (*model.inputs, dataset.key_column) if name not in frame]
     if frame.empty or lacking:
         raise DataError("a reference needs rows with all inputs", value=lacking or 0, where=where)
-    days = _Days(dataset, frame)
+    days = Days(dataset, frame)
     kinds = {name: kind_of(dataset.columns[name]) for name in model.inputs}
     columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
     truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
-    answers = None if scores is None else pd.Series(np.asarray(scores, dtype=np.float64))
+    answers = None if scores is None else _table(model, np.asarray(scores, dtype=np.float64))
+    several = () if answers is None or PREDICTION in answers else tuple(map(str, answers))
     return Reference(
         model=model.name,
         dataset=dataset.name,
@@ -135,7 +145,10 @@ def build(
         columns=tuple(columns),
         label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, days),
         label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
-        scores=None if answers is None else _scores(dataset, answers, held),
+        scores=None if answers is None or several else _scores(dataset, answers[PREDICTION], held),
+        answers=()
+        if answers is None
+        else tuple(_scores(dataset, answers[name], held, name) for name in several),
         costs={} if answers is None or held is None else _costs(model, dataset, answers, held),
         holdout={name: float(value) for name, value in (holdout or {}).items()},
         health=gather(model, dataset, frame, days.parts(frame)),
@@ -166,39 +179,7 @@ def read(folder: Path) -> Reference:
         ) from error
 
 
-class _Days:
-    """A frame's rows day by day: an order that brings each day's rows together, and where the days begin."""
-
-    def __init__(self, dataset: DatasetSpec, frame: pd.DataFrame) -> None:
-        column = frame[dataset.key_column]
-        daily = dataset.cadence is Cadence.DAY
-        # A date is compared by its number, ten times faster than by its text.
-        stamps = pd.to_datetime(column).to_numpy("datetime64[D]") if daily else column.to_numpy(str)
-        together = bool((stamps[1:] >= stamps[:-1]).all())
-        self.order = None if together else np.argsort(stamps, kind="stable")
-        found, rows = np.unique(stamps, return_counts=True)
-        self.keys = tuple(str(key) for key in found)
-        self.rows = tuple(rows.tolist())
-
-    def parts(self, frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-        """The rows of each day."""
-        ordered = frame if self.order is None else frame.take(self.order)
-        ends = np.cumsum(self.rows)
-        return [
-            (key, ordered.iloc[end - rows : end])
-            for key, rows, end in zip(self.keys, self.rows, ends, strict=True)
-        ]
-
-    def split(self, values: pd.Series) -> Iterator[pd.Series]:
-        """A column's values, one day after the other."""
-        ordered = values if self.order is None else values.take(self.order)
-        start = 0
-        for rows in self.rows:
-            yield ordered.iloc[start : start + rows]
-            start += rows
-
-
-def _profile(values: pd.Series, name: str, kind: Kind, days: _Days) -> ColumnReference:
+def _profile(values: pd.Series, name: str, kind: Kind, days: Days) -> ColumnReference:
     bins = cut(name, kind, values)
     counted = [count(bins, part) for part in days.split(values)]
     return ColumnReference(
@@ -211,22 +192,30 @@ def _profile(values: pd.Series, name: str, kind: Kind, days: _Days) -> ColumnRef
     )
 
 
-def _scores(dataset: DatasetSpec, answers: pd.Series, held: Part | None) -> ColumnReference:
+def _table(model: ModelSpec, scores: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """The answers by their columns' names."""
+    columns = model.answer.columns
+    return pd.DataFrame(scores.reshape(-1, len(columns)), columns=list(columns))
+
+
+def _scores(
+    dataset: DatasetSpec, answers: pd.Series, held: Part | None, name: str = "score"
+) -> ColumnReference:
     if held is None or not dataset.cadence.timed:
-        return _whole(answers, "score")
-    return _profile(answers, "score", Kind.NUMERIC, _Days(dataset, held.frame))
+        return _whole(answers, name)
+    return _profile(answers, name, Kind.NUMERIC, Days(dataset, held.frame))
 
 
 def _costs(
-    model: ModelSpec, dataset: DatasetSpec, answers: pd.Series, held: Part
+    model: ModelSpec, dataset: DatasetSpec, answers: pd.DataFrame, held: Part
 ) -> dict[str, tuple[float, ...]]:
     """What the answers cost, day after day; of a delivery, which has no days, nothing."""
     if not dataset.cadence.timed:
         return {}
     keys = keys_of(dataset, held.frame).to_numpy(dtype=str)
     truth = held.truth.to_numpy(dtype=np.float64)
-    rows = pd.DataFrame({PARTITION: keys, LABEL: truth, PREDICTION: answers})
-    return costs.columns(costs.by_day(costs.by_partition(model.task, rows)).values())
+    rows = answers.assign(**{PARTITION: keys, LABEL: truth})
+    return costs.columns(costs.by_day(costs.by_partition(model.goal, rows)).values())
 
 
 def _whole(values: pd.Series, name: str) -> ColumnReference:

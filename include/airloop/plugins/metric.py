@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-Task = Literal["classification", "regression"]
+#: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
+Task = Literal["classification", "regression", "multiclass"]
 
 
 class Metric(Protocol):
-    """One figure over rows of truths and scores."""
+    """One figure over rows of truths and scores.
+
+    Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class.
+    """
 
     tasks: tuple[Task, ...]
     #: Whether more is better.

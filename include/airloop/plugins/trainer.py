@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
+from airloop.columns import ANSWERS, PREDICTION
 from airloop.contracts import Contract
 from airloop.errors import SpecError
 from airloop.issues import SpecIssue, issues_of, refuse
@@ -19,12 +20,14 @@ from airloop.plugins.spec import is_frozen, name_issues
 
 
 class OutputKind(StrEnum):
-    """What a model may answer. More kinds will come; a trainer names those that it can make."""
+    """What a model may answer. A trainer names those that it can make."""
 
     #: P(positive), from 0 to 1.
     PROBABILITY = "probability"
     #: A number.
     VALUE = "value"
+    #: One probability a class, which together are 1.
+    CLASSES = "classes"
 
 
 class Output(Contract):
@@ -36,9 +39,33 @@ class Output(Contract):
     #: Of one row's answer: empty for a single number.
     shape: tuple[int, ...] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its numbers as columns of the prediction log and of the scores."""
+        if not self.shape:
+            return (PREDICTION,)
+        return tuple(f"{ANSWERS}{name}" for name in self.names)
+
+    def named(self, rows: list[Any]) -> list[Any]:
+        """Rows of its numbers as a caller hears them: a number as it is, several by their names."""
+        if not self.shape:
+            return rows
+        return [dict(zip(self.names, row, strict=True)) for row in rows]
+
+    def numbers(self, rows: list[Any]) -> list[Any]:
+        """What a caller heard as rows of numbers again."""
+        if not self.shape:
+            return rows
+        return [[row[name] for name in self.names] for row in rows]
+
+    @property
+    def told(self) -> str:
+        """For a message."""
+        return f"{self.kind} {', '.join(self.names)}" if self.shape else f"a {self.kind}"
+
 
 def outputs_of(task: str) -> tuple[Output, ...]:
-    """What a model of a task answers."""
+    """What a model of a task answers whose spec declares no outputs: one number."""
     kind = OutputKind.PROBABILITY if task == "classification" else OutputKind.VALUE
     return (Output(kind=kind, names=("prediction",)),)
 
@@ -61,7 +88,7 @@ class TrainerCapabilities(Protocol):
     #: The files in which ``save`` keeps a model; nothing else may lie in an artifact. No pickle, no code.
     files: ClassVar[frozenset[str]]
     #: Of answers, what it can make.
-    outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
+    outputs: ClassVar[frozenset[OutputKind]] = frozenset({OutputKind.PROBABILITY, OutputKind.VALUE})
     #: The keys of ``training.params`` that are the trainer's own.
     options: ClassVar[type[Contract]] = NoOptions
     #: Whether it asks the model's module for ``build(params)``.

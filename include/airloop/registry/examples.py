@@ -24,7 +24,7 @@ def write_examples(folder: Path, frame: pd.DataFrame, scores: Scores) -> None:
     """Keep a few rows with their answers: what :func:`check_examples` asks at every load."""
     columns = {name: [_plain(value) for value in frame[name]] for name in frame.columns}
     text = json.dumps(
-        {"inputs": columns, "scores": [float(score) for score in scores]}, allow_nan=False
+        {"inputs": columns, "scores": np.asarray(scores, np.float64).tolist()}, allow_nan=False
     )
     (folder / EXAMPLES).write_text(text, encoding="utf-8")
 
@@ -40,6 +40,8 @@ def check_examples(predict: Predict, spec: ModelSpec, folder: Path) -> None:
         examples = json.loads(path.read_bytes())
         frame, expected = pd.DataFrame(examples["inputs"]), np.array(examples["scores"])
         answers = predict(frame)
+        if answers.shape != expected.shape:
+            raise ValueError(f"answers of {answers.shape}, recorded were {expected.shape}")
     except (OSError, ValueError, KeyError, DataError) as error:
         raise ArtifactError(
             "the model's examples cannot be asked", value=str(error), where=str(path)

@@ -53,7 +53,7 @@ class LoadedModel:
     drifted: str = ""
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
-        """P(positive), or the value for a regression, of rows that hold at least the model's inputs.
+        """What the model answers about rows that hold its inputs: a number a row, or a row of its output's numbers.
 
         :param now: the dataset as it is today, where the rows are of today and the model may be of yesterday
         :raises DataError: if the rows do not fit the model's inputs
@@ -64,7 +64,7 @@ class LoadedModel:
             dataset, frame = as_then(dataset, now, self.spec.inputs, frame)
         rows = transform(self.spec, dataset, frame, self.function)
         self._fits(tuple(rows.columns))
-        scores = self._scores(frame, rows) if len(rows) else np.empty(0)
+        scores = self._scores(frame, rows) if len(rows) else np.empty((0, *self.spec.answer.shape))
         return self._every(scores, len(rows))
 
     def answer(self, values: Mapping[str, Sequence[Any]]) -> Scores:
@@ -105,7 +105,7 @@ class LoadedModel:
             )
 
     def _every(self, scores: Scores, rows: int) -> Scores:
-        if scores.shape != (rows,) or not np.isfinite(scores).all():
+        if scores.shape != (rows, *self.spec.answer.shape) or not np.isfinite(scores).all():
             raise ArtifactError(
                 "the model did not answer every row with a number", where=self.digest
             )

@@ -19,7 +19,7 @@ from airloop.contracts import ArtifactRef
 from airloop.errors import AirloopError, ArtifactError, SpecError
 from airloop.features.rows import FUNCTION
 from airloop.plugins import registry as plugins
-from airloop.plugins.trainer import Output, OutputKind, missing, outputs_of
+from airloop.plugins.trainer import Output, OutputKind, missing
 from airloop.registry import artifacts, lineage
 from airloop.registry.code import archive
 from airloop.registry.code.finder import Code, opened
@@ -136,7 +136,7 @@ def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:
 
     :raises ArtifactError: if it holds another type, or is not a skops file
     """
-    return estimator_scorer(read_skops(folder / artifacts.SKOPS), outputs_of(frozen.model.task))
+    return estimator_scorer(read_skops(folder / artifacts.SKOPS), frozen.model.answers)
 
 
 def read_skops(path: Path) -> Any:
@@ -179,10 +179,15 @@ def read_skops(path: Path) -> Any:
 
 
 def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-    """The answers of a scikit-learn estimator: P(positive), or the value."""
+    """The answers of a scikit-learn estimator: P(positive), one a class, or the value."""
     (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:
+        if output.kind is OutputKind.CLASSES:
+            # A fit for a choice may have seen some of the classes only, which it knows by their places.
+            found = np.zeros((len(rows), *output.shape))
+            found[:, np.asarray(estimator.classes_, np.intp)] = estimator.predict_proba(rows)
+            return found
         if output.kind is OutputKind.PROBABILITY:
             return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
         return np.asarray(estimator.predict(rows), dtype=np.float64)

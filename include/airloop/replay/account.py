@@ -106,7 +106,7 @@ def account(past: Past, scores: list[Score], tried: list[Score]) -> Account:
     return Account(
         model=past.model.name,
         metric=name,
-        proper=PROPER[past.model.task],
+        proper=PROPER[past.model.goal],
         first=past.keys[first],
         last=past.keys[-2],
         nights=len(scores[0].primary),

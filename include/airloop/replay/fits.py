@@ -205,7 +205,7 @@ class Fits:
         past, rows = self.past, self.split(made)
         began = time.process_time()
         fitted = fit(self._model(made), past.dataset, rows)
-        return fitted.scorer(past.model.task), time.process_time() - began
+        return fitted.scorer(past.model.answers), time.process_time() - began
 
     def _asked(self, made: Made, far: bool) -> Answers:
         past = self.past
@@ -215,7 +215,7 @@ class Fits:
         last = len(past.keys) - 1
         near = min(made.night + spanned(NEAR, past.dataset.cadence), last)
         end = past.starts[(last if far else near) + 1]
-        scores = np.empty(0, np.float32)
+        scores = np.empty((0, *past.model.answer.shape), np.float32)
         if begin < end:
             scores = np.asarray(scorer(past.features.iloc[begin:end]), np.float32)
         return Answers(begin, scores, spent)

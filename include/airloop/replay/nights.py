@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
-from airloop.columns import LABEL, PARTITION, PREDICTED_AT, PREDICTION
+from airloop.columns import LABEL, PARTITION, PREDICTED_AT
 from airloop.contracts import Contract, DriftReport
 from airloop.data import labels
-from airloop.evaluation.metrics import evaluate
+from airloop.evaluation.metrics import Floats, evaluate
 from airloop.monitoring import reference
 from airloop.monitoring.costs import DayCosts, costs_of
 from airloop.monitoring.judging import judge
@@ -130,14 +131,18 @@ class Nights:
                 rows = past.rows(place)
                 known = past.known(rows)
                 truth, scores = past.truth[rows][known], self._fits.scores(champion, rows)[known]
-                costs = costs_of(past.model.task, truth, scores) if len(truth) else {}
+                costs = costs_of(past.model.goal, truth, scores) if len(truth) else {}
                 self._spent[at] = DayCosts(len(truth), costs)
             if self._spent[at].rows:
                 found[past.keys[place]] = self._spent[at]
         return found
 
-    def _answers(self, champion: Made, night: int) -> pd.Series:
-        return pd.Series(self._fits.scores(champion, self._past.rows(night)))
+    def _answers(self, champion: Made, night: int) -> pd.DataFrame:
+        return self._table(self._fits.scores(champion, self._past.rows(night)))
+
+    def _table(self, scores: Floats) -> pd.DataFrame:
+        columns = self._past.model.answer.columns
+        return pd.DataFrame(scores.reshape(-1, len(columns)), columns=list(columns))
 
     def reference(self, champion: Made) -> Reference:
         """What the champion's data looked like, as its artifact would keep it."""
@@ -165,7 +170,7 @@ class Nights:
             everything,
             scores,
             labels=past.truth[everything.index.to_numpy()],
-            holdout=evaluate(past.model.task, truth, scores, past.model.metrics),
+            holdout=evaluate(past.model.goal, truth, scores, past.model.metrics),
             held=held,
         )
 
@@ -204,9 +209,9 @@ class Nights:
         """The answers that the champion would have logged."""
         logged = self._of(list(mine)).drop(columns=[LABEL])
         scores = [self._fits.scores(champion, self._past.rows(one)) for one in mine]
-        logged[PREDICTION] = [one for part in scores for one in part]
-        logged[PREDICTED_AT] = 0
-        return logged
+        answers = [self._table(part) for part in scores or [np.empty(0)]]
+        logged = pd.concat([logged, pd.concat(answers, ignore_index=True)], axis=1)
+        return logged.assign(**{PREDICTED_AT: 0})
 
     def _of(self, places: list[int]) -> pd.DataFrame:
         parts = [self._truths.iloc[self._past.rows(one)] for one in places]

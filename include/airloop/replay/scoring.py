@@ -58,7 +58,7 @@ class Regret:
 def score(player: Player, run: Run) -> Score:
     """Look at what came true."""
     past, name = player.past, player.past.model.gates.primary
-    proper = PROPER[past.model.task]
+    proper = PROPER[past.model.goal]
     served = [(one, run.served[one]) for one in sorted(run.served)]
     wrong = _wrong(player, run)
     return Score(

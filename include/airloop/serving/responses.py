@@ -23,19 +23,32 @@ class ErrorDetail(Contract):
     type: str
 
 
-class PredictionBody(Contract):
-    """One answer as it is sent."""
+class _Body(Contract):
+    """What every answer says beside its predictions."""
 
     model: Name
     version: int
     request_id: str
-    predictions: tuple[Finite, ...]
     #: Values that the dataset's expectations only warn of: answered all the same. Not there where there are none.
     warnings: tuple[ErrorDetail, ...] = ()
 
 
-class PredictionResponse(PredictionBody):
-    """One answer. ``logged`` is false where the service says its prediction log is degraded."""
+class PredictionBody(_Body):
+    """One answer as it is sent: a number a row."""
+
+    predictions: tuple[Finite, ...]
+
+
+class NamedPredictionBody(_Body):
+    """One answer as it is sent of a model that declares outputs: their numbers a row, by name."""
+
+    predictions: tuple[dict[str, Finite], ...]
+
+
+class PredictionResponse(_Body):
+    """One answer of either shape. ``logged`` is false where the service says its prediction log is degraded."""
+
+    predictions: tuple[Finite | dict[str, Finite], ...]
 
     logged: bool = True
 

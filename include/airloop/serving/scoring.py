@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airloop.columns import MODEL_VERSION, PREDICTION
+from airloop.columns import MODEL_VERSION
 from airloop.contracts import DatasetRef, Deployment, Fence
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
@@ -34,7 +35,7 @@ def score_partition(
     """Score one partition and replace it in the scores' table; the same model and rows change nothing.
 
     Other versions' scores of the partition stay beside them. The table has the dataset's keys and partition column,
-    the prediction and the version.
+    what was answered, a column a number, and the version.
 
     :param dataset: as it is now, after which the table's columns are called; the model knows it as it was
     :raises DataError: if the partition is not in the lake
@@ -47,15 +48,19 @@ def score_partition(
     for batch in lake.batches(ref, tuple(dict.fromkeys((*kept, *inputs))), BATCH_ROWS):
         rows = pa.Table.from_batches([batch])
         asked = to_pandas(rows.select(list(inputs)))
-        predictions = pa.array(model.predict(asked, dataset), pa.float64())
+        answers = np.asarray(model.predict(asked, dataset), np.float64)
         versions = pa.array([deployment.version] * rows.num_rows, pa.int64())
-        scored = rows.select(list(kept)).append_column(PREDICTION, predictions)
+        scored = rows.select(list(kept))
+        names = model.spec.answer.columns
+        for name, column in zip(names, answers.reshape(-1, len(names)).T, strict=True):
+            scored = scored.append_column(name, pa.array(column, pa.float64()))
         parts.append(scored.append_column(MODEL_VERSION, versions))
     name = scores_table(model.spec.name)
     bring_up_to_date(lake, name)
     follow(lake, name, arrow_schema(dataset))
     others = _of_others(lake, name, partition, deployment.version)
-    table = pa.concat_tables([*parts, *(one.select(parts[0].column_names) for one in others)])
+    # A version that answered other numbers keeps its columns, empty in the others' rows.
+    table = pa.concat_tables([*parts, *others], promote_options="default")
     table = told(table, dataset)
     lake.replace_partition(
         name,

@@ -19,7 +19,6 @@ from airloop.fields import (
     Number,
     Span,
     Text,
-    When,
     Whole,
     Window,
 )
@@ -27,14 +26,16 @@ from airloop.issues import KeyPath, refuse
 from airloop.partition import Cadence
 from airloop.plugins.executor import ComputeField
 from airloop.plugins.gate import OwnGate
-from airloop.plugins.metric import MetricName
+from airloop.plugins.metric import MetricName, Task
 from airloop.plugins.spec import is_frozen
-from airloop.plugins.trainer import TrainerName
+from airloop.plugins.trainer import Output, TrainerName, outputs_of
 from airloop.specs.rules import model_rules
 from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
 from airloop.specs.sections.fitting import MAX_PROCESSES, CheckpointSpec
+from airloop.specs.sections.outputs import OutputsSpec
 from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
 from airloop.specs.sections.segments import SegmentsSpec
+from airloop.specs.sections.serving import ScoringSpec, ServingSpec
 from airloop.specs.sections.splitting import SplitSpec
 from airloop.specs.sections.tuning import (
     AlgorithmSpec,
@@ -161,25 +162,6 @@ class GatesSpec(Contract):
     own: tuple[OwnGate, ...] = ()
 
 
-class ServingSpec(Contract):
-    """How the model answers."""
-
-    max_body_bytes: Whole = Field(default=1_000_000, ge=1_000)
-    max_rows: Whole = Field(default=1_000, ge=1)
-    max_concurrency: Whole = Field(default=256, ge=1)
-    #: What is in time: who would be answered later is refused at once. None: by what a request takes that comes alone.
-    answer_within_ms: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
-    #: The input whose date is a row's prediction date; without one it is the day of the request.
-    event_time: ColumnName | None = None
-
-
-class ScoringSpec(Contract):
-    """Batch predictions."""
-
-    #: ``dataset``: whenever a partition arrives; a cron expression; or null for on demand only.
-    when: When | None = None
-
-
 class ModelSpec(Contract):
     """One model."""
 
@@ -190,6 +172,8 @@ class ModelSpec(Contract):
     dataset: Name
     module: ModulePath
     task: Literal["classification", "regression"]
+    #: What it answers where that is more than one number.
+    outputs: OutputsSpec | None = None
     target: Target
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
@@ -217,6 +201,22 @@ class ModelSpec(Contract):
         if not is_frozen(info):
             refuse(model_rules(self.model_dump(mode="json", by_alias=True)))
         return self
+
+    @property
+    def answers(self) -> tuple[Output, ...]:
+        """What the model answers about a row, declared or by its task."""
+        return self.outputs.answers if self.outputs else outputs_of(self.task)
+
+    @property
+    def answer(self) -> Output:
+        """The one output that a model has; it may be of several numbers."""
+        (one,) = self.answers
+        return one
+
+    @property
+    def goal(self) -> Task:
+        """What metrics and costs go by: the task, or what several numbers are good for."""
+        return "multiclass" if self.outputs else self.task
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from airloop.specs.sections.expectations import (
     names,
     signature,
 )
+from airloop.specs.sections.outputs import output_rules
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
@@ -84,6 +85,7 @@ def model_rules(data: Data) -> list[SpecIssue]:
         found.append(replace(issue, path=("compute", *issue.path)))
     found += tuning_rules(data)
     found += segment_rules(data)
+    found += output_rules(data)
     return [*found, *trainer_issues(data.get("training")), *_metrics(data), *_own_gates(data)]
 
 
@@ -170,10 +172,11 @@ def _metrics(data: Data) -> Iterator[SpecIssue]:
         if isinstance(absolute, dict)
         else []
     )
+    goal: Task = TASKS[task] if data.get("outputs") is None else "multiclass"
     for path, metric in named:
         tasks = _tasks(metric)
-        if tasks is not None and task not in tasks:
-            yield SpecIssue(path, f"is no metric of {task}", metric, "", standard(TASKS[task]))
+        if tasks is not None and goal not in tasks:
+            yield SpecIssue(path, f"is no metric of {goal}", metric, "", standard(goal))
 
 
 def _tasks(metric: Any) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airloop.alerts import sending
-from airloop.columns import PARTITION, PREDICTION
+from airloop.columns import PARTITION
 from airloop.contracts import (
     Decision,
     Deployment,
@@ -18,7 +18,7 @@ from airloop.contracts import (
     Trigger,
 )
 from airloop.data import labels
-from airloop.data.labels import Labelled
+from airloop.data.labels import Labelled, answers_in
 from airloop.data.lake.lake import Lake
 from airloop.data.unsound import standing
 from airloop.errors import RequestError
@@ -118,7 +118,7 @@ def _judge(
     broken = {one.partition for one in stand}
     wrong = mislabelled(stand, model) - {request.partition}
     window = look(lake, model, dataset, profile, request.partition, broken, wrong)
-    logged = _logged(lake, model, dataset, window, deployment)
+    logged = _logged(lake, model, dataset, profile, window, deployment)
     labelled = _labelled(model, dataset, window, logged)
     mine = own(context.ledger, model, profile, stand)
     earlier = nights.before(context.ledger, deployment, request.partition)
@@ -126,7 +126,7 @@ def _judge(
     spent = nights.costs_before(context.ledger, deployment, complete)
     # What answers cost by labels that are broken was put down on the night that found them so.
     served = {key: costs for key, costs in spent.items() if key not in wrong}
-    answers = logged[PREDICTION][logged[PARTITION] == request.partition]
+    answers = logged[answers_in(logged)][logged[PARTITION] == request.partition]
     return judge(
         model, dataset, profile, window, labelled, mine, earlier, served,
         answers if len(answers) else None,
@@ -154,11 +154,22 @@ def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
 
 
 def _logged(
-    lake: Lake, model: ModelSpec, dataset: DatasetSpec, window: Window, deployment: Deployment
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    profile: reference.Reference,
+    window: Window,
+    deployment: Deployment,
 ) -> pd.DataFrame:
     """The champion's own predictions of the night, and of the days whose labels are complete: its promise is compared."""
     days = {*labelled_keys(model, dataset, window.partition), window.partition}
-    return labels.read_predictions(lake, dataset, model.name, sorted(days), deployment.version)
+    answers = model.answer.columns
+    if profile.answered and {*profile.answered} != {*answers}:
+        # The spec names other outputs than the champion has: what it answers cannot be held against today's labels.
+        days = set()
+    return labels.read_predictions(
+        lake, dataset, model.name, sorted(days), deployment.version, answers
+    )
 
 
 def _labelled(

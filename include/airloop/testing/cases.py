@@ -47,7 +47,7 @@ def case_of(
         artifact=ArtifactRef(uri="runs:/run1/model", digest=_DIGEST),
         dataset=_reference(dataset.name, len(parts.everything)),
         holdout=HOLDOUT,
-        metrics=evaluate(spec.task, truth, answers, spec.metrics) if len(truth) else {},
+        metrics=evaluate(spec.goal, truth, answers, spec.metrics) if len(truth) else {},
     )
     rival = None if champion is None else Champion(3, lambda: loaded(champion))
     return Case(spec, dataset, candidate, parts, lambda: loaded(answers), rival)

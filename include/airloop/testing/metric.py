@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 
+from airloop.plugins.metric import Task
 from airloop.plugins.registry import METRICS, Seam
 from airloop.testing.plugin import PluginContract
 
@@ -23,6 +24,8 @@ class MetricContract(PluginContract):
         import numpy as np
 
         random = np.random.default_rng(0)
+        if plugin.tasks[0] == "multiclass":
+            return _frozen(random.integers(0, 3, _ROWS).astype(np.float64))
         if plugin.tasks[0] == "classification":
             return _frozen((random.random(_ROWS) < 0.4).astype(np.float64))
         return _frozen(random.normal(size=_ROWS))
@@ -32,6 +35,9 @@ class MetricContract(PluginContract):
         """Answers that know something of them."""
         import numpy as np
 
+        if plugin.tasks[0] == "multiclass":
+            made = np.exp(_shares(truth) + np.random.default_rng(1).normal(size=(_ROWS, 3)))
+            return _frozen(made / made.sum(axis=1, keepdims=True))
         noise = np.random.default_rng(1).normal(size=_ROWS)
         if plugin.tasks[0] == "classification":
             return _frozen(1 / (1 + np.exp(-(2 * truth - 1 + noise))))
@@ -40,7 +46,7 @@ class MetricContract(PluginContract):
     def test_its_tasks_are_tasks(self, plugin: Any) -> None:
         """One at least."""
         assert plugin.tasks
-        assert set(plugin.tasks) <= {"classification", "regression"}
+        assert set(plugin.tasks) <= {*get_args(Task)}
 
     def test_each_resample_has_its_figure(self, plugin: Any, truth: Any, scores: Any) -> None:
         """Hundreds are asked for at once."""
@@ -77,12 +83,21 @@ class MetricContract(PluginContract):
         """As ``higher_is_better`` says: a sign that is wrong would promote the worse."""
         import numpy as np
 
-        contrary = 1 - truth if plugin.tasks[0] == "classification" else -3 * truth
+        contrary, itself = 1 - truth if plugin.tasks[0] == "classification" else -3 * truth, truth
+        if plugin.tasks[0] == "multiclass":
+            itself, contrary = _shares(truth), _shares((truth + 1) % 3)
         ones = np.ones((1, _ROWS))
         right, wrong = (
-            float(plugin.compute(truth, answer, ones)[0]) for answer in (truth, contrary)
+            float(plugin.compute(truth, answer, ones)[0]) for answer in (itself, contrary)
         )
         assert right > wrong if plugin.higher_is_better else right < wrong
+
+
+def _shares(truth: Any) -> Any:
+    """All of one class a row, of three."""
+    import numpy as np
+
+    return np.eye(3)[truth.astype(int)]
 
 
 def _frozen(values: Any) -> Any:

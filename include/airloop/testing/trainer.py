@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from airloop.plugins.registry import TRAINERS, Seam
-from airloop.plugins.trainer import OutputKind, outputs_of
+from airloop.plugins.trainer import OutputKind
 from airloop.testing.plugin import PluginContract
 
 #: The answers of a model that was stored are those of the one that was trained.
@@ -38,7 +38,7 @@ class TrainerContract(PluginContract):
     def test_it_declares_what_it_can_make(self, plugin: Any, job: Any) -> None:
         """Outputs, files and modules, by name."""
         assert plugin.outputs <= set(OutputKind)
-        assert {output.kind for output in outputs_of(job.model.task)} <= plugin.outputs
+        assert {output.kind for output in job.outputs} <= plugin.outputs
         assert plugin.files
         assert all("/" not in name and not name.startswith(".") for name in plugin.files)
         assert all(name.replace(".", "").isidentifier() for name in plugin.requires)

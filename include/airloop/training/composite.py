@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from airloop.plugins.trainer import Output
 from airloop.registry import artifacts
 from airloop.registry.frozen import Scorer, Scores
 from airloop.registry.segments import Routing, SegmentTable
@@ -26,9 +27,9 @@ class Composite:
     #: The model's number of each holdout row.
     numbers: pd.Series[int]
 
-    def scorer(self, task: str) -> Scorer:
+    def scorer(self, outputs: tuple[Output, ...]) -> Scorer:
         """The whole as a function of the holdout rows' features, of all or of some."""
-        overall = self.fitted.scorer(task)
+        overall = self.fitted.scorer(outputs)
 
         def score(features: pd.DataFrame) -> Scores:
             numbers = np.asarray(self.numbers.loc[features.index], dtype=np.int64)

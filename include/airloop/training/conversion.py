@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from airloop.errors import ArtifactError
-from airloop.plugins.trainer import outputs_of
 from airloop.registry import artifacts
 from airloop.registry.formats.graphs import onnx_scorer
 from airloop.registry.frozen import FrozenSpec
@@ -52,7 +51,7 @@ def convert(fitted: Fitted, frozen: FrozenSpec, folder: Path) -> Conversion:
             floor = floor_of(frozen.model.task)
             reason = f"answers differ by up to {difference:.2g}"
             if beyond(answers, fitted.scores, RUNTIMES, floor=floor) <= 1:
-                ours = fitted.trainer.scorer(fitted.estimator, outputs_of(frozen.model.task))
+                ours = fitted.trainer.scorer(fitted.estimator, frozen.model.answers)
                 reason = disparity(fitted.features, ours, scorer, floor)
                 if not reason:
                     return Conversion(True, difference, f"in parity with {number} inputs")

@@ -17,7 +17,7 @@ from airloop.data.snapshot import Split
 from airloop.errors import DataError, SpecError
 from airloop.evaluation.metrics import evaluate
 from airloop.features.transform import transform
-from airloop.plugins.trainer import outputs_of
+from airloop.plugins.trainer import Output
 from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -42,9 +42,9 @@ class Fitted:
     training_rows: int
     seconds: float
 
-    def scorer(self, task: str) -> Scorer:
+    def scorer(self, outputs: tuple[Output, ...]) -> Scorer:
         """The estimator as a function from features to scores."""
-        return self.trainer.scorer(self.estimator, outputs_of(task))
+        return self.trainer.scorer(self.estimator, outputs)
 
 
 def fit(
@@ -85,19 +85,19 @@ def fit(
         features=held,
         truth=known,
         scores=scores,
-        metrics=evaluate(model.task, known, scores, model.metrics),
+        metrics=evaluate(model.goal, known, scores, model.metrics),
         training_rows=len(truth),
         seconds=seconds,
     )
 
 
 def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
-    for output in outputs_of(model.task):
+    for output in model.answers:
         if output.kind not in trainer.outputs:
             raise SpecError(
                 f"the trainer {model.training.trainer} makes no {output.kind}",
                 value=model.task,
-                where=f"config/models/{model.name}.yaml, key task",
+                where=f"config/models/{model.name}.yaml, key {'outputs' if model.outputs else 'task'}",
                 valid=sorted(trainer.outputs),
             )
 
@@ -113,4 +113,18 @@ def _check(model: ModelSpec, truth: pd.Series[float], trainer: Trainer) -> None:
     if model.task == "classification" and truth.nunique() < 2:
         raise DataError(
             "every training row has the same label", value=float(truth.iloc[0]), where=model.name
+        )
+    if model.outputs is not None:
+        _check_classes(model, truth)
+
+
+def _check_classes(model: ModelSpec, truth: pd.Series[float]) -> None:
+    """What no row has been can be given no probability."""
+    there = set(truth.astype(int))
+    if lacking := [name for place, name in enumerate(model.answer.names) if place not in there]:
+        raise DataError(
+            "no training row has this class",
+            value=lacking,
+            where=f"config/models/{model.name}.yaml, key outputs.classes",
+            remedy="train on more days (training.window), or take the class out of outputs.classes",
         )

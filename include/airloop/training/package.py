@@ -166,7 +166,7 @@ def _as_served(
     else:
         numbers = np.asarray(composite.numbers, dtype=np.int64)
         scores = composite.routing.score(numbers, fitted.features, scorer)
-    metrics = evaluate(frozen.model.task, fitted.truth, scores, frozen.model.metrics)
+    metrics = evaluate(frozen.model.goal, fitted.truth, scores, frozen.model.metrics)
     return replace(fitted, scores=scores, metrics=metrics)
 
 
@@ -217,8 +217,9 @@ def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) ->
         ColSpec(type_of(column).mlflow, name, required=not column.nullable)
         for name, column in ((name, dataset.columns[name]) for name in model.inputs)
     ]
+    answers = [ColSpec("double", name) for name in model.answer.names]
     description = Model(
-        signature=ModelSignature(Schema(inputs), Schema([ColSpec("double", "prediction")])),
+        signature=ModelSignature(Schema(inputs), Schema(answers)),
         flavors={"airloop": {"files": sorted(path.name for path in folder.glob("model.*"))}},
     )
     # Without the moment and the random id: equal trainings give equal bytes.

@@ -132,12 +132,12 @@ def pack(run: TrainingRun, pinned: Pinned, made: Made) -> Packed:
 def draw(made: Made, packed: Packed) -> None:
     """The run's pictures."""
     model, whole = made.model, packed.package.served
-    score = (made.composite or made.fitted).scorer(model.task)
+    score = (made.composite or made.fitted).scorer(model.answers)
     primary = model.gates.primary
     weights = plots.permutation_importance(
         primary, whole.features, whole.truth, score, model.training.seed
     )
-    plots.draw(packed.folder / "plots", model.task, whole.truth, whole.scores, weights, primary)
+    plots.draw(packed.folder / "plots", model, whole.truth, whole.scores, weights, primary)
 
 
 def tell(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from airloop.evaluation.metrics import Floats, gain, metric
 from airloop.registry.frozen import Scorer
+from airloop.specs.model import ModelSpec
 
 #: Rows on which feature importance is measured: a picture needs no third digit.
 IMPORTANCE_ROWS = 4_000
@@ -38,15 +39,17 @@ def permutation_importance(
 
 def draw(
     folder: Path,
-    task: str,
+    model: ModelSpec,
     truth: Floats,
     scores: Floats,
     importance: dict[str, float],
     primary: str,
 ) -> None:
-    """Write the task's pictures into a folder as PNG files."""
+    """Write the pictures of what the model is good for into a folder as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    if task == "classification":
+    if model.goal == "multiclass":
+        _confusion(folder / "confusion.png", truth, scores, model.answer.names)
+    elif model.goal == "classification":
         _roc(folder / "roc.png", truth, scores)
         _calibration(folder / "calibration.png", truth, scores)
     else:
@@ -81,6 +84,20 @@ def _predicted(path: Path, truth: Floats, scores: Floats) -> None:
     figure, axes = _axes("predicted", "actual")
     axes.scatter(scores, truth, s=2, alpha=0.3, color=COLOUR)
     axes.set_title("Holdout, predicted against actual")
+    figure.savefig(path)
+
+
+def _confusion(path: Path, truth: Floats, scores: Floats, classes: tuple[str, ...]) -> None:
+    """How the rows that were of a class are shared out among the likeliest ones."""
+    found = np.zeros((len(classes), len(classes)))
+    np.add.at(found, (truth.astype(np.intp), scores.argmax(axis=1)), 1)
+    figure, axes = _axes("likeliest class", "class")
+    axes.imshow(
+        found / np.maximum(found.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1
+    )
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_title("Holdout, shares of each class")
     figure.savefig(path)
 
 

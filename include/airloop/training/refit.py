@@ -120,10 +120,10 @@ def _natural(
     answered = Answered(
         truth=np.asarray(asked.truth, np.float64),
         before=np.asarray(sibling.scores, np.float64),
-        after=np.asarray(judged.scorer(model.task)(sibling.features), np.float64),
+        after=np.asarray(judged.scorer(model.answers)(sibling.features), np.float64),
         blocks=blocks_of(model, run.dataset, asked.frame),
     )
-    return natural(model.task, answered)
+    return natural(model.goal, answered)
 
 
 def everything(rows: Split) -> Split:

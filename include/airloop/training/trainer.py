@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airloop.errors import SpecError
 from airloop.plugins.registry import TRAINERS, load
-from airloop.plugins.trainer import Output, missing, outputs_of
+from airloop.plugins.trainer import Output, missing
 from airloop.registry.format import Format
 from airloop.specs.model import ModelSpec
 
@@ -62,7 +62,7 @@ class FitJob:
     @property
     def outputs(self) -> tuple[Output, ...]:
         """What the model shall answer."""
-        return outputs_of(self.model.task)
+        return self.model.answers
 
 
 class Trainer(Format, Protocol):

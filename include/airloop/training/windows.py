@@ -135,7 +135,7 @@ def choose_among(
     # Of equals the shorter, which is the cheaper, and the one without a half-life: they stand in that order.
     best = min(losses, key=lambda name: losses[name])
     figures = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
-    reason = f"window {best}: {PROPER[model.task]} of the next {block} {dataset.cadence}s, {BLOCKS} times: {figures}"
+    reason = f"window {best}: {PROPER[model.goal]} of the next {block} {dataset.cadence}s, {BLOCKS} times: {figures}"
     chosen = tried[best].training
     half_life = None if chosen.half_life == model.training.half_life else str(chosen.half_life)
     return Choice(chosen.window_in(dataset.cadence), reason, losses, half_life)
@@ -178,5 +178,5 @@ def _loss(
         taken = [*keys[max(0, start - size) : start], *judging]
         rows = frame[rows_in(dataset, frame, taken)]
         fitted = fit(model, dataset, split(model, dataset, rows, judging))
-        losses.append(fitted.metrics[PROPER[model.task]])
+        losses.append(fitted.metrics[PROPER[model.goal]])
     return float(np.mean(losses))

@@ -61,7 +61,7 @@ class World(Project):
                 if at is not None:
                     at = at.to_pydatetime()
                     row[moment] = at.date() if self.cadence is Cadence.DAY else at
-            scores = loaded.predict(rows).tolist()
+            scores = spec.answer.named(loaded.predict(rows).tolist())
             one = Answered(f"r-{key}", deployed.version, ANSWERED, told, scores, moment, dataset)
             log.append(encode([one]))
         log.close()

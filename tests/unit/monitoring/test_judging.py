@@ -54,7 +54,7 @@ def test_what_the_model_answers_is_judged_like_a_column(
     rows = make_frame(177, NIGHT)
     truths = pd.DataFrame(columns=["id", LABEL, PARTITION])
     window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)}, truths)
-    answers = rows["x0"] + off
+    answers = pd.DataFrame({PREDICTION: rows["x0"] + off})
     report = judge(model, dataset, made, window, UNLABELLED, answers=answers).report
     assert report.triage is triage
     assert (report.kinds == (DriftKind.PREDICTION,)) is bool(off)
@@ -70,7 +70,6 @@ def test_answers_of_which_no_days_are_known_are_not_judged(
     rows = make_frame(177, NIGHT)
     truths = pd.DataFrame(columns=["id", LABEL, PARTITION])
     window = Window(NIGHT, {NIGHT: observe(quiet_reference, rows, dataset.keys)}, truths)
-    report = judge(
-        model, dataset, quiet_reference, window, UNLABELLED, answers=rows["x0"] + 3
-    ).report
+    answers = pd.DataFrame({PREDICTION: rows["x0"] + 3})
+    report = judge(model, dataset, quiet_reference, window, UNLABELLED, answers=answers).report
     assert report.triage is Triage.NOTHING

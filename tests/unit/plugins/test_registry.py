@@ -60,7 +60,7 @@ def test_what_is_built_in_is_found_as_what_is_not() -> None:
         "source": ("file", "python", "sql"),
         "gate": tuple(sorted(STANDING)),
         "metric": (
-            *("accuracy", "average_precision", "brier", "log_loss"),
+            *("accuracy", "average_precision", "brier", "error_rate", "log_loss"),
             *("mae", "r2", "rmse", "roc_auc"),
         ),
         "trainer": ("sklearn", "torch"),
@@ -206,7 +206,7 @@ def test_two_of_one_name_are_refused_and_both_named(tmp_path: Path) -> None:
         assert "airloop-other 1.0 (airloop_tide:Auc)" in str(caught.value)
         # What only one brings is as it was.
         assert registry.find(METRICS, "tide_error").origin == "airloop-tide 1.0"
-        assert registry.load(METRICS, "brier").tasks == ("classification",)
+        assert registry.load(METRICS, "brier").tasks == ("classification", "multiclass")
 
 
 def test_a_distribution_that_lies_twice_on_the_path_counts_once(tide: Path, tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def test_it_answers_from_its_file_as_it_did(which: str, task: str, tmp_path: Pat
         kept = loader.estimator_scorer(
             loader.read_skops(folder / artifacts.SKOPS), outputs_of(task)
         )
-        np.testing.assert_array_equal(kept(fitted.features), fitted.scorer(task)(fitted.features))
+        np.testing.assert_array_equal(
+            kept(fitted.features), fitted.scorer(spec.answers)(fitted.features)
+        )
 
 
 @pytest.mark.parametrize("which", pipelines.REFUSED)

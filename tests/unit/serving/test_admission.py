@@ -14,7 +14,7 @@ from airloop.serving.runtime.admission import (
     Admission,
     FullError,
 )
-from airloop.specs.model import ServingSpec
+from airloop.specs.sections.serving import ServingSpec
 
 
 class Clock:

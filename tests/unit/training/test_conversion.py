@@ -14,6 +14,7 @@ from airloop.training.probes import disparity
 from airloop.training.trainers import scikit
 from tests.support.checkout import ROOT
 from tests.support.loop.artifact import pack_one
+from tests.support.loop.specimens import model_spec
 
 
 def test_the_onnx_model_is_kept_where_it_answers_the_same(tmp_path):
@@ -76,7 +77,8 @@ def test_importance_and_probes_take_a_column_of_any_name(tmp_path):
     truth = rows["self"].to_numpy(dtype="f8")
     found = plots.permutation_importance("mae", rows, truth, scorer, seed=1)
     assert set(found) == set(names)
-    plots.draw(tmp_path, "regression", truth, truth, found, "mae")
+    gates = {"primary": "mae", "absolute": {"mae": {"max": 9}}}
+    plots.draw(tmp_path, model_spec(task="regression", gates=gates), truth, truth, found, "mae")
     assert (tmp_path / "feature_importance.png").stat().st_size
     assert disparity(rows, scorer, scorer, 1e-9) == ""
 
@@ -141,6 +143,7 @@ def test_onnx_that_answers_what_the_estimator_refuses_is_not_kept(tmp_path, monk
 TRAIN = """
 import sys, pathlib
 from tests.support.loop.artifact import pack_one
+from tests.support.loop.specimens import model_spec
 print(pack_one(pathlib.Path(sys.argv[1])).ref.digest)
 """
 

@@ -35,15 +35,18 @@ class Graph:
     #: Of which type the graph takes each feature.
     types: Mapping[str, Any]
     output: str
+    #: Whether a row has several answers; how many, whoever asks compares with what the spec declares.
+    several: bool = False
 
     def __call__(self, rows: pd.DataFrame | Mapping[str, Array]) -> Scores:
-        """The graph's answers, one a row."""
+        """The graph's answers, one a row or a row of several."""
         feed = {
             name: np.asarray(rows[name], dtype=kind).reshape(-1, 1)
             for name, kind in self.types.items()
         }
         answer = np.asarray(self.session.run([self.output], feed)[0], dtype=np.float64)
-        return answer.reshape(len(next(iter(feed.values()))), -1)[:, -1]
+        answers = answer.reshape(len(next(iter(feed.values()))), -1)
+        return answers if self.several else answers[:, -1]
 
 
 def onnx_scorer(path: Path, frozen: FrozenSpec) -> Graph:
@@ -72,6 +75,7 @@ def onnx_scorer(path: Path, frozen: FrozenSpec) -> Graph:
         session,
         dict(zip(frozen.features, types, strict=True)),
         session.get_outputs()[-1].name,
+        several=bool(frozen.model.answer.shape),
     )
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from airloop.contracts import Contract
-from airloop.serving.responses import ErrorBody, PredictionBody, Readiness
+from airloop.serving.responses import ErrorBody, NamedPredictionBody, PredictionBody, Readiness
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Version
 
@@ -57,7 +57,7 @@ def openapi(plain: dict[str, Any], endpoints: Sequence[Endpoint]) -> dict[str, A
     """FastAPI's document plus a typed operation for every model that answers."""
     paths: dict[str, Any] = {}
     schemas = dict(plain.get("components", {}).get("schemas", {}))
-    for contract in (PredictionBody, ErrorBody, Readiness):
+    for contract in (PredictionBody, NamedPredictionBody, ErrorBody, Readiness):
         _add(schemas, contract)
     known = {path: _page(path, methods) for path, methods in plain["paths"].items()}
     for endpoint in endpoints:
@@ -92,10 +92,33 @@ def _operation(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": f"predict_{spec.name}",
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
-            "200": _answer("One prediction a row, with version and request id", PredictionBody),
+            "200": _prediction(version, schemas),
             **_errors({**_ERRORS, **_ROW_ERRORS}),
         },
     }
+
+
+def _prediction(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
+    """What a version answers: a number a row, or one for each of the names that it declares."""
+    text, output = "One prediction a row, with version and request id", version.model.spec.answer
+    if not output.shape:
+        return _answer(text, PredictionBody)
+    named = {
+        "type": "object",
+        "properties": {name: {"type": "number"} for name in output.names},
+        "required": list(output.names),
+        "additionalProperties": False,
+    }
+    body = schemas[NamedPredictionBody.__name__]
+    mine = f"{version.model.spec.name}_answer"
+    predictions = {**body["properties"]["predictions"], "items": named}
+    schemas[mine] = {
+        **body,
+        "title": mine,
+        "properties": {**body["properties"], "predictions": predictions},
+    }
+    schema = {"$ref": f"#/components/schemas/{mine}"}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
 def _page(path: str, methods: dict[str, Any]) -> dict[str, Any]:

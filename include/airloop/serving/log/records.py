@@ -1,7 +1,7 @@
 """What a prediction log's frame says: one micro-batch's requests, as JSON, and as rows of a table.
 
 The table's columns: the request's own (keys and inputs), and beside them those of :mod:`airloop.columns`, which are
-reserved: the partition, the prediction, the version, the moment, the request and the row in it.
+reserved: the partition, the prediction (a column a number where there are several), the version, the moment, the request and the row in it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import orjson
 import pyarrow as pa
 
 from airloop.columns import (
+    ANSWERS,
     MODEL_VERSION,
     PARTITION,
     PREDICTED_AT,
     PREDICTION,
     REQUEST_ID,
     REQUEST_ROW,
+    is_answer,
 )
 from airloop.data.lake.evolution import GONE
 from airloop.data.schema import told
@@ -41,6 +43,10 @@ RECORD_TYPES: dict[str, pa.DataType] = {
 }
 
 
+#: What is answered about a row: a number, or several by their names.
+Told = float | dict[str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One request with its answer, about to be logged."""
@@ -49,7 +55,7 @@ class Answered:
     version: int
     at: datetime
     rows: Sequence[Row]
-    predictions: Sequence[float]
+    predictions: Sequence[Told]
     #: The input whose time says of which partition a row is, if any.
     event_time: str | None
     dataset: DatasetSpec
@@ -99,7 +105,8 @@ def decode(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
         names.update(dict.fromkeys(record))
     columns = {name: [record.get(name) for record in records] for name in names}
     rows = pa.table({name: _array(name, values, dataset) for name, values in columns.items()})
-    gone = {name for name in columns if name not in RECORD_TYPES and name not in dataset.columns}
+    known = {*RECORD_TYPES, *dataset.columns}
+    gone = {name for name in columns if name not in known and not is_answer(name)}
     fields = [
         field.with_metadata({GONE: b"true"}) if field.name in gone else field
         for field in told(rows, dataset).schema
@@ -114,7 +121,7 @@ def _records(batch: list[dict[str, Any]], present: Mapping[str, str]) -> Iterabl
             yield {
                 **(_renamed(row, present) if present else row),
                 PARTITION: key,
-                PREDICTION: prediction,
+                **_columns(prediction),
                 MODEL_VERSION: request["version"],
                 PREDICTED_AT: request["at"],
                 REQUEST_ID: request["id"],
@@ -122,12 +129,19 @@ def _records(batch: list[dict[str, Any]], present: Mapping[str, str]) -> Iterabl
             }
 
 
+def _columns(prediction: Told) -> Row:
+    """One answer in its columns."""
+    if isinstance(prediction, dict):
+        return {f"{ANSWERS}{name}": value for name, value in prediction.items()}
+    return {PREDICTION: prediction}
+
+
 def _renamed(row: Row, present: Mapping[str, str]) -> Row:
     return {present.get(name, name): value for name, value in row.items()}
 
 
 def _array(name: str, values: list[Any], dataset: DatasetSpec) -> pa.Array:
-    own = RECORD_TYPES.get(name)
+    own = pa.float64() if is_answer(name) else RECORD_TYPES.get(name)
     column = dataset.columns.get(name)
     if own is None and column is None:
         return pa.array([None if value is None else str(value) for value in values], pa.string())

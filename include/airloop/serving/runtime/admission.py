@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from airloop.serving.runtime.turn import Turn
-from airloop.specs.model import ServingSpec
+from airloop.specs.sections.serving import ServingSpec
 
 #: Nobody notices an answer within it.
 MOMENT: Final = 0.1

@@ -15,7 +15,7 @@ from typing import Any
 from airloop.contracts import Deployment
 from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog
-from airloop.serving.log.records import Answered, encode
+from airloop.serving.log.records import Answered, Told, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.admission import Admission
@@ -46,7 +46,7 @@ class Answer:
     """One request's predictions; ``logged`` says whether they are durably in the prediction log."""
 
     version: int
-    predictions: Sequence[float]
+    predictions: Sequence[Told]
     logged: bool
     #: What the dataset's expectations warn of in the rows, as details of an error are.
     warnings: Sequence[Mapping[str, Any]] = ()
@@ -201,9 +201,9 @@ class Endpoint:
             for question, found in zip(questions, predictions, strict=True)
         ]
 
-    def _predict(self, questions: Sequence[Question]) -> list[list[float] | Exception]:
+    def _predict(self, questions: Sequence[Question]) -> list[list[Told] | Exception]:
         """Per question its predictions: one call a version, and one each where that call fails."""
-        results: list[list[float] | Exception] = [NotFiniteError()] * len(questions)
+        results: list[list[Told] | Exception] = [NotFiniteError()] * len(questions)
         groups: dict[int, list[int]] = {}
         for index, question in enumerate(questions):
             groups.setdefault(id(question.version), []).append(index)
@@ -241,7 +241,7 @@ class Endpoint:
         return True
 
 
-def _alone(version: Version, rows: Sequence[Row]) -> list[float] | Exception:
+def _alone(version: Version, rows: Sequence[Row]) -> list[Told] | Exception:
     try:
         return version.answer(rows)
     except Exception as error:  # handed to the request it belongs to

@@ -13,6 +13,7 @@ import orjson
 
 from airloop.contracts import Deployment
 from airloop.errors import ArtifactError
+from airloop.serving.log.records import Told
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -33,7 +34,7 @@ class Model(Protocol):
         """The dataset's spec, as frozen in the artifact."""
 
     def answer(self, values: Mapping[str, Sequence[Any]]) -> NDArray[Any]:
-        """One number a row, from the inputs' columns as a request has them."""
+        """The numbers of each row, from the inputs' columns as a request has them."""
 
 
 class NotFiniteError(Exception):
@@ -56,10 +57,10 @@ class Version:
         """The registered version's number."""
         return self.deployment.version
 
-    def answer(self, rows: Sequence[Row]) -> list[float]:
-        """One finite number a row.
+    def answer(self, rows: Sequence[Row]) -> list[Told]:
+        """What is answered about each row: a finite number, or several by their names.
 
-        :raises NotFiniteError: if the model answers NaN or infinity, or not one number a row
+        :raises NotFiniteError: if the model answers NaN or infinity, or not so many numbers a row
         """
         columns = {name: [row[name] for row in rows] for name in self.schema.inputs}
         try:
@@ -68,10 +69,11 @@ class Version:
             # The loader's word for the same; that the artifact itself is right was shown when it was loaded.
             raise NotFiniteError from None
         predictions = np.asarray(found, dtype=np.float64)
-        if predictions.shape != (len(rows),) or not np.isfinite(predictions).all():
+        output = self.model.spec.answer
+        shape = (len(rows), *output.shape)
+        if predictions.shape != shape or not np.isfinite(predictions).all():
             raise NotFiniteError
-        result: list[float] = predictions.tolist()
-        return result
+        return output.named(predictions.tolist())
 
 
 def prepare(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airloop.contracts import Contract
-from airloop.plugins.trainer import Output
+from airloop.plugins.trainer import Output, OutputKind
 from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainer import Number, Trainer
 
@@ -23,6 +23,7 @@ class SklearnTrainer(Trainer):
     requires: ClassVar[tuple[str, ...]] = ("sklearn", "skops")
     distributions: ClassVar[tuple[str, ...]] = ("scikit-learn", "skl2onnx", "skops")
     files: ClassVar[frozenset[str]] = frozenset({"model.skops"})
+    outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
     alone: ClassVar[str] = (
         "set trainer: torch, or leave it out: scikit-learn uses all cores by itself"
     )
@@ -40,7 +41,7 @@ class SklearnTrainer(Trainer):
         scikit.rehearse(job)
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """P(positive), or the value."""
+        """P(positive), one a class, or the value."""
         from airloop.registry.loader import estimator_scorer
 
         return estimator_scorer(estimator, outputs)

@@ -1,0 +1,56 @@
+"""The arithmetic of metrics over several classes: the truth is a class's place, the scores are a column a class."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from airloop.evaluation.metrics import EPSILON, Floats, roc_auc
+
+
+def is_of(truth: Floats, classes: int) -> Floats:
+    """A column a class: 1 where a row is of it."""
+    return np.asarray(truth[:, None] == np.arange(classes), dtype=np.float64)
+
+
+def cross_entropy(truth: Floats, scores: Floats) -> Floats:
+    """What each answer costs in nats: the probability that it gave to what came true."""
+    given = np.take_along_axis(scores, truth.astype(np.intp)[:, None], axis=1)[:, 0]
+    return np.asarray(-np.log(np.clip(given, EPSILON, 1.0)))
+
+
+def brier(truth: Floats, scores: Floats) -> Floats:
+    """Each answer's squared distance from the truth, over all classes (Brier, 1950)."""
+    return np.asarray(((scores - is_of(truth, scores.shape[1])) ** 2).sum(axis=1))
+
+
+def right(truth: Floats, scores: Floats) -> Floats:
+    """1 where the likeliest class came true."""
+    return np.asarray(scores.argmax(axis=1) == truth, dtype=np.float64)
+
+
+def macro_roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The mean over the classes of one against the rest; a class that is not there, or alone, has none."""
+    each = np.stack(
+        [
+            roc_auc((truth == place).astype(np.float64), scores[:, place], weights)
+            for place in range(scores.shape[1])
+        ]
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return np.asarray(np.nanmean(each, axis=0))
+
+
+def calibration_error(truth: Floats, scores: Floats, error: Any) -> float:
+    """The mean over the classes of each one's own.
+
+    :param error: of labels and probabilities of one class
+    """
+    truths = is_of(truth, scores.shape[1])
+    return float(
+        np.mean([error(one, other) for one, other in zip(truths.T, scores.T, strict=True)])
+    )

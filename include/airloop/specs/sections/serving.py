@@ -1,0 +1,29 @@
+"""The sections ``serving`` and ``scoring``: how a model answers requests, and whole partitions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from airloop.contracts import Contract
+from airloop.fields import ColumnName, When, Whole
+
+
+class ServingSpec(Contract):
+    """How the model answers."""
+
+    max_body_bytes: Whole = Field(default=1_000_000, ge=1_000)
+    max_rows: Whole = Field(default=1_000, ge=1)
+    max_concurrency: Whole = Field(default=256, ge=1)
+    #: What is in time: who would be answered later is refused at once. None: by what a request takes that comes alone.
+    answer_within_ms: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    #: The input whose date is a row's prediction date; without one it is the day of the request.
+    event_time: ColumnName | None = None
+
+
+class ScoringSpec(Contract):
+    """Batch predictions."""
+
+    #: ``dataset``: whenever a partition arrives; a cron expression; or null for on demand only.
+    when: When | None = None

@@ -1,0 +1,72 @@
+"""A model of several classes goes through every step of the loop: real lake, ledger, MLflow store, service and log."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from airloop.columns import ANSWERS, PREDICTION
+from airloop.contracts import Outcome, Triage
+from airloop.delivery.verification import verify
+from airloop.partition import Cadence
+from airloop.registry import loader
+from airloop.steps import evaluate, score
+from tests.support.loop import orders, outcomes
+from tests.support.loop.world import World
+
+DAYS = [str(date(2013, 1, 1) + timedelta(days=day)) for day in range(14)]
+COLUMNS = [f"{ANSWERS}{name}" for name in outcomes.CLASSES]
+
+
+@pytest.fixture(scope="module")
+def shop(shared_home: Path) -> World:
+    world = World(shared_home, orders.dataset(Cadence.DAY), outcomes.spec())
+    world.ingest(*DAYS[:-1])
+    return world
+
+
+def test_the_loop_closes(shop: World, tmp_path: Path) -> None:
+    candidate, version = shop.deliver("first")
+    assert set(candidate.metrics) >= {"log_loss", "accuracy", "roc_auc", "error_rate", "brier"}
+    checks = {one.name: one for one in verify(version, shop.settings, tmp_path)}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    assert checks["load"].outcome is not Outcome.BAD, checks["load"].reason
+    shop.ingest(DAYS[-1])
+    scored = shop.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    frame = shop.lake.read(scored.table)
+    assert PREDICTION not in frame
+    assert np.allclose(frame[COLUMNS].sum(axis=1), 1)
+    shop.answer(*DAYS[-9:])
+    found = shop.night(DAYS[-1])
+    assert found.triage is Triage.NOTHING, found.reason
+    assert {one.column for one in found.features} >= {*COLUMNS}
+    assert found.performance["labelled"] == found.performance["predicted"] > 0
+    assert 0.3 < found.performance["log_loss"] < 0.9
+    logged = shop.lake.read(shop.lake.snapshot("predictions__lateness", [DAYS[-1]]))
+    model = loader.load(version.artifact, shop.settings)
+    rows = shop.lake.read(shop.lake.snapshot("orders", [DAYS[-1]]))
+    both = rows.merge(logged, on="day", suffixes=("", "_logged"))
+    assert np.array_equal(both[COLUMNS].to_numpy(), model.predict(rows))
+
+
+def test_other_classes_than_the_champions_are_named_at_the_gate(shop: World) -> None:
+    if shop.ledger.current_deployment("lateness") is None:
+        shop.deliver("first")
+    fewer = outcomes.spec(outputs={"classes": ["on-time", "early", "late"]})
+    shop.write("models", fewer)
+    shop.catalog = type(shop.catalog)(shop.home / "config")
+    try:
+        made = shop.train("other classes")
+        report = shop.step(evaluate, f"evaluate:lateness:{made.run_id}", candidate=made).report
+    finally:
+        shop.write("models", outcomes.spec())
+        shop.catalog = type(shop.catalog)(shop.home / "config")
+    said = next(one for one in report.checks if one.name == "champion")
+    assert said.outcome is Outcome.BAD
+    assert (
+        "answers classes early, on-time, late, the candidate classes on-time, early, late"
+        in said.reason
+    )

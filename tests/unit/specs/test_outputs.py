@@ -1,0 +1,88 @@
+"""The section ``outputs`` of a model's spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from airloop.issues import issues_of
+from airloop.plugins.trainer import OutputKind
+from airloop.specs.model import ModelSpec
+from tests.support.loop.specimens import model_spec
+
+GATES = {"primary": "log_loss", "absolute": {"log_loss": {"max": 1}}}
+
+
+def spec(classes: Any, **changes: Any) -> ModelSpec:
+    return model_spec(**{"outputs": {"classes": classes}, "gates": GATES} | changes)
+
+
+def found(classes: Any, **changes: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as raised:
+        spec(classes, **changes)
+    return {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+
+
+def test_a_model_without_the_section_answers_one_number() -> None:
+    one = model_spec().answer
+    assert (one.kind, one.columns, one.shape) == (
+        OutputKind.PROBABILITY,
+        ("airloop_prediction",),
+        (),
+    )
+    assert one.named([0.5]) == [0.5] == one.numbers([0.5])
+
+
+def test_classes_are_columns_and_keys_in_their_order() -> None:
+    one = spec(["late", "on-time"]).answer
+    assert one.kind is OutputKind.CLASSES
+    assert one.columns == ("airloop_prediction_late", "airloop_prediction_on-time")
+    assert one.named([[0.25, 0.75]]) == [{"late": 0.25, "on-time": 0.75}]
+    assert one.numbers([{"on-time": 0.75, "late": 0.25}]) == [[0.25, 0.75]]
+
+
+@pytest.mark.parametrize("again", ["late", "Late"])
+def test_an_output_declared_twice_is_named(again: str) -> None:
+    said = found(["early", "late", again])
+    assert said == {"outputs.classes[2]": "the output is declared twice"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "told"),
+    [
+        ({"task": "regression"}, "outputs.classes", "classes are of a classification"),
+        ({"segments": {"column": "courier"}}, "segments", "one number"),
+        (
+            {"gates": {"primary": "average_precision", "absolute": {"log_loss": {"max": 1}}}},
+            "gates.primary",
+            "is no metric of multiclass",
+        ),
+    ],
+)
+def test_keys_that_do_not_go_with_classes_are_named(
+    changes: dict[str, Any], key: str, told: str
+) -> None:
+    assert told in found(["early", "late"], **changes)[key]
+
+
+@pytest.mark.parametrize("classes", [[], ["late"], ["on time", "late"], ["", "late"], ["ä", "b"]])
+def test_too_few_classes_and_names_that_no_column_can_have_are_refused(classes: list[str]) -> None:
+    with pytest.raises(ValidationError):
+        spec(classes)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=5), max_size=4) | st.integers() | st.none() | st.text())
+def test_whatever_stands_there_is_a_spec_or_a_finding(classes: Any) -> None:
+    try:
+        names = spec(classes).answer.names
+    except ValidationError as error:
+        told = issues_of(error, ModelSpec)
+    else:
+        told = []
+        assert len({name.casefold() for name in names}) == len(classes) >= 2
+    assert all(one.key.startswith("outputs") for one in told)
