@@ -20,6 +20,7 @@ from airloop.columns import (
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
 from airloop.data.schema import arrow_schema
+from airloop.plugins.trainer import Output
 from airloop.specs import DatasetSpec
 
 
@@ -96,3 +97,12 @@ def answered(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     names = answers_in(rows)
     columns = names[0] if names == [PREDICTION] else names
     return rows[columns].to_numpy(dtype=np.float64)
+
+
+def truths(rows: pd.DataFrame, output: Output | None = None) -> npt.NDArray[np.float64]:
+    """Their labels as a metric takes them.
+
+    :param output: what was answered; one number by default
+    """
+    values = rows[LABEL].to_numpy(dtype=np.float64)
+    return values if output is None else np.asarray(output.truths(values), np.float64)

@@ -20,6 +20,7 @@ from airloop.evaluation.blocks import LEAST, Blocks, blocks_of, dealt
 from airloop.evaluation.comparison import Comparison, compare
 from airloop.evaluation.metrics import Floats
 from airloop.evaluation.multiclass import is_of
+from airloop.evaluation.quantiles import trivial
 from airloop.evaluation.twins import impartial
 from airloop.evaluation.within import compare_within
 from airloop.features.transform import transform
@@ -61,9 +62,14 @@ class Case:
         return self.split.holdout.frame
 
     @cached_property
-    def truth(self) -> Floats:
-        """Their labels."""
+    def values(self) -> Floats:
+        """Their labels, a number each."""
         return np.asarray(self.split.holdout.truth, dtype=np.float64)
+
+    @cached_property
+    def truth(self) -> Floats:
+        """The same as a metric takes them."""
+        return np.asarray(self.model.answer.truths(self.values), dtype=np.float64)
 
     @cached_property
     def loaded(self) -> LoadedModel:
@@ -77,8 +83,10 @@ class Case:
 
     @cached_property
     def baseline(self) -> Floats:
-        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was."""
+        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was, their quantiles."""
         known = self.split.training.truth
+        if levels := self.model.answer.levels:
+            return trivial(np.asarray(known, np.float64), levels, len(self.truth))
         if self.model.goal == "multiclass":
             shares = is_of(np.asarray(known, np.float64), *self.model.answer.shape).mean(axis=0)
             return np.tile(shares, (len(self.truth), 1))

@@ -12,7 +12,7 @@ import numpy as np
 
 from airloop.contracts import Check, GateReport, Outcome
 from airloop.errors import TransientError
-from airloop.evaluation import multiclass
+from airloop.evaluation import multiclass, quantiles
 from airloop.evaluation.case import Case
 from airloop.evaluation.gate import Gate
 from airloop.evaluation.metrics import Floats, evaluate, expected_calibration_error
@@ -96,6 +96,8 @@ def signature(case: Case) -> Check:
         )
     if task == "classification" and not are_probabilities(case.scores):
         return _check("signature", False, "an answer is not a probability")
+    if case.model.answer.levels and not (np.diff(case.scores) >= 0).all():
+        return _check("signature", False, "an answer's quantiles are out of order")
     again = evaluate(case.model.goal, case.truth, case.scores, case.model.metrics)
     recorded = case.candidate.metrics
     known = {name: value for name, value in again.items() if math.isfinite(value)}
@@ -135,6 +137,15 @@ def baseline(case: Case) -> Check:
 
 def calibration(case: Case) -> Check:
     """For information, never a reason to refuse: how far predicted and observed rates lie apart."""
+    if levels := case.model.answer.levels:
+        shares = quantiles.below(case.truth, case.scores)
+        told = ", ".join(
+            f"{name} {share:.1%}"
+            for name, share in zip(case.model.answer.names, shares, strict=True)
+        )
+        return _calibrated(
+            float(np.abs(shares - levels).mean()), {}, f"; of the values not above {told}"
+        )
     if case.model.task == "regression":
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")
@@ -149,8 +160,10 @@ def calibration(case: Case) -> Check:
     return _calibrated(error, figures)
 
 
-def _calibrated(error: float, figures: dict[str, float | int | str | None]) -> Check:
-    reason = f"for information: calibration error {error:.3f}"
+def _calibrated(
+    error: float, figures: dict[str, float | int | str | None], more: str = ""
+) -> Check:
+    reason = f"for information: calibration error {error:.3f}{more}"
     told = {"calibration_error": round(error, 5), **figures}
     return Check(name="calibration", outcome=Outcome.OK, reason=reason, figures=told)
 

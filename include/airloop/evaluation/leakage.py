@@ -15,7 +15,12 @@ from airloop.plugins.metric import Task
 from airloop.specs.inputs import late_inputs
 
 #: A single column that alone predicts this well (AUC; R² for a regression) is the label in disguise.
-SUSPICIOUS: dict[Task, float] = {"classification": 0.98, "regression": 0.98, "multiclass": 0.98}
+SUSPICIOUS: dict[Task, float] = {
+    "classification": 0.98,
+    "regression": 0.98,
+    "multiclass": 0.98,
+    "quantiles": 0.98,
+}
 #: Levels that a numeric column is cut into: enough to follow any shape of dependence.
 BINS = 200
 
@@ -101,7 +106,7 @@ def _strongest(case: Case) -> tuple[str, float]:
     truth = np.asarray(case.split.training.truth, dtype=np.float64)
     task = case.model.goal
     strengths = {
-        str(name): alone(before[name], truth, after[name], case.truth, task)
+        str(name): alone(before[name], truth, after[name], case.values, task)
         for name in before.columns
     }
     # NaN first: a figure that cannot be had must not hide behind the others.

@@ -21,6 +21,7 @@ PROPER: dict[Task, str] = {
     "classification": "log_loss",
     "regression": "rmse",
     "multiclass": "log_loss",
+    "quantiles": "pinball",
 }
 #: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
 EPSILON = float(np.finfo(np.float64).eps)

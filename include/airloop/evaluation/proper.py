@@ -15,6 +15,7 @@ _SCORES: Final[dict[Task, tuple[str, ...]]] = {
     "classification": ("log_loss", "brier"),
     "regression": ("mae", "rmse"),
     "multiclass": ("log_loss", "brier"),
+    "quantiles": ("pinball",),
 }
 #: A loss of less than this share of the other's own score is not worth a refusal, however certain.
 TOLERANCE: Final = 0.005

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.data.known import newest_rows
 from airloop.errors import TransientError
-from airloop.evaluation import multiclass
+from airloop.evaluation import multiclass, quantiles
 from airloop.evaluation.blocks import Blocks, blocks_of
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats
@@ -172,7 +172,7 @@ def _known(case: Case, refitted: LoadedModel) -> Answered:
     newest = newest_rows(case.dataset, part.frame, keys, len(candidate.holdout))
     frame = part.frame[newest]
     return Answered(
-        np.asarray(part.truth[newest], np.float64),
+        np.asarray(case.model.answer.truths(part.truth[newest]), np.float64),
         np.asarray(case.loaded.predict(frame, case.dataset), np.float64),
         np.asarray(refitted.predict(frame, case.dataset), np.float64),
         blocks_of(case.model, case.dataset, frame),
@@ -193,6 +193,8 @@ def _loss(task: Task, truth: Floats, answers: Floats) -> npt.NDArray[np.float64]
     """What a model of the task minimises, a row each."""
     if task == "regression":
         return np.square(truth - answers)
+    if task == "quantiles":
+        return quantiles.pinball(truth, answers)
     if task == "multiclass":
         return multiclass.cross_entropy(truth, np.clip(answers, _NEVER, 1.0))
     sure = np.clip(answers, _NEVER, 1 - _NEVER)

@@ -143,3 +143,17 @@ class R2(Metric):
         from airloop.evaluation import metrics
 
         return metrics.r2(truth, scores, weights)
+
+
+class Pinball(MeanMetric):
+    """The pinball loss, the mean over all quantiles."""
+
+    tasks: tuple[Task, ...] = ("quantiles",)
+    higher_is_better = False
+    in_label_units = True
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """What each answer costs."""
+        from airloop.evaluation import quantiles
+
+        return quantiles.pinball(truth, scores)

@@ -77,7 +77,7 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> pd.Series[float]:
     module = model_module(model)
     where = f"{module.__name__}.label"
     raw = called(module.label, frame, where) if hasattr(module, "label") else frame[target]
-    if model.outputs is not None:
+    if model.goal == "multiclass":
         return _places(model, pd.Series(raw, index=frame.index))
     truth = pd.Series(pd.to_numeric(raw, errors="coerce"), index=frame.index).astype("float64")
     if (lost := truth.isna() & pd.Series(raw, index=frame.index).notna()).any():

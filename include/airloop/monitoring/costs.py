@@ -9,12 +9,13 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from airloop.columns import LABEL, PARTITION
-from airloop.data.labels import answered
-from airloop.evaluation import multiclass
+from airloop.columns import PARTITION
+from airloop.data.labels import answered, truths
+from airloop.evaluation import multiclass, quantiles
 from airloop.evaluation.metrics import cross_entropy, squared
 from airloop.monitoring.sketch import Floats
 from airloop.plugins.metric import Task
+from airloop.plugins.trainer import Output
 
 #: What of a partition's key names its day: the hours of a day hang together, and longer partitions have shorter keys.
 DAY = slice(10)
@@ -39,6 +40,9 @@ def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     if task == "multiclass":
         lost, right = multiclass.cross_entropy(truth, scores), multiclass.right(truth, scores)
         return {"log loss": float(lost.mean()), "error rate": float(1 - right.mean())}
+    if task == "quantiles":
+        lost, away = quantiles.pinball(truth, scores), quantiles.outside(truth, scores)
+        return {"pinball loss": float(lost.mean()), "outside": float(away.mean())}
     bias = float((scores - truth).mean())
     if task == "classification":
         wrong = float(((scores > 0.5) != (truth == 1)).mean())
@@ -47,11 +51,16 @@ def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     return {"squared error": float(squared(truth, scores).mean()), "error": error, BIAS: bias}
 
 
-def by_partition(task: Task, rows: pd.DataFrame) -> dict[str, DayCosts]:
-    """The costs of each partition, of rows that :class:`~airloop.data.labels.Labelled` has."""
+def by_partition(
+    task: Task, rows: pd.DataFrame, output: Output | None = None
+) -> dict[str, DayCosts]:
+    """The costs of each partition, of rows that :class:`~airloop.data.labels.Labelled` has.
+
+    :param output: what was answered; one number by default
+    """
     result = {}
     for key, part in rows.groupby(PARTITION):
-        truth, scores = part[LABEL].to_numpy(dtype=np.float64), answered(part)
+        truth, scores = truths(part, output), answered(part)
         result[str(key)] = DayCosts(len(part), costs_of(task, truth, scores))
     return result
 

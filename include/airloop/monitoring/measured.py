@@ -50,7 +50,9 @@ def _anew(
     truths = truths_of(lake, model, dataset, days)
     rows = labels.join(logged, truths, dataset.row_keys).rows
     return replace(
-        measured, by_day=by_day(model.gates.primary, rows), costs=by_partition(model.goal, rows)
+        measured,
+        by_day=by_day(model.gates.primary, rows, model.answer),
+        costs=by_partition(model.goal, rows, model.answer),
     )
 
 

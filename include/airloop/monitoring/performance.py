@@ -12,17 +12,18 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from airloop.calendar import cadence_of
-from airloop.columns import LABEL, PARTITION
+from airloop.columns import PARTITION
 from airloop.contracts import Check, Outcome
-from airloop.data.labels import Labelled, answered
+from airloop.data.labels import Labelled, answered, truths
 from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.shape import psi
-from airloop.monitoring.sketch import Floats, count
+from airloop.monitoring.sketch import count
 from airloop.monitoring.turns import turns
 from airloop.partition import Cadence
+from airloop.plugins.trainer import Output
 from airloop.specs import ModelSpec
 
 NAME = "performance"
@@ -55,7 +56,7 @@ def measure(
     :param earlier: what its answers cost on the days before those, partition by partition
     """
     measured = _kept(model, reference, labelled)
-    found = costs.by_partition(model.goal, labelled.rows)
+    found = costs.by_partition(model.goal, labelled.rows, model.answer)
     check = _turned(model, reference, measured.check, {**earlier, **found})
     return replace(measured, check=check, costs=found)
 
@@ -85,9 +86,9 @@ def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perform
     """
     name: str = model.gates.primary
     rows = labelled.rows
-    now = metric_of(name, rows)
+    now = metric_of(name, rows, model.answer)
     current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
-    days = by_day(name, rows)
+    days = by_day(name, rows, model.answer)
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
     if why := _cannot_tell(model, labelled, promised):
@@ -99,7 +100,7 @@ def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perform
         return Performance(check, current, baseline, days)
     held = _held(model, name, rows, now, promised, model.monitoring.performance_margin)
     score = PROPER[model.goal]
-    cost, usual = metric_of(score, rows), reference.holdout.get(score)
+    cost, usual = metric_of(score, rows, model.answer), reference.holdout.get(score)
     if score != name and usual and math.isfinite(cost):
         # A model may rank as well as ever, and be wrong by far.
         current[score], baseline[score] = cost, usual
@@ -121,14 +122,22 @@ def _held(
     return Check(name=NAME, outcome=outcome, reason=f"{name} {told}")
 
 
-def by_day(name: str, rows: pd.DataFrame) -> dict[str, tuple[int, float]]:
-    """Prediction date → rows and metric (NaN where one day's rows do not define it)."""
-    return {str(day): (len(part), metric_of(name, part)) for day, part in rows.groupby(PARTITION)}
+def by_day(
+    name: str, rows: pd.DataFrame, output: Output | None = None
+) -> dict[str, tuple[int, float]]:
+    """Prediction date → rows and metric (NaN where one day's rows do not define it).
+
+    :param output: what was answered; one number by default
+    """
+    return {
+        str(day): (len(part), metric_of(name, part, output))
+        for day, part in rows.groupby(PARTITION)
+    }
 
 
-def metric_of(name: str, rows: pd.DataFrame) -> float:
+def metric_of(name: str, rows: pd.DataFrame, output: Output | None = None) -> float:
     """A metric of labels and predictions; NaN where it is not defined."""
-    return metric(name, *_arrays(rows))
+    return metric(name, truths(rows, output), answered(rows))
 
 
 def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -> str | None:
@@ -171,7 +180,7 @@ def _noise(model: ModelSpec, name: str, rows: pd.DataFrame) -> float:
     days, codes = np.unique(rows[PARTITION].str[DAY].to_numpy(dtype=str), return_inverse=True)
     size = len(days)
     drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
-    values = resampled(name, *_arrays(rows), drawn[:, codes])
+    values = resampled(name, truths(rows, model.answer), answered(rows), drawn[:, codes])
     quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
     holdout = math.sqrt(1 + size / _promised_on(model, str(rows[PARTITION].iloc[0])))
     return quantile * float(np.nanstd(values, ddof=1)) * holdout
@@ -182,7 +191,3 @@ def _promised_on(model: ModelSpec, key: str) -> int:
     cadence = cadence_of(key)
     held = model.training.holdout_in(cadence)
     return -(-held // 24) if cadence is Cadence.HOUR else held
-
-
-def _arrays(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    return rows[LABEL].to_numpy(dtype=np.float64), answered(rows)

@@ -215,7 +215,7 @@ def _costs(
     keys = keys_of(dataset, held.frame).to_numpy(dtype=str)
     truth = held.truth.to_numpy(dtype=np.float64)
     rows = answers.assign(**{PARTITION: keys, LABEL: truth})
-    return costs.columns(costs.by_day(costs.by_partition(model.goal, rows)).values())
+    return costs.columns(costs.by_day(costs.by_partition(model.goal, rows, model.answer)).values())
 
 
 def _whole(values: pd.Series, name: str) -> ColumnReference:

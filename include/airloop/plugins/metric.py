@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 #: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
-Task = Literal["classification", "regression", "multiclass"]
+Task = Literal["classification", "regression", "multiclass", "quantiles"]
 
 
 class Metric(Protocol):
     """One figure over rows of truths and scores.
 
-    Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class.
+    Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class. Of ``quantiles``
+    a row of the truth is the value, and behind it the level of each column of the scores.
     """
 
     tasks: tuple[Task, ...]

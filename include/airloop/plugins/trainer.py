@@ -28,6 +28,8 @@ class OutputKind(StrEnum):
     VALUE = "value"
     #: One probability a class, which together are 1.
     CLASSES = "classes"
+    #: A value's quantiles, rising.
+    QUANTILES = "quantiles"
 
 
 class Output(Contract):
@@ -38,6 +40,8 @@ class Output(Contract):
     names: tuple[str, ...]
     #: Of one row's answer: empty for a single number.
     shape: tuple[int, ...] = ()
+    #: Of quantiles, in the order of the names.
+    levels: tuple[float, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -51,6 +55,14 @@ class Output(Contract):
         if not self.shape:
             return rows
         return [dict(zip(self.names, row, strict=True)) for row in rows]
+
+    def truths(self, values: Any) -> Any:
+        """Labels as a metric takes them: of quantiles with the levels behind each, so that it needs nothing beside."""
+        if not self.levels:
+            return values
+        import numpy as np
+
+        return np.column_stack([values, np.tile(self.levels, (len(values), 1))])
 
     def numbers(self, rows: list[Any]) -> list[Any]:
         """What a caller heard as rows of numbers again."""

@@ -179,10 +179,14 @@ def read_skops(path: Path) -> Any:
 
 
 def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-    """The answers of a scikit-learn estimator: P(positive), one a class, or the value."""
+    """The answers of a scikit-learn estimator: P(positive), one a class, quantiles, or the value."""
     (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:
+        if output.kind is OutputKind.QUANTILES:
+            # An estimator a level: where two cross, their answers change places (Chernozhukov et al., 2010).
+            each = [np.asarray(one.predict(rows), np.float64) for one in estimator]
+            return np.sort(np.column_stack(each), axis=1)
         if output.kind is OutputKind.CLASSES:
             # A fit for a choice may have seen some of the classes only, which it knows by their places.
             found = np.zeros((len(rows), *output.shape))

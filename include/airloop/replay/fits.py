@@ -123,7 +123,7 @@ class Fits:
         if at not in self._metrics:
             rows = self.past.rows(night)
             known = self.past.known(rows)
-            truth, scores = self.past.truth[rows][known], self.scores(made, rows)[known]
+            truth, scores = self.past.judged(rows)[known], self.scores(made, rows)[known]
             self._metrics[at] = metric(name, truth, scores)
         return self._metrics[at]
 

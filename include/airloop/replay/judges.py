@@ -42,7 +42,10 @@ class Judges:
         days, loaded = self._fits.days(candidate), self._fits.loaded(candidate)
         held = split.holdout
         metrics = evaluate(
-            past.model.goal, held.truth, loaded.predict(held.frame), past.model.metrics
+            past.model.goal,
+            past.model.answer.truths(held.truth),
+            loaded.predict(held.frame),
+            past.model.metrics,
         )
         case = Case(
             model=past.model,

@@ -130,7 +130,7 @@ class Nights:
             if at not in self._spent:
                 rows = past.rows(place)
                 known = past.known(rows)
-                truth, scores = past.truth[rows][known], self._fits.scores(champion, rows)[known]
+                truth, scores = past.judged(rows)[known], self._fits.scores(champion, rows)[known]
                 costs = costs_of(past.model.goal, truth, scores) if len(truth) else {}
                 self._spent[at] = DayCosts(len(truth), costs)
             if self._spent[at].rows:
@@ -159,7 +159,7 @@ class Nights:
     def _profiled(self, judged: Made) -> Reference:
         past, split = self._past, self._fits.split(judged)
         held = split.holdout
-        truth = held.truth.to_numpy(dtype=float)
+        truth = past.model.answer.truths(held.truth.to_numpy(dtype=float))
         first = int(held.frame.index[0])
         rows = slice(first, int(held.frame.index[-1]) + 1)
         scores = self._fits.scores(judged, rows)[held.frame.index.to_numpy() - first]

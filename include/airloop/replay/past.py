@@ -66,12 +66,16 @@ class Past:
         """Where among some rows the truth is known."""
         return np.isfinite(self.truth[rows])
 
+    def judged(self, rows: slice) -> Floats:
+        """The truth of some rows as a metric takes it."""
+        return np.asarray(self.model.answer.truths(self.truth[rows]), np.float64)
+
     @cached_property
     def code(self) -> str:
         """A digest of what turns rows into features and an estimator: the model's spec and its module's text."""
-        told = self.model.model_dump(
-            mode="json", include={"dataset", "module", "task", "target", "inputs", "training"}
-        )
+        fields = {"dataset", "module", "task", "target", "inputs", "training"}
+        declared = {"outputs"} if self.model.outputs else set()
+        told = self.model.model_dump(mode="json", include=fields | declared)
         file = model_module(self.model).__file__
         text = Path(file).read_bytes() if file else b""
         columns = self.dataset.model_dump_json(include={"columns", "keys", "partition_column"})

@@ -208,7 +208,7 @@ class Player:
             past.model.model_copy(update={"retraining": run.policy.spec}),
             past.dataset,
             past.frame.iloc[rows][known],
-            past.truth[rows][known],
+            past.judged(rows)[known],
             self.fits.scores(made, rows)[known],
             self.fits.scores(champion, rows)[known],
         )

@@ -216,7 +216,7 @@ class ModelSpec(Contract):
     @property
     def goal(self) -> Task:
         """What metrics and costs go by: the task, or what several numbers are good for."""
-        return "multiclass" if self.outputs else self.task
+        return self.outputs.goal if self.outputs else self.task
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.executor import compute_issues
 from airloop.plugins.gate import STANDING
-from airloop.plugins.metric import Task, standard, tasks_of
+from airloop.plugins.metric import standard, tasks_of
 from airloop.plugins.registry import GATES, SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
@@ -34,7 +34,7 @@ from airloop.specs.sections.expectations import (
     names,
     signature,
 )
-from airloop.specs.sections.outputs import output_rules
+from airloop.specs.sections.outputs import goal_of, output_rules
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
@@ -42,7 +42,6 @@ from airloop.specs.sections.tuning import tuning_rules
 from airloop.types.registry import written
 
 Data = Mapping[str, Any]
-TASKS: dict[str, Task] = {"classification": "classification", "regression": "regression"}
 
 
 def dataset_rules(data: Data) -> list[SpecIssue]:
@@ -159,8 +158,8 @@ def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[SpecIssue
 
 
 def _metrics(data: Data) -> Iterator[SpecIssue]:
-    task, gates = data.get("task"), data.get("gates")
-    if not (isinstance(task, str) and task in TASKS and isinstance(gates, dict)):
+    gates = data.get("gates")
+    if not isinstance(gates, dict):
         return
     absolute = gates.get("absolute")
     named: list[tuple[KeyPath, Any]] = [
@@ -172,10 +171,10 @@ def _metrics(data: Data) -> Iterator[SpecIssue]:
         if isinstance(absolute, dict)
         else []
     )
-    goal: Task = TASKS[task] if data.get("outputs") is None else "multiclass"
+    goal = goal_of(data)
     for path, metric in named:
         tasks = _tasks(metric)
-        if tasks is not None and goal not in tasks:
+        if goal is not None and tasks is not None and goal not in tasks:
             yield SpecIssue(path, f"is no metric of {goal}", metric, "", standard(goal))
 
 

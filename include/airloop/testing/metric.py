@@ -24,6 +24,9 @@ class MetricContract(PluginContract):
         import numpy as np
 
         random = np.random.default_rng(0)
+        if plugin.tasks[0] == "quantiles":
+            levels = np.tile([0.1, 0.9], (_ROWS, 1))
+            return _frozen(np.column_stack([random.normal(size=_ROWS), levels]))
         if plugin.tasks[0] == "multiclass":
             return _frozen(random.integers(0, 3, _ROWS).astype(np.float64))
         if plugin.tasks[0] == "classification":
@@ -38,6 +41,9 @@ class MetricContract(PluginContract):
         if plugin.tasks[0] == "multiclass":
             made = np.exp(_shares(truth) + np.random.default_rng(1).normal(size=(_ROWS, 3)))
             return _frozen(made / made.sum(axis=1, keepdims=True))
+        if plugin.tasks[0] == "quantiles":
+            middle = truth[:, 0] + np.random.default_rng(1).normal(size=_ROWS)
+            return _frozen(np.column_stack([middle - 1, middle + 1]))
         noise = np.random.default_rng(1).normal(size=_ROWS)
         if plugin.tasks[0] == "classification":
             return _frozen(1 / (1 + np.exp(-(2 * truth - 1 + noise))))
@@ -86,6 +92,8 @@ class MetricContract(PluginContract):
         contrary, itself = 1 - truth if plugin.tasks[0] == "classification" else -3 * truth, truth
         if plugin.tasks[0] == "multiclass":
             itself, contrary = _shares(truth), _shares((truth + 1) % 3)
+        if plugin.tasks[0] == "quantiles":
+            itself, contrary = truth[:, [0, 0]], -3 * truth[:, [0, 0]]
         ones = np.ones((1, _ROWS))
         right, wrong = (
             float(plugin.compute(truth, answer, ones)[0]) for answer in (itself, contrary)

@@ -75,7 +75,7 @@ def fit(
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)
     scores = trainer.scorer(estimator, job.outputs)(held)
-    known = np.asarray(split.holdout.truth, np.float64)
+    known = np.asarray(model.answer.truths(split.holdout.truth), np.float64)
     seconds = time.perf_counter() - start
     log.info("fitted on %d rows in %.1f s, %d held out", len(truth), seconds, len(held))
     return Fitted(
@@ -114,7 +114,7 @@ def _check(model: ModelSpec, truth: pd.Series[float], trainer: Trainer) -> None:
         raise DataError(
             "every training row has the same label", value=float(truth.iloc[0]), where=model.name
         )
-    if model.outputs is not None:
+    if model.goal == "multiclass":
         _check_classes(model, truth)
 
 

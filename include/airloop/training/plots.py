@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.evaluation.metrics import Floats, gain, metric
+from airloop.evaluation.quantiles import below
 from airloop.registry.frozen import Scorer
 from airloop.specs.model import ModelSpec
 
@@ -49,6 +50,8 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     if model.goal == "multiclass":
         _confusion(folder / "confusion.png", truth, scores, model.answer.names)
+    elif model.goal == "quantiles":
+        _coverage(folder / "coverage.png", truth, scores)
     elif model.goal == "classification":
         _roc(folder / "roc.png", truth, scores)
         _calibration(folder / "calibration.png", truth, scores)
@@ -98,6 +101,16 @@ def _confusion(path: Path, truth: Floats, scores: Floats, classes: tuple[str, ..
     axes.set_xticks(range(len(classes)), classes, rotation=90)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_title("Holdout, shares of each class")
+    figure.savefig(path)
+
+
+def _coverage(path: Path, truth: Floats, scores: Floats) -> None:
+    """How many of the values are not above each quantile."""
+    levels = truth[0, 1:]
+    figure, axes = _axes("level", "share of values not above it")
+    axes.plot(levels, below(truth, scores), marker="o", color=COLOUR)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axes.set_title("Holdout, quantiles")
     figure.savefig(path)
 
 

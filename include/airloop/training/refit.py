@@ -118,7 +118,7 @@ def _natural(
     other = with_training(model, seed=model.training.seed + 1)
     sibling = fitted("sibling", other, Split(rows.frame, before, asked))
     answered = Answered(
-        truth=np.asarray(asked.truth, np.float64),
+        truth=np.asarray(model.answer.truths(asked.truth), np.float64),
         before=np.asarray(sibling.scores, np.float64),
         after=np.asarray(judged.scorer(model.answers)(sibling.features), np.float64),
         blocks=blocks_of(model, run.dataset, asked.frame),

@@ -1,4 +1,4 @@
-"""A model of several classes goes through every step of the loop: real lake, ledger, MLflow store, service and log."""
+"""A model of several classes and one of quantiles go through every step of the loop: real lake, ledger, MLflow store, service and log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airloop.delivery.verification import verify
 from airloop.partition import Cadence
 from airloop.registry import loader
 from airloop.steps import evaluate, score
-from tests.support.loop import orders, outcomes
+from tests.support.loop import intervals, orders, outcomes
 from tests.support.loop.world import World
 
 DAYS = [str(date(2013, 1, 1) + timedelta(days=day)) for day in range(14)]
@@ -70,3 +70,22 @@ def test_other_classes_than_the_champions_are_named_at_the_gate(shop: World) -> 
         "answers classes early, on-time, late, the candidate classes on-time, early, late"
         in said.reason
     )
+
+
+def test_the_loop_closes_for_quantiles(home: Path, tmp_path: Path) -> None:
+    world = World(home, orders.dataset(Cadence.DAY), intervals.spec())
+    world.ingest(*DAYS)
+    candidate, version = world.deliver("first")
+    assert 0 < candidate.metrics["pinball"] < 1.5
+    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    columns = [f"{ANSWERS}{name}" for name in ("q10", "q50", "q90")]
+    answers = world.lake.read(scored.table)[columns].to_numpy()
+    assert (np.diff(answers) >= 0).all()
+    world.answer(*DAYS[-9:])
+    found = world.night(DAYS[-1])
+    assert found.triage is Triage.NOTHING, found.reason
+    assert {one.column for one in found.features} >= {*columns}
+    assert found.performance["labelled"] > 0
+    assert 0 < found.performance["pinball"] < 1.5

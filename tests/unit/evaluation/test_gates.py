@@ -234,8 +234,11 @@ def test_calibration_informs_and_never_refuses():
 
 
 def test_a_regressions_calibration_is_its_mean_error():
+    gates_of = {"primary": "mae", "absolute": {"mae": {"max": 9}}}
     planted = SimpleNamespace(
-        model=SimpleNamespace(task="regression"), scores=np.array([3.0, 5.0]), truth=np.zeros(2)
+        model=model_spec(task="regression", gates=gates_of),
+        scores=np.array([3.0, 5.0]),
+        truth=np.zeros(2),
     )
     said = gates.calibration(planted)
     assert (said.outcome, said.reason) == (Outcome.OK, "mean error +4")

@@ -56,6 +56,7 @@ def test_an_output_declared_twice_is_named(again: str) -> None:
     [
         ({"task": "regression"}, "outputs.classes", "classes are of a classification"),
         ({"segments": {"column": "courier"}}, "segments", "one number"),
+        ({"training": {"trainer": "torch"}}, "training.trainer", "trainer torch makes no classes"),
         (
             {"gates": {"primary": "average_precision", "absolute": {"log_loss": {"max": 1}}}},
             "gates.primary",
@@ -67,6 +68,48 @@ def test_keys_that_do_not_go_with_classes_are_named(
     changes: dict[str, Any], key: str, told: str
 ) -> None:
     assert told in found(["early", "late"], **changes)[key]
+
+
+REGRESSION = {"primary": "pinball", "absolute": {"pinball": {"max": 1}}}
+
+
+def quantiles(levels: Any, **changes: Any) -> ModelSpec:
+    outputs = {"quantiles": levels}
+    return model_spec(**{"task": "regression", "outputs": outputs, "gates": REGRESSION} | changes)
+
+
+def test_quantiles_are_called_by_their_percents() -> None:
+    one = quantiles([0.025, 0.5, 0.9]).answer
+    assert (one.names, one.levels) == (("q2_5", "q50", "q90"), (0.025, 0.5, 0.9))
+    assert one.truths([2.0]).tolist() == [[2.0, 0.025, 0.5, 0.9]]
+    again = ModelSpec.model_validate_json(quantiles([0.1, 0.9]).model_dump_json())
+    assert again.answer.levels == (0.1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("levels", "key", "told"),
+    [
+        ([0.5, 0.1], "outputs.quantiles[1]", "stands behind 0.5"),
+        ([0.1, 0.5, 0.5], "outputs.quantiles[2]", "declared twice"),
+    ],
+)
+def test_quantiles_out_of_order_are_named(levels: list[float], key: str, told: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        quantiles(levels)
+    said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+    assert told in said[key]
+
+
+@pytest.mark.parametrize("levels", [[0.5], [0.0, 0.5], [0.5, 1.0], ["a", "b"], [True, 0.5]])
+def test_levels_that_are_none_are_refused(levels: list[Any]) -> None:
+    with pytest.raises(ValidationError):
+        quantiles(levels)
+
+
+def test_one_kind_of_outputs_is_declared() -> None:
+    for outputs in ({}, {"classes": ["a", "b"], "quantiles": [0.1, 0.9]}):
+        with pytest.raises(ValidationError, match="classes or quantiles"):
+            model_spec(outputs=outputs)
 
 
 @pytest.mark.parametrize("classes", [[], ["late"], ["on time", "late"], ["", "late"], ["ä", "b"]])

@@ -25,7 +25,7 @@ _GROWING = {
 def grow(job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
     """The share of the whole fit done so far, and the estimator then."""
     estimator = scikit.build(job)
-    grown = growing(estimator)
+    grown = None if job.outputs[0].levels else growing(estimator)
     if grown is None:
         yield 1.0, scikit.fit(job)
         return

@@ -26,11 +26,13 @@ GRAPH = "airloop"
 
 
 def fit(job: FitJob) -> Any:
-    """Build and fit the estimator.
+    """Build and fit the estimator; of quantiles one for each level, in their order.
 
     :raises RequestError: if a parameter of this run is not one of the estimator's
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
+    if levels := job.outputs[0].levels:
+        return [fit_estimator(job, build(job, level)) for level in levels]
     return fit_estimator(job, build(job))
 
 
@@ -122,14 +124,18 @@ def rehearse(job: FitJob) -> None:
         save(estimator, Path(scratch))
 
 
-def build(job: FitJob) -> Any:
+def build(job: FitJob, level: float | None = None) -> Any:
     """The unfitted estimator, seeded.
 
+    :param level: of the quantile that it shall answer, which ``build`` finds in ``params["quantile"]``
     :raises RequestError: if a parameter of this run is not one of its own
     :raises SpecError: if ``build`` fails with the spec's
     """
+    params = dict(job.params)
+    if levels := job.outputs[0].levels:
+        params["quantile"] = levels[0] if level is None else level
     try:
-        estimator = model_function(job.model, job.model.training.build)(dict(job.params))
+        estimator = model_function(job.model, job.model.training.build)(params)
         names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
         # One seed for all of it, unless the user's code or parameters set their own.
         unset = [name for name in names if estimator.get_params()[name] is None]
@@ -140,7 +146,7 @@ def build(job: FitJob) -> Any:
     except (Exception, SystemExit) as error:
         raise _kind(job)(
             "the estimator cannot be built with these parameters",
-            value=f"{job.params}: {type(error).__name__}: {error}",
+            value=f"{params}: {type(error).__name__}: {error}",
             where=_where(job),
             remedy="correct training.params or the parameters of this run",
         ) from error
@@ -162,6 +168,8 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
+    if isinstance(estimator, list):
+        raise ValueError("there is an estimator for each quantile, and a graph is of one")
     if any(_parts_missing(one) for one in bounds.objects(estimator)):
         raise ValueError("a tree tells missing values from all others, which skl2onnx 1.20 cannot")
     numeric = DoubleTensorType if number == "double" else FloatTensorType

@@ -82,5 +82,5 @@ class Objective:
     @cached_property
     def _judging(self) -> tuple[pd.DataFrame, Floats]:
         part = self.rows.holdout
-        truth = np.asarray(part.truth, dtype=np.float64)
+        truth = np.asarray(self.model.answer.truths(part.truth), dtype=np.float64)
         return transform(self.model, self.dataset, part.frame), truth
