@@ -23,10 +23,11 @@ def compare_within(
 ) -> Comparison:
     """Compare two models' scores within days, where the metric sets rows against each other.
 
-    Over all rows where it does not, where the blocks are no days, or where fewer than two days have rows of both kinds.
+    Over all rows where it does not, where the blocks are no days, or where fewer than two days have rows of both kinds; and of
+    several classes, each of which has other pairs.
     """
     found = None
-    if blocks.unit == "day" and getattr(find_metric(name), "pairs", None):
+    if blocks.unit == "day" and candidate.ndim == 1 and getattr(find_metric(name), "pairs", None):
         found = _within(name, truth, candidate, other, blocks, confidence)
     return found or compare(name, truth, candidate, other, blocks, confidence=confidence)
 
