@@ -13,7 +13,7 @@ from tests.support.checkout import ROOT
 HEAVY = {
     *("pandas", "numpy", "pyarrow", "deltalake", "sklearn", "scipy", "torch", "onnxruntime"),
     *("mlflow", "great_expectations", "evidently", "bentoml", "fastapi", "optuna", "matplotlib"),
-    *("kubernetes", "alembic"),
+    *("kubernetes", "alembic", "ray"),
 }
 #: A command may know neither a database nor a client before it needs one. Airflow brings both by itself.
 OF_COMMANDS = {"sqlalchemy", "httpx", "airflow"}

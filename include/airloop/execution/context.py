@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airloop.execution.engine import IN_PROCESS, Engine
+
 if TYPE_CHECKING:
     from airloop.ledger import Ledger
     from airloop.settings import Settings
@@ -20,3 +22,5 @@ class StepContext:
     catalog: Catalog
     ledger: Ledger
     workdir: Path
+    #: What the parts of its work are handed to.
+    engine: Engine = IN_PROCESS

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from pydantic import Field
+
+from airloop.execution.engine import variables
 from airloop.execution.executor import Executor, StepJob
 from airloop.issues import SpecIssue
+from airloop.plugins.executor import ExecutorSpec
 from airloop.specs.sections.templates import FOLDER, template_names
 
 if TYPE_CHECKING:
     from airloop.execution.running import Running
     from airloop.specs.model import ModelSpec
+
+#: Of a Ray cluster; one that is reached by another scheme would be sent the step's rows in a way that is not known.
+_ADDRESS = r"\A(local|(ray://)?[A-Za-z0-9._-]+:[0-9]{1,5})\Z"
 
 
 class ProcessExecutor(Executor):
@@ -42,6 +51,30 @@ class ProcessExecutor(Executor):
     def result(self, handle: Running) -> int | None:
         """Its exit code."""
         return handle.close()
+
+
+class RaySpec(ExecutorSpec):
+    """``compute: {kind: ray, …}``."""
+
+    #: ``local`` for a cluster of the step's own on this machine, ``<head>:6379``, or ``ray://<head>:10001``; without it what
+    #: the variable ``RAY_ADDRESS`` says, else ``local``.
+    address: Annotated[str, Field(pattern=_ADDRESS)] | None = None
+    #: How many parts of a step are computed at a time; without it one on each CPU of the cluster.
+    workers: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class RayExecutor(ProcessExecutor):
+    """A child process as :class:`ProcessExecutor` starts it, which hands the parts of its work to a Ray cluster."""
+
+    spec: ClassVar[type[ExecutorSpec]] = RaySpec
+
+    def start(self, job: StepJob) -> Running:
+        """Start the process, and name the engine to it."""
+        keys = job.spec.model_dump(include={"workers"}, exclude_none=True)
+        asked = getattr(job.spec, "address", None)
+        keys["address"] = asked or os.environ.get("RAY_ADDRESS") or "local"
+        named = variables("airloop.execution.ray_engine:RayEngine", keys)
+        return super().start(replace(job, variables={**job.variables, **named}))
 
 
 class KubernetesExecutor(Executor):

@@ -192,9 +192,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     Where ``extra`` brings credentials, the caller's own are left out: half of one and half of another fit nothing.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
-    if extra:
-        own = {name.upper() for name in SECRETS}
-        kept = {key: value for key, value in kept.items() if key not in own} | dict(extra)
+    own = {name.upper() for name in SECRETS}
+    if extra and own & extra.keys():
+        kept = {key: value for key, value in kept.items() if key not in own}
+    kept |= extra or {}
     # Boosting's threads otherwise spin at their barriers, which on busy cores costs many times the work.
     kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     kept.pop(DIGEST, None)

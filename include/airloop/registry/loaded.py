@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ class LoadedModel:
     code: Code | None = None
     #: Which of the libraries are not those it was made with; empty if all are.
     drifted: str = ""
+    #: Its verified files, by which another process opens it as well.
+    folder: Path | None = None
 
     def predict(self, frame: pd.DataFrame, now: DatasetSpec | None = None) -> Scores:
         """What the model answers about rows that hold its inputs: a number a row, or a row of its output's numbers.

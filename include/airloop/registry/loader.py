@@ -74,6 +74,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         graph=graph,
         code=code,
         drifted=lineage.drifted(recorded.python, recorded.libraries),
+        folder=folder,
     )
     if model.drifted:
         log.warning("%s was made with %s", digest[:19], model.drifted)

@@ -35,6 +35,7 @@ from airloop.exchange.seal import require_key
 from airloop.exchange.store import StepStore
 from airloop.exchange.wire import Exit, describe, exit_of
 from airloop.execution.context import StepContext
+from airloop.execution.engine import engine_of
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from airloop.steps import STEPS
@@ -202,8 +203,10 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
     workdir = tempfile.mkdtemp(prefix=f"{step}-", dir=work)
     # What libraries leave in temporary folders goes too: a forked child ends without their clean-up at exit.
     tempfile.tempdir = workdir
+    engine = engine_of()
     try:
-        context = StepContext(settings, load_catalog().once(), open_ledger(settings), Path(workdir))
+        catalog, ledger = load_catalog().once(), open_ledger(settings)
+        context = StepContext(settings, catalog, ledger, Path(workdir), engine)
         if helper is not None:
             with metered(step, request, context):
                 module.assist(request, context, helper)
@@ -212,6 +215,7 @@ def _run(step: str, payload: dict[str, Any] | None, helper: Ranks | None = None)
         dumped: dict[str, Any] = result.model_dump(mode="json")
         return dumped
     finally:
+        engine.close()
         tempfile.tempdir = None
         shutil.rmtree(workdir, ignore_errors=True)
 

@@ -42,5 +42,7 @@ def run(request: Request, context: StepContext) -> Result:
     model = load(deployment.artifact, context.settings)
     dataset = context.catalog.dataset_of(context.catalog.model(request.model))
     lake = Lake(context.settings)
-    table = score_partition(lake, model, dataset, deployment, request.partition, request.fence)
+    table = score_partition(
+        lake, model, dataset, deployment, request.partition, request.fence, context.engine
+    )
     return Result(table=table, model_version=deployment.version, rows=table.rows)

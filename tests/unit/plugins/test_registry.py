@@ -64,7 +64,7 @@ def test_what_is_built_in_is_found_as_what_is_not() -> None:
             *("mae", "pinball", "r2", "rmse", "roc_auc"),
         ),
         "trainer": ("sklearn", "torch"),
-        "executor": ("kubernetes", "process"),
+        "executor": ("kubernetes", "process", "ray"),
         "alert route": ("log", "webhook"),
     }
 
