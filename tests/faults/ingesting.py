@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 from deltalake import DeltaTable
 
 from airloop.contracts import DatasetRef, Fence
+from airloop.data import spool
 from airloop.data.changes import Changes
-from airloop.data.lake import delta
+from airloop.data.lake import delta, written
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.streams import whole
 from airloop.data.publication import PartitionPublication
@@ -88,7 +90,35 @@ def _publish_without_asking() -> None:
     Lake.commit_partition = commit_partition  # type: ignore[method-assign]
 
 
+def _die_after(owner: Any, name: str, times: int) -> Callable[[], None]:
+    """All rows go by way of files, as a large partition's do; the process is killed within a write of them."""
+
+    def sabotage() -> None:
+        spool.HELD, written.HELD = 0, 1  # type: ignore[misc]
+        whole_call, calls = getattr(owner, name), [0]
+
+        def call(*given: Any, **named: Any) -> Any:
+            found = whole_call(*given, **named)
+            calls[0] += 1
+            if calls[0] == times:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        setattr(owner, name, call)
+
+    return sabotage
+
+
+#: Where a partition's rows are half on their way: typed ones in the spool, those of a row group in the file, its bytes in the lake.
+HALFWAY: dict[str, Callable[[], None]] = {
+    "spooling": _die_after(spool.Spool, "add", 1),
+    "writing": _die_after(written._Hashed, "write", 3),
+    "storing": _die_after(delta, "store", 1),
+}
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
+    **HALFWAY,
     "": lambda: None,
     "no fence": _ignore_fences,
     "no token": _leave_no_token,
@@ -139,6 +169,7 @@ class IngestScenario:
         fence = ledger.begin_attempt(self.key)
         work = self.folder / f"work-{os.getpid()}"
         work.mkdir()
+        tempfile.tempdir = str(work)
         context = StepContext(self.settings(), Catalog(self.folder / "config"), ledger, work)
         ingest.run(ingest.Request(fence=fence, dataset="events", partition=DAY), context)
 

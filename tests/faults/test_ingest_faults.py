@@ -20,7 +20,7 @@ from tests.faults.harness import (
     overlap,
     run,
 )
-from tests.faults.ingesting import IngestScenario
+from tests.faults.ingesting import HALFWAY, IngestScenario
 
 # The first child waits for the server that imports everything.
 
@@ -38,6 +38,18 @@ def test_an_ingest_killed_at_any_stage_converges(scenario: IngestScenario, point
 @pytest.mark.parametrize("seed", range(5))
 def test_an_ingest_killed_at_random_converges(scenario: IngestScenario, seed: int) -> None:
     kill_at_random_then_retry(scenario, seed, longest=0.6).check_whole_or_nothing()
+
+
+@pytest.mark.parametrize("where", HALFWAY)
+def test_an_ingest_killed_while_its_rows_are_on_their_way_leaves_nothing_and_converges(
+    scenario: IngestScenario, where: str
+) -> None:
+    assert run(scenario, sabotage=where).code == -signal.SIGKILL
+    assert scenario.visible() is None
+    assert [list(work.iterdir()) for work in scenario.folder.glob("work-*")] == [[]]
+    assert run(scenario) == Ended(0)
+    assert scenario.visible() is not None
+    assert scenario.commits() == 1
 
 
 def test_what_a_killed_ingest_left_is_swept_and_the_partition_stays(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from airloop.contracts import DriftReport, Outcome, Triage
 from airloop.data.lake.lake import Lake
+from airloop.data.lake.streams import Rows, Stream
+from airloop.data.schema import to_pandas
 from airloop.errors import AirloopError
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.scripts import share
@@ -136,10 +140,24 @@ def _samples(
     spread = np.unique(np.linspace(0, len(old) - 1, REFERENCE_DAYS).astype(int))
     samples = []
     for days in (sorted(now), [old[index] for index in spread]):
-        rows = lake.read(lake.snapshot(dataset.name, days), columns)
-        size = min(len(rows), model.monitoring.report_rows)
-        samples.append(rows.sample(size, random_state=model.training.seed).reset_index(drop=True))
+        ref = lake.snapshot(dataset.name, days)
+        rows = Stream(lake.schema(ref), ref.rows, partial(lake.batches, ref)).select(columns)
+        table = sampled(rows, model.monitoring.report_rows, model.training.seed)
+        samples.append(to_pandas(table))
     return samples[0], samples[1]
+
+
+def sampled(rows: Rows, size: int, seed: int) -> pa.Table:
+    """So many of the rows, any as likely as another; no more than a batch is held beside them."""
+    count = rows.num_rows
+    places = np.random.default_rng(seed).choice(count, min(count, size), False, shuffle=False)
+    places.sort()
+    found, start = [], 0
+    for batch in rows.to_batches():
+        first, last = np.searchsorted(places, [start, start + batch.num_rows])
+        found.append(batch.take(pa.array(places[first:last] - start)))
+        start += batch.num_rows
+    return pa.Table.from_batches(found, rows.schema)
 
 
 def _keep(settings: Settings, name: str, text: str) -> str:

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from airloop.columns import AT
+from airloop.data import spool
 from airloop.data.lake import integrity
 from airloop.data.lake import written as writing
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.streams import whole, with_text, without
 from airloop.data.lake.written import written
-from airloop.data.validation import spool
+from airloop.data.spool import Spool
 from airloop.data.validation.quality import validate
-from airloop.data.validation.spool import Spool
 from airloop.settings import Settings
 from tests.support.tables import DAYS, put, stored
 from tests.unit.data.test_quality import DAY, frame, spec
@@ -146,7 +146,7 @@ ROWS = 1_500_000
 _CHILD = """
 import pyarrow as pa
 from airloop.data.lake.written import written
-from airloop.data.validation.spool import Spool
+from airloop.data.spool import Spool
 from pathlib import Path
 
 def peak():

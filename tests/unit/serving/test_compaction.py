@@ -14,7 +14,7 @@ from airloop.columns import BEFORE, MODEL_VERSION, PREDICTED_AT, PREDICTION, REQ
 from airloop.data.lake.lake import Lake
 from airloop.errors import DataError
 from airloop.partition import Cadence
-from airloop.serving.log import compaction
+from airloop.serving.log import compaction, records
 from airloop.serving.log.compaction import CompactionResult, compact
 from airloop.serving.log.frames import MAGIC, pack
 from airloop.serving.log.predictionlog import PredictionLog, log_folder, seal_segments
@@ -75,6 +75,19 @@ def test_logged_predictions_become_typed_rows_under_their_prediction_date(settin
     assert last["day"].isoformat() == "2013-03-01"
     assert last[PREDICTED_AT] == datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert not list(log_folder(settings.home, "doubler").glob("*.sealed"))
+
+
+def test_frames_decoded_a_few_at_a_time_are_the_same_table(monkeypatch: pytest.MonkeyPatch):
+    """A column that comes late, or goes, is there in all rows; so is the mark of one that the dataset no longer has."""
+    late = answered(2, rows=3)
+    late = replace(late, rows=[{**row, "gone": 5} for row in late.rows])
+    frames = [encode([answered(1, rows=2)]), encode([late]), encode([answered(3, x=None)])]
+    wanted = records.decode(frames, dataset_spec())
+    monkeypatch.setattr(records, "DECODED_BYTES", 1)
+    found = records.decode(iter(frames), dataset_spec())
+    assert found.equals(wanted, check_metadata=True)
+    assert found["gone"].to_pylist() == [None, None, "5", "5", "5", None]
+    assert records.decode([], dataset_spec()).num_rows == 0
 
 
 def test_without_an_event_time_the_day_of_the_request_counts(settings: Settings):

@@ -91,11 +91,12 @@ def _held(file: pa.NativeFile) -> pa.Buffer:
 
 
 def _put_aside(file: pa.NativeFile) -> pa.NativeFile:
-    kept = tempfile.TemporaryFile(prefix="read-")  # noqa: SIM115 - as long as it is read
-    while piece := file.read(PIECE):
-        kept.write(piece)
-    kept.seek(0)
-    return pa.PythonFile(kept, "r")
+    with tempfile.TemporaryFile(prefix="read-") as kept:
+        while piece := file.read(PIECE):
+            kept.write(piece)
+        kept.flush()
+        # Arrow's own file: its threads may let go of one of Python's while the process ends, which aborts it.
+        return pa.OSFile(f"/dev/fd/{kept.fileno()}", "r")
 
 
 def _sha256(file: Bytes) -> str:

@@ -15,6 +15,7 @@ from airloop.contracts import DatasetRef
 from airloop.data.lake import evolution, integrity, pinning, sorted_digest, tables
 from airloop.data.lake.ahead import ahead
 from airloop.data.lake.digest import SCHEME, dataset_digest, digest_of, same_scheme
+from airloop.data.lake.scanning import scanned
 from airloop.data.lake.storage import storage_errors
 from airloop.data.schema import with_dates
 from airloop.errors import DamagedError, DataError
@@ -76,8 +77,8 @@ class PinnedRows:
                 content, partition_expression=ds.field(self.column) == file.partition
             )
             try:
-                yield from sound.to_batches(
-                    schema=self.dataset.schema, columns=columns, batch_size=batch_rows
+                yield from scanned(
+                    sound, self.dataset.schema, columns=columns, batch_size=batch_rows
                 )
             except MemoryError:  # Arrow's is one of its exceptions, too
                 raise
@@ -229,7 +230,7 @@ def _appended_digest(
     batches = (
         batch
         for _, content in ahead(files, sound)
-        for batch in dataset.format.make_fragment(content).to_batches(schema=dataset.schema)
+        for batch in scanned(dataset.format.make_fragment(content), dataset.schema)
     )
     if same_scheme(scheme, SCHEME):
         return digest_of(batches, without=[column])

@@ -15,8 +15,8 @@ from airloop.contracts import Outcome
 from airloop.data.lake.digest import RowsDigest
 from airloop.data.lake.streams import Rows
 from airloop.data.schema import arrow_schema
+from airloop.data.spool import Spool
 from airloop.data.validation.batches import SuiteCounts
-from airloop.data.validation.spool import Spool
 from airloop.data.validation.structure import ContentCounts
 from airloop.data.validation.suite import Evaluated, declared_and_implied
 from airloop.specs.dataset import DatasetSpec, Severity

@@ -56,7 +56,8 @@ def sample(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """The rows that figures are taken from: all, or evenly spaced ones where there are many."""
     names = [name for name in layout.columns if name in frame]
     every = max(1, -(-len(frame) // SAMPLE))
-    return frame[names].iloc[::every] if every > 1 else frame[names]
+    # The rows first: a slice of all of them would keep them all.
+    return frame.iloc[::every][names] if every > 1 else frame[names]
 
 
 def profile(layout: Layout, rows: pd.DataFrame, contents: Hashes) -> Profile:

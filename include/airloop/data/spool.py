@@ -21,10 +21,13 @@ class Spool:
     """Rows that are written once, batch by batch, and read as often as they are needed.
 
     The file lies in the step's work folder and is unlinked from the beginning: whatever ends the process, it is gone.
+
+    :param held: bytes of rows that are held in memory
     """
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, held: int | None = None) -> None:
         self.schema, self.num_rows = schema, 0
+        self._most = HELD if held is None else held
         #: The rows of each batch.
         self._sizes: list[int] = []
         self._held: list[pa.RecordBatch] = []
@@ -47,7 +50,7 @@ class Spool:
             return
         self._held.append(batch)
         self._bytes += batch.nbytes
-        if self._bytes > HELD:
+        if self._bytes > self._most:
             self._file = tempfile.TemporaryFile(prefix="rows-")  # noqa: SIM115 - as long as they are read
             self._writer = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self.schema)
             for one in self._held:
