@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import airloop
 from airloop import paths
@@ -28,10 +27,10 @@ from airloop.errors import (
     MemoryLimitError,
     SpecError,
     TransientError,
-    UnreachableError,
 )
 from airloop.exchange.wire import describe, rebuild
 from airloop.execution.engine import Engine, Found, Part, Shared
+from airloop.execution.ray_address import WHERE, check_answer, silent
 
 log = logging.getLogger("airloop.ray")
 
@@ -41,8 +40,10 @@ LOCAL = "local"
 RETRIES = 3
 #: Parts that are on their way for each worker: one is computed while the next arrives.
 AHEAD = 2
-#: Seconds in which a cluster must answer at all, and in which it must have let the step in.
-ANSWER_SECONDS, JOIN_SECONDS = 10.0, 60.0
+#: Seconds in which a cluster that answers must have let the step in.
+JOIN_SECONDS = 60.0
+#: How often a cluster of the step's own is begun: Ray gives it 30 s, which a busy machine may not have.
+STARTS = 3
 #: Bytes of memory in which a cluster of the step's own keeps what is on its way; more goes to the disk.
 STORE_BYTES = 512 * 2**20
 #: Ray's telemetry is off, and what the future will change of it needs no line in a step's log.
@@ -50,7 +51,6 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 #: A cluster of the step's own listens on the loopback alone: so Ray does where it cannot have other machines.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of the variable
-_WHERE = "compute.address of the model"
 
 
 class RayEngine(Engine):
@@ -107,7 +107,7 @@ class RayEngine(Engine):
             os.environ.setdefault(TOKEN, secrets.token_hex(32))
         try:
             if not local:
-                _check_answer(self.address)
+                check_answer(self.address)
             # Not before: it reads the variables as it is imported.
             import ray
         except ModuleNotFoundError as error:
@@ -124,14 +124,25 @@ class RayEngine(Engine):
     def _begin_own(self, ray: ModuleType) -> None:
         # Short, for sockets lie in it; and a folder above Ray's own, which that opens to everybody.
         self._folder = tempfile.mkdtemp(prefix="airloop-ray-", dir="/tmp")
-        ray.init(
-            address=LOCAL,
-            num_cpus=self._workers,
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            logging_level=logging.ERROR,
-            _temp_dir=f"{self._folder}/ray",
-        )
+        for left in reversed(range(STARTS)):
+            try:
+                ray.init(
+                    address=LOCAL,
+                    num_cpus=self._workers,
+                    include_dashboard=False,
+                    object_store_memory=STORE_BYTES,
+                    logging_level=logging.ERROR,
+                    _temp_dir=f"{self._folder}/ray",
+                )
+            except Exception as error:  # Ray has no kind of its own for it
+                if not left:
+                    what = f"a Ray of the step's own did not start in {STARTS} attempts"
+                    why = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                    raise TransientError(
+                        what, value=why, remedy="is the machine too busy?"
+                    ) from error
+            else:
+                return
 
     def _join(self, ray: ModuleType) -> None:
         joined: Future[None] = Future()
@@ -148,19 +159,19 @@ class RayEngine(Engine):
         try:
             joined.result(JOIN_SECONDS)
         except (ConnectionError, TimeoutError) as error:
-            raise _silent(self.address, str(error) or type(error).__name__) from error
+            raise silent(self.address, str(error) or type(error).__name__) from error
         except ray.exceptions.AuthenticationError as error:
             raise SpecError(
                 "the Ray cluster does not take this step's token",
                 value=self.address,
-                where=_WHERE,
+                where=WHERE,
                 remedy=f"set RAY_AUTH_MODE=token and {TOKEN} (or RAY_AUTH_TOKEN_PATH) to the cluster's",
             ) from error
         except (RuntimeError, ValueError) as error:
             raise SpecError(
                 f"the Ray cluster cannot be joined: {str(error).splitlines()[0][:300]}",
                 value=self.address,
-                where=_WHERE,
+                where=WHERE,
                 remedy="its nodes need the same Python and the same Ray as the step; from outside "
                 "of the cluster the address is ray://<head>:10001",
             ) from error
@@ -218,31 +229,3 @@ def _compute(version: str, held: bytes, part: Any) -> Any:
         return work(shared, part)
     except AirloopError as error:
         return _Refusal(describe(error))
-
-
-def _check_answer(address: str) -> None:
-    """Make sure that a server answers before Ray is asked, which waits for minutes and ends the process then.
-
-    :raises UnreachableError: if none does
-    :raises SpecError: if it is no address
-    """
-    import grpc
-
-    found = urlsplit(address if "://" in address else f"//{address}")
-    if not found.hostname or not found.port:
-        raise SpecError(
-            "not an address of a Ray cluster",
-            value=address,
-            where=_WHERE,
-            remedy="write local, <head>:6379, or from outside of the cluster ray://<head>:10001",
-        )
-    with grpc.insecure_channel(f"{found.hostname}:{found.port}") as channel:
-        try:
-            grpc.channel_ready_future(channel).result(ANSWER_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise _silent(address, f"waited {ANSWER_SECONDS:.0f} s") from None
-
-
-def _silent(address: str, why: str) -> UnreachableError:
-    what, remedy = "the Ray cluster does not answer", "start it, or correct the address"
-    return UnreachableError(what, value=address, where=f"{_WHERE} ({why})", remedy=remedy)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from airloop.errors import SpecError, UnreachableError
-from airloop.execution import process, ray_engine
+from airloop.execution import process, ray_address
 from airloop.execution.engine import VARIABLE, InProcess, engine_of, variables
 from airloop.execution.executors import RaySpec
 from airloop.execution.ray_engine import RayEngine
@@ -65,7 +65,7 @@ def mute() -> Iterator[str]:
 def test_a_cluster_that_never_answers_is_given_up(
     mute: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(ray_engine, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(ray_address, "ANSWER_SECONDS", 0.5)
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=f"does not answer; got '{scheme}{mute}'.*start it"):
         list(RayEngine(scheme + mute).spread(operator.add, 1, [1]))
