@@ -19,6 +19,7 @@ from airloop.contracts import Fence
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.streams import Stream
 from airloop.settings import Settings
+from tests.support.serving_fakes import FakeModel, deployment
 
 DAY, ROWS = "2013-03-01", {rows}
 lake = Lake(Settings())
@@ -53,6 +54,14 @@ for batch in lake.batches(ref):
     time.sleep(0.05)  # a reader that takes its time: Arrow must not decode on meanwhile
     rows += batch.num_rows
 assert rows == ROWS
+print(peak() - before)
+"""
+_SCORING = """
+from airloop.serving.scoring import score_partition
+model = FakeModel()
+before = peak()
+ref = score_partition(lake, model, model.dataset, deployment(7), DAY, Fence(key="score", token=1))
+assert ref.rows == ROWS
 print(peak() - before)
 """
 _SAMPLING = """
@@ -90,9 +99,10 @@ def run(home: Path, what: str) -> float:
     ("what", "most"),
     [
         pytest.param(_READING, 180, id="reading"),
+        pytest.param(_SCORING, 155, id="batch scoring"),
         pytest.param(_SAMPLING, 180, id="a report's sample"),
     ],
 )
 def test_memory_does_not_grow_with_the_partition(home: Path, what: str, most: float) -> None:
-    """180 MB of rows as Arrow has them, a file of 130 MB: read ahead they took 450 MB."""
+    """180 MB of rows as Arrow has them, a file of 130 MB: read ahead they took 450 MB, held scores 50 MB more."""
     assert run(home, what) < most

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -78,6 +82,44 @@ def test_an_attempt_that_was_overtaken_changes_nothing(lake: Lake):
     with pytest.raises(SupersededError):
         score(lake, 4)
     assert lake.snapshot("scores__doubler", [DAY]).digest == newest.digest
+
+
+_KILLED = """
+import os, signal
+from airloop.contracts import Fence
+from airloop.data import spool
+from airloop.data.lake.lake import Lake
+from airloop.serving.scoring import score_partition
+from airloop.settings import Settings
+from tests.support.serving_fakes import FakeModel, deployment
+
+spool.HELD = 0
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+{sabotage}
+model = FakeModel()
+score_partition(Lake(Settings()), model, model.dataset, deployment(7), "2013-03-01", Fence(key="s", token=1))
+"""
+
+
+@pytest.mark.parametrize(
+    "sabotage", ["spool.Spool.rows = die", "Lake.commit_partition = die"], ids=["spooled", "stored"]
+)
+def test_a_scoring_killed_in_between_shows_nothing_and_the_next_one_all(
+    lake: Lake, tmp_path: Path, sabotage: str
+):
+    work = tmp_path / "work"
+    work.mkdir()
+    child = subprocess.run(
+        [sys.executable, "-c", _KILLED.format(sabotage=sabotage)],
+        check=False,
+        env=os.environ | {"TMPDIR": str(work)},
+        cwd=Path(__file__).parents[3],
+    )
+    assert child.returncode == -signal.SIGKILL
+    assert list(work.iterdir()) == []
+    assert lake.partitions("scores__doubler") == ()
+    assert score(lake, 2).rows == 3
 
 
 def test_a_partition_that_is_not_there_is_an_error(lake: Lake):
