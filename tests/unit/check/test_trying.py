@@ -135,7 +135,7 @@ def test_each_model_is_tried_and_none_keeps_another_from_it(
         "abrupt": "its code ended the process that tried it (exit code 7)",
         "confused": "the model's features() failed on these rows",
         "exits": "SystemExit: 3",
-        "rushed": "features_rows() makes other features than features(); got 'wet is nan, and not 0.0, in row 1'",
+        "rushed": "other features than features() (shop.rushed.features_rows); got 'wet is nan, and not 0.0, in row 1'",
         "own": "trust list, so it could never be loaded (the model's build()); got 'builtins.abs'",
         "unbuilt": "ZeroDivisionError",
         "unfit": "could not be fitted on the source's first 200 rows",
