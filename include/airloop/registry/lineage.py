@@ -15,6 +15,8 @@ from airloop.paths import root
 #: The libraries whose version changes what a stored model answers or how it is read.
 LIBRARIES = (
     *(
+        "catboost",
+        "lightgbm",
         "numpy",
         "onnxruntime",
         "pandas",
@@ -23,6 +25,8 @@ LIBRARIES = (
         "skl2onnx",
         "skops",
         "torch",
+        "xgboost",
+        "xgboost-cpu",
     ),
 )
 LOCK = "requirements.lock"

@@ -28,6 +28,7 @@ NEEDED = {
     "step": [
         *PROJECT["project"]["dependencies"],
         *(EXTRAS["serving"] + EXTRAS["postgres"] + GROUPS["step-image"]),
+        *(EXTRAS["xgboost"] + EXTRAS["lightgbm"]),
     ],
     "serving": GROUPS["serving-image"],
     "torch": EXTRAS["torch"],
@@ -159,8 +160,13 @@ def imports_in(path: Path) -> set[str]:
     return found
 
 
-#: What only a part of the domain imports that never runs in a step: the tests of plug-ins, and who starts pods.
-ELSEWHERE = {"pytest": "testing", "kubernetes": "execution/pods"}
+#: What only a part of the domain imports that never runs in a step: the tests of plug-ins, and who starts pods; and the
+#: library whose weight only its own trainer is worth.
+ELSEWHERE = {
+    "pytest": "testing",
+    "kubernetes": "execution/pods",
+    "catboost": "registry/formats/boosters",
+}
 
 
 def test_every_import_of_the_domain_is_in_the_image_of_the_steps() -> None:

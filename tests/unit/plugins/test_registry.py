@@ -63,7 +63,7 @@ def test_what_is_built_in_is_found_as_what_is_not() -> None:
             *("accuracy", "average_precision", "brier", "error_rate", "log_loss"),
             *("mae", "pinball", "r2", "rmse", "roc_auc"),
         ),
-        "trainer": ("sklearn", "torch"),
+        "trainer": ("catboost", "lightgbm", "sklearn", "torch", "xgboost"),
         "executor": ("kubernetes", "process", "ray"),
         "alert route": ("log", "webhook"),
     }

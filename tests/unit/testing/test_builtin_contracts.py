@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from airloop.data.sources.builtin import FileSource, PythonSource, SqlSource
 from airloop.errors import ArtifactError
 from airloop.plugins.gate import STANDING
-from airloop.plugins.registry import GATES, METRICS, load, names
+from airloop.plugins.registry import GATES, METRICS, TRAINERS, load, names
 from airloop.testing import (
     AlertContract,
     ExecutorContract,
@@ -177,9 +178,35 @@ class TestTorch(TrainerContract):
         params = {"epochs": 8, "batch_rows": 64, "learning_rate": 0.02}
         job = toy_job(request.param, tmp_path, trainer="torch", params=params)
         module = "tests.unit.testing.network"
-        from dataclasses import replace
-
         return replace(job, model=job.model.model_copy(update={"module": module}))
+
+
+class _Booster(TrainerContract):
+    library = ""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        pytest.importorskip(self.library)
+        return load(TRAINERS, self.library)
+
+    @pytest.fixture(params=["classification", "regression"])
+    def job(self, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+        params = {"library": self.library, "task": request.param}
+        job = toy_job(request.param, tmp_path, trainer=self.library, params=params)
+        module = "tests.unit.testing.boosters"
+        return replace(job, model=job.model.model_copy(update={"module": module}))
+
+
+class TestXGBoost(_Booster):
+    library = "xgboost"
+
+
+class TestLightGBM(_Booster):
+    library = "lightgbm"
+
+
+class TestCatBoost(_Booster):
+    library = "catboost"
 
 
 class TestProcess(ExecutorContract):

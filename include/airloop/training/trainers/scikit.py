@@ -23,6 +23,7 @@ from airloop.training.trainer import FitJob, Number
 OPSET = {"": 21, "ai.onnx.ml": 3}
 #: What the graph is called; skl2onnx would draw a name.
 GRAPH = "airloop"
+_BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
 
 
 def fit(job: FitJob) -> Any:
@@ -32,8 +33,8 @@ def fit(job: FitJob) -> Any:
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
     if levels := job.outputs[0].levels:
-        return [fit_estimator(job, build(job, level)) for level in levels]
-    return fit_estimator(job, build(job))
+        return [fit_estimator(job, _own(job, build(job, level))) for level in levels]
+    return fit_estimator(job, _own(job, build(job)))
 
 
 def fit_estimator(job: FitJob, estimator: Any) -> Any:
@@ -48,8 +49,8 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
     try:
         return without_indices(estimator.fit(job.features, target, **weights))
     except (TypeError, ValueError) as error:
-        raise _kind(job)(
-            "the estimator could not be fitted", value=str(error), where=_where(job)
+        raise kind_of(job)(
+            "the estimator could not be fitted", value=str(error), where=where_of(job)
         ) from error
 
 
@@ -95,11 +96,15 @@ def save(estimator: Any, folder: Path) -> None:
     settle(path)
     foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES
     if foreign:
+        # What XGBoost, LightGBM and CatBoost make is kept by trainers of their own.
+        others = sorted({name.partition(".")[0] for name in foreign} & _BOOSTERS)
         raise SpecError(
             "the estimator holds a type that is not on Airloop's trust list, so it could never be loaded",
             value=sorted(foreign)[0],
             where="the model's build()",
-            remedy="use estimators of scikit-learn, without functions of your own; docs/training.md names what is stored",
+            remedy=f"set training.trainer: {others[0]}, with the booster as the last step of a Pipeline, or alone"
+            if others
+            else "use estimators of scikit-learn, without functions of your own; docs/training.md names what is stored",
         )
 
 
@@ -109,7 +114,7 @@ def rehearse(job: FitJob) -> None:
     :raises SpecError: if ``build`` fails, or a type would be refused
     :raises DataError: if it could not be fitted on these rows
     """
-    estimator = build(job)
+    estimator = _own(job, build(job))
     if len(job.features):
         try:
             estimator = fit_estimator(job, estimator)
@@ -118,7 +123,7 @@ def rehearse(job: FitJob) -> None:
             raise DataError(
                 f"it could not be fitted on the source's first {len(job.features)} rows",
                 value=f"{type(error).__name__}: {error}",
-                where=_where(job),
+                where=where_of(job),
             ) from error
     with TemporaryDirectory() as scratch:
         save(estimator, Path(scratch))
@@ -144,19 +149,34 @@ def build(job: FitJob, level: float | None = None) -> Any:
     except (AirloopError, ModuleNotFoundError):
         raise
     except (Exception, SystemExit) as error:
-        raise _kind(job)(
+        raise kind_of(job)(
             "the estimator cannot be built with these parameters",
             value=f"{params}: {type(error).__name__}: {error}",
-            where=_where(job),
+            where=where_of(job),
             remedy="correct training.params or the parameters of this run",
         ) from error
 
 
-def _where(job: FitJob) -> str:
+def _own(job: FitJob, estimator: Any) -> Any:
+    """The same, unless it ends with a booster that another trainer keeps: that would come out after the whole fit."""
+    package = type(last_step(estimator)[1]).__module__.partition(".")[0]
+    if package in _BOOSTERS:
+        raise SpecError(
+            "the trainer sklearn stores no boosters of other libraries, so it could never be loaded",
+            value=package,
+            where=where_of(job),
+            remedy=f"set training.trainer: {package}",
+        )
+    return estimator
+
+
+def where_of(job: FitJob) -> str:
+    """Where the estimator comes from."""
     return f"{job.model.module}.{job.model.training.build}"
 
 
-def _kind(job: FitJob) -> type[AirloopError]:
+def kind_of(job: FitJob) -> type[AirloopError]:
+    """Whose fault a parameter is: the run's that set it, or the spec's."""
     return RequestError if job.overridden else SpecError
 
 

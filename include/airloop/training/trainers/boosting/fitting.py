@@ -1,0 +1,194 @@
+"""How a booster is fitted: what ``build`` returned is looked at before, and opened from its own bytes after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+
+from airloop.errors import AirloopError, DataError, SpecError
+from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns
+from airloop.training.trainer import FitJob
+from airloop.training.trainers import scikit
+from airloop.training.trainers.boosting.libraries import Library
+
+#: Of the training rows, drawn by the seed, where the user asked to stop early; scikit-learn's own boosting holds as many.
+VALIDATION: Final = 0.1
+
+
+def fit(job: FitJob, library: Library) -> Boosted:
+    """Build and fit it.
+
+    :raises SpecError: if what ``build`` returns could not be stored, or a parameter of the spec does not suit it
+    :raises RequestError: if one of the run's does not
+    """
+    estimator = checked(job, library)
+    try:
+        return _fitted(job, library, estimator)
+    except (AirloopError, MemoryError, OSError):
+        raise
+    except Exception as error:  # each library has errors of its own
+        raise scikit.kind_of(job)(
+            "the estimator could not be fitted",
+            value=f"{type(error).__name__}: {str(error)[:500]}",
+            where=scikit.where_of(job),
+        ) from error
+
+
+def rehearse(job: FitJob, library: Library) -> None:
+    """Build it, look whether it can be stored, and fit and store it on a few rows.
+
+    :raises SpecError: if it could not be stored
+    :raises DataError: if it could not be fitted on these rows
+    """
+    head, _ = divided(checked(job, library))
+    with TemporaryDirectory() as scratch:
+        if len(job.features):
+            try:
+                save(fit(job, library), Path(scratch))
+            except (Exception, SystemExit) as error:
+                if isinstance(error, SpecError) and "never be loaded" in error.what:
+                    raise
+                raise DataError(
+                    f"it could not be fitted on the source's first {len(job.features)} rows",
+                    value=f"{type(error).__name__}: {error}",
+                    where=scikit.where_of(job),
+                ) from error
+        elif head is not None:
+            scikit.save(head, Path(scratch))
+
+
+def save(model: Boosted, folder: Path) -> None:
+    """Write the booster's file, and ``model.skops`` for the steps before it.
+
+    :raises SpecError: if a step is of a type that the loader would refuse
+    """
+    (folder / FILES[model.library][0]).write_bytes(model.content)
+    if model.head is not None:
+        scikit.save(model.head, folder)
+
+
+def checked(job: FitJob, library: Library) -> Any:
+    """What ``build`` returned, where it can be stored.
+
+    :raises SpecError: if it cannot, naming what can
+    """
+    estimator = scikit.build(job)
+    head, last = divided(estimator)
+    known = library.estimators[job.model.task]
+    if type(last).__name__ not in known or not type(last).__module__.startswith(
+        f"{library.package}."
+    ):
+        raise _refused(
+            job,
+            f"trainer {library.package} keeps {' and '.join(sorted(known))} for a {job.model.task}",
+            type(last).__name__,
+            "return one of them, alone or as the last step of a Pipeline",
+        )
+    params = last.get_params()
+    for what, value, remedy in _reasons(library, job, params):
+        raise _refused(job, what, value, remedy)
+    texts = [name for name in job.features if job.features[name].dtype == object]
+    if head is None and texts and not (library.categorical and params.get(library.categorical)):
+        way = "put a ColumnTransformer with an encoder before it"
+        raise _refused(
+            job,
+            f"{library.name} by itself takes no texts",
+            texts[0],
+            f"name them in {library.categorical}, or {way}" if library.categorical else way,
+        )
+    return estimator
+
+
+def _reasons(
+    library: Library, job: FitJob, params: dict[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """Why a model with these parameters could not be stored, or would be opened as another one."""
+    early = f"; to stop early set {library.early[0]}"
+    losses = library.losses[job.model.task]
+    for name, value in params.items():
+        if not _plain(value):
+            remedy = f"use what {library.name} brings: {', '.join(sorted(losses))}{early}"
+            yield f"{name} is code, which is never stored", repr(value)[:80], remedy
+    for name in library.loss:
+        value = params.get(name)
+        # CatBoost's have parameters behind a colon.
+        if value is not None and losses.isdisjoint({str(value), str(value).partition(":")[0]}):
+            what = f"no {job.model.task} is stored that minimises this"
+            yield what, value, f"use one of {', '.join(sorted(losses))}"
+    for name, valid in library.only.items():
+        if params.get(name) is not None and params[name] not in valid:
+            remedy = f"use one of {', '.join(map(str, valid))}" if valid else "leave it out"
+            yield f"{library.name} models with this {name} are not stored", params[name], remedy
+    missing = params.get("missing", np.nan)
+    if missing is not None and not np.isnan(missing):
+        yield "a missing value is NaN", missing, "leave `missing` out"
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_plain(one) for one in value.values())
+    if isinstance(value, list | tuple | set):
+        return all(_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | float | str | np.generic | np.ndarray)
+
+
+def _refused(job: FitJob, what: str, value: Any, remedy: str) -> SpecError:
+    return SpecError(
+        f"{what}, so it could never be loaded" if "stored" in what else what,
+        value=value,
+        where=scikit.where_of(job),
+        remedy=remedy,
+    )
+
+
+def divided(estimator: Any) -> tuple[Any, Any]:
+    """The steps before the booster as one pipeline, None without any, and the booster."""
+    from sklearn.pipeline import make_pipeline
+
+    steps: list[Any] = []
+    last = estimator
+    while hasattr(last, "steps"):
+        steps += [step for _, step in last.steps[:-1]]
+        last = last.steps[-1][1]
+    return (make_pipeline(*steps) if steps else None), last
+
+
+def _fitted(job: FitJob, library: Library, estimator: Any) -> Boosted:
+    head, last = divided(estimator)
+    params = last.get_params()
+    told = {name: params.pop(name) for name in library.of_fit if name in params}
+    last = type(last)(**(params | library.settings(params, job.model.training.seed)))
+    task = job.model.task
+    truth = job.truth.astype(int) if task == "classification" else job.truth
+    target: Any = truth.to_numpy()
+    train, held = _parts(job, target, any(params.get(name) is not None for name in library.early))
+    rows = job.features.iloc[train]
+    if head is not None:
+        rows = columns(head.fit_transform(rows, target[train]))
+        head = scikit.without_indices(head)
+    more = told if job.weights is None else {**told, "sample_weight": job.weights[train]}
+    if len(held):
+        valid = job.features.iloc[held]
+        valid = valid if head is None else columns(head.transform(valid))
+        weights = None if job.weights is None else job.weights[held]
+        more |= library.validation(valid, target[held], weights)
+    last.fit(rows, target[train], **more)
+    return boosted(library.name, head, library.dump(last), scikit.where_of(job), task)
+
+
+def _parts(job: FitJob, target: Any, early: bool) -> tuple[Any, Any]:
+    """The places of the rows to learn from, and of those that say when to stop."""
+    from sklearn.model_selection import train_test_split
+
+    places = np.arange(len(target))
+    if not early:
+        return places, places[:0]
+    classes = target if job.model.task == "classification" else None
+    train, held = train_test_split(
+        places, test_size=VALIDATION, random_state=job.model.training.seed, stratify=classes
+    )
+    return train, held

@@ -1,0 +1,168 @@
+"""What differs between XGBoost, LightGBM and CatBoost before, during and after a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Final, Protocol
+
+from airloop.registry.formats.boosters import cat, lgbm, xgb
+
+#: What LightGBM calls the same by other names.
+_ALIASES: Final = frozenset(
+    {
+        *("regression_l2", "l2", "mean_squared_error", "mse", "l2_root", "root_mean_squared_error"),
+        *("rmse", "l1", "mean_absolute_error", "mae", "mean_absolute_percentage_error"),
+    }
+)
+
+
+class Library(Protocol):
+    """One of the three."""
+
+    name: ClassVar[str]
+    #: The package that its estimators come from, and the trainer of a spec.
+    package: ClassVar[str]
+    #: Its estimators by the model's task, and what they may be asked to minimise.
+    estimators: ClassVar[Mapping[str, frozenset[str]]]
+    losses: ClassVar[Mapping[str, frozenset[str]]]
+    #: The parameters that name the loss, and those that end a fit early.
+    loss: ClassVar[tuple[str, ...]]
+    early: ClassVar[tuple[str, ...]]
+    #: Parameters with the only values with which a model can be stored.
+    only: ClassVar[Mapping[str, tuple[Any, ...]]]
+    #: Parameters of the estimator that its ``fit`` wants to be given.
+    of_fit: ClassVar[tuple[str, ...]] = ()
+    #: The parameter that names columns of texts; None where it takes none.
+    categorical: ClassVar[str | None] = None
+
+    def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """What is set where the user's code left it open: the seed, silence, no files, the same model each time."""
+
+    def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
+        """Rows that decide when to stop, as its ``fit`` takes them."""
+
+    def dump(self, estimator: Any) -> bytes:
+        """A fitted estimator as the content of its file, up to the best iteration."""
+
+
+class XGBoost(Library):
+    """As ``model.ubj``."""
+
+    name: ClassVar[str] = xgb.LIBRARY
+    package: ClassVar[str] = "xgboost"
+    estimators: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": frozenset({"XGBClassifier", "XGBRFClassifier"}),
+        "regression": frozenset({"XGBRegressor", "XGBRFRegressor"}),
+    }
+    losses: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": xgb.PROBABILITIES,
+        "regression": xgb.VALUES,
+    }
+    loss: ClassVar[tuple[str, ...]] = ("objective",)
+    early: ClassVar[tuple[str, ...]] = ("early_stopping_rounds",)
+    only: ClassVar[Mapping[str, tuple[Any, ...]]] = {"booster": ("gbtree", "dart")}
+
+    def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """It has the seed already."""
+        return {"verbosity": 0} if params.get("verbosity") is None else {}
+
+    def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
+        """As a list of sets."""
+        found = {"eval_set": [(rows, truth)], "verbose": False}
+        return found if weights is None else {**found, "sample_weight_eval_set": [weights]}
+
+    def dump(self, estimator: Any) -> bytes:
+        """Without attributes: what they tell was of the fit."""
+        booster = estimator.get_booster()
+        best = booster.attr("best_iteration")
+        if best is not None:
+            booster = booster[: int(best) + 1]
+        booster.set_attr(**dict.fromkeys(booster.attributes()))
+        return bytes(booster.save_raw("ubj"))
+
+
+class LightGBM(Library):
+    """As ``model.txt``."""
+
+    name: ClassVar[str] = lgbm.LIBRARY
+    package: ClassVar[str] = "lightgbm"
+    estimators: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": frozenset({"LGBMClassifier"}),
+        "regression": frozenset({"LGBMRegressor"}),
+    }
+    losses: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": lgbm.PROBABILITIES,
+        "regression": lgbm.VALUES | _ALIASES,
+    }
+    loss: ClassVar[tuple[str, ...]] = ("objective", "application", "app", "loss")
+    early: ClassVar[tuple[str, ...]] = (
+        *("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
+    )
+    only: ClassVar[Mapping[str, tuple[Any, ...]]] = {"linear_tree": (False,)}
+    of_fit: ClassVar[tuple[str, ...]] = ("categorical_feature",)
+
+    def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """Each sum in one order, whatever the clock says: else it tries two ways and takes the faster."""
+        ways = {"deterministic", "force_row_wise", "force_col_wise"}
+        found: dict[str, Any] = (
+            {} if ways & set(params) else dict.fromkeys(("deterministic", "force_row_wise"), True)
+        )
+        return found if {"verbose", "verbosity"} & set(params) else {**found, "verbosity": -1}
+
+    def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
+        """One set, by its columns and its truth."""
+        found = {"eval_X": rows, "eval_y": truth}
+        return found if weights is None else {**found, "eval_sample_weight": [weights]}
+
+    def dump(self, estimator: Any) -> bytes:
+        """The trees alone; parameters and importances follow them, which nobody asks."""
+        text: str = estimator.booster_.model_to_string()
+        return (text.partition(lgbm.END)[0] + lgbm.END).encode("ascii")
+
+
+class CatBoost(Library):
+    """As ``model.cbm``."""
+
+    name: ClassVar[str] = cat.LIBRARY
+    package: ClassVar[str] = "catboost"
+    estimators: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": frozenset({"CatBoostClassifier"}),
+        "regression": frozenset({"CatBoostRegressor"}),
+    }
+    losses: ClassVar[Mapping[str, frozenset[str]]] = {
+        "classification": cat.PROBABILITIES,
+        "regression": cat.VALUES | cat.LOGARITHMS,
+    }
+    loss: ClassVar[tuple[str, ...]] = ("loss_function", "objective")
+    early: ClassVar[tuple[str, ...]] = ("early_stopping_rounds", "od_wait", "od_pval", "od_type")
+    only: ClassVar[Mapping[str, tuple[Any, ...]]] = {"text_features": (), "embedding_features": ()}
+    categorical: ClassVar[str | None] = "cat_features"
+
+    def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """It has parameters only where they were given."""
+        found: dict[str, Any] = {}
+        if not {"random_seed", "random_state"} & set(params):
+            found["random_seed"] = seed
+        if not {"verbose", "silent", "logging_level", "verbose_eval"} & set(params):
+            found["logging_level"] = "Silent"
+        return found if "allow_writing_files" in params else {**found, "allow_writing_files": False}
+
+    def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
+        """As a pool where they have weights."""
+        return {"eval_set": (rows, truth)}
+
+    def dump(self, estimator: Any) -> bytes:
+        """With how it answers in place of what it tells of itself: its moment and its random number among that."""
+        loss = str(estimator.get_all_params()["loss_function"]).partition(":")[0]
+        told = estimator.get_metadata()
+        for name in list(told.keys()):
+            del told[name]
+        kinds = {**dict.fromkeys(cat.PROBABILITIES, "Probability")}
+        kinds |= dict.fromkeys(cat.LOGARITHMS, "Exponent")
+        told[cat.ANSWERS] = kinds.get(loss, "RawFormulaVal")
+        with TemporaryDirectory(prefix="airloop-catboost-") as scratch:
+            path = Path(scratch) / "model.cbm"
+            estimator.save_model(str(path))
+            return path.read_bytes()

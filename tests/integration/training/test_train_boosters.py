@@ -1,0 +1,71 @@
+"""A booster of each library through the loop: trained, gated, registered, verified by a service that answers with it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from airloop.contracts import Outcome
+from airloop.delivery import verification
+from airloop.delivery.verification import verify
+from airloop.errors import ArtifactError
+from airloop.registry import artifacts, loader
+from airloop.registry.formats.boosters.model import FILES
+from airloop.specs.catalog import Catalog
+from tests.integration.training.test_train_evaluate_register import World, template
+from tests.support.loop import boosters
+from tests.support.loop.specimens import model_spec, rows
+
+__all__ = ["template"]
+
+for _library in boosters.LIBRARIES:
+    pytest.importorskip(_library)
+
+CASES = {
+    "xgboost": "xgboost, classification, behind steps",
+    "lightgbm": "lightgbm, categories",
+    "catboost": "catboost, classification, alone",
+}
+NAMES = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
+
+
+@pytest.mark.parametrize("library", boosters.LIBRARIES)
+def test_it_goes_through_the_whole_loop(
+    library: str, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(template, tmp_path / "mlflow.db")
+    world = World(tmp_path)
+    spec = model_spec(
+        module="tests.support.loop.boosters",
+        inputs=["courier", "distance", "rain"],
+        training={"trainer": library, "params": {"which": CASES[library]}},
+    ).model_dump(mode="json", by_alias=True)
+    (tmp_path / "config" / "models" / "lateness.yaml").write_text(yaml.safe_dump(spec))
+    world.catalog = Catalog(tmp_path / "config")
+
+    candidate = world.train()
+    report = world.evaluate(candidate)
+    assert report.outcome is Outcome.OK, report.reason
+    version = world.register(candidate, report)
+
+    monkeypatch.setattr(verification, "LOAD_REQUESTS", 20)
+    checks = verify(version, world.settings, tmp_path / "work")
+    assert [check.name for check in checks] == ["loads", "parity", "refuses bad input", "load"]
+    assert all(check.ok for check in checks), checks
+
+    model = loader.load(version.artifact, world.settings)
+    assert model.runtime == library
+    assert np.ptp(model.predict(rows(5))) > 0
+
+    folder = artifacts.fetch(version.artifact, world.settings)
+    kept = folder / FILES[NAMES[library]][0]
+    spoilt = shutil.copytree(folder, tmp_path / "spoilt")
+    (spoilt / kept.name).write_bytes(kept.read_bytes() + b"\0")
+    with pytest.raises(ArtifactError, match="not the one that was trained"):
+        artifacts.verify(spoilt, version.artifact.digest)
