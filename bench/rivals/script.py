@@ -22,7 +22,7 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from airloop.specs import load_catalog
-from airloop.training.trainers.scikit import OPSET, _plain_integers
+from airloop.training.trainers.scikit_graph import OPSET, _plain_integers
 from bench.sides import timed
 from flights import flight_delay
 

@@ -11,7 +11,7 @@ import pytest
 from airloop.registry import artifacts
 from airloop.training import conversion, plots
 from airloop.training.probes import disparity
-from airloop.training.trainers import scikit
+from airloop.training.trainers import scikit_graph
 from tests.support.checkout import ROOT
 from tests.support.loop.artifact import pack_one
 from tests.support.loop.specimens import model_spec
@@ -44,13 +44,13 @@ def test_a_model_that_cannot_be_converted_still_becomes_an_artifact(tmp_path, mo
 def test_without_the_patch_skl2onnx_refuses_boosted_trees(tmp_path, monkeypatch):
     from contextlib import nullcontext
 
-    monkeypatch.setattr(scikit, "_plain_integers", nullcontext)
+    monkeypatch.setattr(scikit_graph, "_plain_integers", nullcontext)
     assert not pack_one(tmp_path).conversion.kept
 
 
 @pytest.mark.parametrize("value", [[True, False], (np.True_, np.False_)])
 def test_booleans_in_a_list_become_integers(value):
-    assert scikit._integers(value) == [1, 0]
+    assert scikit_graph._integers(value) == [1, 0]
 
 
 def test_a_graphs_inputs_are_called_as_the_features():
@@ -62,7 +62,7 @@ def test_a_graphs_inputs_are_called_as_the_features():
     graph = helper.make_graph(
         [helper.make_node("Sub", ["a_b", "a_b1"], ["out"])], "airloop", inputs, [output]
     )
-    scikit._name_inputs(graph, ["a b", "a_b"])
+    scikit_graph._name_inputs(graph, ["a b", "a_b"])
     assert [one.name for one in graph.input] == ["a b", "a_b"]
     assert list(graph.node[0].input) == ["a b", "a_b"]
 

@@ -60,9 +60,9 @@ class SklearnTrainer(Trainer):
 
     def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
         """As skl2onnx converts it."""
-        from airloop.training.trainers import scikit
+        from airloop.training.trainers import scikit_graph
 
-        return scikit.onnx(estimator, frozen, number)
+        return scikit_graph.onnx(estimator, frozen, number)
 
     def weighs(self, job: FitJob) -> bool:
         """Where the estimator, or its last step, takes weights."""
