@@ -166,6 +166,9 @@ ELSEWHERE = {
     "pytest": "testing",
     "kubernetes": "execution/pods",
     "catboost": "registry/formats/boosters",
+    # A cluster is asked by a step that runs beside Airflow.
+    "ray": "execution",
+    "grpc": "execution",
 }
 
 
