@@ -37,12 +37,6 @@ SPANS = (5, 7, 10, 20)
 HELD = (10, HOLDOUT_DAYS)
 #: Days of the curves of flights alone, up to where equals pass as often as is asked, and how many seeds give 300 trials.
 LONGER = {21: 4, 28: 6, 42: 6}
-#: Forms of flights' worlds.
-FORMS: dict[str, dict[str, bool]] = {
-    "flights": {},
-    "exchanged": {"exchanged": True},
-    "uneven": {"uneven": True},
-}
 #: What the short form plays.
 SHORT_SERIES = ("none",)
 Part = Callable[[], dict[str, Any]]
@@ -97,13 +91,13 @@ def parts(folder: Path, *, short: bool) -> Iterator[tuple[str, Part]]:
 
 def _of_flights(folder: Path) -> Iterator[tuple[str, Part]]:
     """The curves of real models on real days."""
-    curves = [(4, days, world) for days, world in itertools.product(HELD, FORMS)]
-    curves += [(seeds, days, "flights") for days, seeds in LONGER.items()]
-    for (seeds, days, world), gain in itertools.product(curves, GAINS):
+    curves = [(4, days, uneven) for days, uneven in itertools.product(HELD, (False, True))]
+    curves += [(seeds, days, False) for days, seeds in LONGER.items()]
+    for (seeds, days, uneven), gain in itertools.product(curves, GAINS):
         yield (
-            f"{world}-{days}-{gain:+g}",
-            lambda seeds=seeds, days=days, world=world, gain=gain: _curve(
-                Flights(windows(folder, seeds), **FORMS[world]), gain, days
+            f"{'uneven' if uneven else 'flights'}-{days}-{gain:+g}",
+            lambda seeds=seeds, days=days, uneven=uneven, gain=gain: _curve(
+                Flights(windows(folder, seeds), uneven=uneven), gain, days
             ),
         )
 

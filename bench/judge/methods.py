@@ -1,4 +1,4 @@
-"""Ways to bound a gain: how many equals each promotes, by the number of days. What the gates use is ``within``."""
+"""Ways to bound a gain: how many equals each promotes, by the number of days. What the gates use is ``jackknife``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scipy.special import stdtrit
 from airloop.evaluation.blocks import Blocks, dealt
 from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import Floats, resampled
-from airloop.evaluation.within import compare_within
 from bench.judge.trials import Duel
 
 METRIC, CONFIDENCE, DRAWS = "roc_auc", 0.95, 299
@@ -67,16 +66,8 @@ def wild(duel: Duel) -> float:
     return gain - error * float(np.quantile(ratios, CONFIDENCE))
 
 
-def within(duel: Duel) -> float:
-    """What the gates use."""
-    blocks = Blocks(_codes(duel), "day")
-    return compare_within(
-        METRIC, duel.truth, duel.challenger, duel.champion, blocks, confidence=CONFIDENCE
-    ).low
-
-
 def jackknife(duel: Duel) -> float:
-    """The same over all rows."""
+    """What the gates use."""
     blocks = Blocks(_codes(duel), "day")
     return compare(
         METRIC, duel.truth, duel.challenger, duel.champion, blocks, confidence=CONFIDENCE
@@ -97,6 +88,5 @@ def bounds(duel: Duel) -> dict[str, float]:
     return bootstrapped(duel) | {
         "days, wild bootstrap-t": wild(duel),
         "rows, jackknife": jackknife_rows(duel),
-        "days, jackknife with Student's bound": jackknife(duel),
-        "**within days, jackknife with Student's bound**": within(duel),
+        "**days, jackknife with Student's bound**": jackknife(duel),
     }

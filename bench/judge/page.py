@@ -14,7 +14,6 @@ from bench.section import marks, put
 BEGIN, END = marks("judge")
 WORLDS = {
     "flights": "the demo's boosted trees on 2013's flights; equals differ by their seed, the others by noise",
-    "exchanged": "the same, where the two of a pair change places on half of the days: equals are then equal exactly",
     "uneven": "the same, with noise that is stronger on some days than on others",
     "weather": "made-up days of 400 rows, on which each model errs in its own way",
 }

@@ -15,7 +15,7 @@ from airloop.data.snapshot import Part, Split
 from airloop.evaluation.blocks import Blocks
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.proper import clearly_worse
-from airloop.evaluation.swap import better, needed_gain
+from airloop.evaluation.swap import needed_gain
 from airloop.paths import config_folder
 from airloop.specs import Catalog, DatasetSpec, ModelSpec
 
@@ -58,16 +58,16 @@ class Share:
 def promoted(duel: Duel) -> dict[str, bool]:
     """Whether the champion gate lets the challenger pass, by policy."""
     case = _case(duel)
-    result = case.compare(duel.champion, within=True)
+    result = case.compare(duel.champion)
     gates = case.model.gates
-    passing = {
-        policy: better(result, needed_gain(gates.model_copy(update={"swap": policy}), result))
+    better = {
+        policy: result.low > needed_gain(gates.model_copy(update={"swap": policy}), result)
         for policy in POLICIES
     }
     # The proper score is asked only where it could still refuse: it costs as much as the metric.
-    if any(passing.values()) and clearly_worse(case, duel.champion, slice(None)):
+    if any(better.values()) and clearly_worse(case, duel.champion, slice(None)):
         return dict.fromkeys(POLICIES, False)
-    return passing
+    return better
 
 
 @cache

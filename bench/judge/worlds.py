@@ -51,15 +51,8 @@ def strength_of(loss: float, measure: Callable[[float], float]) -> float:
 class Flights:
     """Boosted trees of the demo on the days of 2013: equals differ by their seed."""
 
-    def __init__(
-        self, windows: Sequence[Window], *, uneven: bool = False, exchanged: bool = False
-    ) -> None:
-        """All windows.
-
-        :param exchanged: whether the two of a pair change places on half of the days: they are then equals exactly, while
-            of two seeds one is truly a little better
-        """
-        self.windows, self.uneven, self.exchanged = windows, uneven, exchanged
+    def __init__(self, windows: Sequence[Window], *, uneven: bool = False) -> None:
+        self.windows, self.uneven = windows, uneven
 
     def strength(self, gain: float) -> float:
         return strength_of(abs(gain), self.loss)
@@ -83,22 +76,11 @@ class Flights:
             for first in range(0, AHEAD - days + 1, days):
                 rows = window.rows(first, days)
                 truth, day = window.truth[rows], window.day[rows]
-                for one, other in itertools.permutations(window.answers[:, rows], 2):
-                    ours, theirs = self._places(one, other, day, number := next(trial))
+                for ours, theirs in itertools.permutations(window.answers[:, rows], 2):
                     worse = theirs if gain > 0 else ours
-                    blur = self._blurred(worse, day, strength, number)
+                    blur = self._blurred(worse, day, strength, next(trial))
                     pair = (ours, blur) if gain > 0 else (blur, theirs)
                     yield Duel(truth, pair[0], pair[1], day)
-
-    def _places(
-        self, one: Floats, other: Floats, day: np.ndarray, number: int
-    ) -> tuple[Floats, Floats]:
-        if not self.exchanged:
-            return one, other
-        _, place = np.unique(day, return_inverse=True)
-        random = np.random.default_rng((SEED, number))
-        changes = (random.random(place.max() + 1) < 0.5)[place]
-        return np.where(changes, other, one), np.where(changes, one, other)
 
     def _blurred(self, answers: Floats, day: np.ndarray, strength: float, seed: int) -> Floats:
         return blurred(answers, day, strength, seed, uneven=self.uneven)

@@ -22,7 +22,6 @@ from airloop.evaluation.metrics import Floats
 from airloop.evaluation.multiclass import is_of
 from airloop.evaluation.quantiles import trivial
 from airloop.evaluation.twins import impartial
-from airloop.evaluation.within import compare_within
 from airloop.features.transform import transform
 from airloop.registry.loaded import LoadedModel
 from airloop.specs.dataset import DatasetSpec
@@ -163,19 +162,16 @@ class Case:
         *,
         name: str | None = None,
         veto: bool = False,
-        within: bool = False,
     ) -> Comparison:
         """The candidate against other answers on some of the holdout rows.
 
         :param name: of the metric; the primary one by default
         :param veto: whether a loss refuses: that must be certain, however little certainty the spec asks of a gain
-        :param within: whether a ranking is compared within each day
         """
         gates = self.model.gates
         confidence = max(gates.confidence, VETO) if veto else gates.confidence
         blocks = self.blocks.of(rows)
-        ask = compare_within if within else compare
-        return ask(
+        return compare(
             name or gates.primary,
             self.truth[rows],
             self.scores[rows],

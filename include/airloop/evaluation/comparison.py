@@ -38,8 +38,6 @@ class Comparison:
     #: The gain's standard error, and the blocks that it was told from.
     error: float = float("nan")
     blocks: int = 0
-    #: The gain over all rows, where the figures above are of each day's; NaN where they are of all rows themselves.
-    overall: float = float("nan")
 
     @property
     def known(self) -> bool:
@@ -55,8 +53,6 @@ class Comparison:
         """The figures as a check keeps them."""
         names = ("candidate", "other", "gain", "low", "high", "error")
         told = {name: round(getattr(self, name), digits) for name in names}
-        if np.isfinite(self.overall):
-            told["overall"] = round(self.overall, digits)
         return told | {"rows": self.rows, "blocks": self.blocks}
 
 
@@ -87,11 +83,6 @@ def jackknifed(name: str, truth: Floats, candidate: Floats, other: Floats, block
             for part in _without(blocks)
         ]
     )
-    return spread(left)
-
-
-def spread(left: Floats) -> float:
-    """The standard error that what is left without each block tells."""
     count = len(left)
     return float(np.sqrt((count - 1) / count * np.sum((left - left.mean()) ** 2)))
 

@@ -26,12 +26,6 @@ class RocAuc(Metric):
             return multiclass.macro_roc_auc(truth, scores, weights)
         return metrics.roc_auc(truth, scores, weights)
 
-    def pairs(self, truth: Floats, weights: npt.NDArray[Any]) -> Floats | None:
-        """Each positive with each negative."""
-        positives = weights @ truth
-        counted: Floats = positives * (weights.sum(axis=1) - positives)
-        return counted
-
 
 class AveragePrecision(Metric):
     """The area under the precision-recall curve."""

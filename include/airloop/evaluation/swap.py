@@ -6,7 +6,6 @@ rather better, so the candidate must not be clearly worse.
 
 from __future__ import annotations
 
-from math import isnan
 from typing import Final
 
 from airloop.contracts import Check, Outcome
@@ -33,7 +32,7 @@ def check(case: Case) -> Check:
     if why := cannot_tell(case):
         return Check(name=NAME, outcome=Outcome.UNKNOWN, reason=why)
     gates = case.model.gates
-    result = case.compare(case.incumbent_scores, case.unseen, within=True)
+    result = case.compare(case.incumbent_scores, case.unseen)
     whom = f"the champion (version {case.champion.version})"
     if not result.known:
         reason = f"{gates.primary} against {whom} is not a number"
@@ -41,16 +40,14 @@ def check(case: Case) -> Check:
     threshold = needed_gain(gates, result)
     told, figures = _operating(case, result, threshold)
     worse = clearly_worse(case, case.incumbent_scores, case.unseen)
-    passed = better(result, threshold)
+    passed = result.low > threshold
     asked = int(case.by_twin[case.unseen].sum())
     story = (
-        f"{gates.primary}{'' if isnan(result.overall) else ' within days'} {result.candidate:.4f} against "
-        f"{result.other:.4f} of {whom} on {case.blocks.of(case.unseen).told}: {result.gain:+.4f}, at least "
-        f"{result.low:+.4f} with {gates.confidence:.0%} confidence"
+        f"{gates.primary} {result.candidate:.4f} against {result.other:.4f} of {whom} on "
+        f"{case.blocks.of(case.unseen).told}: {result.gain:+.4f}, at least {result.low:+.4f} with "
+        f"{gates.confidence:.0%} confidence"
     )
-    if result.overall <= threshold:
-        story += f", but {result.overall:+.4f} over all rows, needed > {threshold:.4g}"
-    elif not passed:
+    if not passed:
         luck = "; the gain may be luck" if result.gain > threshold else ""
         story += f"{luck}, needed > {threshold:.4g}"
     twin = [f"its judged twin was asked for {asked} rows"] if asked else []
@@ -77,11 +74,6 @@ def cannot_tell(case: Case) -> str:
             "hold out more (training.holdout)"
         )
     return ""
-
-
-def better(result: Comparison, threshold: float) -> bool:
-    """Whether a gain is above a threshold beyond chance; one within days must be above it over all rows as well."""
-    return result.low > threshold and not result.overall <= threshold
 
 
 def needed_gain(gates: GatesSpec, result: Comparison) -> float:

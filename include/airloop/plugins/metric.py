@@ -43,13 +43,6 @@ class Metric(Protocol):
         A bootstrap asks for hundreds at once. NaN where it is not defined, such as with one class only.
         """
 
-    def pairs(self, truth: Floats, weights: npt.NDArray[Any]) -> Floats | None:
-        """How many pairs of rows it sets against each other, for each row of ``weights``; None where it sets none.
-
-        Two models are then compared within days: a pair of two days tells more of the days than of the models.
-        """
-        return None
-
 
 class MeanMetric(Metric, Protocol):
     """A metric that is the mean of what each row costs: a subclass says only that."""

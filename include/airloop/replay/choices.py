@@ -18,8 +18,8 @@ from airloop.storage.files import Files
 from airloop.training.chosen import HELD, Choice
 from airloop.training.windows import choose_among
 
-#: Another way to fit, to judge or to keep makes other names.
-_SCHEME = f"6 {__version__}"
+#: Another way to fit or to keep makes other names.
+_SCHEME = f"5 {__version__}"
 
 
 class Choices:

@@ -148,7 +148,7 @@ class GatesSpec(Contract):
     #: costly: the champion must be beaten by this much, with this confidence, on days that neither learned from.
     champion_margin: Number = Field(default=0.0, ge=0)
     #: free: the champion may be better by this much.
-    margin: Number = Field(default=0.015, ge=0)
+    margin: Number = Field(default=0.01, ge=0)
     confidence: Number = Field(default=0.95, gt=0.5, lt=1)
     #: Read and not used: of the bootstrap that the days' jackknife replaced.
     resamples: Whole = Field(default=500, ge=100)

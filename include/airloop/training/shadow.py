@@ -18,9 +18,9 @@ from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
 from airloop.errors import DataError
 from airloop.evaluation.blocks import blocks_of
+from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import Floats
 from airloop.evaluation.twins import impartial
-from airloop.evaluation.within import compare_within
 from airloop.policy.findings import PairedGain
 from airloop.registry.loaded import LoadedModel
 from airloop.specs import DatasetSpec, ModelSpec
@@ -111,12 +111,10 @@ def paired(
     spec = model.gates
     blocks = blocks_of(model, dataset, frame)
     confidence = model.retraining.confidence
-    found = compare_within(spec.primary, truth, ours, theirs, blocks, confidence=confidence)
+    found = compare(spec.primary, truth, ours, theirs, blocks, confidence=confidence)
     if not found.known:
         raise DataError(f"{spec.primary} is not defined on the days that neither learned from")
-    # Of a gain within days the gates ask that it is one over all rows, too.
-    low = float(np.fmin(found.low, found.overall))
-    return PairedGain(found.gain, low, found.high, found.blocks, found.rows)
+    return PairedGain(found.gain, found.low, found.high, found.blocks, found.rows)
 
 
 def _alone(model: ModelSpec) -> ModelSpec:

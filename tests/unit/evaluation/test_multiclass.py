@@ -12,12 +12,10 @@ from sklearn import metrics as sklearn_metrics
 
 from airloop.contracts import Outcome
 from airloop.evaluation import absolute, gates, leakage, refit, swap
-from airloop.evaluation.blocks import Blocks, dealt
+from airloop.evaluation.blocks import dealt
 from airloop.evaluation.case import Champion
-from airloop.evaluation.comparison import compare
 from airloop.evaluation.metrics import evaluate, metric, resampled
 from airloop.evaluation.sensitivity import wobble
-from airloop.evaluation.within import compare_within
 from airloop.specs.model import ModelSpec
 from tests.support.loop import specimens
 from tests.support.loop.outcomes import CLASSES
@@ -123,16 +121,6 @@ def test_a_better_candidate_takes_the_place_of_the_champion_and_a_worse_one_does
     worse = specimens.case(poor, good, model=spec(), metrics={}, **held)
     assert swap.check(better).outcome is Outcome.OK, swap.check(better).reason
     assert swap.check(worse).outcome is Outcome.BAD
-
-
-def test_a_ranking_of_several_classes_is_compared_over_all_rows() -> None:
-    truth = np.tile([0.0, 1.0, 2.0], 80)
-    good, poor = answers(truth, 2.0, 1), answers(truth, 0.5, 2)
-    days = Blocks(np.repeat(np.arange(8), 30), "day")
-    asked = ("roc_auc", truth, good, poor, days)
-    found = compare_within(*asked, confidence=0.95)
-    assert found == compare(*asked, confidence=0.95)
-    assert found.low > 0.05
 
 
 def test_a_champion_of_other_classes_is_named() -> None:
