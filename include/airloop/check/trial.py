@@ -119,12 +119,12 @@ def _features(
     import pandas as pd
 
     from airloop.features.rows import FUNCTION, hold_equal
-    from airloop.features.transform import model_function, model_module, transform
+    from airloop.features.transform import function_of, model_function, model_module, transform
 
     model_function(model, "features")
     if rows is not None:
         features = transform(model, dataset, rows)
-        hold_equal(model, dataset, rows, features, getattr(model_module(model), FUNCTION, None))
+        hold_equal(model, dataset, rows, features, function_of(model_module(model), FUNCTION))
         return features
     made = {
         name: [type_of(column).specimen(column)] * ROWS

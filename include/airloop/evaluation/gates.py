@@ -150,7 +150,7 @@ def calibration(case: Case) -> Check:
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")
     if case.model.goal == "multiclass":
-        error = multiclass.calibration_error(case.truth, case.scores, expected_calibration_error)
+        error = multiclass.calibration_error(case.truth, case.scores)
         return _calibrated(error, {})
     error = expected_calibration_error(case.truth, case.scores)
     figures: dict[str, float | int | str | None] = {

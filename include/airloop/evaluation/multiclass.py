@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from airloop.evaluation.metrics import EPSILON, Floats, roc_auc
+from airloop.evaluation.metrics import EPSILON, Floats, expected_calibration_error, roc_auc
 
 
 def is_of(truth: Floats, classes: int) -> Floats:
@@ -45,12 +45,7 @@ def macro_roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> F
         return np.asarray(np.nanmean(each, axis=0))
 
 
-def calibration_error(truth: Floats, scores: Floats, error: Any) -> float:
-    """The mean over the classes of each one's own.
-
-    :param error: of labels and probabilities of one class
-    """
-    truths = is_of(truth, scores.shape[1])
-    return float(
-        np.mean([error(one, other) for one, other in zip(truths.T, scores.T, strict=True)])
-    )
+def calibration_error(truth: Floats, scores: Floats) -> float:
+    """The mean over the classes of each one's own."""
+    each = zip(is_of(truth, scores.shape[1]).T, scores.T, strict=True)
+    return float(np.mean([expected_calibration_error(one, other) for one, other in each]))

@@ -161,15 +161,21 @@ def model_function(model: ModelSpec, name: str) -> Callable[..., Any]:
 
     :raises SpecError: if the module has none of that name
     """
-    function = getattr(model_module(model), name, None)
-    if not callable(function):
+    function = function_of(model_module(model), name)
+    if function is None:
         raise SpecError(
             f"the model's module has no function {name}",
             value=model.module,
             where=f"config/models/{model.name}.yaml, key module",
             remedy=f"add def {name}(...) to it",
         )
-    return function  # type: ignore[no-any-return]
+    return function
+
+
+def function_of(module: ModuleType, name: str) -> Callable[..., Any] | None:
+    """A function that a model's module may have: ``features_rows``; None where it has none."""
+    function = getattr(module, name, None)
+    return function if callable(function) else None
 
 
 def feature(values: Array, name: str, where: str) -> Array:

@@ -76,6 +76,8 @@ class Output(Contract):
         return f"{self.kind} {', '.join(self.names)}" if self.shape else f"a {self.kind}"
 
 
+# Asked for each request.
+@cache
 def outputs_of(task: str) -> tuple[Output, ...]:
     """What a model of a task answers whose spec declares no outputs: one number."""
     kind = OutputKind.PROBABILITY if task == "classification" else OutputKind.VALUE

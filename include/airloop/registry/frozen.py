@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import AwareDatetime, PrivateAttr
 
 from airloop.contracts import Contract, Digest, PartitionKey
 from airloop.errors import ArtifactError
-from airloop.features.transform import model_function, model_module
+from airloop.features.transform import function_of, model_function, model_module
 from airloop.plugins.spec import FROZEN
 from airloop.registry.code.finder import Code
 from airloop.renames import current
@@ -58,23 +59,24 @@ class FrozenSpec(Contract):
         """
         if self._code is None:
             return model_function(self.model, name)
-        module = self._code.module(current(self.model.module))
-        function = getattr(module, name, None)
-        if not callable(function):
+        module = self._module()
+        function = function_of(module, name)
+        if function is None:
             raise ArtifactError(
                 f"the model's own code has no function {name}", where=module.__name__
             )
-        return function  # type: ignore[no-any-return]
+        return function
 
     def optional(self, name: str) -> Callable[..., Any] | None:
         """A function that the model's module may have: ``features_rows``; None where it has none.
 
         :raises ArtifactError, SpecError: if the module cannot be imported
         """
+        return function_of(self._module(), name)
+
+    def _module(self) -> ModuleType:
         code = self._code
-        module = code.module(current(self.model.module)) if code else model_module(self.model)
-        function = getattr(module, name, None)
-        return function if callable(function) else None
+        return code.module(current(self.model.module)) if code else model_module(self.model)
 
     @classmethod
     def read(cls, content: bytes) -> FrozenSpec:

@@ -57,8 +57,7 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
     recorded = artifacts.manifest(folder, digest)
     code = _own_code(folder, digest, recorded)
     frozen = frozen.with_code(code)
-    graph = open_graph(folder, frozen)
-    runtime, scorer = ("onnx", graph) if graph is not None else open_own(folder, frozen)
+    runtime, scorer, graph = open_scorer(folder, frozen)
     model = LoadedModel(
         spec=frozen.model,
         dataset=frozen.dataset,
@@ -92,29 +91,15 @@ def _own_code(folder: Path, digest: str, recorded: artifacts.Manifest) -> Code |
     return opened(digest, archive.read(content, str(folder / artifacts.CODE)))
 
 
-def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
-    """The ONNX graph where there is one, else what the model's trainer kept.
+def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer, OpenGraph | None]:
+    """The ONNX graph where there is one, which takes arrays as well; else what the model's trainer kept.
 
     :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
-    """
-    graph = open_graph(folder, frozen)
-    return ("onnx", graph) if graph is not None else open_own(folder, frozen)
-
-
-def open_graph(folder: Path, frozen: FrozenSpec) -> OpenGraph | None:
-    """The ONNX graph; None where there is none.
-
-    :raises ArtifactError: if it cannot be read
     """
     path = folder / artifacts.ONNX
-    return refusing(onnx_scorer(path, frozen)) if path.exists() else None
-
-
-def open_own(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
-    """What the model's trainer kept.
-
-    :raises ArtifactError: if a file cannot be read, or what reads it is not installed here
-    """
+    if path.exists():
+        graph = refusing(onnx_scorer(path, frozen))
+        return "onnx", graph, graph
     name = frozen.model.training.trainer
     try:
         trainer: Format = plugins.load(plugins.TRAINERS, name)
@@ -129,7 +114,7 @@ def open_own(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer]:
             where=str(folder),
             remedy=trainer.remedy or f"install {trainer.library} in the service's environment",
         )
-    return name, refusing(trainer.open(folder, frozen))
+    return name, refusing(trainer.open(folder, frozen)), None
 
 
 def skops_scorer(folder: Path, frozen: FrozenSpec) -> Scorer:

@@ -160,7 +160,7 @@ def _as_served(
     Two runtimes may differ in the last digits, which breaks ties and moves a rank metric: recorded by the one and asked
     of the other, a good candidate's metrics would not be its own.
     """
-    _, scorer = open_scorer(folder, frozen)
+    _, scorer, _ = open_scorer(folder, frozen)
     if composite is None:
         scores = scorer(fitted.features)
     else:

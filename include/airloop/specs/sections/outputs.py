@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
@@ -65,19 +66,20 @@ class OutputsSpec(Contract):
     @property
     def answers(self) -> tuple[Output, ...]:
         """The same as a trainer is told."""
-        if self.classes:
-            shape = (len(self.classes),)
-            return (Output(kind=OutputKind.CLASSES, names=self.classes, shape=shape),)
-        levels = tuple(float(level) for level in self.quantiles or ())
-        names = tuple(map(level_name, levels))
-        return (
-            Output(
-                kind=OutputKind.QUANTILES,
-                names=names,
-                shape=(len(names),),
-                levels=levels,
-            ),
-        )
+        return _answers(self.classes, self.quantiles)
+
+
+# Asked for each request.
+@cache
+def _answers(
+    classes: tuple[str, ...] | None, quantiles: tuple[Number, ...] | None
+) -> tuple[Output, ...]:
+    if classes:
+        return (Output(kind=OutputKind.CLASSES, names=classes, shape=(len(classes),)),)
+    levels = tuple(float(level) for level in quantiles or ())
+    names = tuple(map(level_name, levels))
+    shape = (len(names),)
+    return (Output(kind=OutputKind.QUANTILES, names=names, shape=shape, levels=levels),)
 
 
 def goal_of(data: Mapping[str, Any]) -> Task | None:

@@ -111,13 +111,18 @@ def rehearse(job: FitJob) -> None:
             estimator = fit_estimator(job, estimator)
         # Of a few rows with made-up labels: no proof that the training would fail, too.
         except (Exception, SystemExit) as error:
-            raise DataError(
-                f"it could not be fitted on the source's first {len(job.features)} rows",
-                value=f"{type(error).__name__}: {error}",
-                where=where_of(job),
-            ) from error
+            raise unfitted(job, error) from error
     with TemporaryDirectory() as scratch:
         save(estimator, Path(scratch))
+
+
+def unfitted(job: FitJob, error: BaseException) -> DataError:
+    """That a rehearsal's few rows were not enough, or that a training would fail, too."""
+    return DataError(
+        f"it could not be fitted on the source's first {len(job.features)} rows",
+        value=f"{type(error).__name__}: {error}",
+        where=where_of(job),
+    )
 
 
 def build(job: FitJob, level: float | None = None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from airloop.errors import AirloopError, DataError, SpecError
+from airloop.errors import AirloopError, SpecError
 from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns
 from airloop.training.trainer import FitJob
 from airloop.training.trainers import scikit
@@ -17,6 +17,7 @@ from airloop.training.trainers.boosting.libraries import Library
 
 #: Of the training rows, drawn by the seed, where the user asked to stop early; scikit-learn's own boosting holds as many.
 VALIDATION: Final = 0.1
+_LOST: Final = ", so it could never be loaded"
 
 
 def fit(job: FitJob, library: Library) -> Boosted:
@@ -45,19 +46,13 @@ def rehearse(job: FitJob, library: Library) -> None:
     :raises DataError: if it could not be fitted on these rows
     """
     head, _ = divided(checked(job, library))
-    with TemporaryDirectory() as scratch:
-        if len(job.features):
-            try:
-                save(fit(job, library), Path(scratch))
-            except (Exception, SystemExit) as error:
-                if isinstance(error, SpecError) and "never be loaded" in error.what:
-                    raise
-                raise DataError(
-                    f"it could not be fitted on the source's first {len(job.features)} rows",
-                    value=f"{type(error).__name__}: {error}",
-                    where=scikit.where_of(job),
-                ) from error
-        elif head is not None:
+    if len(job.features):
+        try:
+            head = fit(job, library).head
+        except (Exception, SystemExit) as error:
+            raise scikit.unfitted(job, error) from error
+    if head is not None:
+        with TemporaryDirectory() as scratch:
             scikit.save(head, Path(scratch))
 
 
@@ -112,17 +107,21 @@ def _reasons(
     for name, value in params.items():
         if not _plain(value):
             remedy = f"use what {library.name} brings: {', '.join(sorted(losses))}{early}"
-            yield f"{name} is code, which is never stored", repr(value)[:80], remedy
+            yield f"{name} is code, which is never stored{_LOST}", repr(value)[:80], remedy
     for name in library.loss:
         value = params.get(name)
         # CatBoost's have parameters behind a colon.
         if value is not None and losses.isdisjoint({str(value), str(value).partition(":")[0]}):
-            what = f"no {job.model.task} is stored that minimises this"
+            what = f"no {job.model.task} is stored that minimises this{_LOST}"
             yield what, value, f"use one of {', '.join(sorted(losses))}"
     for name, valid in library.only.items():
         if params.get(name) is not None and params[name] not in valid:
             remedy = f"use one of {', '.join(map(str, valid))}" if valid else "leave it out"
-            yield f"{library.name} models with this {name} are not stored", params[name], remedy
+            yield (
+                f"{library.name} models with this {name} are not stored{_LOST}",
+                params[name],
+                remedy,
+            )
     missing = params.get("missing", np.nan)
     if missing is not None and not np.isnan(missing):
         yield "a missing value is NaN", missing, "leave `missing` out"
@@ -137,12 +136,7 @@ def _plain(value: Any) -> bool:
 
 
 def _refused(job: FitJob, what: str, value: Any, remedy: str) -> SpecError:
-    return SpecError(
-        f"{what}, so it could never be loaded" if "stored" in what else what,
-        value=value,
-        where=scikit.where_of(job),
-        remedy=remedy,
-    )
+    return SpecError(what, value=value, where=scikit.where_of(job), remedy=remedy)
 
 
 def divided(estimator: Any) -> tuple[Any, Any]:
