@@ -254,6 +254,11 @@ EDITS = (
     Edit("its topic", f"{_D} topic = 'approval' WHERE id = 'd2'", _ON_DECISION),
     Edit("its actor", f"{_D} actor = 'ann' WHERE id = 'd2'", _ON_DECISION),
     Edit("its time", f"{_D} at = '2026-01-01 00:00:00.000000' WHERE id = 'd2'", _ON_DECISION),
+    *(
+        Edit(f"no time but {one}", f"{_D} at = {one} WHERE id = 'd2'", _ON_DECISION, only="sqlite")
+        for one in ("'yesterday'", "''", "5", "X'ff'", "'2013-13-01 00:00:00'")
+    ),
+    Edit("a time without an end", f"{_D} at = 'infinity' WHERE id = 'd2'", _ON_DECISION, only="postgresql"),
     Edit("its figures", f"{_D} figures = '{{\"auc\": 0.9}}' WHERE id = 'd2'", _ON_DECISION),
     Edit(
         "a figure written twice",
@@ -284,6 +289,7 @@ EDITS = (
     Edit("a deployment's reason", f"{_P} reason = 'x' WHERE sequence = 2", _ON_DEPLOYMENT),
     Edit("a deployment's actor", f"{_P} actor = 'bob' WHERE sequence = 2", _ON_DEPLOYMENT),
     Edit("a deployment's time", f"{_P} at = '2026-01-01 00:00:00.000000' WHERE sequence = 2", _ON_DEPLOYMENT),
+    Edit("no deployment's time", f"{_P} at = 'x' WHERE sequence = 2", _ON_DEPLOYMENT, only="sqlite"),
     Edit("its fence", f"{_P} fence_token = 9 WHERE sequence = 2", _ON_DEPLOYMENT),
     Edit("its fence's key", f"{_P} fence_key = 'x' WHERE sequence = 2", _ON_DEPLOYMENT),
     Edit("what asked for it", f"{_P} request = NULL WHERE sequence = 2", _ON_DEPLOYMENT),

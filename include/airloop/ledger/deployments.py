@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, insert, select
 
 from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
+from airloop.errors import GateError
 from airloop.ledger import attempts
-from airloop.ledger.chain import note
+from airloop.ledger.chain import KINDS, note
+from airloop.ledger.proofs import holds, linked
 from airloop.ledger.serving import deployment_of, last_numbers, proven
 from airloop.ledger.tables import deployments
 from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
 
+_KIND = KINDS["deployment"]
 _TOPICS = {
     DeploymentKind.PROMOTE: Topic.PROMOTION,
     DeploymentKind.ROLLBACK: Topic.ROLLBACK,
@@ -36,10 +39,11 @@ def record(
 
     :param request: what asked for it; the same request again returns the first deployment
     :raises SupersededError: if a newer attempt began
+    :raises GateError: if a hand put a row there that claims the request
     :raises IntegrityError: if another key's attempt took the sequence at this moment
     """
     attempts.check(connection, fence, lock=True)
-    if request is not None and (done := requested(connection, model, request)):
+    if request is not None and (done := _done(connection, model, request)):
         return done
     last = last_numbers(connection, model).get(model, 0)
     # What a hand put there never served, and is nothing to go back to.
@@ -86,7 +90,25 @@ def decision(deployment: Deployment, action: Action) -> Decision:
 
 
 def requested(connection: Connection, model: str, request: str) -> Deployment | None:
-    """The deployment that this request brought about."""
+    """The deployment that this request brought about, as its link proves: what a hand put there was asked for by nobody."""
+    query = linked(_KIND).where(deployments.c.model == model, deployments.c.request == request)
+    row = connection.execute(query.limit(1)).first()
+    return deployment_of(row) if row is not None and holds(_KIND, row) else None
+
+
+def _done(connection: Connection, model: str, request: str) -> Deployment | None:
+    """The same, for who is about to write a row with this request.
+
+    :raises GateError: if a hand put one there that bears it
+    """
     mine = (deployments.c.model == model) & (deployments.c.request == request)
-    row = connection.execute(select(deployments).where(mine)).first()
-    return None if row is None else deployment_of(row)
+    number = connection.scalar(select(deployments.c.sequence).where(mine))
+    done = None if number is None else requested(connection, model, request)
+    if number is None or done is not None:
+        return done
+    raise GateError(
+        "a row that was put into the ledger past Airloop, or edited, bears this delivery's request",
+        value=f"deployment {number}",
+        where=f"model {model}",
+        remedy="`airloop audit verify` tells what was done; train once more: another version has a request of its own",
+    )

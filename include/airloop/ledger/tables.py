@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -31,6 +33,10 @@ VERSION_TABLE = "airloop_alembic_version"
 CLOSED = 3
 
 
+#: What a hand wrote where a time stands, and is none: older than anything, and what no link proves.
+UNREADABLE = datetime.min.replace(tzinfo=UTC)
+
+
 class Moment(TypeDecorator[datetime]):
     """An instant, kept and returned in UTC: SQLite forgets time zones, Postgres converts them."""
 
@@ -51,6 +57,18 @@ class Moment(TypeDecorator[datetime]):
         if value is None or value.tzinfo is not None:
             return value and value.astimezone(UTC)
         return value.replace(tzinfo=UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """The same, for a column of SQLite's in which anything may lie: one bad row is no reason to read none."""
+        read: Any = super().result_processor(dialect, coltype)
+
+        def time(value: Any) -> Any:
+            try:
+                return read(value)
+            except (TypeError, ValueError):
+                return UNREADABLE
+
+        return time
 
 
 metadata = MetaData()

@@ -11,7 +11,7 @@ from sqlalchemy import Table, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from airloop.contracts import ArtifactRef, Trigger
-from airloop.errors import RequestError, SupersededError
+from airloop.errors import GateError, RequestError, SupersededError
 from airloop.ledger import Ledger, attempts, claims, open_ledger
 from airloop.ledger import decisions as rows
 from airloop.ledger.claims import Request
@@ -385,6 +385,32 @@ def test_a_request_repeated_after_a_rollback_does_not_deploy_again(
     assert asked is not None
     assert asked.sequence == 2
     assert ledger.requested_deployment("m", "run 9") is None
+
+
+def test_a_row_that_a_hand_put_there_answers_no_request(
+    ledger: Ledger, artifact: ArtifactRef
+) -> None:
+    def deploy(version: int, request: str) -> int:
+        fence = ledger.begin_attempt(KEY)
+        return ledger.record_deployment(
+            fence, model="m", version=version, artifact=artifact, kind="promote", reason="r",
+            request=request,
+        ).sequence  # fmt: skip
+
+    assert deploy(1, "run 1") == 1
+    with ledger._database.writing() as connection:
+        columns = "model, version, previous, artifact_uri, artifact_digest, kind, reason, at, fence_key, fence_token, actor"
+        connection.exec_driver_sql(
+            f"INSERT INTO airloop_deployments (sequence, request, {columns})"
+            f" SELECT 2, 'run 2', {columns} FROM airloop_deployments"
+        )
+    assert ledger.requested_deployment("m", "run 2") is None
+    with pytest.raises(
+        GateError, match=r"bears this delivery's request; got 'deployment 2'; in model m"
+    ):
+        deploy(2, "run 2")
+    assert deploy(2, "run 3") == 3
+    assert ledger.requested_deployment("m", "run 3") is not None
 
 
 def test_promoters_under_different_keys_never_share_a_sequence(
