@@ -25,12 +25,13 @@ sys.path.insert(0, str(ROOT / "include"))
 
 from airloop.contracts import Outcome
 from airloop.monitoring import drift
+from airloop.monitoring.day import Day, observe
 from airloop.monitoring.gross import GROSS
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sequence import standardised, sums
 from airloop.monitoring.sketch import count
-from airloop.monitoring.window import Day, observe
+from airloop.monitoring.window import Window
 from bench import machine, section
 from bench.feeds.days import REFERENCE_DAYS, profile_of, specs
 from bench.feeds.nulls import WORLDS, year
@@ -189,10 +190,7 @@ def _observed(reference: Reference, days: Mapping[str, pd.DataFrame]) -> list[tu
 
 
 def _together(days: list[Day]) -> dict[str, Any]:
-    whole = days[0]
-    for one in days[1:]:
-        whole = whole + one
-    return dict(whole.columns)
+    return Window("", {str(at): day for at, day in enumerate(days)}).columns
 
 
 def render(found: Mapping[str, Any]) -> str:

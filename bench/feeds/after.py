@@ -27,16 +27,10 @@ from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import DriftReport, Triage
 from airloop.data.labels import Labelled
 from airloop.features.transform import labels
+from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
 from airloop.monitoring.sequence import Means
-from airloop.monitoring.window import (
-    Day,
-    Window,
-    keys_before,
-    labelled_keys,
-    observe,
-    recent_keys,
-)
+from airloop.monitoring.window import Window, keys_before, labelled_keys, labels_in, recent_keys
 from bench import machine, section
 from bench.feeds.__main__ import NIGHTS
 from bench.feeds.days import Days, flights, profile_of, specs
@@ -86,7 +80,12 @@ class Feed:
         days = {key: broken.get(key) or self._day(key) for key in recent}
         complete = labelled_keys(model, dataset, night)
         truths = pd.concat([self._truth(key) for key in complete if key not in gone])
-        window = Window(night, days, truths, labelled=keys_before(dataset, night, 1, 1)[0])
+        window = Window(
+            night,
+            days,
+            labels_in(self.profile, truths),
+            labelled=keys_before(dataset, night, 1, 1)[0],
+        )
         found = judge(model, dataset, self.profile, window, _NOTHING, nights=means)
         return found.report, found.means
 

@@ -12,8 +12,9 @@ import pandas as pd
 
 from airloop.findings import Finding
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import Day, observe
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Day, Window, keys_before, observe
+from airloop.monitoring.window import Window, keys_before
 from airloop.specs import Catalog, DatasetSpec, ModelSpec
 from tests.support.checkout import ROOT
 
@@ -79,7 +80,7 @@ class Champion:
         if frame is not None:
             window[night] = observe(self._profile, frame, dataset.keys)
         labelled = keys_before(dataset, night, 1, model.target.delay_in(dataset.cadence))[0]
-        looked = Window(night, window, pd.DataFrame(), labelled=labelled)
+        looked = Window(night, window, labelled=labelled)
         return health.check(self._profile, looked, model.monitoring)
 
     def _day(self, key: str) -> Day:

@@ -73,6 +73,47 @@ found = sampled(rows, 5_000, 1)
 assert len(found) == len(set(found["key"].to_pylist())) == 5_000
 print(peak() - before)
 """
+_LOOKING = """
+from airloop.monitoring import reference
+from airloop.monitoring.window import look
+from tests.support.serving_fakes import dataset_spec, model_spec
+dataset = dataset_spec()
+model = model_spec()
+days = pd.date_range("2013-02-01", periods=20)
+random = np.random.default_rng(1)
+before_it = pd.concat([pd.DataFrame({
+    "key": [f"{day}-{one}" for one in range(500)], "day": day, "x": random.normal(size=500), "n": np.arange(500),
+    "class": "a", "late": 0.0,
+}) for day in days])
+known = reference.build(model, dataset, before_it, before_it["x"])
+before = peak()
+window = look(lake, model, dataset, known, DAY)
+assert window.night.rows == ROWS and window.night.duplicates == 0
+assert window.night.profile(known.health.layout).rows == ROWS and len(window.night.sample) <= 20_000
+print(peak() - before)
+"""
+_MATCHING = """
+from airloop.columns import LABEL, PARTITION, PREDICTED_AT, PREDICTION
+from airloop.data.matching import Matching
+from airloop.evaluation.metrics import metric
+from airloop.monitoring.costs import by_partition
+from tests.support.serving_fakes import dataset_spec
+moment = pd.Timestamp("2013-03-01", tz="UTC")
+before = peak()
+found = Matching(dataset_spec(), 2 * ROWS)
+for start in range(0, ROWS, 25_000):
+    keys = pa.array([f"row-{one}" for one in range(start, start + 25_000)])
+    scores = np.random.default_rng(start).random(25_000)
+    found.tell(pa.record_batch({"key": keys, PARTITION: [DAY] * 25_000, LABEL: (scores > 0.3) * 1.0}))
+    found.ask(pa.record_batch({"key": keys, PARTITION: [DAY] * 25_000, PREDICTION: scores,
+                               PREDICTED_AT: [moment] * 25_000}))
+labelled = found.joined()
+assert labelled.matched == len(labelled.rows) == ROWS
+truth, scores = labelled.rows[LABEL].to_numpy(), labelled.rows[PREDICTION].to_numpy()
+assert metric("roc_auc", truth, scores) == 1.0
+assert 0 < by_partition("classification", labelled.rows)[DAY].costs["log loss"] < 1
+print(peak() - before)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +142,8 @@ def run(home: Path, what: str) -> float:
         pytest.param(_READING, 180, id="reading"),
         pytest.param(_SCORING, 155, id="batch scoring"),
         pytest.param(_SAMPLING, 180, id="a report's sample"),
+        pytest.param(_LOOKING, 250, id="a night's window"),
+        pytest.param(_MATCHING, 250, id="labels that meet their predictions"),
     ],
 )
 def test_memory_does_not_grow_with_the_partition(home: Path, what: str, most: float) -> None:

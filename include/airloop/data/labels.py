@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from airloop.columns import (
     LABEL,
@@ -19,6 +21,7 @@ from airloop.columns import (
 )
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
+from airloop.data.lake.streams import Rows, Stream
 from airloop.data.schema import arrow_schema
 from airloop.plugins.trainer import Output
 from airloop.specs import DatasetSpec
@@ -45,29 +48,35 @@ class Labelled:
         return self.matched - len(self.rows)
 
 
-def read_predictions(
+def predictions_of(
     lake: Lake,
     dataset: DatasetSpec,
     model: str,
     keys: Sequence[str],
     version: int,
     answers: Sequence[str] = (PREDICTION,),
-) -> pd.DataFrame:
-    """One version's logged predictions of some partitions; no rows where there are none.
+) -> Rows:
+    """One version's logged predictions of some partitions, a batch at a time; no rows where there are none.
 
     :param answers: the columns of what the version answers
     """
     name = f"predictions__{model}"
-    columns = [*dataset.keys, PARTITION, *answers, PREDICTED_AT, MODEL_VERSION]
+    columns = [*dict.fromkeys([*dataset.keys, PARTITION, *answers, PREDICTED_AT])]
     bring_up_to_date(lake, name)
     follow(lake, name, arrow_schema(dataset))
     there = sorted(set(keys) & set(lake.partitions(name)))
     ref = lake.snapshot(name, there) if there else None
     # Who answers by other columns than anybody has answered by has answered nothing yet.
     if ref is None or not {*answers} <= {*lake.schema(ref).names}:
-        return pd.DataFrame(columns=columns)
-    logged = lake.read(ref, columns)
-    return logged[logged[MODEL_VERSION] == version]
+        return Stream(pa.schema([pa.field(one, pa.string()) for one in columns]), 0, lambda _: ())
+    schema, pinned = lake.schema(ref), ref
+
+    def read(names: list[str]) -> Iterator[pa.RecordBatch]:
+        for batch in lake.batches(pinned, [*names, MODEL_VERSION]):
+            yield batch.filter(pc.equal(batch[MODEL_VERSION], version)).select(names)
+
+    # Of other versions' answers there may be more: as a bound it will do.
+    return Stream(pa.schema([schema.field(one) for one in columns]), ref.rows, read)
 
 
 def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -> Labelled:
@@ -78,13 +87,26 @@ def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -
     :param keys: :attr:`~airloop.specs.dataset.DatasetSpec.row_keys`
     """
     by = list(keys)
-    last = predictions.sort_values(PREDICTED_AT).drop_duplicates(by, keep="last")
+    last = predictions.sort_values(PREDICTED_AT, kind="stable").drop_duplicates(by, keep="last")
     truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, LABEL]))]
     answers = answers_in(predictions)
     both = last[[*by, *answers]].merge(truth, on=by, how="inner")
     known = both.dropna(subset=[LABEL, *answers])
     rows = known[[PARTITION, *answers, LABEL]].reset_index(drop=True)
     return Labelled(rows=rows, predicted=len(last), matched=len(both))
+
+
+def parts(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Labelled rows partition by partition; where each one's lie together, none is copied."""
+    keys = rows[PARTITION]
+    codes = keys.cat.codes.to_numpy() if isinstance(keys.dtype, pd.CategoricalDtype) else None
+    if codes is None or not bool((codes[1:] >= codes[:-1]).all()):
+        yield from ((str(key), part) for key, part in rows.groupby(PARTITION, observed=True))
+        return
+    ends = np.searchsorted(codes, np.arange(len(keys.cat.categories) + 1, dtype=codes.dtype))
+    for key, start, end in zip(keys.cat.categories, ends[:-1], ends[1:], strict=True):
+        if end > start:
+            yield str(key), rows.iloc[start:end]
 
 
 def answers_in(rows: pd.DataFrame) -> list[str]:

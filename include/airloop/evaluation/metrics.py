@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from airloop.plugins.metric import Task, find_metric, standard
+from airloop.plugins.metric import PIECE, Task, find_metric, standard
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +44,8 @@ def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     truth, scores = np.asarray(truth, np.float64), np.asarray(scores, np.float64)
     if not len(truth) or not (np.isfinite(truth).all() and np.isfinite(scores).all()):
         return float("nan")
-    return float(resampled(name, truth, scores, np.ones((1, len(truth))))[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(find_metric(name).whole(truth, scores))
 
 
 def resampled(name: str, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
@@ -96,6 +97,23 @@ def roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     positive = weights[:, is_positive]
     pairs = positive.sum(axis=1) * below[:, -1]
     return np.asarray(np.einsum("ij,ij->i", positive, outranked) / 2 / pairs)
+
+
+def roc_auc_of_all(truth: Floats, scores: Floats) -> float:
+    """:func:`roc_auc` of rows that each count once: the same number, in a third of the memory."""
+    is_positive = truth == 1
+    asked, ranked = scores[is_positive], scores[~is_positive]
+    if not len(asked) or not len(ranked):
+        return float("nan")
+    # In order, what is looked up next lies near in memory.
+    asked.sort()
+    ranked.sort()
+    outranked = 0
+    for start in range(0, len(asked), PIECE):
+        some = asked[start : start + PIECE]
+        outranked += int(np.searchsorted(ranked, some, side="left").sum())
+        outranked += int(np.searchsorted(ranked, some, side="right").sum())
+    return outranked / 2 / (len(asked) * len(ranked))
 
 
 def average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:

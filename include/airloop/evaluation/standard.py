@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airloop.plugins.metric import MeanMetric, Metric, Task
+from airloop.plugins.metric import MeanMetric, Metric, Task, pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,6 +25,14 @@ class RocAuc(Metric):
         if scores.ndim > 1:
             return multiclass.macro_roc_auc(truth, scores, weights)
         return metrics.roc_auc(truth, scores, weights)
+
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The same of all rows; of two classes without weights."""
+        from airloop.evaluation import metrics
+
+        if scores.ndim > 1:
+            return super().whole(truth, scores)
+        return metrics.roc_auc_of_all(truth, scores)
 
 
 class AveragePrecision(Metric):
@@ -124,6 +132,14 @@ class RootMeanSquaredError(Metric):
         from airloop.evaluation import metrics
 
         return metrics.rmse(truth, scores, weights)
+
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The same, added up piece by piece."""
+        means = (
+            share * super(RootMeanSquaredError, self).whole(*piece) ** 2
+            for share, *piece in pieces(truth, scores)
+        )
+        return float(sum(means) ** 0.5)
 
 
 class R2(Metric):

@@ -9,12 +9,11 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from airloop.columns import PARTITION
-from airloop.data.labels import answered, truths
+from airloop.data.labels import answered, parts, truths
 from airloop.evaluation import multiclass, quantiles
 from airloop.evaluation.metrics import cross_entropy, squared
 from airloop.monitoring.sketch import Floats
-from airloop.plugins.metric import Task
+from airloop.plugins.metric import Task, pieces
 from airloop.plugins.trainer import Output
 
 #: What of a partition's key names its day: the hours of a day hang together, and longer partitions have shorter keys.
@@ -37,6 +36,14 @@ class DayCosts:
 
 def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     """What answers cost on average."""
+    result: dict[str, float] = {}
+    for share, known, said in pieces(truth, scores):
+        for name, value in _costs_of(task, known, said).items():
+            result[name] = result.get(name, 0.0) + share * value
+    return result
+
+
+def _costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     if task == "multiclass":
         lost, right = multiclass.cross_entropy(truth, scores), multiclass.right(truth, scores)
         return {"log loss": float(lost.mean()), "error rate": float(1 - right.mean())}
@@ -59,9 +66,9 @@ def by_partition(
     :param output: what was answered; one number by default
     """
     result = {}
-    for key, part in rows.groupby(PARTITION):
+    for key, part in parts(rows):
         truth, scores = truths(part, output), answered(part)
-        result[str(key)] = DayCosts(len(part), costs_of(task, truth, scores))
+        result[key] = DayCosts(len(part), costs_of(task, truth, scores))
     return result
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 
-import pandas as pd
-
-from airloop.columns import LABEL, PARTITION
+from airloop.columns import LABEL
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
 from airloop.data.labels import Labelled
 from airloop.findings import Finding
@@ -23,7 +23,7 @@ from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sequence import Means, standardised, sums
-from airloop.monitoring.sketch import count
+from airloop.monitoring.sketch import Counts
 from airloop.monitoring.triage import triage
 from airloop.monitoring.window import Window, keys_before
 from airloop.specs import DatasetSpec, ModelSpec
@@ -49,7 +49,7 @@ def judge(
     earlier: Sequence[Incident] = (),
     nights: Sequence[Means] = (),
     served: Mapping[str, DayCosts] = MappingProxyType({}),
-    answers: pd.DataFrame | None = None,
+    answers: Mapping[str, Counts] = MappingProxyType({}),
 ) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
@@ -57,7 +57,7 @@ def judge(
     :param earlier: this model's incidents that stand, and those since its champion learned that were found to be drift
     :param nights: the means of the sound nights before, under this champion, the last at the end
     :param served: what its answers cost on the days before
-    :param answers: those to the night's rows, in the columns of the prediction log
+    :param answers: those to the night's rows, counted column by column
     """
     measured = performance.measure(model, reference, labelled, served)
     findings = (
@@ -89,11 +89,10 @@ def judge(
     return Judged(report, measured, proven, means)
 
 
-def _of_answers(reference: Reference, answers: pd.DataFrame | None) -> Iterator[Finding]:
+def _of_answers(reference: Reference, answers: Mapping[str, Counts]) -> Iterator[Finding]:
     """A model that answers one value all night does not serve, where it answered several on the days held out."""
-    for name, column in reference.answered.items():
-        known = answers is not None and name in answers and column.day_counts
-        if answers is not None and known and stuck(column, count(column.bins, answers[name])):
+    for name, counts in answers.items():
+        if stuck(reference.answered[name], counts):
             yield Finding("the model answers one value only", (name,))
 
 
@@ -140,28 +139,26 @@ def _features(
     reference: Reference,
     window: Window,
     findings: Sequence[Finding],
-    answers: pd.DataFrame | None,
+    answers: Mapping[str, Counts],
 ) -> tuple[FeatureDrift, ...]:
     """All columns judged, and the answers of the night like one; of a column that is broken tonight, nothing can be told."""
-    columns = window.columns
+    columns = {**window.columns, **answers}
     cadence = dataset.cadence
     size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
-    recent = window.truths[PARTITION].isin(keys_before(dataset, window.partition, size, delay))
-    truth = window.truths[LABEL][recent]
-    if reference.label is not None and truth.notna().any():
-        columns[LABEL] = count(reference.label.bins, truth)
-    for name, column in reference.answered.items():
-        if answers is not None and name in answers and column.day_counts:
-            columns[name] = count(column.bins, answers[name])
+    recent = keys_before(dataset, window.partition, size, delay)
+    if told := [window.labels[key] for key in recent if key in window.labels]:
+        labels = reduce(add, told)
+        if labels.missing < labels.rows:
+            columns[LABEL] = labels
     night = window.night.columns if window.night is not None else {}
     judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
     if cadence.timed and len(reference.days) == 1:
         judged = tuple(_one_day(one, reference.days[0]) for one in judged)
     broken = {name: one.what for one in findings for name in one.columns}
-    told = {one.column: one for one in judged}
+    said = {one.column: one for one in judged}
     for name, what in broken.items():
-        told.pop(missing_of(name), None)
-        told[name] = FeatureDrift(
+        said.pop(missing_of(name), None)
+        said[name] = FeatureDrift(
             column=name,
             outcome=Outcome.UNKNOWN,
             statistic=None,
@@ -169,7 +166,7 @@ def _features(
             p_value=None,
             reason=f"could not tell: {what}",
         )
-    return tuple(told.values())
+    return tuple(said.values())
 
 
 def _one_day(of: FeatureDrift, day: str) -> FeatureDrift:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from airloop.contracts import Deployment
 from airloop.data import labels
 from airloop.data.lake.lake import Lake
+from airloop.data.matching import Matching
 from airloop.ledger import Ledger
 from airloop.monitoring import corrected
 from airloop.monitoring.costs import by_partition
 from airloop.monitoring.nights import cost_figures
 from airloop.monitoring.performance import Performance, by_day
-from airloop.monitoring.window import labelled_keys, truths_of
+from airloop.monitoring.window import labelled_keys, rows_of, truths_of
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.vocabulary import Action, Topic
 
@@ -46,9 +47,14 @@ def _anew(
     measured: Performance,
 ) -> Performance:
     """Days that were corrected, with the labels that they have now."""
-    logged = labels.read_predictions(lake, dataset, model.name, days, version, model.answer.columns)
-    truths = truths_of(lake, model, dataset, days)
-    rows = labels.join(logged, truths, dataset.row_keys).rows
+    answers = model.answer.columns
+    logged = labels.predictions_of(lake, dataset, model.name, days, version, answers)
+    matching = Matching(dataset, logged.num_rows + rows_of(lake, dataset, days), answers)
+    for truths in truths_of(lake, model, dataset, days):
+        matching.tell(truths)
+    for predictions in logged.to_batches():
+        matching.ask(predictions)
+    rows = matching.joined().rows
     return replace(
         measured,
         by_day=by_day(model.gates.primary, rows, model.answer),

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 from airloop.calendar import cadence_of
 from airloop.columns import PARTITION
 from airloop.contracts import Check, Outcome
-from airloop.data.labels import Labelled, answered, truths
+from airloop.data.labels import Labelled, answered, parts, truths
 from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
@@ -28,6 +28,10 @@ from airloop.specs import ModelSpec
 
 NAME = "performance"
 RESAMPLES = 200
+#: Of more rows evenly spaced ones tell how days differ: what chance of their own they add is little beside that.
+NOISE_ROWS = 500_000
+#: Resamples × rows that are held at a time.
+_CELLS = 4_000_000
 #: With fewer labelled days, chance cannot be told.
 MIN_DAYS = 3
 
@@ -129,10 +133,7 @@ def by_day(
 
     :param output: what was answered; one number by default
     """
-    return {
-        str(day): (len(part), metric_of(name, part, output))
-        for day, part in rows.groupby(PARTITION)
-    }
+    return {day: (len(part), metric_of(name, part, output)) for day, part in parts(rows)}
 
 
 def metric_of(name: str, rows: pd.DataFrame, output: Output | None = None) -> float:
@@ -150,7 +151,7 @@ def _cannot_tell(model: ModelSpec, labelled: Labelled, promised: float | None) -
             f"{len(labelled.rows)} of {labelled.predicted} predictions have a label, "
             f"monitoring.min_rows asks for {model.monitoring.min_rows}"
         )
-    days = labelled.rows[PARTITION].str[DAY].nunique()
+    days = len({str(key)[DAY] for key in labelled.rows[PARTITION].unique()})
     if days < MIN_DAYS:
         return f"labels of {days} days, fewer than {MIN_DAYS}"
     return None
@@ -177,10 +178,19 @@ def _noise(model: ModelSpec, name: str, rows: pd.DataFrame) -> float:
     """The half-width beyond which a loss is not chance, one-sided at the false-alarm rate."""
     random = np.random.default_rng(model.training.seed)
     # The hours of a day hang together: they are drawn as one.
-    days, codes = np.unique(rows[PARTITION].str[DAY].to_numpy(dtype=str), return_inverse=True)
-    size = len(days)
+    rows = rows.iloc[:: -(-len(rows) // NOISE_ROWS)]
+    places, keys = pd.factorize(rows[PARTITION])
+    days, of_keys = np.unique([str(key)[DAY] for key in keys], return_inverse=True)
+    codes, size = of_keys[places], len(days)
     drawn = random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
-    values = resampled(name, truths(rows, model.answer), answered(rows), drawn[:, codes])
+    truth, scores = truths(rows, model.answer), answered(rows)
+    some = max(1, _CELLS // len(rows))
+    values = np.concatenate(
+        [
+            resampled(name, truth, scores, drawn[first : first + some, codes])
+            for first in range(0, RESAMPLES, some)
+        ]
+    )
     quantile = float(stdtrit(size - 1, 1 - model.monitoring.false_alarm_rate))
     holdout = math.sqrt(1 + size / _promised_on(model, str(rows[PARTITION].iloc[0])))
     return quantile * float(np.nanstd(values, ddof=1)) * holdout

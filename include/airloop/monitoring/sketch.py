@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -123,6 +124,12 @@ def count(bins: Bins, values: pd.Series) -> Counts:
         return _count_categories(bins, values)
     missing = int(values.isna().sum())
     return Counts(np.array([len(values) - missing]), rows=len(values), missing=missing)
+
+
+def merged(one: Mapping[str, Counts], other: Mapping[str, Counts]) -> dict[str, Counts]:
+    """Counts of several columns added up, with those that one side alone has."""
+    both = {name: one[name] + other[name] for name in one.keys() & other.keys()}
+    return {**one, **other, **both}
 
 
 def _edges(numbers: Floats) -> tuple[float, ...]:

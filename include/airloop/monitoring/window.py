@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
-from operator import add
+from itertools import groupby
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -20,55 +18,13 @@ from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
 from airloop.durations import partitions_in
 from airloop.features.transform import labels
-from airloop.monitoring.profiles.contents import Hashes, hashes
-from airloop.monitoring.profiles.layout import Layout
-from airloop.monitoring.profiles.profile import Profile, profile, sample
+from airloop.monitoring.day import EMPTY, Day, Seen, both
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.sketch import Counts, count
+from airloop.monitoring.sketch import Counts, count, merged
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
 MIN_LABELLED = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class Day:
-    """What was seen of one day. Parts of a day add up."""
-
-    rows: int
-    columns: Mapping[str, Counts]
-    #: Columns of the reference that the rows lack.
-    absent: frozenset[str]
-    #: A hash of each row's keys.
-    keys: npt.NDArray[np.uint64]
-    #: A hash of each row's values.
-    contents: Hashes = field(default_factory=lambda: np.array([], dtype=np.uint64))
-    #: The rows that figures are taken from.
-    sample: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    def __add__(self, other: Day) -> Day:
-        both = self.columns.keys() & other.columns.keys()
-        return Day(
-            rows=self.rows + other.rows,
-            columns={name: self.columns[name] + other.columns[name] for name in both},
-            absent=self.absent | other.absent,
-            keys=np.concatenate([self.keys, other.keys]),
-            contents=np.concatenate([self.contents, other.contents]),
-            sample=pd.concat([self.sample, other.sample]),
-        )
-
-    def profile(self, layout: Layout) -> Profile:
-        """The day in figures."""
-        # A frozen class has no cache but its own dictionary; a day is asked about for one reference only.
-        if "_profile" not in self.__dict__:
-            self.__dict__["_profile"] = profile(layout, self.sample, self.contents)
-        found: Profile = self.__dict__["_profile"]
-        return found
-
-    @property
-    def duplicates(self) -> int:
-        """Rows whose keys were there already."""
-        return len(self.keys) - len(np.unique(self.keys))
 
 
 @dataclass(frozen=True)
@@ -77,8 +33,8 @@ class Window:
 
     partition: str
     days: Mapping[str, Day]
-    #: Keys and label of the rows whose truth is complete by this night, with their partition.
-    truths: pd.DataFrame
+    #: The labels of each partition whose truth is complete by this night, on the bins of the reference's.
+    labels: Mapping[str, Counts] = field(default_factory=dict)
     #: Days that were read for their labels alone.
     others: Mapping[str, Day] = field(default_factory=dict)
     #: The newest partition whose labels are complete.
@@ -102,28 +58,8 @@ class Window:
     @property
     def columns(self) -> dict[str, Counts]:
         """The days' counts added up, of the columns that every day has."""
-        days = [day for day in self.days.values() if day.rows]
-        return dict(reduce(add, days).columns) if days else {}
-
-
-EMPTY = Day(rows=0, columns={}, absent=frozenset(), keys=np.array([], dtype=np.uint64))
-
-
-def observe(reference: Reference, frame: pd.DataFrame, keys: Sequence[str]) -> Day:
-    """Sketch rows of one day on the reference's bins."""
-    there = [column for column in reference.columns if column.bins.column in frame]
-    hashed = pd.util.hash_pandas_object(frame[[*keys]], index=False).to_numpy()
-    watched = None if reference.health is None else reference.health.layout
-    return Day(
-        rows=len(frame),
-        columns={one.bins.column: count(one.bins, frame[one.bins.column]) for one in there},
-        absent=frozenset(
-            column.bins.column for column in reference.columns if column.bins.column not in frame
-        ),
-        keys=hashed.astype(np.uint64),
-        contents=hashes(frame, watched.contents if watched else ()),
-        sample=sample(frame, watched) if watched else frame.iloc[:0],
-    )
+        days = [dict(day.columns) for day in self.days.values() if day.rows]
+        return reduce(both, days) if days else {}
 
 
 def look(
@@ -134,6 +70,7 @@ def look(
     partition: str,
     left_out: Collection[str] = (),
     mislabelled: Collection[str] = (),
+    tell: Callable[[pa.RecordBatch], None] | None = None,
 ) -> Window:
     """Read a night's window. Days that are not in the lake are left out: the caller judges that.
 
@@ -143,6 +80,7 @@ def look(
     :param left_out: partitions that are known to be broken: as though they were not there, but for the night itself,
         and for the labels of those that lost none
     :param mislabelled: of those the ones whose labels are broken
+    :param tell: takes the keys, partition and label of the rows whose truth is complete
     """
     recent = recent_keys(model, dataset, partition)
     complete = labelled_keys(model, dataset, partition)
@@ -152,26 +90,47 @@ def look(
     # A partition that is there without a row is an empty day, not a missing one.
     days = {key: EMPTY for key in there if key in wanted}
     others: dict[str, Day] = {}
-    truths: list[pd.DataFrame] = []
-    if there:
-        for key, frame in _frames(lake, dataset, lake.snapshot(dataset.name, there)):
+    truths: dict[str, Counts] = {}
+    for key, parts in _days(lake, dataset, there):
+        seen = Seen(reference, dataset.keys, lake.snapshot(dataset.name, [key]).rows)
+        for part in parts:
             if key in wanted or key not in left_out:
-                into = days if key in wanted else others
-                part = observe(reference, frame, dataset.keys)
-                into[key] = into[key] + part if key in into and into[key].rows else part
+                seen.add(part.frame)
             if key in labelled:
-                truths.append(_truths(model, dataset, key, frame))
+                told = _truths(model, dataset, part)
+                truths = merged(truths, labels_in(reference, told.to_pandas()))
+                if tell is not None:
+                    tell(told)
+        if key in wanted or key not in left_out:
+            (days if key in wanted else others)[key] = seen.day()
     newest = complete[-1] if complete else None
-    return Window(partition, days, _together(dataset, truths), others, newest)
+    return Window(partition, days, truths, others, newest)
+
+
+def labels_in(reference: Reference, truths: pd.DataFrame) -> dict[str, Counts]:
+    """The labels of each partition, on the bins of the reference's; of a reference without any, none.
+
+    :param truths: partition and label of some rows
+    """
+    if reference.label is None:
+        return {}
+    bins = reference.label.bins
+    return {str(key): count(bins, rows[LABEL]) for key, rows in truths.groupby(PARTITION)}
 
 
 def truths_of(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec, keys: Sequence[str]
-) -> pd.DataFrame:
+) -> Iterator[pa.RecordBatch]:
     """Keys, partition and label of the rows of some partitions, of those that are there."""
     there = sorted(set(keys) & set(lake.partitions(dataset.name)))
-    frames = _frames(lake, dataset, lake.snapshot(dataset.name, there)) if there else ()
-    return _together(dataset, [_truths(model, dataset, key, frame) for key, frame in frames])
+    for _, parts in _days(lake, dataset, there):
+        yield from (_truths(model, dataset, part) for part in parts)
+
+
+def rows_of(lake: Lake, dataset: DatasetSpec, keys: Sequence[str]) -> int:
+    """How many rows some partitions have, those that are there."""
+    there = sorted(set(keys) & set(lake.partitions(dataset.name)))
+    return lake.snapshot(dataset.name, there).rows if there else 0
 
 
 def recent_keys(model: ModelSpec, dataset: DatasetSpec, partition: str) -> list[str]:
@@ -197,22 +156,35 @@ def keys_before(dataset: DatasetSpec, partition: str, size: int, delay: int = 0)
     return [str(one) for one in last.before(size - 1).through(last)]
 
 
-def _truths(model: ModelSpec, dataset: DatasetSpec, key: str, frame: pd.DataFrame) -> pd.DataFrame:
-    truth = frame[[*dataset.keys]].copy()
-    truth[LABEL], truth[PARTITION] = labels(model, frame), key
-    return truth
+def _truths(model: ModelSpec, dataset: DatasetSpec, part: _Part) -> pa.RecordBatch:
+    truth = pa.array(labels(model, part.frame), pa.float64(), from_pandas=True)
+    key = pa.array([part.key] * len(truth), pa.string())
+    keys = part.rows.select([*dataset.keys])
+    return pa.RecordBatch.from_arrays(
+        [*keys.columns, truth, key], names=[*keys.schema.names, LABEL, PARTITION]
+    )
 
 
-def _together(dataset: DatasetSpec, truths: list[pd.DataFrame]) -> pd.DataFrame:
-    blank = pd.DataFrame(columns=[*dataset.keys, LABEL, PARTITION])
-    return pd.concat(truths, ignore_index=True) if truths else blank
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of a day."""
+
+    key: str
+    rows: pa.RecordBatch
+    frame: pd.DataFrame
 
 
-def _frames(
-    lake: Lake, dataset: DatasetSpec, ref: DatasetRef
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows day by day; a day may come in several parts."""
+def _days(
+    lake: Lake, dataset: DatasetSpec, keys: Sequence[str]
+) -> Iterator[tuple[str, Iterator[_Part]]]:
+    """The rows day by day, each in the parts in which it is read."""
+    if keys:
+        ref = lake.snapshot(dataset.name, keys)
+        yield from groupby(_parts(lake, dataset, ref), key=lambda part: part.key)
+
+
+def _parts(lake: Lake, dataset: DatasetSpec, ref: DatasetRef) -> Iterator[_Part]:
     for batch in lake.batches(ref):
         frame = to_pandas(pa.Table.from_batches([batch]))
         for key, rows in frame.groupby(keys_of(dataset, frame)):
-            yield str(key), rows
+            yield _Part(str(key), batch.take(pa.array(rows.index)), rows)

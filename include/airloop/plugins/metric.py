@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 #: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
 Task = Literal["classification", "regression", "multiclass", "quantiles"]
+
+
+#: Rows whose costs are added up at a time.
+PIECE: Final = 1 << 20
 
 
 class Metric(Protocol):
@@ -43,6 +48,12 @@ class Metric(Protocol):
         A bootstrap asks for hundreds at once. NaN where it is not defined, such as with one class only.
         """
 
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The figure of all rows, each once. Of twenty million rows a subclass may know a way that holds less."""
+        import numpy as np
+
+        return float(self.compute(truth, scores, np.ones((1, len(truth))))[0])
+
 
 class MeanMetric(Metric, Protocol):
     """A metric that is the mean of what each row costs: a subclass says only that."""
@@ -56,6 +67,19 @@ class MeanMetric(Metric, Protocol):
         import numpy as np
 
         return np.asarray(weights @ self.each(truth, scores) / weights.sum(axis=1))
+
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The mean of all rows, added up piece by piece."""
+        return sum(
+            share * super(MeanMetric, self).whole(*piece) for share, *piece in pieces(truth, scores)
+        )
+
+
+def pieces(truth: Floats, scores: Floats) -> Iterator[tuple[float, Floats, Floats]]:
+    """Rows in pieces that a mean needs no memory for, each with its share of them; few rows are one piece."""
+    for start in range(0, len(truth), PIECE):
+        piece = slice(start, start + PIECE)
+        yield len(truth[piece]) / len(truth), truth[piece], scores[piece]
 
 
 def find_metric(name: str) -> Metric:

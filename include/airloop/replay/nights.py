@@ -14,11 +14,14 @@ from airloop.contracts import Contract, DriftReport
 from airloop.data import labels
 from airloop.evaluation.metrics import Floats, evaluate
 from airloop.monitoring import reference
+from airloop.monitoring.answers import counted
 from airloop.monitoring.costs import DayCosts, costs_of
+from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sequence import Means
-from airloop.monitoring.window import Day, Window, labelled_keys, observe, recent_keys
+from airloop.monitoring.sketch import Counts
+from airloop.monitoring.window import Window, labelled_keys, labels_in, recent_keys
 from airloop.replay.fits import Fits, Made
 from airloop.replay.memory import Known
 from airloop.storage.files import Files
@@ -98,11 +101,11 @@ class Nights:
             past.dataset,
             self.reference(champion),
             window,
-            labels.join(self._logged(champion, mine), window.truths, past.dataset.row_keys),
+            labels.join(self._logged(champion, mine), self._of(labelled), past.dataset.row_keys),
             known.earlier,
             nights=before,
             served={one: costs for one, costs in spent.items() if one not in wrong},
-            answers=self._answers(champion, night) if served.get(night) == champion else None,
+            answers=self._answers(champion, night) if served.get(night) == champion else {},
         )
         proven = tuple((one.partition, one.digest) for one in judged.proven)
         return Told(report=judged.report, means=judged.means, proven=proven)
@@ -137,8 +140,9 @@ class Nights:
                 found[past.keys[place]] = self._spent[at]
         return found
 
-    def _answers(self, champion: Made, night: int) -> pd.DataFrame:
-        return self._table(self._fits.scores(champion, self._past.rows(night)))
+    def _answers(self, champion: Made, night: int) -> Mapping[str, Counts]:
+        answers = self._table(self._fits.scores(champion, self._past.rows(night)))
+        return counted(self.reference(champion), answers)
 
     def _table(self, scores: Floats) -> pd.DataFrame:
         columns = self._past.model.answer.columns
@@ -192,7 +196,7 @@ class Nights:
         return Window(
             key,
             {past.keys[one]: self._seen(champion, one) for one in wanted},
-            self._of(labelled),
+            labels_in(self.reference(champion), self._of(labelled)),
             {past.keys[one]: self._seen(champion, one) for one in others},
             newest,
         )

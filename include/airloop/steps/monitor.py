@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from airloop.alerts import sending
-from airloop.columns import PARTITION
 from airloop.contracts import (
     Decision,
     Deployment,
@@ -17,25 +15,21 @@ from airloop.contracts import (
     Triage,
     Trigger,
 )
-from airloop.data import labels
-from airloop.data.labels import Labelled, answers_in
 from airloop.data.lake.lake import Lake
 from airloop.data.unsound import standing
 from airloop.errors import RequestError
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.monitoring import measured, nights, reference, report
+from airloop.monitoring.answers import Answers
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
 from airloop.monitoring.memory import forget_mended, mislabelled, own, remember, settle
-from airloop.monitoring.window import Window, labelled_keys, look
+from airloop.monitoring.window import labelled_keys, look
 from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.evidence import Night, gather
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 log = logging.getLogger("airloop.monitor")
 
@@ -117,19 +111,18 @@ def _judge(
     stand = forget_mended(context.ledger, lake, model, dataset, profile, known)
     broken = {one.partition for one in stand}
     wrong = mislabelled(stand, model) - {request.partition}
-    window = look(lake, model, dataset, profile, request.partition, broken, wrong)
-    logged = _logged(lake, model, dataset, profile, window, deployment)
-    labelled = _labelled(model, dataset, window, logged)
+    night, version = request.partition, deployment.version
+    given = Answers(lake, model, dataset, profile, night, version)
+    window = look(lake, model, dataset, profile, night, broken, wrong, given.tell)
+    labelled = given.labelled()
     mine = own(context.ledger, model, profile, stand)
     earlier = nights.before(context.ledger, deployment, request.partition)
     complete = labelled_keys(model, dataset, request.partition)[-1]
     spent = nights.costs_before(context.ledger, deployment, complete)
     # What answers cost by labels that are broken was put down on the night that found them so.
     served = {key: costs for key, costs in spent.items() if key not in wrong}
-    answers = logged[answers_in(logged)][logged[PARTITION] == request.partition]
     return judge(
-        model, dataset, profile, window, labelled, mine, earlier, served,
-        answers if len(answers) else None,
+        model, dataset, profile, window, labelled, mine, earlier, served, given.tonight
     )  # fmt: skip
 
 
@@ -151,38 +144,3 @@ def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
     return Result(
         report=found, decision=decision, trigger=trigger, created=decision.at == now, alert=told
     )
-
-
-def _logged(
-    lake: Lake,
-    model: ModelSpec,
-    dataset: DatasetSpec,
-    profile: reference.Reference,
-    window: Window,
-    deployment: Deployment,
-) -> pd.DataFrame:
-    """The champion's own predictions of the night, and of the days whose labels are complete: its promise is compared."""
-    days = {*labelled_keys(model, dataset, window.partition), window.partition}
-    answers = model.answer.columns
-    if profile.answered and {*profile.answered} != {*answers}:
-        # The spec names other outputs than the champion has: what it answers cannot be held against today's labels.
-        days = set()
-    return labels.read_predictions(
-        lake, dataset, model.name, sorted(days), deployment.version, answers
-    )
-
-
-def _labelled(
-    model: ModelSpec, dataset: DatasetSpec, window: Window, logged: pd.DataFrame
-) -> Labelled:
-    days = labelled_keys(model, dataset, window.partition)
-    complete = logged[logged[PARTITION].isin(days)]
-    joined = labels.join(complete, window.truths, dataset.row_keys)
-    log.info(
-        "%d predictions: %d with a label, %d without, %d without a row",
-        joined.predicted,
-        len(joined.rows),
-        joined.unlabelled,
-        joined.unmatched,
-    )
-    return joined

@@ -14,9 +14,10 @@ import pytest
 
 from airloop.contracts import Check, DriftKind, Outcome, Triage
 from airloop.monitoring import drift, health, reference
+from airloop.monitoring.day import Day, observe
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
-from airloop.monitoring.window import Day, Window, keys_before, observe
+from airloop.monitoring.window import Window, keys_before
 from airloop.specs import Catalog
 from tests.support.checkout import ROOT
 
@@ -70,9 +71,7 @@ def judge(flights: dict[str, pd.DataFrame], champion: Reference) -> Judge:
         return seen[key]
 
     def verdict(night: str, days: int, broken: Day | None = None) -> Verdict:
-        window = Window(
-            night, {key: day_of(key) for key in keys_before(DATASET, night, days)}, pd.DataFrame()
-        )
+        window = Window(night, {key: day_of(key) for key in keys_before(DATASET, night, days)})
         if broken is not None:
             window = replace(window, days={**window.days, night: broken})
         features = drift.judge(champion, window.columns, days, MODEL.monitoring)

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from airloop.contracts import Candidate
-from airloop.data.labels import read_predictions
+from airloop.data.labels import predictions_of
 from airloop.data.lake.history import committed
 from airloop.data.lake.lake import Lake
 from airloop.delivery.rollback import rollback
@@ -147,7 +147,8 @@ def logged(golden: Golden) -> int:
     catalog = load_catalog()
     dataset = catalog.dataset(catalog.model(golden.model).dataset)
     night = [golden.expected["night"]]
-    return len(read_predictions(Lake(golden.settings), dataset, golden.model, night, 2))
+    found = predictions_of(Lake(golden.settings), dataset, golden.model, night, 2)
+    return sum(batch.num_rows for batch in found.to_batches())
 
 
 def compact_what_0_1_logged(golden: Golden) -> None:

@@ -31,6 +31,14 @@ def test_every_metric_is_scikit_learns(name, scores):
 
 
 @pytest.mark.parametrize("name", THEIRS)
+@pytest.mark.parametrize("rows", [101, 799])
+def test_a_metric_added_up_in_pieces_is_the_same(name, rows, monkeypatch):
+    monkeypatch.setattr("airloop.plugins.metric.PIECE", rows)
+    monkeypatch.setattr("airloop.evaluation.metrics.PIECE", rows)
+    assert metric(name, TRUTH, TIED) == pytest.approx(THEIRS[name](TRUTH, TIED), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", THEIRS)
 def test_a_resample_counts_rows_as_often_as_they_were_drawn(name):
     weights = RANDOM.integers(0, 4, size=(3, len(TRUTH))).astype(float)
     expected = [THEIRS[name](TRUTH, TIED, sample_weight=row) for row in weights]

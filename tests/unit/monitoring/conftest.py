@@ -13,8 +13,9 @@ import pytest
 from airloop.contracts import DriftReport, Triage
 from airloop.ledger import Ledger
 from airloop.monitoring import reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 from tests.support.small_world import small_world
 
@@ -93,7 +94,7 @@ def quiet_reference(make_reference: Callable[..., Reference]) -> Reference:
 def night_of(dataset: DatasetSpec, quiet_reference: Reference) -> Callable[[pd.DataFrame], Window]:
     def window(frame: pd.DataFrame) -> Window:
         day = observe(quiet_reference, frame, dataset.keys)
-        return Window(NIGHT, {NIGHT: day}, pd.DataFrame(columns=["id", "label", "day"]))
+        return Window(NIGHT, {NIGHT: day})
 
     return window
 

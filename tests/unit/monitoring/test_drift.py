@@ -10,10 +10,10 @@ import pytest
 
 from airloop.contracts import FeatureDrift, Outcome
 from airloop.monitoring import compare, drift
+from airloop.monitoring.day import observe
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.shape import psi
 from airloop.monitoring.sketch import Counts, Kind, count, cut
-from airloop.monitoring.window import observe
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.sections.watching import MonitoringSpec
 

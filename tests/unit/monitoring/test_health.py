@@ -13,9 +13,10 @@ from airloop.contracts import Check, DriftReport, Outcome, Triage
 from airloop.ledger import Ledger
 from airloop.monitoring import decision as recorder
 from airloop.monitoring import drift, health
+from airloop.monitoring.day import observe
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.vocabulary import Action
 
@@ -131,7 +132,7 @@ def test_the_reason_names_the_columns_once_for_one_fault(
 
 
 def test_a_missing_partition_is_an_incident(model: ModelSpec, quiet_reference: Reference) -> None:
-    window = Window("2013-03-02", {}, pd.DataFrame(columns=["label"]))
+    window = Window("2013-03-02", {})
     verdict = verdict_of(quiet_reference, window, model)
     assert verdict.triage is Triage.INCIDENT
     assert verdict.reason == "the partition 2013-03-02 is missing"
@@ -149,9 +150,7 @@ def test_yesterdays_rows_under_todays_date_are_an_incident(
         key: observe(quiet_reference, rows, dataset.keys)
         for key, rows in (("2013-03-01", frame), ("2013-03-02", again))
     }
-    found = health.check(
-        quiet_reference, Window("2013-03-02", days, pd.DataFrame()), model.monitoring
-    )
+    found = health.check(quiet_reference, Window("2013-03-02", days), model.monitoring)
     assert list(map(str, found)) == ["the same rows as on 2013-03-01"]
 
 
@@ -171,7 +170,5 @@ def test_a_column_that_is_often_missing_may_be_missing(
     reference = profiles.build(model, dataset, pd.concat(gusty))
     calm = make_frame(99, "2013-03-02")
     calm["x1"] = calm["x1"].where(calm["x0"] > calm["x0"].quantile(0.9))
-    window = Window(
-        "2013-03-02", {"2013-03-02": observe(reference, calm, dataset.keys)}, pd.DataFrame()
-    )
+    window = Window("2013-03-02", {"2013-03-02": observe(reference, calm, dataset.keys)})
     assert health.check(reference, window, model.monitoring) == ()

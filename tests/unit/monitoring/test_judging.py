@@ -12,9 +12,11 @@ from airloop.contracts import DriftKind, Outcome, Triage
 from airloop.data.labels import Labelled
 from airloop.data.snapshot import Part
 from airloop.monitoring import reference
+from airloop.monitoring.answers import counted
+from airloop.monitoring.day import observe
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 
 NIGHT = "2013-03-02"
@@ -29,8 +31,7 @@ def test_a_reference_of_one_day_could_not_tell_and_says_what_to_do(
 ) -> None:
     made = make_reference(1)
     rows = make_frame(177, NIGHT).assign(x1=lambda frame: frame["x1"] + 1)
-    truths = pd.DataFrame(columns=["id", LABEL, PARTITION])
-    window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)}, truths)
+    window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)})
     report = judge(model, dataset, made, window, UNLABELLED).report
     assert report.triage is Triage.UNKNOWN
     assert {one.outcome for one in report.features} == {Outcome.UNKNOWN}
@@ -52,9 +53,8 @@ def test_what_the_model_answers_is_judged_like_a_column(
     held = Part(last, last["y"], 0)
     made = reference.build(model, dataset, frame, last["x0"], labels=frame["y"], held=held)
     rows = make_frame(177, NIGHT)
-    truths = pd.DataFrame(columns=["id", LABEL, PARTITION])
-    window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)}, truths)
-    answers = pd.DataFrame({PREDICTION: rows["x0"] + off})
+    window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)})
+    answers = counted(made, pd.DataFrame({PREDICTION: rows["x0"] + off}))
     report = judge(model, dataset, made, window, UNLABELLED, answers=answers).report
     assert report.triage is triage
     assert (report.kinds == (DriftKind.PREDICTION,)) is bool(off)
@@ -68,8 +68,7 @@ def test_answers_of_which_no_days_are_known_are_not_judged(
     make_frame: Callable[..., pd.DataFrame],
 ) -> None:
     rows = make_frame(177, NIGHT)
-    truths = pd.DataFrame(columns=["id", LABEL, PARTITION])
-    window = Window(NIGHT, {NIGHT: observe(quiet_reference, rows, dataset.keys)}, truths)
-    answers = pd.DataFrame({PREDICTION: rows["x0"] + 3})
+    window = Window(NIGHT, {NIGHT: observe(quiet_reference, rows, dataset.keys)})
+    answers = counted(quiet_reference, pd.DataFrame({PREDICTION: rows["x0"] + 3}))
     report = judge(model, dataset, quiet_reference, window, UNLABELLED, answers=answers).report
     assert report.triage is Triage.NOTHING

@@ -12,11 +12,12 @@ from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Outcome
 from airloop.data.labels import Labelled
 from airloop.monitoring import drift, season
+from airloop.monitoring.day import EMPTY
 from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sketch import Counts, Kind, count, cut
-from airloop.monitoring.window import EMPTY, Window
+from airloop.monitoring.window import Window, labels_in
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.sections.watching import MonitoringSpec
 
@@ -127,7 +128,7 @@ def labels(
             )
             for back in range(window)
         )
-        seen = Window(keys[0], dict.fromkeys(keys, EMPTY), truths)
+        seen = Window(keys[0], dict.fromkeys(keys, EMPTY), labels_in(made, truths))
         nothing = Labelled(pd.DataFrame(columns=[PARTITION, LABEL, PREDICTION]), 0, 0)
         found = judge(late, dataset, made, seen, nothing).report.features
         said += [one.outcome for one in found if one.column == LABEL]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 import yaml
 
 from airloop.columns import MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
-from airloop.contracts import ArtifactRef, DriftKind, Outcome, Triage
-from airloop.data import snapshot
+from airloop.contracts import ArtifactRef, DriftKind, DriftReport, Outcome, Triage
+from airloop.data import matching, snapshot
+from airloop.data.lake import written
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import arrow_schema
@@ -25,6 +27,7 @@ from airloop.errors import ArtifactError, RequestError, SupersededError
 from airloop.execution.context import StepContext
 from airloop.ledger import Ledger
 from airloop.monitoring import reference
+from airloop.plugins import metric
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.steps import monitor
@@ -496,3 +499,37 @@ def test_what_lasts_while_nobody_knows_the_performance_stays_an_incident(world: 
     for day in NIGHTS[3:9]:
         world.ingest(day, in_celsius(day))
         assert world.monitor(day).report.triage is Triage.INCIDENT
+
+
+@pytest.mark.parametrize(
+    ("skill", "how"),
+    [(1.0, {}), (0.0, {}), (1.0, {"warmer": 30.0}), (1.0, {"rows": 4_000})],
+    ids=["quiet", "unskilled", "warmer", "ten times as many"],
+)
+def test_a_night_is_judged_alike_in_whatever_pieces_it_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, skill: float, how: dict[str, Any]
+) -> None:
+    world.train()
+    days = [f"2013-02-{day:02d}" for day in range(10, 17)]
+    monkeypatch.setattr(written, "GROUP_ROWS", 150)
+    for day in days:
+        frame = rows_of(day, **how)
+        # Some rows came twice, one was asked about twice, and one by a version that no longer serves.
+        world.ingest(day, pd.concat([frame, frame.iloc[:20]], ignore_index=True))
+        world.predict(day, frame, skill)
+        world.predict(day, frame.iloc[:50], version=2)
+    whole = world.monitor(days[-1]).report
+    monkeypatch.setattr(Lake.batches, "__defaults__", (None, 97))
+    monkeypatch.setattr(matching, "PART_ROWS", 211)
+    monkeypatch.setattr(metric, "PIECE", 301)
+    pieces = world.monitor(days[-1]).report
+    assert rounded(pieces) == rounded(whole)
+    assert whole.performance["labelled"] > 1_000
+    assert whole.findings
+
+
+def rounded(report: DriftReport) -> Any:
+    """A report's figures to ten digits: sums depend on their order in the last ones."""
+    return json.loads(
+        report.model_dump_json(), parse_float=lambda text: float(f"{float(text):.10g}")
+    )

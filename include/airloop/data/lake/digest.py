@@ -78,7 +78,7 @@ class RowsDigest:
         second = np.zeros(rows.num_rows, np.uint64)
         for name, values in zip(rows.schema.names, rows.columns, strict=True):
             if name not in self._without and values.null_count < len(values):
-                one, other = _column_words(name, values)
+                one, other = column_words(name, values)
                 first += one
                 second += other
         for one, other in _LANES:
@@ -137,8 +137,8 @@ def dataset_digest(partitions: Iterable[tuple[str, str]]) -> str:
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
-def _column_words(name: str, values: pa.Array) -> tuple[Words, Words]:
-    """What a column adds to its rows' words: nothing where a value is missing."""
+def column_words(name: str, values: pa.Array) -> tuple[Words, Words]:
+    """Two words for each value of a column; nothing where it is missing. Equal values have the same, in whatever encoding."""
     kind, values = canonical(name, values)
     keys = np.frombuffer(_key(name, kind), "<u8")
     if pa.types.is_large_string(values.type) or pa.types.is_large_binary(values.type):

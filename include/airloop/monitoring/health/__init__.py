@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from airloop.findings import Finding
+from airloop.monitoring.day import Day
 from airloop.monitoring.health.clocks import day_of
 from airloop.monitoring.health.columns import UNSEEN, broken
 from airloop.monitoring.health.moved import findings
@@ -18,7 +19,7 @@ from airloop.monitoring.health.variation import STEP_DAYS
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Floats
-from airloop.monitoring.window import Day, Window
+from airloop.monitoring.window import Window
 from airloop.specs.sections.watching import MonitoringSpec
 
 __all__ = ["Finding", "check"]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from airloop.findings import Finding
+from airloop.monitoring.day import Day
 from airloop.monitoring.health.variation import MIN_ROWS, risen
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.sketch import Counts, Kind
-from airloop.monitoring.window import Day
 from airloop.specs.sections.watching import MonitoringSpec
 
 #: Rows of categories never seen before, above which somebody changed the coding.

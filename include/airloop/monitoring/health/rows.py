@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from airloop.findings import Finding
+from airloop.monitoring.day import Day
 from airloop.monitoring.health.clocks import day_of, holiday
 from airloop.monitoring.health.variation import MIN_DAYS, MIN_ROWS
 from airloop.monitoring.profiles.contents import Hashes, likeness
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Day, Window
+from airloop.monitoring.window import Window
 
 #: Rows whose keys occurred before, above which something was loaded twice.
 MAX_DUPLICATES = 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 #: Half of a hash is enough to tell a thousand rows apart, and half as long in the reference.
 _HALF = np.uint64(32)
+#: Hashes in order that are looked through at a time, for the smallest.
+_SOME = 10_000
 
 
 def hashes(frame: pd.DataFrame, columns: Sequence[str]) -> Hashes:
@@ -33,9 +36,31 @@ def paired(frame: pd.DataFrame, one: str, other: str) -> Hashes:
     return hashes(both, (one, other)) >> _HALF
 
 
-def smallest(of: Hashes) -> Hashes:
-    """The smallest distinct hashes of a day's rows."""
-    return np.unique(of >> _HALF)[:KEPT]
+@dataclass(frozen=True)
+class Contents:
+    """What is kept of a day's hashes."""
+
+    rows: int
+    #: The share of rows that were there already.
+    repeated: float
+    #: The smallest distinct hashes.
+    smallest: Hashes
+
+
+def contents(of: Hashes) -> Contents:
+    """What is kept of a day's hashes, which are brought into order where they lie."""
+    of.sort()
+    again = duplicates(of)
+    distinct, start = np.array([], dtype=np.uint64), 0
+    while len(distinct) < KEPT and start < len(of):
+        some = of[start : start + _SOME] >> _HALF
+        distinct, start = np.unique(np.concatenate([distinct, some])), start + _SOME
+    return Contents(len(of), 1 - (len(of) - again) / len(of) if len(of) else 0.0, distinct[:KEPT])
+
+
+def duplicates(ordered: npt.NDArray[np.uint64]) -> int:
+    """How many of some hashes in order were there already."""
+    return int(np.count_nonzero(ordered[1:] == ordered[:-1]))
 
 
 def likeness(one: Hashes, other: Hashes) -> float:
@@ -44,11 +69,6 @@ def likeness(one: Hashes, other: Hashes) -> float:
     if not len(both):
         return 0.0
     return float((np.isin(both, one) & np.isin(both, other)).mean())
-
-
-def repeated(of: Hashes) -> float:
-    """The share of rows that were there already."""
-    return 1 - len(np.unique(of)) / len(of) if len(of) else 0.0
 
 
 def _bits(values: pd.Series) -> Hashes:

@@ -11,7 +11,7 @@ import pandas as pd
 from airloop.contracts import Contract
 from airloop.figures import Figure
 from airloop.monitoring.profiles import ties
-from airloop.monitoring.profiles.contents import Hashes, hashes, likeness
+from airloop.monitoring.profiles.contents import Hashes, contents, hashes, likeness
 from airloop.monitoring.profiles.layout import Layout, layout
 from airloop.monitoring.profiles.profile import (
     TOPS,
@@ -108,7 +108,7 @@ def gather(
     fixed = layout(model, dataset, frame)
     samples = [sample(rows, fixed) for _, rows in parts]
     found = [
-        profile(fixed, some, hashes(rows, fixed.contents))
+        profile(fixed, some, contents(hashes(rows, fixed.contents)))
         for some, (_, rows) in zip(samples, parts, strict=True)
     ]
     seen = dict.fromkeys(key for one in found for key in one.values)

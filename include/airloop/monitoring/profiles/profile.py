@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.monitoring.profiles.absences import groups_of, scattered
-from airloop.monitoring.profiles.contents import Hashes, repeated, smallest
+from airloop.monitoring.profiles.contents import Contents, Hashes
 from airloop.monitoring.profiles.layout import Layout
 from airloop.monitoring.profiles.ties import SIGN, strange
 from airloop.monitoring.sketch import Floats, numbers_of
@@ -52,20 +52,26 @@ def related(what: str) -> bool:
     return what[:2] in {"> ", SIGN}
 
 
-def sample(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The rows that figures are taken from: all, or evenly spaced ones where there are many."""
+def sample(
+    frame: pd.DataFrame, layout: Layout, start: int = 0, rows: int | None = None
+) -> pd.DataFrame:
+    """The rows that figures are taken from: all, or evenly spaced ones where there are many.
+
+    :param start: of how many of the day's rows the frame's come after
+    :param rows: how many the day has; by default these alone
+    """
     names = [name for name in layout.columns if name in frame]
-    every = max(1, -(-len(frame) // SAMPLE))
+    every = max(1, -(-(len(frame) if rows is None else rows) // SAMPLE))
     # The rows first: a slice of all of them would keep them all.
-    return frame.iloc[::every][names] if every > 1 else frame[names]
+    return frame.iloc[-start % every :: every][names] if every > 1 else frame[names]
 
 
-def profile(layout: Layout, rows: pd.DataFrame, contents: Hashes) -> Profile:
+def profile(layout: Layout, rows: pd.DataFrame, contents: Contents) -> Profile:
     """The figures of a day's sampled rows.
 
-    :param contents: the hash of each row, of all of them
+    :param contents: what is kept of the hashes of all of them
     """
-    values: dict[Key, float] = {(WHOLE, "repeated"): repeated(contents)}
+    values: dict[Key, float] = {(WHOLE, "repeated"): contents.repeated}
     tops: dict[str, Tops] = {}
     numbers: dict[str, Floats] = {}
     for name in layout.numbers:
@@ -81,7 +87,7 @@ def profile(layout: Layout, rows: pd.DataFrame, contents: Hashes) -> Profile:
         if name in rows and layout.day in rows:
             hours = hours_into(rows[name], rows[layout.day])
             values |= {(name, what): value for what, value in _of_time(hours)}
-    return Profile(len(contents), values, tops, smallest(contents))
+    return Profile(contents.rows, values, tops, contents.smallest)
 
 
 def _of_two(

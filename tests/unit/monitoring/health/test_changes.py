@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.health.clocks import clocks_changed
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 
 Frame = pd.DataFrame
@@ -83,7 +84,7 @@ def test_two_columns_that_changed_places_are_both_named(
     )
     night = apart(200, NIGHT)
     night = night.assign(x1=night["x2"], x2=night["x1"])
-    window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)}, pd.DataFrame())
+    window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)})
     found = health.check(made, window, model.monitoring)
     assert "the columns look exchanged: x1, x2" in list(map(str, found))
 
@@ -110,7 +111,7 @@ def test_what_was_so_on_the_days_before_is_no_step(
     frames = {key: make_frame(300 + at, key) for at, key in enumerate(days)}
     warm = {key: frame.assign(x1=frame["x1"] + 3) for key, frame in frames.items()}
     window = {key: observe(quiet_reference, rows, dataset.keys) for key, rows in warm.items()}
-    told = Window(days[-1], window, pd.DataFrame())
+    told = Window(days[-1], window)
     assert health.check(quiet_reference, told, model.monitoring) == ()
 
 
@@ -147,7 +148,7 @@ def test_a_reference_of_few_days_tells_nothing_of_how_days_vary(
 ) -> None:  # fmt: skip
     made = make_reference(days)
     night = make_frame(177, NIGHT).assign(x1=lambda frame: frame["x1"] * 60)
-    window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)}, pd.DataFrame())
+    window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)})
     assert health.check(made, window, model.monitoring) == ()
 
 
@@ -161,7 +162,7 @@ def test_a_column_that_is_constant_in_the_reference_may_stay_so_and_its_change_i
         made = reference.build(model, dataset, pd.concat(frames))
         for value, sound in ((5.0, True), (7.0, False)):
             rows = make_frame(177, NIGHT).assign(x1=value)
-            window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)}, pd.DataFrame())
+            window = Window(NIGHT, {NIGHT: observe(made, rows, dataset.keys)})
             assert (health.check(made, window, model.monitoring) == ()) is sound
 
 
@@ -174,7 +175,7 @@ def test_a_reference_of_before_there_were_profiles_is_judged_as_it_was(
     old = quiet_reference.model_copy(update={"health": None})
     rows = make_frame(177, NIGHT)
     for frame, sound in ((rows, True), (rows.assign(x1=np.nan), False)):
-        window = Window(NIGHT, {NIGHT: observe(old, frame, dataset.keys)}, pd.DataFrame())
+        window = Window(NIGHT, {NIGHT: observe(old, frame, dataset.keys)})
         assert (health.check(old, window, model.monitoring) == ()) is sound
 
 
@@ -198,7 +199,7 @@ def test_a_renamed_column_and_one_that_is_no_more_leave_the_profiles_usable(
     rows = make_frame(177, NIGHT).rename(columns={"x1": "speed"}).drop(columns="x5")
     for factor, told in ((1, None), (60, "× 60")):
         night = rows.assign(speed=rows["speed"] * factor)
-        window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)}, pd.DataFrame())
+        window = Window(NIGHT, {NIGHT: observe(made, night, dataset.keys)})
         found = health.check(made, window, model.monitoring)
         assert [one.columns for one in found] == ([("speed",)] if told else [])
         assert told is None or told in str(found[0])

@@ -11,9 +11,10 @@ import pytest
 
 from airloop.holidays import calendar_of, is_holiday
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.health.clocks import holiday
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 
 Make = Callable[..., pd.DataFrame]
@@ -43,7 +44,7 @@ def made(model: ModelSpec, in_america: DatasetSpec, make_frame: Make) -> Referen
 def said(made: Reference, dataset: DatasetSpec, model: ModelSpec, rows: pd.DataFrame) -> str:
     night = f"{rows['day'].iloc[0]:%Y-%m-%d}"
     known = reference.beside(made, dataset)
-    window = Window(night, {night: observe(known, rows, dataset.keys)}, pd.DataFrame())
+    window = Window(night, {night: observe(known, rows, dataset.keys)})
     return "; ".join(map(str, health.check(known, window, model.monitoring)))
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 
 Frame = pd.DataFrame
@@ -62,7 +63,7 @@ FAULTS: dict[str, tuple[Callable[[Frame, dict[str, Frame]], Frame], str]] = {
 def said(days: dict[str, Frame], night: Frame, made: Reference, model: ModelSpec, dataset: DatasetSpec) -> str:  # fmt: skip
     frames = {key: days[key] for key in DAYS[60:-1]} | {NIGHT: night}
     window = {key: observe(made, rows, dataset.keys) for key, rows in frames.items()}
-    return "; ".join(map(str, health.check(made, Window(NIGHT, window, Frame()), model.monitoring)))
+    return "; ".join(map(str, health.check(made, Window(NIGHT, window), model.monitoring)))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.profiles.absences import companions
 from airloop.monitoring.profiles.ties import ties
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 
 Make = Callable[..., pd.DataFrame]
@@ -51,7 +52,7 @@ def made(model: ModelSpec, dataset: DatasetSpec) -> Reference:
 def found(
     made: Reference, model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame
 ) -> list[str]:
-    window = Window(NIGHT, {NIGHT: observe(made, frame, dataset.keys)}, pd.DataFrame())
+    window = Window(NIGHT, {NIGHT: observe(made, frame, dataset.keys)})
     return list(map(str, health.check(made, window, model.monitoring)))
 
 

@@ -1,0 +1,105 @@
+"""One day as it was seen: sketches of its columns on the reference's bins, hashes of its rows, and some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from airloop.monitoring.profiles.contents import Contents, contents, duplicates, hashes
+from airloop.monitoring.profiles.layout import Layout
+from airloop.monitoring.profiles.profile import Profile, profile, sample
+from airloop.monitoring.reference import Reference
+from airloop.monitoring.sketch import Counts, count
+
+_NONE: Final = contents(np.array([], dtype=np.uint64))
+
+
+@dataclass(frozen=True)
+class Day:
+    """What was seen of one day."""
+
+    rows: int
+    columns: Mapping[str, Counts]
+    #: Columns of the reference that the rows lack.
+    absent: frozenset[str]
+    #: Rows whose keys were there already.
+    duplicates: int = 0
+    #: What is kept of the hashes of its rows' values.
+    contents: Contents = _NONE
+    #: The rows that figures are taken from.
+    sample: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def profile(self, layout: Layout) -> Profile:
+        """The day in figures."""
+        # A frozen class has no cache but its own dictionary; a day is asked about for one reference only.
+        if "_profile" not in self.__dict__:
+            self.__dict__["_profile"] = profile(layout, self.sample, self.contents)
+        found: Profile = self.__dict__["_profile"]
+        return found
+
+
+EMPTY: Final = Day(rows=0, columns={}, absent=frozenset())
+
+
+class Seen:
+    """A day's rows while they come: beside a batch sixteen bytes a row are held, and as many rows as figures need.
+
+    :param keys: the columns that name a row
+    :param rows: how many will come
+    """
+
+    def __init__(self, reference: Reference, keys: Sequence[str], rows: int) -> None:
+        self._reference, self._names, self._rows = reference, [*keys], rows
+        self._layout = None if reference.health is None else reference.health.layout
+        self._seen = 0
+        #: One after the other: lists of arrays would be held twice where they are joined.
+        self._keys, self._contents = bytearray(), bytearray()
+        self._absent: set[str] = set()
+        self._columns: dict[str, Counts] | None = None
+        self._sampled: list[pd.DataFrame] = []
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Sketch rows on the reference's bins."""
+        bins = [column.bins for column in self._reference.columns]
+        there = [one for one in bins if one.column in frame]
+        self._absent |= {one.column for one in bins if one.column not in frame}
+        counted = {one.column: count(one, frame[one.column]) for one in there}
+        self._columns = counted if self._columns is None else both(self._columns, counted)
+        hashed = pd.util.hash_pandas_object(frame[self._names], index=False)
+        self._keys += hashed.to_numpy(np.uint64).tobytes()
+        watched = self._layout.contents if self._layout else ()
+        self._contents += hashes(frame, watched).tobytes()
+        if self._layout is not None:
+            self._sampled.append(sample(frame, self._layout, self._seen, self._rows))
+        self._seen += len(frame)
+
+    def day(self) -> Day:
+        """The day, once all of it came."""
+        if self._columns is None:
+            return EMPTY
+        keys = np.frombuffer(self._keys, np.uint64)
+        keys.sort()
+        return Day(
+            rows=self._seen,
+            columns=self._columns,
+            absent=frozenset(self._absent),
+            duplicates=duplicates(keys),
+            contents=contents(np.frombuffer(self._contents, np.uint64)),
+            sample=pd.concat(self._sampled) if self._sampled else pd.DataFrame(),
+        )
+
+
+def observe(reference: Reference, frame: pd.DataFrame, keys: Sequence[str]) -> Day:
+    """Sketch all rows of one day."""
+    seen = Seen(reference, keys, len(frame))
+    seen.add(frame)
+    return seen.day()
+
+
+def both(one: Mapping[str, Counts], other: Mapping[str, Counts]) -> dict[str, Counts]:
+    """Counts added up, of the columns that either has."""
+    return {name: one[name] + other[name] for name in one.keys() & other.keys()}
