@@ -116,10 +116,11 @@ class RayEngine(Engine):
                 value=error.name,
                 remedy="pip install 'airloop[ray]' where the steps run",
             ) from error
-        self._ray = ray
-        (self._begin_own if local else self._join)(ray)
-        log.info("Ray at %s: %d parts at a time", self.address, self._at_a_time(ray))
-        return ray
+        found: ModuleType = ray  # said, for who checks types where Ray is not installed
+        self._ray = found
+        (self._begin_own if local else self._join)(found)
+        log.info("Ray at %s: %d parts at a time", self.address, self._at_a_time(found))
+        return found
 
     def _begin_own(self, ray: ModuleType) -> None:
         # Short, for sockets lie in it; and a folder above Ray's own, which that opens to everybody.
