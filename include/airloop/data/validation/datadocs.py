@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -64,7 +65,7 @@ def write_page(
     """
     if evaluated:
         result = _as_one(f"{dataset} {partition}", list(evaluated))
-        page = _alone(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result)))
+        page = _alone(_view().render(ValidationResultsPageRenderer().render(result)))
     else:
         page = _of_checks(f"{dataset} {partition}", checks)
     reports = Files(settings.reports_uri, settings.storage_options, "the folder of reports")
@@ -72,6 +73,12 @@ def write_page(
     reports.write(name, page.encode())
     url = reports.place(name)
     return url if "://" in url else f"file://{url}"
+
+
+@cache
+def _view() -> DefaultJinjaPageView:
+    """GX's view: each one compiles its templates anew."""
+    return DefaultJinjaPageView()
 
 
 def _alone(page: str) -> str:
