@@ -132,6 +132,17 @@ ROWS: dict[str, Row] = {
             Target("queries", "{} × the two queries", most=5.0, form=".1f"),
         ),
     ),
+    "models": Row(
+        "1,000 models in one service with `serving.memory: 512Mi`: its start, its rest, each asked once",
+        "nothing: a promise of its own",
+        (
+            Target("start", "ready after {} s", most=10, form=".1f"),
+            Target("idle", "{} of a core at rest", most=0.01, form=".2%"),
+            Target("memory", "peak {} MiB", most=512, form=".0f"),
+            Target("failed", "{} requests failed, or are not in the log", most=0, form=".0f"),
+        ),
+        limit_seconds=600,
+    ),
     "deploy": Row(
         "a promotion, accepted by the service, with 40 models deployed",
         "with 2",

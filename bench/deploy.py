@@ -49,7 +49,7 @@ def measure(short: bool = False) -> dict[str, Any]:
         world.ingest(settings, [f"2013-01-0{day}" for day in range(2, 5)])
         first = world.train(settings, 1, max_iter=10)
         names = sorted(path.stem for path in (home / "config" / "models").glob("*.yaml"))
-        versions = [first if name == first.model else _named(first, name, home) for name in names]
+        versions = [first if name == first.model else named(first, name, home) for name in names]
         server = servers.Server(*service_command(settings, port), port, "/healthz", "", dict)
         with (
             servers.answering(server, home / "service.log") as (_, process),
@@ -74,7 +74,7 @@ def measure(short: bool = False) -> dict[str, Any]:
     }
 
 
-def _named(version: ModelVersion, name: str, home: Path) -> ModelVersion:
+def named(version: ModelVersion, name: str, home: Path) -> ModelVersion:
     """The same artifact under another model's name."""
     folder = home / "store" / name
     shutil.copytree(home / "store" / "1", folder)
