@@ -13,6 +13,7 @@ from airloop.issues import SpecIssue, issues_of
 from airloop.paths import config_folder, dags_folder, known
 from airloop.plugins.alert import AlertSpec
 from airloop.settings import SettingsFields, read_settings, setting_error
+from airloop.specs.catalog import Catalog
 from airloop.specs.pools import FILE, pool_rules
 from airloop.specs.sections.storage import SECRETS
 from airloop.specs.yaml.document import Document, read_document
@@ -26,6 +27,9 @@ def settings_problems(folder: Path) -> list[Problem]:
     base = _document(folder / "airloop.yaml", found)
     paths = sorted(filter(is_written, (folder / "environments").glob("*.yaml")))
     documents = [_document(path, found) for path in paths]
+    names = Catalog(folder).model_names()
+    for document in [base, *documents]:
+        found += problems_of(document, _not_there(document, names)) if document else []
     for document in [None, *documents]:
         found += _layered([part for part in (base, document) if part is not None])
     if base is not None and (name := base.data.get("environment")) is not None:
@@ -85,6 +89,17 @@ def _secrets(document: Document) -> list[SpecIssue]:
     return [
         SpecIssue(("storage_options", name), what, None, remedy.format(name.upper()))
         for name in here
+    ]
+
+
+def _not_there(document: Document, names: tuple[str, ...]) -> list[SpecIssue]:
+    """Models to be kept in memory that have no spec."""
+    serving = document.data.get("serving")
+    pinned = serving.get("pinned") if isinstance(serving, dict) else None
+    return [
+        SpecIssue(("serving", "pinned", index), "there is no such model", name, valid=names)
+        for index, name in enumerate(pinned if isinstance(pinned, list) else [])
+        if isinstance(name, str) and name not in names
     ]
 
 

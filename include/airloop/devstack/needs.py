@@ -165,7 +165,7 @@ def _service(settings: Settings) -> Finding:
     lame = [one for one in endpoints if one.condition in {Condition.UNREACHABLE, Condition.REFUSED}]
     if lame:
         return Outcome.BAD, f"{lame[0].model}: {lame[0].says or lame[0].error or lame[0].condition}"
-    serving = sum(one.condition is Condition.SERVING for one in endpoints)
+    serving = sum(one.condition in {Condition.SERVING, Condition.RESTING} for one in endpoints)
     return Outcome.OK, f"{serving} of {_count(len(endpoints), 'model')} serve"
 
 

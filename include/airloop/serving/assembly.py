@@ -67,6 +67,8 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         load=load,
         example=example,
         dataset=dataset,
+        memory=settings.serving.memory_bytes,
+        pinned=settings.serving.pinned,
     )
 
 

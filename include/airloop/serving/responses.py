@@ -84,13 +84,15 @@ class Condition(StrEnum):
     #: A person ended it.
     RETIRED = "retired"
     SERVING = "serving"
+    #: Its version is loaded by the next request: it was let go for others, or nobody asked for it yet.
+    RESTING = "resting"
 
 
 class EndpointState(Contract):
     """One model's endpoint: what it serves, what the ledger wants, and why the two differ.
 
-    ``says`` is the condition as a sentence. ``warm_digest`` is the artifact that is still in memory beside the one
-    that serves. ``log_failures`` counts rows answered but not logged since the process started.
+    ``says`` is the condition as a sentence. ``version`` is the one that answers, which a resting endpoint brings back;
+    ``warm_digest`` is the artifact that is still in memory beside the one that serves. ``log_failures`` counts rows answered but not logged since the process started.
     """
 
     model: Name

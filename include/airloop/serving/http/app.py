@@ -125,7 +125,7 @@ class _Routes:
             return _not_ready("the service is stopping")
         if self._tokens is not None and (fault := self._tokens.fault):
             return _not_ready(f"nobody can enter: {fault}")
-        if any(endpoint.current for endpoint in endpoints):
+        if any(endpoint.current or endpoint.asleep for endpoint in endpoints):
             return JSONResponse({"ready": True})
         reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]
         return _not_ready("; ".join(reasons) or self._endpoints.why_none())

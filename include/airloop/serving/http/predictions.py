@@ -17,9 +17,10 @@ from airloop.serving.http.middleware import HttpError, overloaded, read_body
 from airloop.serving.requests import InvalidRequestError
 from airloop.serving.responses import LOG_HEADER
 from airloop.serving.runtime.admission import Admission, FullError
-from airloop.serving.runtime.endpoint import Answer, Endpoint, Question
+from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.endpoints import Endpoints
-from airloop.serving.runtime.version import NotFiniteError
+from airloop.serving.runtime.questions import Answer, Question
+from airloop.serving.runtime.version import NotFiniteError, Version
 
 log = logging.getLogger("airloop.serving")
 
@@ -57,9 +58,7 @@ class PredictionRoutes:
 
     async def _ask(self, endpoint: Endpoint, request_id: str, request: Request) -> Answer:
         """Admit a request, and turn whatever goes wrong into what its caller may know."""
-        version = endpoint.current
-        if version is None:
-            raise overloaded(f"{endpoint.model}: {endpoint.condition()[1]}")
+        version = endpoint.current or await self._woken(endpoint)
         limits, admission = version.model.spec.serving, endpoint.admission
         begun, answered = None, False
         try:
@@ -94,6 +93,24 @@ class PredictionRoutes:
         finally:
             if begun is not None:
                 admission.end(begun, answered=answered)
+
+    async def _woken(self, endpoint: Endpoint) -> Version:
+        """The version that is loaded by requests. Whoever waits for it keeps it from resting again before it is asked.
+
+        :raises HttpError: if none comes in time, or there is none
+        """
+        if endpoint.on_demand:
+            try:
+                with endpoint.admission.reading():
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await self._endpoints.wake(endpoint)
+            except FullError as full:
+                raise overloaded(str(full)) from None
+            except TimeoutError:
+                log.info("%s: the version was not there in time", endpoint.model)
+        if endpoint.current is None:
+            raise overloaded(f"{endpoint.model}: {endpoint.condition()[1]}")
+        return endpoint.current
 
     def admission(self, path: str) -> Admission | None:
         """What a request to a path needs to be let in; None where it is no prediction, or of no endpoint."""

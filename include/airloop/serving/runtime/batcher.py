@@ -82,24 +82,28 @@ class MicroBatcher(Generic[Item, Result]):
                 await self._arrived.wait()
             if company:
                 await asyncio.sleep(MAX_WAIT_SECONDS)
-            batch = self._take()
-            company = len(batch) > 1
-            self._turn.begin()
-            try:
-                items = [waiting.item for waiting in batch]
-                self._at_work = self._threads.submit(self._work, items)
-                results = await asyncio.wrap_future(self._at_work)
-            except Exception as error:  # whatever it was, it is its callers' answer
-                results = [error] * len(batch)
-            self._turn.end()
-            self.batches += 1
-            for waiting, result in zip(batch, results, strict=True):
-                if waiting.future.done():
-                    continue  # its caller went away
-                if isinstance(result, Exception):
-                    waiting.future.set_exception(result)
-                else:
-                    waiting.future.set_result(result)
+            company = await self._serve(self._take()) > 1
+
+    async def _serve(self, batch: list[_Waiting[Item, Result]]) -> int:
+        """Answer a batch; returns of how many items. Apart from the loop, which would hold the last items until the next."""
+        self._turn.begin()
+        try:
+            items = [waiting.item for waiting in batch]
+            self._at_work = self._threads.submit(self._work, items)
+            results = await asyncio.wrap_future(self._at_work)
+        except Exception as error:  # whatever it was, it is its callers' answer
+            results = [error] * len(batch)
+        self._at_work = None
+        self._turn.end()
+        self.batches += 1
+        for waiting, result in zip(batch, results, strict=True):
+            if waiting.future.done():
+                continue  # its caller went away
+            if isinstance(result, Exception):
+                waiting.future.set_exception(result)
+            else:
+                waiting.future.set_result(result)
+        return len(batch)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         batch = [self._queue.popleft()]

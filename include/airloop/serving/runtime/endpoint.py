@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from airloop.contracts import Deployment
 from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog
-from airloop.serving.log.records import Answered, Told, encode
+from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.batcher import MicroBatcher
-from airloop.serving.runtime.refusal import explained
+from airloop.serving.runtime.questions import Answer, Question, predicted
 from airloop.serving.runtime.retry import Retry
-from airloop.serving.runtime.version import NotFiniteError, Version
+from airloop.serving.runtime.version import Version
 from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
@@ -33,23 +32,12 @@ _POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One request on its way through an endpoint, bound to the version whose schema it passed."""
+class Rested:
+    """A version that was let go: what brings it back. The log, the counters and the limit are the endpoint's, and stay."""
 
-    version: Version
-    rows: Sequence[Row]
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One request's predictions; ``logged`` says whether they are durably in the prediction log."""
-
-    version: int
-    predictions: Sequence[Told]
-    logged: bool
-    #: What the dataset's expectations warn of in the rows, as details of an error are.
-    warnings: Sequence[Mapping[str, Any]] = ()
+    deployment: Deployment
+    #: The real row that it was warmed with, which is not looked for once more.
+    example: Row | None
 
 
 class Endpoint:
@@ -57,16 +45,26 @@ class Endpoint:
 
     :param threads: those of all endpoints, in which models predict
     :param open_logs: those of all endpoints
+    :param on_demand: its version is loaded by a request, and may be let go
     """
 
     def __init__(
-        self, model: str, log_folder: Path, threads: Executor, open_logs: OpenLogs
+        self,
+        model: str,
+        log_folder: Path,
+        threads: Executor,
+        open_logs: OpenLogs,
+        *,
+        on_demand: bool = False,
     ) -> None:
-        self.model = model
+        self.model, self.on_demand = model, on_demand
         self.current: Version | None = None
         #: The version before, kept warm: rolling back to it loads nothing.
         self.previous: Version | None = None
         self.wanted: Deployment | None = None
+        #: The version that answered, where it was let go; and when one was asked last, or came.
+        self.rested: Rested | None = None
+        self.used = 0.0
         self.error: str | None = None
         #: The deployment that is being loaded.
         self.loading: Deployment | None = None
@@ -92,7 +90,31 @@ class Endpoint:
 
         :raises NotFiniteError: if the model has no finite answer for these rows
         """
+        self.used = time.monotonic()
         return await self._batcher.submit(question, len(question.rows))
+
+    @property
+    def restable(self) -> bool:
+        """Whether its version may be let go: nobody is being answered, and none is being loaded."""
+        asked = self.admission.inflight or self.admission.promised or self.admission.bodies
+        return self.on_demand and self.current is not None and not asked and self.loading is None
+
+    def rest(self) -> None:
+        """Let the version go that answers, and the one before; the next request brings it back."""
+        if (now := self.current) is not None:
+            real = None if now.example == now.schema.placeholder else now.example
+            self.rested = Rested(now.deployment, real)
+        self.current = self.previous = None
+
+    @property
+    def asleep(self) -> Deployment | None:
+        """What the next request loads, if there is something to load."""
+        if not self.on_demand or self.current is not None:
+            return None
+        if self.wanted is not None and self.error is None:
+            return None if self.wanted.kind is DeploymentKind.RETIRE else self.wanted
+        rested = self.rested.deployment if self.rested is not None else None
+        return None if rested == self.wanted else rested
 
     async def close(self, patience: float = 0.0) -> None:
         """Stop answering; what was acknowledged is on disk already.
@@ -106,13 +128,16 @@ class Endpoint:
         self._log.close()
 
     def swap(self, version: Version) -> None:
-        """Let another version answer from now on."""
+        """Let another version answer from now on, or one that rested again."""
         now = self.current
         if now is not None and now.deployment.artifact != version.deployment.artifact:
             self.previous = now
-        self.current = version
-        self.admission.promise(version.model.spec.serving)
-        self.error, self.retry = None, Retry()
+        if self.rested is None or self.rested.deployment != version.deployment:
+            self.admission.promise(version.model.spec.serving)
+        self.current, self.rested, self.used = version, None, time.monotonic()
+        # One that answers on since another is refused takes the refusal's reason from nobody.
+        if version.deployment == self.wanted:
+            self.error, self.retry = None, Retry()
         sequence = version.deployment.sequence
         log.info("%s: version %d answers, deployment %d", self.model, version.number, sequence)
 
@@ -121,7 +146,7 @@ class Endpoint:
         if deployment != self.wanted:
             self.error, self.retry = None, Retry()
         if deployment is not None and deployment.kind is DeploymentKind.RETIRE:
-            self.current = self.previous = None
+            self.current = self.previous = self.rested = None
         self.wanted, self.looked = deployment, True
 
     def refuse(self, deployment: Deployment, error: BaseException, now: float) -> None:
@@ -138,6 +163,10 @@ class Endpoint:
             return Condition.SERVING, "; ".join(filter(None, told))
         if self.loading is not None:
             return Condition.LOADING, f"version {self.loading.version} is being loaded"
+        if (asleep := self.asleep) is not None:
+            waits = f"version {asleep.version} is loaded by the next request"
+            told = (waits, self.trouble, self.doubt, self.error)
+            return Condition.RESTING, "; ".join(filter(None, told))
         if (error := self.error or self.doubt) is not None:
             return Condition.REFUSED, error
         if self.trouble is not None:
@@ -151,14 +180,15 @@ class Endpoint:
     def state(self) -> EndpointState:
         """The endpoint, as GET /slots shows it."""
         now, wanted = self.current, self.wanted
+        answers = now.deployment if now else self.rested.deployment if self.rested else None
         condition, says = self.condition()
         return EndpointState(
             model=self.model,
             condition=condition,
             says=says,
             warm_digest=self.previous.deployment.artifact.digest if self.previous else None,
-            version=now.number if now else None,
-            sequence=now.deployment.sequence if now else None,
+            version=answers.version if answers else None,
+            sequence=answers.sequence if answers else None,
             digest=now.deployment.artifact.digest if now else None,
             since=now.since if now else None,
             wanted_version=wanted.version if wanted else None,
@@ -175,7 +205,7 @@ class Endpoint:
     def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         """One batch, in a thread: predict, make durable, then answer."""
         began = time.thread_time()
-        predictions = self._predict(questions)
+        predictions = predicted(questions)
         at = datetime.now(UTC)
         answered = [
             Answered(
@@ -201,30 +231,6 @@ class Endpoint:
             for question, found in zip(questions, predictions, strict=True)
         ]
 
-    def _predict(self, questions: Sequence[Question]) -> list[list[Told] | Exception]:
-        """Per question its predictions: one call a version, and one each where that call fails."""
-        results: list[list[Told] | Exception] = [NotFiniteError()] * len(questions)
-        groups: dict[int, list[int]] = {}
-        for index, question in enumerate(questions):
-            groups.setdefault(id(question.version), []).append(index)
-        for indices in groups.values():
-            version = questions[indices[0]].version
-            try:
-                found = version.answer([row for index in indices for row in questions[index].rows])
-            except Exception as error:  # a user's features() may raise anything
-                # One request's rows must not fail its neighbours: ask for each alone.
-                for index in indices:
-                    rows = questions[index].rows
-                    alone = len(indices) == 1
-                    results[index] = (
-                        explained(version, rows, error) if alone else _alone(version, rows)
-                    )
-                continue
-            for index in indices:
-                count = len(questions[index].rows)
-                results[index], found = found[:count], found[count:]
-        return results
-
     def _write(self, answered: Sequence[Answered]) -> bool:
         rows = sum(len(one.rows) for one in answered)
         self._requests += len(answered)
@@ -239,10 +245,3 @@ class Endpoint:
             return False
         self._log_error = None
         return True
-
-
-def _alone(version: Version, rows: Sequence[Row]) -> list[Told] | Exception:
-    try:
-        return version.answer(rows)
-    except Exception as error:  # handed to the request it belongs to
-        return explained(version, rows, error)

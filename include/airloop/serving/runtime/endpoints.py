@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,11 @@ from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.requests import Row
 from airloop.serving.responses import EndpointState
+from airloop.serving.runtime.arrival import Arrival
 from airloop.serving.runtime.endpoint import Endpoint
-from airloop.serving.runtime.version import Model, Version, prepare
+from airloop.serving.runtime.residence import Residence
+from airloop.serving.runtime.retry import Retry
+from airloop.serving.runtime.version import Model
 from airloop.specs.dataset import DatasetSpec
 from airloop.vocabulary import DeploymentKind
 
@@ -43,6 +45,8 @@ class Endpoints:
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
     :param dataset: a model's dataset as the project has it now, or None
+    :param memory: what the process may take; with it versions are loaded by requests, and let go where others need the room
+    :param pinned: the models whose versions are loaded at the start all the same, and stay
     """
 
     def __init__(
@@ -57,11 +61,12 @@ class Endpoints:
         example: Callable[[Model], Row | None] = lambda _: None,
         dataset: Callable[[Model], DatasetSpec | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        memory: int | None = None,
+        pinned: Collection[str] = (),
     ) -> None:
         self._home, self._clock = home, clock
-        self._models, self._deployed, self._load, self._example = models, deployed, load, example
-        self._dataset, self._doubt = dataset, doubt
-        self._settled = False
+        self._models, self._deployed, self._doubt = models, deployed, doubt
+        self._arrival = Arrival(load, example, dataset)
         self._deployed_one = deployed_one or (lambda model: deployed().get(model))
         self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -70,6 +75,7 @@ class Endpoints:
         self._loaders = ThreadPoolExecutor(max_workers=LOADS, thread_name_prefix="load")
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="batch")
         self._open_logs = OpenLogs()
+        self._residence = Residence(self.all, memory, pinned)
         #: Whether the names of the models have been read once: until then none is unknown.
         self.named = False
         #: Why the endpoints cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
@@ -109,8 +115,10 @@ class Endpoints:
         while True:
             await self._look()
             for endpoint in self.all():
-                if not self._lock(endpoint).locked():
+                behind = _behind(endpoint) and not _waits(endpoint)
+                if behind and not self._lock(endpoint).locked():
                     self._start(self._catch_up(endpoint, asked=False))
+            await self._residence.keep()
             self._open_logs.rest_idle()
             await asyncio.sleep(POLL_SECONDS)
 
@@ -123,11 +131,19 @@ class Endpoints:
         if known is not None and self.error is None:
             # A thousand promotions are not a thousand looks at a thousand models.
             await self._look(known)
-            await self._catch_up(known, asked=asked)
+            await self._catch_up(known, asked=asked, woken=True)
             return
         await self._look()
         endpoints = [endpoint for endpoint in self.all() if model in (None, endpoint.model)]
-        await asyncio.gather(*(self._catch_up(endpoint, asked=asked) for endpoint in endpoints))
+        woken = model is not None
+        await asyncio.gather(*(self._catch_up(one, asked=asked, woken=woken) for one in endpoints))
+
+    async def wake(self, endpoint: Endpoint) -> None:
+        """Bring back the version of an endpoint that rests; returns when one answers, or is refused.
+
+        The version is loaded to its end, even where whoever waits for it goes away.
+        """
+        await asyncio.shield(self._start(self._wake(endpoint)))
 
     async def _look(self, one: Endpoint | None = None) -> None:
         """Learn which models there are and what the ledger wants of each; or only what it wants of one."""
@@ -156,60 +172,75 @@ class Endpoints:
 
     def _keep(self, names: frozenset[str]) -> None:
         self.named = True
+        self._residence.meet(names)
         for name in self._endpoints.keys() - names:
             log.info("%s: its spec is gone, and so is its endpoint", name)
             self._start(self._endpoints.pop(name).close(CLOSE_SECONDS))
         for name in names - self._endpoints.keys():
             folder = log_folder(self._home, name)
-            self._endpoints[name] = Endpoint(name, folder, self._threads, self._open_logs)
+            self._endpoints[name] = Endpoint(
+                *(name, folder, self._threads, self._open_logs),
+                on_demand=self._residence.on_demand(name),
+            )
 
-    async def _catch_up(self, endpoint: Endpoint, *, asked: bool) -> None:
+    async def _catch_up(self, endpoint: Endpoint, *, asked: bool, woken: bool = False) -> None:
         async with self._lock(endpoint):
-            wanted = endpoint.wanted
-            if (
-                wanted is None
-                or wanted.kind is DeploymentKind.RETIRE
-                or (endpoint.current and endpoint.current.deployment == wanted)
-            ):
+            wanted = _behind(endpoint)
+            if wanted is None:
                 return
-            if endpoint.error is not None and not asked and self._clock() < endpoint.retry.at:
+            if _waits(endpoint) and not woken:
+                if asked:  # by the next request, whatever was refused before
+                    endpoint.retry = Retry()
                 return
-            endpoint.loading = wanted
-            try:
+            if endpoint.error is None or asked or self._clock() >= endpoint.retry.at:
+                await self._bring(endpoint, wanted)
+
+    async def _wake(self, endpoint: Endpoint) -> None:
+        await self._catch_up(endpoint, asked=False, woken=True)
+        async with self._lock(endpoint):
+            # Where the ledger names a version that is refused, the one that was let go answers on.
+            rested = endpoint.rested.deployment if endpoint.rested is not None else None
+            if endpoint.current is None and rested not in (None, endpoint.wanted):
+                await self._bring(endpoint, rested)
+                endpoint.rested = None  # it answers, or is refused as well
+
+    async def _bring(self, endpoint: Endpoint, wanted: Deployment) -> None:
+        """Load a version, and let it answer."""
+        endpoint.loading = wanted
+        try:
+            async with self._residence.room():
                 loop = asyncio.get_running_loop()
-                version = await loop.run_in_executor(self._loaders, self._version, endpoint, wanted)
-            # A user's model may raise anything while warming, and even exit: the loop serves others, too.
-            except (Exception, SystemExit) as error:
-                endpoint.refuse(wanted, error, self._clock())
-            else:
-                self._settle()
-                endpoint.swap(version)
-            finally:
-                endpoint.loading = None
-
-    def _settle(self) -> None:
-        """With the first version all libraries are there, a million objects that stay: no collection looks at them again.
-
-        Each look would keep all requests waiting, for 150 ms. Once, since a version that leaves is to be collected.
-        """
-        if not self._settled:
-            self._settled = True
-            gc.freeze()
-
-    def _version(self, endpoint: Endpoint, wanted: Deployment) -> Version:
-        """The wanted version, in memory: one of the two at hand where its bytes are the same, else loaded."""
-        since = datetime.now(UTC)
-        for held in (endpoint.current, endpoint.previous):
-            if held is not None and held.deployment.artifact == wanted.artifact:
-                return Version(wanted, held.model, held.schema, since, held.example)
-        model = self._load(wanted.artifact)
-        example, now = self._example(model), self._dataset(model)
-        return prepare(wanted, model, since, example, endpoint.recent, now)
+                version = await loop.run_in_executor(
+                    self._loaders, self._arrival.version, endpoint, wanted
+                )
+        # A user's model may raise anything while warming, and even exit: the loop serves others, too.
+        except (Exception, SystemExit) as error:
+            endpoint.refuse(wanted, error, self._clock())
+        else:
+            self._arrival.settle()
+            endpoint.swap(version)
+        finally:
+            endpoint.loading = None
+        await self._residence.keep()
 
     def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
         return self._locks.setdefault(endpoint.model, asyncio.Lock())
 
-    def _start(self, act: Coroutine[Any, Any, None]) -> None:
+    def _start(self, act: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(act)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _waits(endpoint: Endpoint) -> bool:
+    """Whether its version is loaded by the next request, and not before."""
+    return endpoint.on_demand and endpoint.current is None
+
+
+def _behind(endpoint: Endpoint) -> Deployment | None:
+    """What the ledger wants of an endpoint, where it is not what answers."""
+    wanted, now = endpoint.wanted, endpoint.current
+    if wanted is None or wanted.kind is DeploymentKind.RETIRE:
+        return None
+    return None if now is not None and now.deployment == wanted else wanted

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from airloop.contracts import Name
+from airloop.issues import SpecIssue, refuse
 from airloop.paths import home_folder
 from airloop.specs.sections.addresses import DatabaseUrl, ServerUrl, StoreUri
 from airloop.specs.sections.tokens import read_tokens
@@ -13,6 +17,22 @@ from airloop.textfile import is_there
 
 #: Under ``stack``.
 DATABASE_KEYS = ("airflow_database_url", "mlflow_database_url")
+#: The libraries and a first model take nearly as much.
+LEAST_MEMORY = 512 * 2**20
+_UNITS = {"Mi": 2**20, "Gi": 2**30}
+
+
+def _memory(value: Any) -> Any:
+    found = re.fullmatch(r"([1-9][0-9]{0,6})(Mi|Gi)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write an amount of memory as 2Gi or 900Mi")
+    if int(found[1]) * _UNITS[found[2]] < LEAST_MEMORY:
+        raise ValueError("the service and one model take nearly 512Mi; write that or more")
+    return value
+
+
+#: An amount of memory as Kubernetes writes it.
+Memory = Annotated[str, BeforeValidator(_memory)]
 
 
 class Section(BaseModel):
@@ -33,6 +53,23 @@ class ServingSettings(Section):
     timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
     #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
     drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
+    #: What the process may take. With it a model is loaded by its first request, and let go when others need the room.
+    memory: Memory | None = None
+    #: The models that are loaded at the start all the same, and stay.
+    pinned: tuple[Name, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The bound as a number; None for none."""
+        return int(self.memory[:-2]) * _UNITS[self.memory[-2:]] if self.memory else None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.pinned and self.memory is None:
+            what = "without a bound of memory every model is loaded and stays"
+            remedy = "set serving.memory, or take this away"
+            refuse([SpecIssue(("pinned",), what, list(self.pinned), remedy)])
+        return self
 
     @property
     def token_path(self) -> Path:
