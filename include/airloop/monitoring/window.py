@@ -25,6 +25,8 @@ from airloop.specs import DatasetSpec, ModelSpec
 
 #: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
 MIN_LABELLED = timedelta(days=7)
+#: Rows that are frames at a time: each text is an object there.
+BATCH_ROWS = 32_768
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def look(
                 seen.add(part.frame)
             if key in labelled:
                 told = _truths(model, dataset, part)
-                truths = merged(truths, labels_in(reference, told.to_pandas()))
+                truths = merged(
+                    truths, labels_in(reference, told.select([PARTITION, LABEL]).to_pandas())
+                )
                 if tell is not None:
                     tell(told)
         if key in wanted or key not in left_out:
@@ -184,7 +188,11 @@ def _days(
 
 
 def _parts(lake: Lake, dataset: DatasetSpec, ref: DatasetRef) -> Iterator[_Part]:
-    for batch in lake.batches(ref):
+    for batch in lake.batches(ref, batch_rows=BATCH_ROWS):
         frame = to_pandas(pa.Table.from_batches([batch]))
-        for key, rows in frame.groupby(keys_of(dataset, frame)):
+        keys = keys_of(dataset, frame)
+        if len(names := keys.unique()) == 1:  # as of most batches of a large day: nothing is copied
+            yield _Part(str(names[0]), batch, frame)
+            continue
+        for key, rows in frame.groupby(keys):
             yield _Part(str(key), batch.take(pa.array(rows.index)), rows)

@@ -26,7 +26,7 @@ from airloop.data.unsound import unsound
 from airloop.errors import ArtifactError, RequestError, SupersededError
 from airloop.execution.context import StepContext
 from airloop.ledger import Ledger
-from airloop.monitoring import reference
+from airloop.monitoring import reference, window
 from airloop.plugins import metric
 from airloop.settings import Settings
 from airloop.specs import Catalog
@@ -520,6 +520,7 @@ def test_a_night_is_judged_alike_in_whatever_pieces_it_is_read(
         world.predict(day, frame.iloc[:50], version=2)
     whole = world.monitor(days[-1]).report
     monkeypatch.setattr(Lake.batches, "__defaults__", (None, 97))
+    monkeypatch.setattr(window, "BATCH_ROWS", 89)
     monkeypatch.setattr(matching, "PART_ROWS", 211)
     monkeypatch.setattr(metric, "PIECE", 301)
     pieces = world.monitor(days[-1]).report
