@@ -9,6 +9,8 @@ PREFIX: Final = "airloop_"
 #: The key of a row's partition, where no column of the rows tells it.
 PARTITION: Final = f"{PREFIX}partition"
 LABEL: Final = f"{PREFIX}label"
+#: What the columns of truths begin with, where a model answers several values; the value's name follows.
+LABELS: Final = f"{LABEL}_"
 PREDICTION: Final = f"{PREFIX}prediction"
 #: What the columns of a model's answers begin with, where it answers several numbers; the number's name follows.
 ANSWERS: Final = f"{PREDICTION}_"
@@ -42,8 +44,15 @@ def is_answer(column: str) -> bool:
     return column == PREDICTION or column.startswith(ANSWERS)
 
 
+def is_label(column: str) -> bool:
+    """Whether a column holds truths."""
+    return column == LABEL or column.startswith(LABELS)
+
+
 def shown(column: str) -> str:
     """A column as people call it."""
     if column.startswith(ANSWERS):
         return f"prediction of {column.removeprefix(ANSWERS)}"
+    if column.startswith(LABELS):
+        return f"label of {column.removeprefix(LABELS)}"
     return _SHOWN.get(column, column)

@@ -26,7 +26,7 @@ from airloop.specs.model import (
     TrainingSpec,
 )
 from airloop.specs.pools import Pool
-from airloop.specs.sections.outputs import OutputsSpec
+from airloop.specs.sections.outputs import OutputsSpec, ValueSpec
 from airloop.specs.sections.resources import (
     EnvironmentSpec,
     KubernetesSettings,
@@ -54,6 +54,7 @@ TABLES = [
     Expectation,
     ModelSpec,
     OutputsSpec,
+    ValueSpec,
     Target,
     TrainingSpec,
     TuningSpec,

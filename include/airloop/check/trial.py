@@ -151,6 +151,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
     import numpy as np
     import pandas as pd
 
+    from airloop.features.transform import Truth
     from airloop.plugins.registry import TRAINERS, load
     from airloop.plugins.trainer import missing
     from airloop.training.decay import check_weighs
@@ -164,7 +165,11 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
         return
     rows = pd.DataFrame() if features is None else features
     classes = len(model.answer.names) if model.goal == "multiclass" else 2
-    truth = pd.Series(np.arange(len(rows)) % classes, index=rows.index, dtype="float64")
+    made_up = np.arange(len(rows)) % classes
+    truth: Truth = pd.Series(made_up, index=rows.index, dtype="float64")
+    if each := model.answer.each:
+        columns = np.column_stack([made_up + place for place in range(len(each))])
+        truth = pd.DataFrame(columns, index=rows.index, columns=list(each), dtype="float64")
     with TemporaryDirectory(prefix="airloop-trial-") as scratch:
         job = FitJob(
             model, rows, truth, dict(model.training.params), False, FitPlace(Path(scratch))

@@ -18,6 +18,7 @@ from airloop.columns import (
     PREDICTED_AT,
     PREDICTION,
     is_answer,
+    is_label,
 )
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
@@ -83,16 +84,17 @@ def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -
     """Join by the keys that name a row. One asked for twice counts once, with its last answer.
 
     :param predictions: ``keys``, partition, what was answered, and when it was predicted
-    :param truths: ``keys``, partition and label
+    :param truths: ``keys``, partition and label, or one for each of several values
     :param keys: :attr:`~airloop.specs.dataset.DatasetSpec.row_keys`
     """
     by = list(keys)
     last = predictions.sort_values(PREDICTED_AT, kind="stable").drop_duplicates(by, keep="last")
-    truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, LABEL]))]
+    named = [name for name in truths.columns if is_label(name)]
+    truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, *named]))]
     answers = answers_in(predictions)
     both = last[[*by, *answers]].merge(truth, on=by, how="inner")
-    known = both.dropna(subset=[LABEL, *answers])
-    rows = known[[PARTITION, *answers, LABEL]].reset_index(drop=True)
+    known = both.dropna(subset=[*named, *answers])
+    rows = known[[PARTITION, *answers, *named]].reset_index(drop=True)
     return Labelled(rows=rows, predicted=len(last), matched=len(both))
 
 
@@ -126,5 +128,16 @@ def truths(rows: pd.DataFrame, output: Output | None = None) -> npt.NDArray[np.f
 
     :param output: what was answered; one number by default
     """
-    values = rows[LABEL].to_numpy(dtype=np.float64)
-    return values if output is None else np.asarray(output.truths(values), np.float64)
+    if output is None:
+        return rows[LABEL].to_numpy(dtype=np.float64)
+    columns = list(output.labels) if output.each else LABEL
+    return np.asarray(output.truths(rows[columns].to_numpy(dtype=np.float64)), np.float64)
+
+
+def with_truths(rows: pd.DataFrame, output: Output, values: npt.ArrayLike) -> pd.DataFrame:
+    """The same rows with their labels beside them, as :func:`truths` finds them.
+
+    :param values: a number a row, or a row of several values
+    """
+    told = np.asarray(values, np.float64).reshape(len(rows), len(output.labels))
+    return rows.assign(**{name: told[:, place] for place, name in enumerate(output.labels)})

@@ -31,19 +31,25 @@ class Matching:
 
     :param rows: how many come, of both sides together
     :param answers: the columns of what was predicted
+    :param labels: those of what came true
     """
 
     def __init__(
-        self, dataset: DatasetSpec, rows: int, answers: Sequence[str] = (PREDICTION,)
+        self,
+        dataset: DatasetSpec,
+        rows: int,
+        answers: Sequence[str] = (PREDICTION,),
+        labels: Sequence[str] = (LABEL,),
     ) -> None:
-        self._keys, self._answers = dataset.row_keys, [*answers]
+        self._keys, self._answers, self._labels = dataset.row_keys, [*answers], [*labels]
         self._parts = max(1, min(MOST_PARTS, -(-rows // PART_ROWS)))
         keys = [pa.field(name, _kind(dataset, name)) for name in self._keys]
         numbers = [pa.field(name, pa.float64()) for name in self._answers]
         moment = pa.field(PREDICTED_AT, pa.timestamp("us", "UTC"))
         self._asked = self._spools([*keys, *numbers, moment])
         there = [] if PARTITION in self._keys else [pa.field(PARTITION, pa.string())]
-        self._true = self._spools([*keys, *there, pa.field(LABEL, pa.float64())])
+        told = [pa.field(name, pa.float64()) for name in self._labels]
+        self._true = self._spools([*keys, *there, *told])
 
     def ask(self, predictions: pa.RecordBatch) -> None:
         """Put predictions aside: keys, partition, what was answered, and when it was predicted."""
@@ -55,7 +61,7 @@ class Matching:
 
     def joined(self) -> Labelled:
         """What :func:`~airloop.data.labels.join` says of all of them, the rows of each partition together."""
-        found = _Found([*self._answers, LABEL])
+        found = _Found([*self._answers, *self._labels])
         predicted = matched = 0
         for part in self._each():
             predicted, matched = predicted + part.predicted, matched + part.matched

@@ -16,7 +16,7 @@ from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.data.splitting import held_out
 from airloop.errors import DataError
-from airloop.features.transform import labels
+from airloop.features.transform import Truth, known, labels
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -39,7 +39,8 @@ class Part:
     """Rows whose truth is known. ``unlabelled`` counts those left out because it is not."""
 
     frame: pd.DataFrame
-    truth: pd.Series[float]
+    #: Of several values all known.
+    truth: Truth
     unlabelled: int
 
 
@@ -146,13 +147,13 @@ def divide(model: ModelSpec, frame: pd.DataFrame, chosen: npt.NDArray[np.bool_])
     )
 
 
-def _part(frame: pd.DataFrame, truth: pd.Series[float], chosen: pd.Series[bool], name: str) -> Part:
-    known = chosen & truth.notna()
-    if not known.any():
+def _part(frame: pd.DataFrame, truth: Truth, chosen: pd.Series[bool], name: str) -> Part:
+    there = chosen & known(truth)
+    if not there.any():
         raise DataError(
             f"no {name} row has a label",
             value=f"{int(chosen.sum())} rows without",
             where=f"label of the {name} days",
             remedy="train up to a day whose labels have arrived (target.delay_days)",
         )
-    return Part(frame[known], truth[known], int(chosen.sum() - known.sum()))
+    return Part(frame[there], truth[there], int(chosen.sum() - there.sum()))

@@ -33,8 +33,9 @@ def held_out(
     drawn = pd.util.hash_pandas_object(frame[columns], index=False, hash_key=salt).to_numpy()
     places = pd.Series(drawn.astype(np.float64) / 2.0**64)
     if spec.by == "label":
-        truth = labels(model, frame).fillna(-1).to_numpy()
-        places = places.groupby(truth).rank(pct=True, method="first") - 1e-9
+        # Of several values by the first: it is the share of classes that is kept, and they have none.
+        truth = np.asarray(labels(model, frame).fillna(-1)).reshape(len(frame), -1)
+        places = places.groupby(truth[:, 0]).rank(pct=True, method="first") - 1e-9
     chosen: npt.NDArray[np.bool_] = (places < spec.holdout).to_numpy()
     if spec.column is not None and len(frame) and chosen.all() | (~chosen).all():
         raise DataError(

@@ -50,6 +50,6 @@ def standing(
     ledger: Ledger, model: ModelSpec, dataset: DatasetSpec, as_of: datetime | None = None
 ) -> list[Incident]:
     """The incidents that concern a model, whatever its columns were called when they broke."""
-    mine = {*model.inputs, model.target.column}
+    mine = {*model.inputs, *model.targets}
     former = {old for old, name in dataset.present_names.items() if name in mine}
     return ledger.standing_incidents(dataset.name, mine | former, as_of)

@@ -62,7 +62,7 @@ class Case:
 
     @cached_property
     def values(self) -> Floats:
-        """Their labels, a number each."""
+        """Their labels, a number each, or a row of several values."""
         return np.asarray(self.split.holdout.truth, dtype=np.float64)
 
     @cached_property
@@ -82,14 +82,16 @@ class Case:
 
     @cached_property
     def baseline(self) -> Floats:
-        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was, their quantiles."""
+        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was, of quantiles those of all labels."""
         known = self.split.training.truth
         if levels := self.model.answer.levels:
             return trivial(np.asarray(known, np.float64), levels, len(self.truth))
         if self.model.goal == "multiclass":
             shares = is_of(np.asarray(known, np.float64), *self.model.answer.shape).mean(axis=0)
             return np.tile(shares, (len(self.truth), 1))
-        return np.full(len(self.truth), float(known.mean()))
+        if self.model.goal == "values":
+            return np.tile(np.asarray(known, np.float64).mean(axis=0), (len(self.truth), 1))
+        return np.full(len(self.truth), float(np.mean(known)))
 
     @cached_property
     def incumbent(self) -> LoadedModel:

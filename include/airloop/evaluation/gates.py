@@ -146,6 +146,12 @@ def calibration(case: Case) -> Check:
         return _calibrated(
             float(np.abs(shares - levels).mean()), {}, f"; of the values not above {told}"
         )
+    if case.model.goal == "values":
+        off = (case.scores - case.truth).mean(axis=0)
+        told = ", ".join(
+            f"{name} {one:+.4g}" for name, one in zip(case.model.answer.names, off, strict=True)
+        )
+        return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {told}")
     if case.model.task == "regression":
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")

@@ -20,6 +20,7 @@ SUSPICIOUS: dict[Task, float] = {
     "regression": 0.98,
     "multiclass": 0.98,
     "quantiles": 0.98,
+    "values": 0.98,
 }
 #: Levels that a numeric column is cut into: enough to follow any shape of dependence.
 BINS = 200
@@ -57,8 +58,11 @@ def alone(
 ) -> float:
     """How well one column predicts on its own: each level's mean label, learned before, asked later.
 
-    Of several classes: how well it tells the one that it tells best from the rest.
+    Of several classes: how well it tells the one that it tells best from the rest. Of several values: the one that it tells best.
     """
+    if task == "values":
+        both = zip(truth.T, later_truth.T, strict=True)
+        return max(alone(column, one, later, then, "regression") for one, then in both)
     if task == "multiclass":
         each = [
             alone(column, _is(truth, place), later, _is(later_truth, place), "classification")

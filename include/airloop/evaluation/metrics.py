@@ -22,21 +22,32 @@ PROPER: dict[Task, str] = {
     "regression": "rmse",
     "multiclass": "log_loss",
     "quantiles": "pinball",
+    "values": "relative_rmse",
 }
 #: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
 EPSILON = float(np.finfo(np.float64).eps)
 
 
 def evaluate(
-    task: Task, truth: npt.ArrayLike, scores: npt.ArrayLike, also: Iterable[str] = ()
+    task: Task,
+    truth: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    also: Iterable[str] = (),
+    each: Iterable[str] = (),
 ) -> dict[str, float]:
     """The standard metrics of a task; NaN where one is not defined (no rows, one class only).
 
     :param also: those that the model's spec names
+    :param each: the names of several values, of which each has the metrics of a regression as well: ``rmse_<name>``
     """
     named = [name for name in also if task in find_metric(name).tasks]
     names = dict.fromkeys((*standard(task), *named))
-    return {name: metric(name, truth, scores) for name in names}
+    found = {name: metric(name, truth, scores) for name in names}
+    both = np.asarray(truth, np.float64), np.asarray(scores, np.float64)
+    for place, value in enumerate(each):
+        one = evaluate("regression", *(part[:, place] for part in both))
+        found |= {f"{name}_{value}": figure for name, figure in one.items()}
+    return found
 
 
 def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:

@@ -16,6 +16,7 @@ _SCORES: Final[dict[Task, tuple[str, ...]]] = {
     "regression": ("mae", "rmse"),
     "multiclass": ("log_loss", "brier"),
     "quantiles": ("pinball",),
+    "values": ("relative_mae", "relative_rmse"),
 }
 #: A loss of less than this share of the other's own score is not worth a refusal, however certain.
 TOLERANCE: Final = 0.005

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.data.known import newest_rows
 from airloop.errors import TransientError
-from airloop.evaluation import multiclass, quantiles
+from airloop.evaluation import multiclass, quantiles, values
 from airloop.evaluation.blocks import Blocks, blocks_of
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats
@@ -67,8 +67,11 @@ class Answered:
 
     @property
     def changes(self) -> Floats:
-        """How far the answers lie from each other, as a root mean square, a block each."""
-        return np.sqrt(self._by_block(_each(np.square(self.after - self.before))))
+        """How far the answers lie from each other, as a root mean square, a block each; of several values by how much each varies."""
+        squares = np.square(self.after - self.before)
+        if self.truth.ndim > 1 and self.truth.shape == squares.shape:
+            squares /= np.maximum(self.truth.var(axis=0), np.finfo(np.float64).tiny)
+        return np.sqrt(self._by_block(_each(squares)))
 
     def losses(self, task: Task) -> Floats:
         """By how much the later one's loss is larger, as a share of the other's over all, a block each."""
@@ -193,6 +196,8 @@ def _loss(task: Task, truth: Floats, answers: Floats) -> npt.NDArray[np.float64]
     """What a model of the task minimises, a row each."""
     if task == "regression":
         return np.square(truth - answers)
+    if task == "values":
+        return values.losses(truth, answers)
     if task == "quantiles":
         return quantiles.pinball(truth, answers)
     if task == "multiclass":

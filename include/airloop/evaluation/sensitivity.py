@@ -23,10 +23,13 @@ SAFETY: Final = 3.0
 def wobble(name: str, truth: Floats, scores: Floats, seed: int = 0) -> float:
     """The distance within which two values of a metric are the same for the same model."""
     value = metric(name, truth, scores)
-    size = RUNTIMES * max(float(np.mean(np.abs(scores))), float(np.std(scores)))
+    # Of several numbers a row each by its own size: they may be of other units.
+    size = RUNTIMES * np.maximum(np.mean(np.abs(scores), axis=0), np.std(scores, axis=0))
     random = np.random.default_rng(seed)
     # Ties are broken by the small changes, and answers that hardly differ become ties by rounding.
     changed = [scores + random.uniform(-size, size, scores.shape) for _ in range(DRAWS)]
-    changed.append(np.round(scores / size) * size if size else scores)
+    changed.append(
+        np.where(size > 0, np.round(scores / np.where(size > 0, size, 1)) * size, scores)
+    )
     moved = [abs(metric(name, truth, one) - value) for one in changed]
-    return SUMS * max(abs(value), min(1.0, size / RUNTIMES)) + SAFETY * max(moved)
+    return SUMS * max(abs(value), min(1.0, float(np.max(size)) / RUNTIMES)) + SAFETY * max(moved)

@@ -145,13 +145,15 @@ class RootMeanSquaredError(Metric):
 class R2(Metric):
     """The share of the labels' variance that is explained."""
 
-    tasks: tuple[Task, ...] = ("regression",)
+    tasks: tuple[Task, ...] = ("regression", "values")
     higher_is_better = True
 
     def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-        """One minus the squared error over the variance."""
-        from airloop.evaluation import metrics
+        """One minus the squared error over the variance; of several values the mean of each one's."""
+        from airloop.evaluation import metrics, values
 
+        if scores.ndim > 1:
+            return values.r2(truth, scores, weights)
         return metrics.r2(truth, scores, weights)
 
 
@@ -167,3 +169,29 @@ class Pinball(MeanMetric):
         from airloop.evaluation import quantiles
 
         return quantiles.pinball(truth, scores)
+
+
+class RelativeRmse(Metric):
+    """The root of the mean squared error in standard deviations of the label, the mean over several values."""
+
+    tasks: tuple[Task, ...] = ("values",)
+    higher_is_better = False
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """Each value's own, and their mean."""
+        from airloop.evaluation import values
+
+        return values.relative_rmse(truth, scores, weights)
+
+
+class RelativeMae(Metric):
+    """The mean distance in standard deviations of the label, the mean over several values."""
+
+    tasks: tuple[Task, ...] = ("values",)
+    higher_is_better = False
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """Each value's own, and their mean."""
+        from airloop.evaluation import values
+
+        return values.relative_mae(truth, scores, weights)

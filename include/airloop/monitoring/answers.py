@@ -42,7 +42,8 @@ class Answers:
             days = []
         self._logged = labels.predictions_of(lake, dataset, model.name, days, version, answers)
         truths = rows_of(lake, dataset, self._days)
-        self._matching = Matching(dataset, self._logged.num_rows + truths, answers)
+        rows, told = self._logged.num_rows + truths, model.answer.labels
+        self._matching = Matching(dataset, rows, answers, told)
         #: Those to the night's rows, counted.
         self.tonight: dict[str, Counts] = {}
 

@@ -20,6 +20,8 @@ from airloop.plugins.trainer import Output
 DAY = slice(10)
 #: The answers' mean less the truth's: it may be off to both sides.
 BIAS = "bias"
+#: Of one of several values the name follows.
+_OF = " of "
 #: The mean of fewer answers says little of a day.
 MIN_ROWS = 20
 
@@ -34,8 +36,24 @@ class DayCosts:
     costs: Costs
 
 
-def costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
-    """What answers cost on average."""
+def is_bias(cost: str) -> bool:
+    """Whether a cost may be off to both sides."""
+    return cost == BIAS or cost.startswith(f"{BIAS}{_OF}")
+
+
+def costs_of(
+    task: Task, truth: Floats, scores: Floats, each: Iterable[str] = ()
+) -> dict[str, float]:
+    """What answers cost on average.
+
+    :param each: the names of several values, of which each has costs of its own
+    """
+    if task == "values":
+        return {
+            f"{cost}{_OF}{name}": value
+            for place, name in enumerate(each)
+            for cost, value in costs_of("regression", truth[:, place], scores[:, place]).items()
+        }
     result: dict[str, float] = {}
     for share, known, said in pieces(truth, scores):
         for name, value in _costs_of(task, known, said).items():
@@ -66,9 +84,10 @@ def by_partition(
     :param output: what was answered; one number by default
     """
     result = {}
+    each = output.each if output is not None else ()
     for key, part in parts(rows):
         truth, scores = truths(part, output), answered(part)
-        result[key] = DayCosts(len(part), costs_of(task, truth, scores))
+        result[key] = DayCosts(len(part), costs_of(task, truth, scores, each))
     return result
 
 

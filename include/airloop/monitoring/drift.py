@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airloop.columns import LABEL, is_answer
+from airloop.columns import is_answer, is_label
 from airloop.contracts import FeatureDrift, Outcome
 from airloop.monitoring.compare import Comparison
 from airloop.monitoring.gross import Asked, blind
@@ -37,7 +37,7 @@ def judge(
     for name, counts, column in _known(reference, window):
         # A label that is not there has not come yet.
         last, length = (counts, days) if night is None else (night.get(name), 1)
-        input_ = name != LABEL and not is_answer(name)
+        input_ = not is_label(name) and not is_answer(name)
         gone = missing(column, last) if last is not None and input_ else None
         if last is not None and gone and gone.now[1] >= spec.min_rows:
             asked.append(Asked(name, column, last, length, absence=True))
@@ -64,9 +64,7 @@ def _known(
     reference: Reference, window: Mapping[str, Counts]
 ) -> list[tuple[str, Counts, ColumnReference]]:
     known = {column.bins.column: column for column in reference.columns}
-    if reference.label is not None:
-        known[LABEL] = reference.label
-    known |= reference.answered
+    known |= reference.labelled | reference.answered
     return [(name, counts, known[name]) for name, counts in window.items()]
 
 

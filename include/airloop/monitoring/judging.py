@@ -8,7 +8,6 @@ from functools import reduce
 from operator import add
 from types import MappingProxyType
 
-from airloop.columns import LABEL
 from airloop.contracts import DriftReport, FeatureDrift, Outcome
 from airloop.data.labels import Labelled
 from airloop.findings import Finding
@@ -105,8 +104,9 @@ def _of_seasons(
         model.target.delay_in(dataset.cadence),
     )
     last = keys_before(dataset, partition, 1, delay)[-1]
-    label = of_season(reference.model_copy(update={"columns": ()}), last, size).label
-    return of_season(reference, partition, size).model_copy(update={"label": label})
+    told = of_season(reference.model_copy(update={"columns": ()}), last, size)
+    update = {"label": told.label, "labels": told.labels}
+    return of_season(reference, partition, size).model_copy(update=update)
 
 
 def _over_time(
@@ -146,10 +146,11 @@ def _features(
     cadence = dataset.cadence
     size, delay = model.monitoring.window_in(cadence), model.target.delay_in(cadence)
     recent = keys_before(dataset, window.partition, size, delay)
-    if told := [window.labels[key] for key in recent if key in window.labels]:
-        labels = reduce(add, told)
-        if labels.missing < labels.rows:
-            columns[LABEL] = labels
+    for name in reference.labelled:
+        if told := [window.labels[key, name] for key in recent if (key, name) in window.labels]:
+            labels = reduce(add, told)
+            if labels.missing < labels.rows:
+                columns[name] = labels
     night = window.night.columns if window.night is not None else {}
     judged = drift.judge(reference, columns, len(window.days), model.monitoring, night)
     if cadence.timed and len(reference.days) == 1:

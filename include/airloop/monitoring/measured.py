@@ -49,7 +49,9 @@ def _anew(
     """Days that were corrected, with the labels that they have now."""
     answers = model.answer.columns
     logged = labels.predictions_of(lake, dataset, model.name, days, version, answers)
-    matching = Matching(dataset, logged.num_rows + rows_of(lake, dataset, days), answers)
+    matching = Matching(
+        dataset, logged.num_rows + rows_of(lake, dataset, days), answers, model.answer.labels
+    )
     for truths in truths_of(lake, model, dataset, days):
         matching.tell(truths)
     for predictions in logged.to_batches():

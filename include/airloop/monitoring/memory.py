@@ -53,7 +53,7 @@ def incidents_of(
         return []
     found: dict[tuple[str, str], list[Finding]] = {}
     for one in report.findings:
-        of_labels = OF_LABELS if one.columns == (model.target.column,) else ""
+        of_labels = OF_LABELS if one.columns and {*one.columns} <= {*model.targets} else ""
         found.setdefault((one.partition or report.partition, of_labels), []).append(one)
     return [
         _incident(model, dataset, partition, f"{digest(partition)}{of_labels}", told, at)
@@ -121,8 +121,10 @@ def own(ledger: Ledger, model: ModelSpec, reference: Reference, standing: Sequen
 
 def mislabelled(standing: Sequence[Incident], model: ModelSpec) -> frozenset[str]:
     """The partitions whose labels nothing can be told from."""
-    target = model.target.column
-    return frozenset(one.partition for one in standing if not one.columns or target in one.columns)
+    targets = {*model.targets}
+    return frozenset(
+        one.partition for one in standing if not one.columns or targets & {*one.columns}
+    )
 
 
 def settle(ledger: Ledger, proven: Sequence[Incident], partition: str) -> None:

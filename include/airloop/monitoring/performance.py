@@ -15,7 +15,7 @@ from airloop.calendar import cadence_of
 from airloop.columns import PARTITION
 from airloop.contracts import Check, Outcome
 from airloop.data.labels import Labelled, answered, parts, truths
-from airloop.evaluation.metrics import PROPER, higher_is_better, metric, resampled
+from airloop.evaluation.metrics import PROPER, evaluate, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
 from airloop.monitoring.reference import Reference
@@ -72,8 +72,10 @@ def _turned(
     promised, margin = reference.costs, model.monitoring.loss_margin
     least = {name: margin * float(np.mean(days)) for name, days in promised.items()}
     # Off by a part of how often it is so; of a number, of how far its answers are off anyway.
-    usual = reference.label_mean if model.task == "classification" else least.get("error")
-    least[BIAS] = abs(usual or 0.0) * (margin if model.task == "classification" else 1.0)
+    for cost in filter(costs.is_bias, promised):
+        least[cost] = least.get(cost.replace(BIAS, "error", 1), 0.0)
+    if model.task == "classification":
+        least[BIAS] = abs(reference.label_mean or 0.0) * margin
     rate = model.monitoring.false_alarm_rate
     heard = [one for one in turns(promised, costs.by_day(served), rate, least) if one.heard]
     if not heard:
@@ -92,9 +94,11 @@ def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perform
     rows = labelled.rows
     now = metric_of(name, rows, model.answer)
     current = _figures(reference, labelled) | ({} if math.isnan(now) else {name: now})
+    current |= _by_value(model, rows)
     days = by_day(name, rows, model.answer)
     promised = reference.holdout.get(name)
     baseline = {} if promised is None else {name: promised}
+    baseline |= {one: reference.holdout[one] for one in current if one in reference.holdout}
     if why := _cannot_tell(model, labelled, promised):
         check = Check(name=NAME, outcome=Outcome.UNKNOWN, reason=f"could not tell: {why}")
         return Performance(check, current, baseline, days)
@@ -113,6 +117,20 @@ def _kept(model: ModelSpec, reference: Reference, labelled: Labelled) -> Perform
         told = f"{also.reason}; {held.reason}" if worse else f"{held.reason}; {also.reason}"
         held = Check(name=NAME, outcome=also.outcome if worse else held.outcome, reason=told)
     return Performance(held, current, baseline, days)
+
+
+def _by_value(model: ModelSpec, rows: pd.DataFrame) -> dict[str, float]:
+    """Of several values the metrics of each one, where they are defined."""
+    each = model.answer.each
+    if not each or not len(rows):
+        return {}
+    both = truths(rows, model.answer), answered(rows)
+    return {
+        f"{name}_{value}": figure
+        for place, value in enumerate(each)
+        for name, figure in evaluate("regression", *(part[:, place] for part in both)).items()
+        if math.isfinite(figure)
+    }
 
 
 def _held(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pandas as pd
 
 from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import Contract, Name
+from airloop.data.labels import with_truths
 from airloop.data.rows import keys_of
 from airloop.data.snapshot import Part
 from airloop.errors import ArtifactError, DataError
@@ -61,6 +63,8 @@ class Reference(Contract):
     #: The label, where it is known: 0 and 1, or the value of a regression.
     label: ColumnReference | None = None
     label_mean: Figure = None
+    #: The labels of several values instead, by their columns' names.
+    labels: tuple[ColumnReference, ...] = ()
     #: The model's answers on its holdout, day by day.
     scores: ColumnReference | None = None
     #: The same where a row has several, a column each by its name in the prediction log.
@@ -78,6 +82,11 @@ class Reference(Contract):
         if self.scores is not None:
             return {PREDICTION: self.scores}
         return {one.bins.column: one for one in self.answers}
+
+    @property
+    def labelled(self) -> dict[str, ColumnReference]:
+        """The labels, by the columns that monitoring has them in; nothing where they are not known."""
+        return {LABEL: self.label} if self.label else {one.bins.column: one for one in self.labels}
 
     def column(self, name: str) -> ColumnReference:
         """One column's reference.
@@ -133,7 +142,6 @@ def build(
     days = Days(dataset, frame)
     kinds = {name: kind_of(dataset.columns[name]) for name in model.inputs}
     columns = [_profile(frame[name], name, kinds[name], days) for name in model.inputs]
-    truth = None if labels is None else pd.Series(np.asarray(labels, dtype=np.float64))
     answers = None if scores is None else _table(model, np.asarray(scores, dtype=np.float64))
     several = () if answers is None or PREDICTION in answers else tuple(map(str, answers))
     return Reference(
@@ -143,8 +151,7 @@ def build(
         days=days.keys,
         day_rows=days.rows,
         columns=tuple(columns),
-        label=None if truth is None else _profile(truth, "label", Kind.NUMERIC, days),
-        label_mean=None if truth is None or truth.isna().all() else float(truth.mean()),
+        **({} if labels is None else _labels(model, np.asarray(labels, np.float64), days)),
         scores=None if answers is None or several else _scores(dataset, answers[PREDICTION], held),
         answers=()
         if answers is None
@@ -192,6 +199,16 @@ def _profile(values: pd.Series, name: str, kind: Kind, days: Days) -> ColumnRefe
     )
 
 
+def _labels(model: ModelSpec, told: npt.NDArray[np.float64], days: Days) -> dict[str, Any]:
+    """One label with its mean, or those of several values."""
+    if told.ndim > 1:
+        named = zip(model.answer.labels, told.T, strict=True)
+        return {"labels": tuple(_profile(pd.Series(v), n, Kind.NUMERIC, days) for n, v in named)}
+    truth = pd.Series(told)
+    mean = None if truth.isna().all() else float(truth.mean())
+    return {"label": _profile(truth, "label", Kind.NUMERIC, days), "label_mean": mean}
+
+
 def _table(model: ModelSpec, scores: npt.NDArray[np.float64]) -> pd.DataFrame:
     """The answers by their columns' names."""
     columns = model.answer.columns
@@ -213,8 +230,7 @@ def _costs(
     if not dataset.cadence.timed:
         return {}
     keys = keys_of(dataset, held.frame).to_numpy(dtype=str)
-    truth = held.truth.to_numpy(dtype=np.float64)
-    rows = answers.assign(**{PARTITION: keys, LABEL: truth})
+    rows = with_truths(answers.assign(**{PARTITION: keys}), model.answer, held.truth)
     return costs.columns(costs.by_day(costs.by_partition(model.goal, rows, model.answer)).values())
 
 

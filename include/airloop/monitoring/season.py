@@ -37,6 +37,7 @@ def of_season(reference: Reference, partition: str, window: int = 1) -> Referenc
             "day_rows": rows,
             "columns": tuple(_of_days(one, chosen, apart[chosen]) for one in reference.columns),
             "label": reference.label and _of_days(reference.label, chosen, apart[chosen]),
+            "labels": tuple(_of_days(one, chosen, apart[chosen]) for one in reference.labels),
         }
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from airloop.types.registry import type_of
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+_Key = TypeVar("_Key")
 
 #: Ten quantile bins: the convention of the population stability index.
 BINS = 10
@@ -126,7 +128,7 @@ def count(bins: Bins, values: pd.Series) -> Counts:
     return Counts(np.array([len(values) - missing]), rows=len(values), missing=missing)
 
 
-def merged(one: Mapping[str, Counts], other: Mapping[str, Counts]) -> dict[str, Counts]:
+def merged(one: Mapping[_Key, Counts], other: Mapping[_Key, Counts]) -> dict[_Key, Counts]:
     """Counts of several columns added up, with those that one side alone has."""
     both = {name: one[name] + other[name] for name in one.keys() & other.keys()}
     return {**one, **other, **both}

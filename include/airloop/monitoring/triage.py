@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airloop.columns import LABEL, is_answer, shown
+from airloop.columns import is_answer, is_label, shown
 from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
 from airloop.findings import Finding
 
@@ -49,8 +49,8 @@ def triage(
 def _kinds(moved: Sequence[FeatureDrift], performance: Check) -> tuple[DriftKind, ...]:
     names = {one.column for one in moved}
     found = {
-        DriftKind.COVARIATE: any(name != LABEL and not is_answer(name) for name in names),
-        DriftKind.LABEL: LABEL in names,
+        DriftKind.COVARIATE: any(not is_label(name) and not is_answer(name) for name in names),
+        DriftKind.LABEL: any(map(is_label, names)),
         DriftKind.PREDICTION: any(map(is_answer, names)),
         DriftKind.CONCEPT: performance.outcome is Outcome.BAD,
     }

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airloop.monitoring.chance import likeness
-from airloop.monitoring.costs import BIAS, Costs
+from airloop.monitoring.costs import Costs, is_bias
 from airloop.monitoring.sketch import Floats
 
 #: Fewer days before a change do not say how days differ.
@@ -54,7 +54,7 @@ class Turn:
     def heard(self) -> bool:
         """Whether it has turned for the worse, by enough and beyond chance."""
         change = self.after - self.before
-        worse = abs(change) if self.cost == BIAS else change
+        worse = abs(change) if is_bias(self.cost) else change
         return self.evidence >= self.needed and worse >= self.least
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ def turns(
     found = []
     for cost, before in promised.items():
         days = np.array([*before, *(served[name][cost] for name in names)])
-        told = _turn(days, len(before), either=cost == BIAS)
+        told = _turn(days, len(before), either=is_bias(cost))
         if told is None:
             continue
         evidence, start = told

@@ -8,10 +8,11 @@ from datetime import timedelta
 from functools import reduce
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airloop.columns import LABEL, PARTITION
+from airloop.columns import PARTITION
 from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import keys_of
@@ -35,8 +36,8 @@ class Window:
 
     partition: str
     days: Mapping[str, Day]
-    #: The labels of each partition whose truth is complete by this night, on the bins of the reference's.
-    labels: Mapping[str, Counts] = field(default_factory=dict)
+    #: The labels of each partition whose truth is complete by this night, by their column, on the bins of the reference's.
+    labels: Mapping[tuple[str, str], Counts] = field(default_factory=dict)
     #: Days that were read for their labels alone.
     others: Mapping[str, Day] = field(default_factory=dict)
     #: The newest partition whose labels are complete.
@@ -92,7 +93,7 @@ def look(
     # A partition that is there without a row is an empty day, not a missing one.
     days = {key: EMPTY for key in there if key in wanted}
     others: dict[str, Day] = {}
-    truths: dict[str, Counts] = {}
+    truths: dict[tuple[str, str], Counts] = {}
     for key, parts in _days(lake, dataset, there):
         seen = Seen(reference, dataset.keys, lake.snapshot(dataset.name, [key]).rows)
         for part in parts:
@@ -100,9 +101,8 @@ def look(
                 seen.add(part.frame)
             if key in labelled:
                 told = _truths(model, dataset, part)
-                truths = merged(
-                    truths, labels_in(reference, told.select([PARTITION, LABEL]).to_pandas())
-                )
+                few = told.select([PARTITION, *model.answer.labels]).to_pandas()
+                truths = merged(truths, labels_in(reference, few))
                 if tell is not None:
                     tell(told)
         if key in wanted or key not in left_out:
@@ -111,15 +111,17 @@ def look(
     return Window(partition, days, truths, others, newest)
 
 
-def labels_in(reference: Reference, truths: pd.DataFrame) -> dict[str, Counts]:
+def labels_in(reference: Reference, truths: pd.DataFrame) -> dict[tuple[str, str], Counts]:
     """The labels of each partition, on the bins of the reference's; of a reference without any, none.
 
-    :param truths: partition and label of some rows
+    :param truths: partition and labels of some rows
     """
-    if reference.label is None:
-        return {}
-    bins = reference.label.bins
-    return {str(key): count(bins, rows[LABEL]) for key, rows in truths.groupby(PARTITION)}
+    return {
+        (str(key), name): count(column.bins, rows[name])
+        for key, rows in truths.groupby(PARTITION)
+        for name, column in reference.labelled.items()
+        if name in rows
+    }
 
 
 def truths_of(
@@ -161,11 +163,13 @@ def keys_before(dataset: DatasetSpec, partition: str, size: int, delay: int = 0)
 
 
 def _truths(model: ModelSpec, dataset: DatasetSpec, part: _Part) -> pa.RecordBatch:
-    truth = pa.array(labels(model, part.frame), pa.float64(), from_pandas=True)
-    key = pa.array([part.key] * len(truth), pa.string())
+    named = model.answer.labels
+    told = np.asarray(labels(model, part.frame), np.float64).reshape(-1, len(named))
+    truth = [pa.array(one, pa.float64(), from_pandas=True) for one in told.T]
+    key = pa.array([part.key] * len(told), pa.string())
     keys = part.rows.select([*dataset.keys])
     return pa.RecordBatch.from_arrays(
-        [*keys.columns, truth, key], names=[*keys.schema.names, LABEL, PARTITION]
+        [*keys.columns, *truth, key], names=[*keys.schema.names, *named, PARTITION]
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 #: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
-Task = Literal["classification", "regression", "multiclass", "quantiles"]
+Task = Literal["classification", "regression", "multiclass", "quantiles", "values"]
 
 
 #: Rows whose costs are added up at a time.
@@ -32,7 +32,8 @@ class Metric(Protocol):
     """One figure over rows of truths and scores.
 
     Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class. Of ``quantiles``
-    a row of the truth is the value, and behind it the level of each column of the scores.
+    a row of the truth is the value, and behind it the level of each column of the scores. Of ``values`` both have a column
+    a value, in an order of their own units.
     """
 
     tasks: tuple[Task, ...]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
-from airloop.columns import ANSWERS, PREDICTION
+from airloop.columns import ANSWERS, LABEL, LABELS, PREDICTION
 from airloop.contracts import Contract
 from airloop.errors import SpecError
 from airloop.issues import SpecIssue, issues_of, refuse
@@ -30,6 +30,8 @@ class OutputKind(StrEnum):
     CLASSES = "classes"
     #: A value's quantiles, rising.
     QUANTILES = "quantiles"
+    #: Several numbers, each with a truth of its own.
+    VALUES = "values"
 
 
 class Output(Contract):
@@ -49,6 +51,18 @@ class Output(Contract):
         if not self.shape:
             return (PREDICTION,)
         return tuple(f"{ANSWERS}{name}" for name in self.names)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The truths beside them: one, or of several values one each."""
+        if self.kind is OutputKind.VALUES:
+            return tuple(f"{LABELS}{name}" for name in self.names)
+        return (LABEL,)
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The names of what is measured one by one beside the whole; none where all numbers say one thing."""
+        return self.names if self.kind is OutputKind.VALUES else ()
 
     def named(self, rows: list[Any]) -> list[Any]:
         """Rows of its numbers as a caller hears them: a number as it is, several by their names."""

@@ -165,7 +165,7 @@ def read_skops(path: Path) -> Any:
 
 
 def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-    """The answers of a scikit-learn estimator: P(positive), one a class, quantiles, or the value."""
+    """The answers of a scikit-learn estimator: P(positive), one a class, quantiles, the value, or several."""
     (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:

@@ -20,13 +20,13 @@ def beyond(answers: Scores, expected: Scores, relative: float, *, floor: float =
     """The largest distance in units of what is allowed: above 1, they are not the same.
 
     An answer near zero among large ones carries the error of the sums that it came from, so a value counts at least as
-    much as the typical one.
+    much as the typical one. Of several numbers a row each is held against its own: they may be of other units.
 
     :param floor: the least size of a value; 1 for probabilities, whose steps are those of numbers up to 1
     """
     if not len(expected):
         return 0.0
-    size = np.maximum(np.abs(expected), max(float(np.mean(np.abs(expected))), floor))
+    size = np.maximum(np.abs(expected), np.maximum(np.mean(np.abs(expected), axis=0), floor))
     allowed = np.maximum(relative * size, np.finfo(np.float64).tiny)
     with np.errstate(invalid="ignore"):
         worst = float(np.max(np.abs(answers - expected) / allowed))

@@ -188,7 +188,7 @@ class Fits:
         sound = self.sound(made, rows)
         known = self.past.known(rows) & sound
         frame = self.past.frame.iloc[rows][known]
-        truth = pd.Series(self.past.truth[rows][known], index=frame.index)
+        truth = self.past.as_truth(rows, known)
         return Part(frame, truth, int(sound.sum() - len(frame)))
 
     def _load(self, made: Made, far: bool) -> Answers:

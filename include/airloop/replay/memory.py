@@ -82,7 +82,7 @@ class Memory:
         proven: Iterable[tuple[str, str]],
     ) -> None:
         """Keep what a night leaves: its incidents, what it proved of earlier ones, its means."""
-        mine = {*model.inputs, model.target.column}
+        mine = {*model.inputs, *model.targets}
         for one in incidents_of(model, dataset, report, lambda _: "", _EPOCH):
             # Answers that are all one are no fault of the data.
             if one.columns and not mine & {*one.columns}:

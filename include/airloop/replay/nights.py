@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from airloop.columns import LABEL, PARTITION, PREDICTED_AT
+from airloop.columns import PARTITION, PREDICTED_AT
 from airloop.contracts import Contract, DriftReport
 from airloop.data import labels
 from airloop.evaluation.metrics import Floats, evaluate
@@ -49,10 +49,10 @@ class Nights:
     def __init__(self, fits: Fits, files: Files) -> None:
         self._fits, self._past, self._files = fits, fits.past, files
         past = fits.past
-        self._truths = past.frame[[*past.dataset.keys]].copy()
-        self._truths[LABEL] = past.truth
-        named = [key for key, rows in self._lengths() for _ in range(rows)]
-        self._truths[PARTITION] = pd.Series(named, dtype=object)
+        named = past.frame[[*past.dataset.keys]]
+        self._truths = labels.with_truths(named, past.model.answer, past.truth)
+        keys = [key for key, rows in self._lengths() for _ in range(rows)]
+        self._truths[PARTITION] = pd.Series(keys, dtype=object)
         self._references: dict[Made, Reference] = {}
         self._days: dict[tuple[Made, int], Day] = {}
         self._spent: dict[tuple[Made, int], DayCosts] = {}
@@ -134,7 +134,11 @@ class Nights:
                 rows = past.rows(place)
                 known = past.known(rows)
                 truth, scores = past.judged(rows)[known], self._fits.scores(champion, rows)[known]
-                costs = costs_of(past.model.goal, truth, scores) if len(truth) else {}
+                costs = (
+                    costs_of(past.model.goal, truth, scores, past.model.answer.each)
+                    if len(truth)
+                    else {}
+                )
                 self._spent[at] = DayCosts(len(truth), costs)
             if self._spent[at].rows:
                 found[past.keys[place]] = self._spent[at]
@@ -164,6 +168,7 @@ class Nights:
         past, split = self._past, self._fits.split(judged)
         held = split.holdout
         truth = past.model.answer.truths(held.truth.to_numpy(dtype=float))
+        also, each = past.model.metrics, past.model.answer.each
         first = int(held.frame.index[0])
         rows = slice(first, int(held.frame.index[-1]) + 1)
         scores = self._fits.scores(judged, rows)[held.frame.index.to_numpy() - first]
@@ -174,7 +179,7 @@ class Nights:
             everything,
             scores,
             labels=past.truth[everything.index.to_numpy()],
-            holdout=evaluate(past.model.goal, truth, scores, past.model.metrics),
+            holdout=evaluate(past.model.goal, truth, scores, also, each),
             held=held,
         )
 
@@ -211,7 +216,7 @@ class Nights:
 
     def _logged(self, champion: Made, mine: tuple[int, ...]) -> pd.DataFrame:
         """The answers that the champion would have logged."""
-        logged = self._of(list(mine)).drop(columns=[LABEL])
+        logged = self._of(list(mine)).drop(columns=[*self._past.model.answer.labels])
         scores = [self._fits.scores(champion, self._past.rows(one)) for one in mine]
         answers = [self._table(part) for part in scores or [np.empty(0)]]
         logged = pd.concat([logged, pd.concat(answers, ignore_index=True)], axis=1)

@@ -16,7 +16,7 @@ from airloop.data.lake.lake import Lake
 from airloop.data.rows import keys_of
 from airloop.errors import DataError, RequestError
 from airloop.evaluation.metrics import Floats
-from airloop.features.transform import labels, model_module, transform
+from airloop.features.transform import Truth, labels, model_module, transform
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 
@@ -37,7 +37,8 @@ class Past:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Of each partition's rows, as they were read, and of what the project's code made of them."""
-        told = (self.frame, self.features, pd.Series(self.truth))
+        of_truth = pd.Series if self.truth.ndim == 1 else pd.DataFrame
+        told = (self.frame, self.features, of_truth(self.truth))
         hashes = [pd.util.hash_pandas_object(one, index=False).to_numpy() for one in told]
         rows = np.column_stack(hashes)
         parts = {key: rows[self.rows(number)] for number, key in enumerate(self.keys)}
@@ -64,11 +65,19 @@ class Past:
 
     def known(self, rows: slice) -> npt.NDArray[np.bool_]:
         """Where among some rows the truth is known."""
-        return np.isfinite(self.truth[rows])
+        told = self.truth[rows]
+        return np.isfinite(told if told.ndim == 1 else told.sum(axis=1))
 
     def judged(self, rows: slice) -> Floats:
         """The truth of some rows as a metric takes it."""
         return np.asarray(self.model.answer.truths(self.truth[rows]), np.float64)
+
+    def as_truth(self, rows: slice, chosen: npt.NDArray[np.bool_]) -> Truth:
+        """The truth of some of these rows, by the places that they have in the history."""
+        values, index = self.truth[rows][chosen], self.frame.index[rows][chosen]
+        if values.ndim == 1:
+            return pd.Series(values, index=index)
+        return pd.DataFrame(values, index=index, columns=list(self.model.answer.names))
 
     @cached_property
     def code(self) -> str:

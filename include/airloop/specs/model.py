@@ -37,11 +37,7 @@ from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
 from airloop.specs.sections.segments import SegmentsSpec
 from airloop.specs.sections.serving import ScoringSpec, ServingSpec
 from airloop.specs.sections.splitting import SplitSpec
-from airloop.specs.sections.tuning import (
-    AlgorithmSpec,
-    FunctionName,
-    TuningSpec,
-)
+from airloop.specs.sections.tuning import AlgorithmSpec, FunctionName, TuningSpec
 from airloop.specs.sections.watching import MonitoringSpec, RetrainingSpec, said
 
 
@@ -65,9 +61,9 @@ LevelField = Annotated[Level, BeforeValidator(_whole)]
 
 
 class Target(Contract):
-    """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is."""
+    """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is. Several values name their own."""
 
-    column: ColumnName
+    column: ColumnName | None = None
     #: How long after the prediction date the truth is complete, in days ...
     delay_days: Whole = Field(default=1, ge=0)
     #: ... or in partitions, or as a duration.
@@ -212,6 +208,12 @@ class ModelSpec(Contract):
         """The one output that a model has; it may be of several numbers."""
         (one,) = self.answers
         return one
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that the truth is known from: one, or one for each of several values."""
+        named = (self.target.column,) if self.target.column is not None else ()
+        return self.outputs.columns if self.outputs and self.outputs.values else named
 
     @property
     def goal(self) -> Task:

@@ -34,7 +34,7 @@ from airloop.specs.sections.expectations import (
     names,
     signature,
 )
-from airloop.specs.sections.outputs import goal_of, output_rules
+from airloop.specs.sections.outputs import goal_of, output_rules, target_paths
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
@@ -69,10 +69,10 @@ def model_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one model's spec."""
     found = [*_twice(data, ("inputs",)), *_twice(data, ("gates", "slices"))]
     inputs = _list(data.get("inputs"))
-    target = value_at(data, ("target", "column"))
-    if isinstance(target, str) and target in inputs:
-        path = ("inputs", inputs.index(target))
-        found.append(SpecIssue(path, "the target is among the inputs", target, "leave it out"))
+    for target in dict.fromkeys(column for _, column in target_paths(data)):
+        if target in inputs:
+            path = ("inputs", inputs.index(target))
+            found.append(SpecIssue(path, "the target is among the inputs", target, "leave it out"))
     event_time = value_at(data, ("serving", "event_time"))
     if isinstance(event_time, str) and event_time not in inputs:
         found.append(_unknown(("serving", "event_time"), event_time, inputs, "input"))
@@ -96,11 +96,16 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     found = [
         *_unknown_columns(model, ("inputs",), columns),
         *_unknown_columns(model, ("gates", "slices"), columns),
-        *_unknown_columns(model, ("target", "column"), columns),
+        *(
+            _unknown(path, name, columns, "column")
+            for path, name in target_paths(model)
+            if name not in columns
+        ),
     ]
+    targets = {column for _, column in target_paths(model)}
     late = known_too_late(columns, {name: value_at(columns, (name, "known")) for name in columns})
     for path, name in _texts(model, ("inputs",)):
-        if name in late and name != value_at(model, ("target", "column")):
+        if name in late and name not in targets:
             what = "the column is known only after the prediction: as an input it would be leakage"
             found.append(SpecIssue(path, what, name, "leave it out of inputs"))
     found += input_types(columns, model.get("inputs"))

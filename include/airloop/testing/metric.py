@@ -31,6 +31,8 @@ class MetricContract(PluginContract):
             return _frozen(random.integers(0, 3, _ROWS).astype(np.float64))
         if plugin.tasks[0] == "classification":
             return _frozen((random.random(_ROWS) < 0.4).astype(np.float64))
+        if plugin.tasks[0] == "values":
+            return _frozen(random.normal(size=(_ROWS, 2)) * [1.0, 1000.0])
         return _frozen(random.normal(size=_ROWS))
 
     @pytest.fixture
@@ -44,7 +46,7 @@ class MetricContract(PluginContract):
         if plugin.tasks[0] == "quantiles":
             middle = truth[:, 0] + np.random.default_rng(1).normal(size=_ROWS)
             return _frozen(np.column_stack([middle - 1, middle + 1]))
-        noise = np.random.default_rng(1).normal(size=_ROWS)
+        noise = np.random.default_rng(1).normal(size=truth.shape)
         if plugin.tasks[0] == "classification":
             return _frozen(1 / (1 + np.exp(-(2 * truth - 1 + noise))))
         return _frozen(truth + noise)

@@ -16,7 +16,7 @@ import pandas as pd
 from airloop.data.snapshot import Split
 from airloop.errors import DataError, SpecError
 from airloop.evaluation.metrics import evaluate
-from airloop.features.transform import transform
+from airloop.features.transform import Truth, transform
 from airloop.plugins.trainer import Output
 from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
@@ -85,7 +85,7 @@ def fit(
         features=held,
         truth=known,
         scores=scores,
-        metrics=evaluate(model.goal, known, scores, model.metrics),
+        metrics=evaluate(model.goal, known, scores, model.metrics, model.answer.each),
         training_rows=len(truth),
         seconds=seconds,
     )
@@ -102,7 +102,7 @@ def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
             )
 
 
-def _check(model: ModelSpec, truth: pd.Series[float], trainer: Trainer) -> None:
+def _check(model: ModelSpec, truth: Truth, trainer: Trainer) -> None:
     _check_outputs(model, trainer)
     if len(truth) < model.training.min_rows:
         raise DataError(
@@ -110,7 +110,9 @@ def _check(model: ModelSpec, truth: pd.Series[float], trainer: Trainer) -> None:
             value=len(truth),
             where=f"config/models/{model.name}.yaml, key training.min_rows",
         )
-    if model.task == "classification" and truth.nunique() < 2:
+    if model.task != "classification" or not isinstance(truth, pd.Series):
+        return
+    if truth.nunique() < 2:
         raise DataError(
             "every training row has the same label", value=float(truth.iloc[0]), where=model.name
         )

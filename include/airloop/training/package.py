@@ -166,7 +166,9 @@ def _as_served(
     else:
         numbers = np.asarray(composite.numbers, dtype=np.int64)
         scores = composite.routing.score(numbers, fitted.features, scorer)
-    metrics = evaluate(frozen.model.goal, fitted.truth, scores, frozen.model.metrics)
+    metrics = evaluate(
+        frozen.model.goal, fitted.truth, scores, frozen.model.metrics, frozen.model.answer.each
+    )
     return replace(fitted, scores=scores, metrics=metrics)
 
 
@@ -192,9 +194,9 @@ def _write_reference(
     model: ModelSpec, dataset: DatasetSpec, split: Split, fitted: Fitted, folder: Path
 ) -> None:
     frame = split.everything
-    truth = pd.Series(np.nan, index=frame.index)
-    for part in (split.training, split.holdout):
-        truth[part.truth.index] = part.truth
+    truth = pd.concat([split.training.truth, split.holdout.truth])
+    # A refit has learned from the held-out rows too.
+    truth = truth[~truth.index.duplicated()].reindex(frame.index)
     profile = reference.build(
         model,
         dataset,

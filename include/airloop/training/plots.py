@@ -50,6 +50,11 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     if model.goal == "multiclass":
         _confusion(folder / "confusion.png", truth, scores, model.answer.names)
+    elif model.goal == "values":
+        for place, name in enumerate(model.answer.names):
+            _predicted(
+                folder / f"predicted_vs_actual_{name}.png", truth[:, place], scores[:, place]
+            )
     elif model.goal == "quantiles":
         _coverage(folder / "coverage.png", truth, scores)
     elif model.goal == "classification":

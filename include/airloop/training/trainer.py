@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from airloop.exchange.group import Group
+    from airloop.features.transform import Truth
     from airloop.registry.frozen import FrozenSpec, Scorer
 
 #: The type of a graph's numeric inputs.
@@ -51,7 +52,8 @@ class FitJob:
 
     model: ModelSpec
     features: pd.DataFrame
-    truth: pd.Series[float]
+    #: Of several values a column each, in the order of the output's names.
+    truth: Truth
     params: dict[str, Any]
     #: Whether some of them come from the run, not from the spec.
     overridden: bool

@@ -1,4 +1,4 @@
-"""A model of several classes and one of quantiles go through every step of the loop: real lake, ledger, MLflow store, service and log."""
+"""A model of several classes, one of quantiles and one of two values go through every step of the loop: real lake, ledger, MLflow store, service and log."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airloop.columns import ANSWERS, PREDICTION
+from airloop.columns import ANSWERS, LABELS, PREDICTION
 from airloop.contracts import Outcome, Triage
 from airloop.delivery.verification import verify
 from airloop.partition import Cadence
 from airloop.registry import loader
 from airloop.steps import evaluate, score
-from tests.support.loop import intervals, orders, outcomes
+from tests.support.loop import intervals, orders, outcomes, pairs
 from tests.support.loop.world import World
 
 DAYS = [str(date(2013, 1, 1) + timedelta(days=day)) for day in range(14)]
@@ -89,3 +89,25 @@ def test_the_loop_closes_for_quantiles(home: Path, tmp_path: Path) -> None:
     assert {one.column for one in found.features} >= {*columns}
     assert found.performance["labelled"] > 0
     assert 0 < found.performance["pinball"] < 1.5
+
+
+def test_the_loop_closes_for_two_values(home: Path, tmp_path: Path) -> None:
+    world = World(home, orders.dataset(Cadence.DAY), pairs.spec())
+    world.ingest(*DAYS)
+    candidate, version = world.deliver("first")
+    assert {"relative_rmse", "relative_mae", "r2"} <= {*candidate.metrics}
+    assert candidate.metrics["rmse_cost"] > 50 * candidate.metrics["rmse_late"] > 0
+    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    columns = [f"{ANSWERS}{name}" for name in ("late", "cost")]
+    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    model = loader.load(version.artifact, world.settings)
+    rows = world.lake.read(world.lake.snapshot("orders", [DAYS[-1]]))
+    assert np.array_equal(world.lake.read(scored.table)[columns].to_numpy(), model.predict(rows))
+    world.answer(*DAYS[-9:])
+    found = world.night(DAYS[-1])
+    assert found.triage is Triage.NOTHING, found.reason
+    assert {one.column for one in found.features} >= {*columns, f"{LABELS}late", f"{LABELS}cost"}
+    assert found.performance["labelled"] > 0
+    for name in ("relative_rmse", "rmse_late", "rmse_cost"):
+        assert found.performance[name] == pytest.approx(found.baseline_performance[name], rel=0.5)

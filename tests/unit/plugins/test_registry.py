@@ -61,7 +61,7 @@ def test_what_is_built_in_is_found_as_what_is_not() -> None:
         "gate": tuple(sorted(STANDING)),
         "metric": (
             *("accuracy", "average_precision", "brier", "error_rate", "log_loss"),
-            *("mae", "pinball", "r2", "rmse", "roc_auc"),
+            *("mae", "pinball", "r2", "relative_mae", "relative_rmse", "rmse", "roc_auc"),
         ),
         "trainer": ("catboost", "lightgbm", "sklearn", "torch", "xgboost"),
         "executor": ("kubernetes", "process", "ray"),

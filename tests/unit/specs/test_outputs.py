@@ -108,8 +108,65 @@ def test_levels_that_are_none_are_refused(levels: list[Any]) -> None:
 
 def test_one_kind_of_outputs_is_declared() -> None:
     for outputs in ({}, {"classes": ["a", "b"], "quantiles": [0.1, 0.9]}):
-        with pytest.raises(ValidationError, match="classes or quantiles"):
+        with pytest.raises(ValidationError, match="classes or quantiles or values"):
             model_spec(outputs=outputs)
+
+
+LATE, COST = {"name": "late", "column": "minutes_late"}, {"name": "cost", "column": "parcels"}
+OF_VALUES = {"primary": "r2", "absolute": {"r2": {"min": 0.1}}}
+
+
+def values(declared: Any, **changes: Any) -> ModelSpec:
+    fields = {"task": "regression", "outputs": {"values": declared}, "gates": OF_VALUES}
+    return model_spec(**fields | {"target": {"column": None}} | changes)
+
+
+def test_values_are_columns_keys_and_truths_in_their_order() -> None:
+    spec = values([LATE, COST])
+    one = spec.answer
+    assert one.kind is OutputKind.VALUES
+    assert one.columns == ("airloop_prediction_late", "airloop_prediction_cost")
+    assert one.labels == ("airloop_label_late", "airloop_label_cost")
+    assert one.named([[1.5, 2.5]]) == [{"late": 1.5, "cost": 2.5}]
+    assert spec.targets == ("minutes_late", "parcels")
+    assert ModelSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("declared", "changes", "key", "told"),
+    [
+        ([LATE, COST | {"name": "Late"}], {}, "outputs.values[1]", "declared twice"),
+        ([LATE, {"name": "cost"}], {}, "outputs.values[1].column", "missing"),
+        ([LATE, COST], {"target": {}}, "target.column", "a column of its own"),
+        ([LATE, COST], {"task": "classification"}, "outputs.values", "are of a regression"),
+        ([LATE, COST], {"inputs": ["distance", "parcels"]}, "inputs[1]", "among the inputs"),
+        (
+            [LATE, COST],
+            {"training": {"trainer": "torch"}},
+            "training.trainer",
+            "trainer torch makes no values",
+        ),
+        (
+            [LATE, COST],
+            {"gates": {"primary": "rmse", "absolute": {"r2": {"min": 0.1}}}},
+            "gates.primary",
+            "is no metric of values",
+        ),
+    ],
+)
+def test_what_does_not_go_with_values_is_named(
+    declared: Any, changes: dict[str, Any], key: str, told: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        values(declared, **changes)
+    said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+    assert told in said[key]
+
+
+def test_one_value_needs_its_target() -> None:
+    with pytest.raises(ValidationError) as raised:
+        model_spec(target={"column": None})
+    assert [one.key for one in issues_of(raised.value, ModelSpec)] == ["target.column"]
 
 
 @pytest.mark.parametrize("classes", [[], ["late"], ["on time", "late"], ["", "late"], ["ä", "b"]])

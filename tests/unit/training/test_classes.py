@@ -10,13 +10,16 @@ import pandas as pd
 import pytest
 
 from airloop.data.snapshot import split
-from airloop.errors import DataError
-from airloop.features.transform import labels
+from airloop.errors import DataError, SpecError
+from airloop.features.transform import known, labels, transform
 from airloop.registry import loader
 from airloop.training.fitted import fit
 from airloop.training.package import pack
 from airloop.training.plots import draw
+from airloop.training.trainer import FitJob, FitPlace
+from airloop.training.trainers import scikit
 from tests.support.loop.outcomes import CLASSES
+from tests.support.loop.pairs import VALUES
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 
@@ -68,6 +71,62 @@ def test_quantiles_are_an_estimator_each_and_never_cross(build: str, tmp_path: P
     np.testing.assert_array_equal(opened.predict(parts.holdout.frame), fitted.scores)
     draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "pinball")
     assert (tmp_path / "plots" / "coverage.png").stat().st_size > 1000
+
+
+def pairs(**changes: Any) -> Any:
+    return model_spec(
+        module="tests.support.loop.pairs",
+        task="regression",
+        target={"column": None},
+        outputs={"values": VALUES},
+        gates={"primary": "relative_rmse", "absolute": {"relative_rmse": {"max": 1}}},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "runtime"),
+    [
+        ("build", "onnx"),
+        ("build_forest", "sklearn"),
+        ("build_network", "sklearn"),
+        ("build_each", "sklearn"),
+    ],
+)
+def test_several_values_are_one_fit_and_answer_from_their_file(
+    build: str, runtime: str, tmp_path: Path
+) -> None:
+    model = pairs(training={"params": {}, "build": build})
+    frame = rows(per_day=60).assign(rain=lambda one: one["rain"].fillna(0.0))
+    parts = split(model, dataset_spec(), frame, HOLDOUT)
+    assert list(parts.training.truth) == ["late", "cost"]
+    fitted = fit(model, dataset_spec(), parts, {})
+    assert fitted.scores.shape == (len(fitted.truth), 2)
+    assert fitted.metrics["relative_rmse"] < 0.95
+    assert fitted.metrics["rmse_cost"] > fitted.metrics["rmse_late"] > 1
+    package = pack(model, dataset_spec(), parts, fitted, tmp_path / "model", trained_on=DAYS[:-2])
+    opened = loader.open_folder(tmp_path / "model", package.digest)
+    assert opened.runtime == runtime, package.conversion.reason
+    np.testing.assert_allclose(opened.predict(parts.holdout.frame), fitted.scores, rtol=1e-5)
+    assert opened.predict(parts.holdout.frame.iloc[:0]).shape == (0, 2)
+    draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "relative_rmse")
+    assert (tmp_path / "plots" / "predicted_vs_actual_cost.png").stat().st_size > 1000
+
+
+def test_an_estimator_of_one_value_is_refused_before_any_fit(tmp_path: Path) -> None:
+    model = pairs(training={"params": {}, "build": "build_alone"})
+    parts = split(model, dataset_spec(), rows(per_day=60), HOLDOUT)
+    few = transform(model, dataset_spec(), parts.training.frame.iloc[:50])
+    job = FitJob(model, few, parts.training.truth.iloc[:50], {}, False, FitPlace(tmp_path))
+    with pytest.raises(SpecError, match=r"answers one value a row.*HistGradientBoosting"):
+        scikit.rehearse(job)
+
+
+def test_a_row_counts_once_all_its_values_are_known() -> None:
+    frame = rows(per_day=60)
+    frame.loc[frame.index[:5], "distance"] = np.nan
+    truth = labels(pairs(), frame)
+    assert truth["late"].notna().sum() > known(truth).sum() == truth["cost"].notna().sum()
 
 
 def test_a_class_that_no_training_row_has_is_named() -> None:

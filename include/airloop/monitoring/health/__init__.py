@@ -55,10 +55,10 @@ def _together(broken: list[Finding], changed: list[Finding]) -> list[Finding]:
 
 def _changed(history: History, window: Window, night: Day) -> Iterator[Finding]:
     """What changed in this one night, but for what many columns did together; and the labels that came by now."""
-    target = history.layout.target
+    targets = {*history.layout.targets}
     found = findings(history, _night(history, window, window.partition, night))
-    inputs = [one for one in found if target not in one.columns]
-    labels = [one for one in found if target in one.columns]
+    inputs = [one for one in found if not targets & {*one.columns}]
+    labels = [one for one in found if targets & {*one.columns}]
     together = {name for one in inputs if one.moved for name in one.columns}
     many = len(together) >= max(MANY, math.ceil(MANY_PART * len(history.layout.inputs)))
     yield from (one for one in inputs if not (many and one.moved))
@@ -68,7 +68,7 @@ def _changed(history: History, window: Window, night: Day) -> Iterator[Finding]:
     day = window.looked_at.get(window.labelled or "")
     if day is not None and day.rows and window.labelled and window.labelled != window.partition:
         for one in findings(history, _night(history, window, window.labelled, day)):
-            if target in one.columns:
+            if targets & {*one.columns}:
                 yield replace(one, partition=window.labelled)
 
 

@@ -42,7 +42,7 @@ def grave(name: str, of: list[Move], history: History) -> list[Move]:
 
     One storm moves a truth further than two months of days; what breaks a truth moves it further still.
     """
-    if name == history.layout.target:
+    if name in history.layout.targets:
         of = [move for move in of if move.key[1] not in OF_SIZE or move.excess > STORM]
     if name in history.layout.numbers and sum(m.key[1] in CENTRAL for m in of) < MIN_CENTRAL:
         of = [move for move in of if move.key[1] not in CENTRAL]

@@ -37,6 +37,8 @@ class Layout(Contract):
     #: The date that says which partition a row is of, where there is one.
     day: str | None = None
     target: str
+    #: Of several values the columns of the others' truths.
+    others: tuple[str, ...] = ()
     inputs: tuple[str, ...]
     #: Numbers whose ranges overlap: which of the two is the larger, in most rows?
     pairs: tuple[tuple[str, str], ...] = ()
@@ -48,10 +50,15 @@ class Layout(Contract):
     companions: dict[str, tuple[str, ...]] = {}
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that the truth is known from."""
+        return (self.target, *self.others)
+
+    @property
     def contents(self) -> tuple[str, ...]:
         """What makes two rows the same: the inputs, but for the date, which a copy has anew."""
         named = (*self.numbers, *self.categories)
-        return tuple(name for name in named if name != self.target)
+        return tuple(name for name in named if name not in self.targets)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,6 +81,7 @@ class Layout(Contract):
             times=named(self.times),
             day=next(iter(named([self.day])), None) if self.day else None,
             target=present.get(self.target, self.target),
+            others=tuple(present.get(one, one) for one in self.others),
             inputs=named(self.inputs),
             pairs=tuple((both[0], both[1]) for pair in self.pairs if len(both := named(pair)) == 2),
             ties=tuple(
@@ -92,7 +100,7 @@ class Layout(Contract):
 
 def layout(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> Layout:
     """Fix by the rows of the reference what is followed from night to night."""
-    there = [name for name in (*model.inputs, model.target.column) if name in frame]
+    there = [name for name in (*model.inputs, *model.targets) if name in frame]
     kinds = {name: kind_of(dataset.columns[name]) for name in there if name in dataset.columns}
     numbers = tuple(name for name, kind in kinds.items() if kind is Kind.NUMERIC)
     categories = tuple(name for name, kind in kinds.items() if kind is Kind.CATEGORY)
@@ -104,16 +112,17 @@ def layout(model: ModelSpec, dataset: DatasetSpec, frame: pd.DataFrame) -> Layou
     daily = dataset.cadence is Cadence.DAY and dataset.key_column in frame
     values = {name: numbers_of(frame[name])[0] for name in numbers}
     known = {name: few for name, one in values.items() if (few := _few(one))}
-    inputs = tuple(name for name in there if name != model.target.column)
+    inputs = tuple(name for name in there if name not in model.targets)
     texts = [name for name in categories if name in inputs]
     return Layout(
         numbers=numbers,
         categories={name: _frequent(frame[name]) for name in categories},
         times=times if daily else (),
         day=dataset.key_column if daily else None,
-        target=model.target.column,
+        target=model.targets[0],
+        others=model.targets[1:],
         inputs=inputs,
-        pairs=_pairs({name: values[name] for name in numbers if name != model.target.column}),
+        pairs=_pairs({name: values[name] for name in numbers if name not in model.targets}),
         known=known,
         ties=closest(ties(frame, texts, [name for name in known if name in inputs])),
         companions=companions(

@@ -10,20 +10,22 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, model_validator
 
 from airloop.contracts import Contract
-from airloop.fields import Number
+from airloop.fields import ColumnName, Number
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.metric import Task
 from airloop.plugins.registry import TRAINERS, load
 from airloop.plugins.spec import name_issues
 from airloop.plugins.trainer import Output, OutputKind
+from airloop.specs.sections.tuning import FunctionName
 
-#: Of a class: it names a column of the scores and a key of an answer, which every engine and language can write.
+#: Of a class or a value: it names a column of the scores and a key of an answer, which every engine and language can write.
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 TASKS: Final[dict[str, Task]] = {"classification": "classification", "regression": "regression"}
 #: What each key of the section is of, and what its answers are good for.
 KEYS: Final[dict[str, tuple[str, Task]]] = {
     OutputKind.CLASSES: ("classification", "multiclass"),
     OutputKind.QUANTILES: ("regression", "quantiles"),
+    OutputKind.VALUES: ("regression", "values"),
 }
 
 
@@ -32,6 +34,12 @@ def _class_name(name: str) -> str:
         raise ValueError(
             "a class is named by letters, digits, _ and -, 63 at most; let label(frame) return such names"
         )
+    return name
+
+
+def _value_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a value is named by letters, digits, _ and -, 63 at most")
     return name
 
 
@@ -44,6 +52,16 @@ def level_name(level: float) -> str:
     return f"q{level * 100:g}".replace(".", "_")
 
 
+class ValueSpec(Contract):
+    """One of several values. ``label`` computes its truth from the rows; without one ``column`` is taken as it is."""
+
+    name: Annotated[str, AfterValidator(_value_name)]
+    #: What the truth is known from: it is no input, and its quality is watched.
+    column: ColumnName
+    #: The function of the module that makes numbers of the rows.
+    label: FunctionName | None = None
+
+
 class OutputsSpec(Contract):
     """What is answered. Without this section it is one number: P(positive) of a classification, the value of a regression."""
 
@@ -52,30 +70,45 @@ class OutputsSpec(Contract):
     #: The levels of a value's quantiles, rising; two are an interval.
     quantiles: Annotated[tuple[_Level, ...], Field(min_length=2)] | None = None
 
+    #: Several values, each with a truth of its own.
+    values: Annotated[tuple[ValueSpec, ...], Field(min_length=2)] | None = None
+
     @model_validator(mode="after")
     def _one(self) -> OutputsSpec:
-        if (self.classes is None) == (self.quantiles is None):
-            raise ValueError("needs classes or quantiles, and not both")
+        if sum(one is not None for one in (self.classes, self.quantiles, self.values)) != 1:
+            raise ValueError("needs classes or quantiles or values, and one of them only")
         return self
 
     @property
     def goal(self) -> Task:
         """What metrics and costs go by."""
+        if self.values:
+            return "values"
         return "multiclass" if self.classes else "quantiles"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of several values the columns that their truths are known from."""
+        return tuple(dict.fromkeys(one.column for one in self.values or ()))
 
     @property
     def answers(self) -> tuple[Output, ...]:
         """The same as a trainer is told."""
-        return _answers(self.classes, self.quantiles)
+        named = None if self.values is None else tuple(one.name for one in self.values)
+        return _answers(self.classes, self.quantiles, named)
 
 
 # Asked for each request.
 @cache
 def _answers(
-    classes: tuple[str, ...] | None, quantiles: tuple[Number, ...] | None
+    classes: tuple[str, ...] | None,
+    quantiles: tuple[Number, ...] | None,
+    values: tuple[str, ...] | None,
 ) -> tuple[Output, ...]:
     if classes:
         return (Output(kind=OutputKind.CLASSES, names=classes, shape=(len(classes),)),)
+    if values:
+        return (Output(kind=OutputKind.VALUES, names=values, shape=(len(values),)),)
     levels = tuple(float(level) for level in quantiles or ())
     names = tuple(map(level_name, levels))
     shape = (len(names),)
@@ -93,6 +126,7 @@ def goal_of(data: Mapping[str, Any]) -> Task | None:
 
 def output_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     """What is wrong with the outputs of a model's spec, and with the keys that do not go with them."""
+    yield from _targets(data)
     for key, (task, _) in KEYS.items():
         declared = value_at(data, ("outputs", key))
         if not isinstance(declared, list | tuple) or not declared:
@@ -107,6 +141,27 @@ def output_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
         if data.get("segments") is not None:
             what = "models of segments answer one number"
             yield SpecIssue(("segments",), what, None, "leave out segments, or outputs")
+
+
+def _targets(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
+    """A truth is known from one column, or from one for each of several values."""
+    path: KeyPath = ("target", "column")
+    column, values = value_at(data, path), value_at(data, ("outputs", "values"))
+    if column is None and not values and isinstance(data.get("target"), Mapping):
+        yield SpecIssue(path, "is missing", None, "name the column that tells what came true")
+    if column is not None and values:
+        what = "each of outputs.values names a column of its own"
+        yield SpecIssue(path, what, column, "leave it out")
+
+
+def target_paths(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Where a model's spec, as plain data, names the columns that its truth is known from."""
+    if isinstance(column := value_at(data, ("target", "column")), str):
+        yield ("target", "column"), column
+    values = value_at(data, ("outputs", "values"))
+    for place, one in enumerate(values if isinstance(values, list | tuple) else ()):
+        if isinstance(column := value_at(one, ("column",)), str):
+            yield ("outputs", "values", place, "column"), column
 
 
 def _unmade(data: Mapping[str, Any], kind: OutputKind) -> Iterator[SpecIssue]:
@@ -127,6 +182,8 @@ def _twice(key: str, declared: list[Any] | tuple[Any, ...]) -> Iterator[SpecIssu
     seen: set[str] = set()
     for index, one in enumerate(declared):
         number = isinstance(one, int | float)
+        if isinstance(one, Mapping):
+            one = value_at(one, ("name",)) or object()
         # The lake's format takes names that differ only in capital letters for one.
         name = level_name(one) if number else str(one).casefold()
         if name in seen:

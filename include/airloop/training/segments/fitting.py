@@ -113,7 +113,7 @@ def train(
         trained=True,
         reason=f"fitted on {fitted.training_rows} rows, onnx {conversion.reason}",
         features=features,
-        judged_truth=tuple(judged.truth.tolist()),
+        judged_truth=tuple(np.asarray(judged.truth, np.float64).tolist()),
         judged=tuple(judged.scores.tolist()),
         held=tuple(fitted.scores.tolist()),
         seconds=time.perf_counter() - began,

@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from airloop.errors import AirloopError, DataError, RequestError, SpecError
 from airloop.features.transform import model_function
 from airloop.registry import artifacts
@@ -34,7 +36,9 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
     :raises RequestError: if a parameter of this run does not suit it
     :raises SpecError: if one of the spec's does not
     """
-    target = job.truth.astype(int) if job.model.task == "classification" else job.truth
+    target: Any = job.truth.astype(int) if job.model.task == "classification" else job.truth
+    if job.outputs[0].each:
+        target = target.to_numpy()
     name = weight_of(estimator) if job.weights is not None else None
     weights = {} if name is None else {name: job.weights}
     try:
@@ -111,6 +115,7 @@ def rehearse(job: FitJob) -> None:
             estimator = fit_estimator(job, estimator)
         # Of a few rows with made-up labels: no proof that the training would fail, too.
         except (Exception, SystemExit) as error:
+            _check_several(job, error)
             raise unfitted(job, error) from error
     with TemporaryDirectory() as scratch:
         save(estimator, Path(scratch))
@@ -123,6 +128,28 @@ def unfitted(job: FitJob, error: BaseException) -> DataError:
         value=f"{type(error).__name__}: {error}",
         where=where_of(job),
     )
+
+
+def _check_several(job: FitJob, error: BaseException) -> None:
+    """Whether it is only several values that an estimator cannot learn: its tags do not always say.
+
+    :raises SpecError: if it learns the first of them
+    """
+    if not job.outputs[0].each:
+        return
+    estimator = build(job)
+    try:
+        estimator.fit(job.features, np.asarray(job.truth)[:, 0])
+    # What fails on one value as well is told as that, by the caller.
+    except (Exception, SystemExit):
+        return
+    raise SpecError(
+        "the estimator answers one value a row, and the model declares several",
+        value=type(last_step(estimator)[1]).__name__,
+        where=where_of(job),
+        remedy="build one that learns several, such as RandomForestRegressor, Ridge or MLPRegressor, "
+        "or wrap it: sklearn.multioutput.MultiOutputRegressor(...)",
+    ) from error
 
 
 def build(job: FitJob, level: float | None = None) -> Any:

@@ -15,7 +15,7 @@ import pandas as pd
 from airloop.data.snapshot import Split
 from airloop.errors import DataError
 from airloop.evaluation.metrics import Floats, metric
-from airloop.features.transform import transform
+from airloop.features.transform import Truth, transform
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.decay import weighed
@@ -75,7 +75,7 @@ class Objective:
         return metric(self.metric, truth, scorer(features))
 
     @cached_property
-    def _fitting(self) -> tuple[pd.DataFrame, pd.Series[float]]:
+    def _fitting(self) -> tuple[pd.DataFrame, Truth]:
         part = self.rows.training
         return transform(self.model, self.dataset, part.frame), part.truth
 
