@@ -43,11 +43,17 @@ def evaluate(
     named = [name for name in also if task in find_metric(name).tasks]
     names = dict.fromkeys((*standard(task), *named))
     found = {name: metric(name, truth, scores) for name in names}
+    return found | by_value(truth, scores, each)
+
+
+def by_value(truth: npt.ArrayLike, scores: npt.ArrayLike, each: Iterable[str]) -> dict[str, float]:
+    """The metrics of a regression of each of several values, by their names: ``rmse_<name>``."""
     both = np.asarray(truth, np.float64), np.asarray(scores, np.float64)
-    for place, value in enumerate(each):
-        one = evaluate("regression", *(part[:, place] for part in both))
-        found |= {f"{name}_{value}": figure for name, figure in one.items()}
-    return found
+    return {
+        f"{name}_{value}": figure
+        for place, value in enumerate(each)
+        for name, figure in evaluate("regression", *(part[:, place] for part in both)).items()
+    }
 
 
 def metric(name: str, truth: npt.ArrayLike, scores: npt.ArrayLike) -> float:

@@ -13,7 +13,7 @@ from airloop.monitoring.profiles.contents import Contents, contents, duplicates,
 from airloop.monitoring.profiles.layout import Layout
 from airloop.monitoring.profiles.profile import Profile, profile, sample
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.sketch import Counts, count
+from airloop.monitoring.sketch import Counts, both, count
 
 _NONE: Final = contents(np.array([], dtype=np.uint64))
 
@@ -98,8 +98,3 @@ def observe(reference: Reference, frame: pd.DataFrame, keys: Sequence[str]) -> D
     seen = Seen(reference, keys, len(frame))
     seen.add(frame)
     return seen.day()
-
-
-def both(one: Mapping[str, Counts], other: Mapping[str, Counts]) -> dict[str, Counts]:
-    """Counts added up, of the columns that either has."""
-    return {name: one[name] + other[name] for name in one.keys() & other.keys()}

@@ -15,7 +15,7 @@ from airloop.calendar import cadence_of
 from airloop.columns import PARTITION
 from airloop.contracts import Check, Outcome
 from airloop.data.labels import Labelled, answered, parts, truths
-from airloop.evaluation.metrics import PROPER, evaluate, higher_is_better, metric, resampled
+from airloop.evaluation.metrics import PROPER, by_value, higher_is_better, metric, resampled
 from airloop.monitoring import costs
 from airloop.monitoring.costs import BIAS, DAY, DayCosts
 from airloop.monitoring.reference import Reference
@@ -124,13 +124,8 @@ def _by_value(model: ModelSpec, rows: pd.DataFrame) -> dict[str, float]:
     each = model.answer.each
     if not each or not len(rows):
         return {}
-    both = truths(rows, model.answer), answered(rows)
-    return {
-        f"{name}_{value}": figure
-        for place, value in enumerate(each)
-        for name, figure in evaluate("regression", *(part[:, place] for part in both)).items()
-        if math.isfinite(figure)
-    }
+    found = by_value(truths(rows, model.answer), answered(rows), each)
+    return {name: figure for name, figure in found.items() if math.isfinite(figure)}
 
 
 def _held(

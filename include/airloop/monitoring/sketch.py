@@ -130,8 +130,12 @@ def count(bins: Bins, values: pd.Series) -> Counts:
 
 def merged(one: Mapping[_Key, Counts], other: Mapping[_Key, Counts]) -> dict[_Key, Counts]:
     """Counts of several columns added up, with those that one side alone has."""
-    both = {name: one[name] + other[name] for name in one.keys() & other.keys()}
-    return {**one, **other, **both}
+    return {**one, **other, **both(one, other)}
+
+
+def both(one: Mapping[_Key, Counts], other: Mapping[_Key, Counts]) -> dict[_Key, Counts]:
+    """Counts of several columns added up, of those that both sides have."""
+    return {name: one[name] + other[name] for name in one.keys() & other.keys()}
 
 
 def _edges(numbers: Floats) -> tuple[float, ...]:

@@ -19,9 +19,9 @@ from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
 from airloop.durations import partitions_in
 from airloop.features.transform import labels
-from airloop.monitoring.day import EMPTY, Day, Seen, both
+from airloop.monitoring.day import EMPTY, Day, Seen
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.sketch import Counts, count, merged
+from airloop.monitoring.sketch import Counts, both, count, merged
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
