@@ -2,13 +2,15 @@
 
 Rows a second of the torch trainer on a GPU against a plain DataLoader loop and against index batches of tensors that
 lie in the GPU's memory (with and without ``torch.compile``), all in bfloat16 with the same network and optimiser; how
-busy the GPU was by NVML, read as the step's account reads it; that a recorded step learns what a plain one does; and
-that a batch which the memory cannot hold goes on in halves. Needs torch, pyarrow, pandas, pydantic and nvidia-ml-py.
+busy the GPU was by NVML, read as the step's account reads it; that a recorded step learns what a plain one does; that
+a training which stopped in the middle of an epoch ends where one ends that did not; and that a batch which the memory
+cannot hold goes on in halves. Needs torch, pyarrow, pandas, pydantic and nvidia-ml-py.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -24,8 +26,9 @@ from torch import nn
 
 from airloop.accounting.gpus import NvidiaGpus
 from airloop.registry.formats.torch.network import TabularNetwork
-from airloop.specs.sections.fitting import FitOptions
-from airloop.training.trainers.torch.loop import Training
+from airloop.specs.sections.fitting import CheckpointSpec, FitOptions
+from airloop.training.trainers.torch.checkpoint import Identity, StoredCheckpoints
+from airloop.training.trainers.torch.loop import Checkpoints, Training
 from airloop.training.trainers.torch.optimiser import Optimiser
 from airloop.training.trainers.torch.table import ResidentRows, TensorTable
 from bench.networks import BATCH, COLUMNS, _network, _plain, _table, fused_adam
@@ -118,6 +121,50 @@ def same_as_plain(table: TensorTable, device: torch.device) -> dict[str, float]:
     }
 
 
+class StoppedError(Exception):
+    """What ends the training that is resumed."""
+
+
+class Stopping:
+    """A store of one checkpoint that ends the training once the n-th is written."""
+
+    def __init__(self, writes: int) -> None:
+        self.left, self.content = writes, b""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep it, then stop if it was the n-th."""
+        self.content, self.left = content, self.left - 1
+        if not self.left:
+            raise StoppedError(name)
+
+    def read(self, name: str) -> bytes | None:
+        """What was kept."""
+        return self.content or None
+
+    def place(self, name: str) -> str:
+        """Its address."""
+        return name
+
+
+def resumed(table: TensorTable, device: torch.device) -> dict[str, Any]:
+    """A training of two epochs that stops in the second and is resumed, against one that is not stopped."""
+    store = Stopping(writes=9)
+    every = CheckpointSpec(steps=max(1, len(table) // BATCH // 6))
+
+    def training(checkpoints: Checkpoints | None) -> Training:
+        made = ours(table, device, 2)
+        made.checkpoints = checkpoints
+        return made
+
+    straight = training(None).run()
+    kept = StoredCheckpoints(store, "bench", Identity("bench", "bench"), every)
+    with contextlib.suppress(StoppedError):
+        training(kept).run()
+    outcome = training(kept).run()
+    losses = [one.progress.history[-1][0] for one in (outcome, straight)]
+    return {"resumed_at": outcome.resumed_at, "relative": abs(losses[0] / losses[1] - 1)}
+
+
 def goes_on_in_halves(device: torch.device) -> dict[str, Any]:
     """A batch larger than the memory it may take: real CUDA out-of-memory, then two halves."""
     peaks = []
@@ -189,6 +236,7 @@ def measure(rows: int, epochs: int) -> dict[str, Any]:
         "busy_by_nvml": [statistics.median(watch.busy or [0.0]), BUSY],
         "memory_by_nvml": watch.memory,
         "same_as_plain": same_as_plain(table, device),
+        "resumed": resumed(table, device),
         "halves": goes_on_in_halves(device),
     }
 

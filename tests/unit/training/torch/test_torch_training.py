@@ -168,8 +168,22 @@ def test_the_shares_of_all_processes_are_the_batch(tmp_path, source):
     whole = list(rows_.batches(7, 100, 0, Share()))
     parts = [list(rows_.batches(7, 100, 0, Share(rank, 3))) for rank in range(3)]
     for number, batch in enumerate(whole):
-        joined = torch.cat([part[number].dense for part in parts])
-        assert torch.equal(joined, batch.dense)
+        joined = torch.cat([part[number].load().dense for part in parts])
+        assert torch.equal(joined, batch.load().dense)
+
+
+@pytest.mark.parametrize("source", ["resident", "streamed"])
+def test_a_batch_is_written_into_the_place_of_an_earlier_one(tmp_path, source):
+    """What a recorded step on a GPU does before each replay."""
+    task, _, early, _ = made({"resident_mb": 0 if source == "streamed" else None})
+    rows_ = source_of(early, torch.device("cpu"), task.options, tmp_path)
+    first, second = list(rows_.batches(7, 100, 0, Share()))[:2]
+    place, before = first.buffer(), first.load()
+    place.fill(second)
+    for name in ("codes", "dense", "target"):
+        assert torch.equal(getattr(place.load(), name), getattr(second.load(), name))
+    assert not torch.equal(before.dense, second.load().dense)
+    assert torch.equal(first.load().dense, before.dense)
 
 
 @pytest.mark.parametrize(

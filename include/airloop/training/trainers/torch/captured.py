@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
-
-from airloop.training.trainers.torch.table import Batch
 
 #: Steps run before the recording, as CUDA's own libraries choose their kernels in the first ones.
 WARM_UP_STEPS = 3
 
 
-class CapturedStep:
+class Buffered(Protocol):
+    """What a step learns from, and can be written into the place where a recorded step looks for it."""
+
+    def buffer(self) -> Self:
+        """Another of its shape."""
+
+    def fill(self, other: Self) -> None:
+        """Write another into this one."""
+
+
+B = TypeVar("B", bound=Buffered)
+
+
+class CapturedStep(Generic[B]):
     """A step over batches of one shape; what it learns from is copied into buffers of its own first.
 
     :param step: learns from a batch and returns its mean loss; must not wait for the device
@@ -29,14 +40,12 @@ class CapturedStep:
 
     def __init__(
         self,
-        step: Callable[[Batch], Tensor],
+        step: Callable[[B], Tensor],
         network: nn.Module,
         adam: torch.optim.Optimizer,
-        batch: Batch,
+        batch: B,
     ) -> None:
-        self._batch = Batch(
-            batch.codes.clone(), batch.dense.clone(), batch.target.clone(), batch.rows
-        )
+        self._batch = batch.buffer()
         weights = copy.deepcopy(network.state_dict())
         moments = copy.deepcopy(adam.state_dict())
         self._warm_up(step)
@@ -48,15 +57,13 @@ class CapturedStep:
         with torch.cuda.graph(self._graph):
             self._loss = step(self._batch)
 
-    def __call__(self, batch: Batch) -> Tensor:
+    def __call__(self, batch: B) -> Tensor:
         """Learn from one batch; the loss stands in the same place at each call, so take it before the next."""
-        self._batch.codes.copy_(batch.codes)
-        self._batch.dense.copy_(batch.dense)
-        self._batch.target.copy_(batch.target)
+        self._batch.fill(batch)
         self._graph.replay()
         return self._loss
 
-    def _warm_up(self, step: Callable[[Batch], Tensor]) -> None:
+    def _warm_up(self, step: Callable[[B], Tensor]) -> None:
         """On a stream of its own, as the recording needs it."""
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())

@@ -122,7 +122,7 @@ class Training:
         self._seen = progress.batch
         source = self.rows.batches(seed, self.options.batch_rows, progress.batch, self.share)
         for batch in source:
-            torch.manual_seed((seed * _BATCH + progress.batch) * _RANK + self.share.rank)
+            self._reseed((seed * _BATCH + progress.batch) * _RANK + self.share.rank)
             self.losses[progress.batch] = self.optimiser.step(batch)
             progress.batch += 1
             if self.device.type == "cpu" or progress.batch % LOOK_EVERY == 0:
@@ -136,6 +136,14 @@ class Training:
             self.best = self._weights()
         log.info("epoch %d: loss %.5f, validation %.5f", progress.epoch + 1, trained, judged)
         progress.epoch, progress.batch = progress.epoch + 1, 0
+
+    def _reseed(self, seed: int) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(
+                seed
+            )  # the CPU's generator would take longer than all else of a recorded step
+        else:
+            torch.manual_seed(seed)
 
     def _look(self) -> None:
         """Stop at the first loss that is not a number.

@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from airloop.errors import SpecError
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainers.torch.captured import CapturedStep
-from airloop.training.trainers.torch.table import Batch
+from airloop.training.trainers.torch.table import Batch, Picked
 
 log = logging.getLogger("airloop.training")
 
@@ -49,9 +50,9 @@ class Optimiser:
         self.criterion = _LOSSES[network.columns.task]
         #: In how many pieces a batch goes through the device: two after it ran out of memory once.
         self.parts = 1
-        self._captured: CapturedStep | None = None
+        self._captured: CapturedStep[Any] | None = None
 
-    def step(self, batch: Batch) -> Tensor:
+    def step(self, batch: Batch | Picked) -> Tensor:
         """Learn from one batch; returns its mean loss over all processes, still on the device.
 
         :raises SpecError: if even half of it does not fit in the device's memory
@@ -60,22 +61,22 @@ class Optimiser:
             return self._as_graph(batch) if self._capturable else self._learn(batch)
         except torch.OutOfMemoryError as error:
             _release(error)
-        return self._apply(self._again_in_halves(batch))
+        return self._apply(self._again_in_halves(batch.load()))
 
     @property
     def _capturable(self) -> bool:
         """Whether a step is the same kernels each time: not where processes speak, nor where memory was short."""
         return self.device.type == "cuda" and self.reduce is None and self.parts == 1
 
-    def _as_graph(self, batch: Batch) -> Tensor:
+    def _as_graph(self, batch: Batch | Picked) -> Tensor:
         if batch.rows < self.options.batch_rows:
             return self._learn(batch)
         if self._captured is None:
             self._captured = CapturedStep(self._learn, self.network, self.adam, batch)
         return self._captured(batch)
 
-    def _learn(self, batch: Batch) -> Tensor:
-        return self._apply(self._gradients(batch))
+    def _learn(self, batch: Batch | Picked) -> Tensor:
+        return self._apply(self._gradients(batch.load()))
 
     def _apply(self, loss: Tensor) -> Tensor:
         """Take the step that the gradients ask for."""

@@ -52,6 +52,20 @@ class Batch:
                 cut = slice(int(one[0]), int(one[-1]) + 1)
                 yield Batch(self.codes[cut], self.dense[cut], self.target[cut], self.rows)
 
+    def load(self) -> Batch:
+        """Itself: its rows are there."""
+        return self
+
+    def buffer(self) -> Batch:
+        """Another of its shape, for later ones to be written into."""
+        return Batch(self.codes.clone(), self.dense.clone(), self.target.clone(), self.rows)
+
+    def fill(self, other: Batch) -> None:
+        """Write another's rows into this one."""
+        self.codes.copy_(other.codes)
+        self.dense.copy_(other.dense)
+        self.target.copy_(other.target)
+
 
 @dataclass(frozen=True)
 class TensorTable:
@@ -80,6 +94,35 @@ class TensorTable:
         return {"codes": self.codes, "dense": self.dense, "target": self.target}
 
 
+@dataclass(frozen=True)
+class Picked:
+    """A batch that is still the places of its rows in a table on the device; ``rows`` counts those of all processes.
+
+    Whoever learns from it gathers the rows, so a recorded step has the gathers within and takes one copy a batch.
+    """
+
+    table: TensorTable
+    places: Tensor
+    rows: int
+
+    def load(self) -> Batch:
+        """The rows, gathered."""
+        return Batch(
+            self.table.codes.index_select(0, self.places),
+            self.table.dense.index_select(0, self.places),
+            self.table.target.index_select(0, self.places),
+            self.rows,
+        )
+
+    def buffer(self) -> Picked:
+        """Another of its shape, for later ones to be written into."""
+        return Picked(self.table, self.places.clone(), self.rows)
+
+    def fill(self, other: Picked) -> None:
+        """Write another's places into this one."""
+        self.places.copy_(other.places)
+
+
 def tabulate(network: TabularNetwork, codes: Any, numbers: Any, target: Any) -> TensorTable:
     """Normalise encoded rows once for all epochs."""
     columns = network.columns
@@ -95,7 +138,9 @@ class TableRows(Protocol):
 
     rows: int
 
-    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
+    def batches(
+        self, seed: int, batch_rows: int, start: int, share: Share
+    ) -> Iterator[Batch | Picked]:
         """One epoch in the order of ``seed``, from batch ``start`` on."""
 
 
@@ -105,20 +150,14 @@ class ResidentRows:
     def __init__(self, table: TensorTable, device: torch.device) -> None:
         self.table, self.device, self.rows = table.to(device), device, len(table)
 
-    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Batch]:
+    def batches(self, seed: int, batch_rows: int, start: int, share: Share) -> Iterator[Picked]:
         """One epoch: a permutation of all rows, cut into batches."""
         # Drawn where the rows lie: five million of them take a CPU longer than a GPU takes for the epoch.
         generator = torch.Generator(self.device).manual_seed(seed)
         order = torch.randperm(self.rows, generator=generator, device=self.device)
         for first in range(start * batch_rows, self.rows, batch_rows):
             whole = order[first : first + batch_rows]
-            mine = whole[share.of(len(whole))]
-            yield Batch(
-                self.table.codes.index_select(0, mine),
-                self.table.dense.index_select(0, mine),
-                self.table.target.index_select(0, mine),
-                len(whole),
-            )
+            yield Picked(self.table, whole[share.of(len(whole))], len(whole))
 
 
 class StreamedRows:
