@@ -66,9 +66,15 @@ def location_p(
     care = max(1.0, float(np.median(rows[there])) * days / present)
     weights, errors, means = _by_likeness(daily, days)
     t = np.abs(now - means) / (errors * np.sqrt(care))
-    windows: Floats = rolling(daily, min(days, len(daily) - 1)) / days
-    freedom = min(len(daily) - 1, tail_freedom(windows))
+    freedom = min(len(daily) - 1, _tail_of_windows(daily.tobytes(), days))
     return float(min(1.0, weights @ (2 * stdtr(freedom, -t))))
+
+
+@lru_cache(maxsize=4096)
+def _tail_of_windows(daily: bytes, days: int) -> float:
+    figures: Floats = np.frombuffer(daily)
+    windows: Floats = rolling(figures, min(days, len(figures) - 1)) / days
+    return tail_freedom(windows)
 
 
 def likely(series: Floats) -> Floats:
@@ -80,6 +86,13 @@ def likely(series: Floats) -> Floats:
 
 def _by_likeness(daily: Floats, days: int) -> tuple[Floats, Floats, Floats]:
     """Of each likeness: how much it counts, how far a window's mean is from the reference's by chance, and the latter."""
+    return _of_daily(daily.tobytes(), days)
+
+
+@lru_cache(maxsize=4096)
+def _of_daily(figures: bytes, days: int) -> tuple[Floats, Floats, Floats]:
+    """As :func:`_by_likeness`: a reference is asked again each night, and in a replay thousands of times."""
+    daily: Floats = np.frombuffer(figures)
     like, total = LIKENESSES, len(daily)
     fresh = 1 - like**2
     # What each day has that the one before it had not (Prais and Winsten, 1954); the first has all of itself.

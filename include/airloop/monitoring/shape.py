@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
@@ -66,25 +69,51 @@ def day_p(
     return min(1.0, 2 * min(shape, place))
 
 
+class _Usual(NamedTuple):
+    """What windows of the reference's own days are like, each against the rest of the reference."""
+
+    #: The mean of their PSI.
+    mean: float
+    #: The rows of one.
+    rows: float
+    #: Of each likeness of days: how likely it is, and by it the worth, the degrees of freedom and how much wider.
+    likely: Floats
+    worth: Floats
+    freedom: Floats
+    wider: Floats
+
+
 def _shape_p(by_day: Integers, present: int, effect: float, days: int) -> float:
     """The window's PSI against that of the reference's windows, each against the rest of the reference."""
     by_day = by_day[by_day.sum(axis=1) > 0]
     if len(by_day) <= days:
         return 1.0
+    usual = _usual(by_day.tobytes(), len(by_day), days)
+    if usual.mean <= 0:
+        return 0.0 if effect > 0 else 1.0
+    # A window of fewer rows than the reference's has more of the noise of rows.
+    noise = max(0.0, (by_day.shape[-1] - 1) * (1 / present - 1 / usual.rows))
+    spread = usual.mean * usual.wider + noise
+    chances = fdtrc(usual.freedom, usual.freedom * usual.worth, effect / spread)
+    return float(min(1.0, usual.likely @ chances))
+
+
+@lru_cache(maxsize=512)
+def _usual(bins: bytes, total_days: int, days: int) -> _Usual:
+    """Nothing of it is the night's: a reference is asked again each night, and in a replay thousands of times."""
+    by_day = np.frombuffer(bins, dtype=np.int64).reshape(total_days, -1)
     windows, total = rolling(by_day, days), by_day.sum(axis=0)
     usual = psi(windows, total - windows)
-    # A window of fewer rows than the reference's has more of the noise of rows.
     rows = max(1.0, float(np.median(windows.sum(axis=-1))))
-    noise = max(0.0, (windows.shape[-1] - 1) * (1 / present - 1 / rows))
     mean = float(usual.mean())
     if mean <= 0:
-        return 0.0 if effect > 0 else 1.0
-    wider, worth = windows_of(len(by_day), days)
+        none = np.zeros(0)
+        return _Usual(mean, rows, none, none, none, none)
+    wider, worth = windows_of(total_days, days)
     # What few windows do not show of how the index varies: that of a mean which moves has one degree of freedom.
     spread = ((usual - mean) ** 2).sum() / mean**2
     freedom = 2 * (worth + UNSHOWN) / (spread * worth / len(usual) + 2 * UNSHOWN)
-    chances = fdtrc(freedom, freedom * worth, effect / (mean * wider + noise))
-    return float(min(1.0, likely(_most(by_day)) @ chances))
+    return _Usual(mean, rows, likely(_most(by_day)), worth, freedom, wider)
 
 
 def _most(by_day: Integers) -> Floats:

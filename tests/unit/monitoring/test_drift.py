@@ -58,21 +58,22 @@ def moved(features: list[FeatureDrift]) -> list[str]:
     return [one.column for one in features if one.outcome is Outcome.BAD]
 
 
-@pytest.mark.parametrize("days", [1, 30])
-def test_at_most_one_quiet_night_in_a_hundred_is_called_drift(days: int) -> None:
+@pytest.mark.parametrize(("days", "part"), [(1, 1), (30, 3)])
+def test_at_most_one_quiet_night_in_a_hundred_is_called_drift(days: int, part: int) -> None:
+    """Of many days, which cost six times as much to judge, a third of the nights."""
     random = np.random.default_rng(11)
     alarms = nights = 0
     for columns in (5, 20, 50):
         reference = reference_of(random.normal(size=(columns, 5_000)), days)
         for rows, repeats in ((20, 10), (100, 10), (200, 247), (500, 40), (2_000, 20), (10_000, 7)):
-            for _ in range(repeats):
+            for _ in range(0, repeats, part):
                 features = judged(reference, random.normal(size=(columns, rows)))
                 alarms += bool(moved(features))
                 nights += 1
                 if rows < SPEC.min_rows:
                     assert {one.outcome for one in features} == {Outcome.UNKNOWN}
-    assert nights == 1_002
-    assert alarms <= 10
+    assert nights == {1: 1_002, 3: 345}[part]
+    assert alarms <= nights // 100
 
 
 @pytest.mark.parametrize("days", [1, 30])
