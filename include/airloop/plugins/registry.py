@@ -69,8 +69,10 @@ def installed() -> tuple[Plugin, ...]:
     """Every plug-in that this environment knows of, by group and name; none of them is imported."""
     by_group = {seam.group: seam for seam in SEAMS}
     found = [
-        Plugin(by_group[entry.group], entry.name, entry.value, dist.name, dist.version)
+        Plugin(by_group[entry.group], entry.name, entry.value, name, version)
         for dist in _distributions()
+        # Either reads and parses the whole of its METADATA, which dozens of entries must not do anew in every process.
+        for name, version in [(dist.name, dist.version)]
         for entry in dist.entry_points
         if entry.group in by_group
     ]
