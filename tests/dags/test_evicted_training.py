@@ -15,7 +15,6 @@ from airloop.registry import artifacts
 from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
-    template,
     world,
 )
 from tests.support.checkout import ROOT
@@ -23,9 +22,9 @@ from tests.support.cluster import Cluster, Node
 from tests.support.loop.torch import torch_spec
 
 KEY = "train:lateness:evicted"
-#: Long enough to be met in the middle: a thousand batches, with a checkpoint after each twenty.
+#: Long enough to be met in the middle: hundreds of batches, with a checkpoint after each twenty.
 TRAINING = {
-    "params": {"epochs": 50, "patience": 50, "batch_rows": 64, "hidden": [16], "dropout": 0.2},
+    "params": {"epochs": 20, "patience": 20, "batch_rows": 64, "hidden": [16], "dropout": 0.2},
     "checkpoint": {"steps": 20},
 }
 
