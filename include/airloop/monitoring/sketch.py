@@ -135,7 +135,8 @@ def merged(one: Mapping[_Key, Counts], other: Mapping[_Key, Counts]) -> dict[_Ke
 
 def both(one: Mapping[_Key, Counts], other: Mapping[_Key, Counts]) -> dict[_Key, Counts]:
     """Counts of several columns added up, of those that both sides have."""
-    return {name: one[name] + other[name] for name in one.keys() & other.keys()}
+    # In the order of the one: that of a set is another in every process, and with it that of columns that moved alike.
+    return {name: counts + other[name] for name, counts in one.items() if name in other}
 
 
 def _edges(numbers: Floats) -> tuple[float, ...]:
