@@ -75,12 +75,13 @@ def measure(short: bool = False) -> dict[str, Any]:
 
 
 def named(version: ModelVersion, name: str, home: Path) -> ModelVersion:
-    """The same artifact under another model's name."""
+    """The same artifact under another model's name; what names no model is the same file, too."""
     folder = home / "store" / name
-    shutil.copytree(home / "store" / "1", folder)
+    shutil.copytree(home / "store" / "1", folder, copy_function=os.link)
     (folder / artifacts.MANIFEST).unlink()
     for file in (artifacts.SPEC, "reference.json"):
         known = json.loads((folder / file).read_text(encoding="utf-8"))
+        (folder / file).unlink()
         if file == artifacts.SPEC:
             known["model"]["name"] = name
         else:

@@ -80,8 +80,9 @@ def _world(home: Path) -> list[str]:
     world.ingest(settings, [f"2013-01-0{day}" for day in range(2, 5)])
     first = world.train(settings, 1, max_iter=10)
     names = sorted(path.stem for path in (home / "config" / "models").glob("*.yaml"))
-    for name in names:
-        world.deploy(settings, first if name == first.model else named(first, name, home))
+    world.deploy_all(
+        settings, [first if name == first.model else named(first, name, home) for name in names]
+    )
     return names
 
 

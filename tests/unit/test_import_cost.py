@@ -71,5 +71,11 @@ def test_an_operator_loads_little_beside_airflow(
     assert len(found) < 160
 
 
+def test_the_service_s_supervisor_knows_no_database() -> None:
+    """It imports what its worker does, and is through before the worker begins."""
+    name = "airloop.serving.assembly"
+    assert "sqlalchemy" not in tops(loaded([name])[name])
+
+
 def test_control_a_library_that_a_step_needs_is_seen() -> None:
     assert "pandas" in tops(loaded(["airloop.steps.ingest"])["airloop.steps.ingest"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, true
 
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import GateError
@@ -92,6 +92,19 @@ def serving(
         # The loop may have delivered since the numbers were read.
         found[name] = Serving(name, max(number, one.sequence if one else 0), one, held)
     return found
+
+
+def mark(connection: Connection) -> tuple[Any, ...]:
+    """What another deployment, or another link to one, makes differ, in one row: how many there are, and their numbers' sums.
+
+    Counted and not the last of them: two models' rows are committed in any order. An edit of what a row says leaves it.
+    """
+    there = select(func.count().label("rows"), func.sum(deployments.c.sequence).label("numbers"))
+    linked_to = select(func.count().label("links"), func.sum(chain.c.place).label("places"))
+    ours = there.select_from(deployments).subquery()
+    theirs = linked_to.where(chain.c.kind == _KIND.name).subquery()
+    query = select(ours, theirs).select_from(ours.join(theirs, true()))
+    return tuple(connection.execute(query).one())
 
 
 def last_numbers(connection: Connection, model: str | None = None) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import AirloopError
-from airloop.ledger import Ledger, open_ledger
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row, plain
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.following import Following
@@ -20,6 +19,9 @@ from airloop.serving.runtime.version import Model
 from airloop.settings import Settings
 from airloop.specs import Catalog
 from airloop.specs.dataset import DatasetSpec
+
+if TYPE_CHECKING:
+    from airloop.ledger import Ledger
 
 log = logging.getLogger("airloop.serving")
 
@@ -34,6 +36,9 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
 
     def ledger() -> Ledger:
         if not opened:
+            # A quarter of what the service imports, of which its supervisor, who imports all this first, needs nothing.
+            from airloop.ledger import open_ledger
+
             opened.append(open_ledger(settings))
         return opened[0]
 

@@ -16,14 +16,15 @@ from airloop.contracts import Deployment
 from airloop.delivery.mirror import aliases_of, shown
 from airloop.delivery.rollback import _target
 from airloop.errors import GateError, RequestError
-from airloop.ledger import Ledger, serving
+from airloop.ledger import Ledger, attempts, serving
 from airloop.ledger.accepting import link
 from airloop.ledger.chain import Kind
+from airloop.ledger.deployments import record
 from airloop.ledger.proofs import holds
 from airloop.ledger.tables import deployments
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.endpoints import Endpoints
-from airloop.serving.runtime.following import Following
+from airloop.serving.runtime.following import WHOLE_SECONDS, Following
 from airloop.vocabulary import DeploymentKind
 from tests.support.edited_ledger import lift
 from tests.support.serving_fakes import FakeModel, artifact
@@ -253,6 +254,79 @@ def test_a_row_that_has_not_changed_is_not_proven_once_more(
     monkeypatch.setattr(serving, "holds", counted)
     assert [following.all(ledger)[MODEL].version for _ in range(3)] == [2, 2, 2]
     assert proofs == [2]
+
+
+def test_while_no_row_is_new_one_row_is_asked_for_and_a_hand_s_edit_is_told_within_a_minute(
+    ledger: Ledger,
+) -> None:
+    now, statements = [1_000.0], list[str]()
+    following = Following(clock=lambda: now[0])
+    assert following.all(ledger)[MODEL].version == 2
+    event.listen(
+        ledger._database.engine,
+        "before_cursor_execute",
+        lambda *args: statements.append(args[2]),
+    )
+    assert following.all(ledger)[MODEL].version == 2
+    assert sum("SELECT" in one and "airloop" in one for one in statements) == 1
+    with ledger.transaction() as connection:
+        edited(connection)
+    assert (following.all(ledger)[MODEL].version, following.doubt(MODEL)) == (2, None)
+    now[0] += WHOLE_SECONDS
+    assert following.all(ledger)[MODEL].version == 2
+    assert "deployment 2 is not followed" in str(following.doubt(MODEL))
+
+
+def test_rows_that_are_committed_in_another_order_than_written_are_all_followed(
+    request: pytest.FixtureRequest,
+) -> None:
+    ledger = Ledger(request.getfixturevalue("postgres").create(f"order_{time.monotonic_ns()}"))
+    following = Following(clock=lambda: 0.0)
+    for version in (1, 2):
+        deliver(ledger, version)
+    with ledger.transaction() as connection:
+        # Written before the other's row, and committed after a look that has seen that one.
+        fence = attempts.begin(connection, "promote:other")
+        record(
+            connection,
+            fence,
+            model="other",
+            version=5,
+            artifact=artifact(5),
+            kind=DeploymentKind.PROMOTE,
+            reason="better",
+        )
+        deliver(ledger, 3)
+        assert {one.version for one in following.all(ledger).values()} == {3}
+    assert {name: one.version for name, one in following.all(ledger).items()} == {
+        MODEL: 3,
+        "other": 5,
+    }
+
+
+@pytest.mark.parametrize("hand", [name for name in HANDS if name != "edited"])
+def test_a_row_or_a_link_that_comes_or_goes_is_seen_at_the_next_look(
+    ledger: Ledger, hand: str
+) -> None:
+    following = Following(clock=lambda: 0.0)
+    following.all(ledger)
+    with ledger.transaction() as connection:
+        HANDS[hand](connection)
+    assert following.all(ledger)[MODEL].version == 2
+    assert "is not followed" in str(following.doubt(MODEL))
+
+
+def test_a_look_that_fails_half_way_is_made_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = Following(clock=lambda: 0.0)
+    following.all(ledger)
+    deliver(ledger, 3)
+    with monkeypatch.context() as broken:
+        broken.setattr(serving, "holds", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            following.all(ledger)
+    assert following.all(ledger)[MODEL].version == 3
 
 
 def test_however_many_rows_a_hand_puts_there_as_much_is_asked(ledger: Ledger) -> None:
