@@ -132,6 +132,14 @@ ROWS: dict[str, Row] = {
             Target("queries", "{} × the two queries", most=5.0, form=".1f"),
         ),
     ),
+    "workers": Row(
+        "one-row requests at 64 connections to the service with two workers",
+        "with one, in turn, three times each",
+        (
+            Target("ratio", "{} × the CPU a request", most=1.1),
+            Target("failed", "{} requests failed", most=0, form=".0f"),
+        ),
+    ),
     "models": Row(
         "1,000 models in one service with `serving.memory: 512Mi`: its start, its rest, each asked once",
         "nothing: a promise of its own",

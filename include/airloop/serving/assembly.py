@@ -72,8 +72,9 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         load=load,
         example=example,
         dataset=dataset,
-        memory=settings.serving.memory_bytes,
+        memory=settings.serving.worker_memory,
         pinned=settings.serving.pinned,
+        workers=settings.serving.workers,
     )
 
 

@@ -13,9 +13,9 @@ from airloop.settings import Settings
 def service_command(
     settings: Settings, port: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """The command line and the whole environment of the service, bound to loopback, one worker.
+    """The command line and the whole environment of the service, bound to loopback.
 
-    Stop it by SIGTERM to the process: BentoML drains its worker. State stays under ``settings.home``.
+    Stop it by SIGTERM to the process: BentoML drains its workers. State stays under ``settings.home``.
 
     :param port: default: the port of ``settings.serving.url``
     """

@@ -116,6 +116,7 @@ class EndpointState(Contract):
 
 
 class EndpointsResponse(Contract):
-    """All endpoints of one service process."""
+    """All endpoints of the service, as its slowest worker has each; the counters are added up over ``workers``."""
 
     slots: tuple[EndpointState, ...]
+    workers: int = 1

@@ -1,13 +1,14 @@
-"""The BentoML service: one process, one worker, all models of the catalog.
+"""The BentoML service: all models of the catalog, in each of ``serving.workers`` processes.
 
 Started by :func:`airloop.serving.command.service_command`, as
-``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the worker, which owns the socket; every request
-is answered by the mounted application, behind the middleware.
+``bentoml serve airloop.serving.service:Predictions``. BentoML supervises the workers, each with
+a socket of its own; every request is answered by the mounted application, behind the middleware.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,7 @@ from airloop.serving.http.app import Application
 from airloop.serving.http.connections import put_in_place
 from airloop.serving.http.middleware import Middleware
 from airloop.serving.http.tokens import NONE, Tokens
+from airloop.serving.runtime.peers import Peers, folder, make_folder
 from airloop.settings import in_force, load_settings
 from airloop.specs import load_catalog
 
@@ -30,9 +32,11 @@ logging.getLogger("airloop").setLevel(logging.INFO)
 # Uvicorn's own access log costs a third of the throughput, and request ids stand in the answers.
 logging.getLogger("uvicorn.access").disabled = True
 
+_settings = load_settings()
+
 #: What differs from BentoML's defaults: whatever costs throughput or lets somebody in is off.
 OPTIONS: dict[str, Any] = {
-    "workers": 1,
+    "workers": _settings.serving.workers,
     "metrics": {"enabled": False},
     "logging": {"access": {"enabled": False}},
     "tracing": {"excluded_urls": ".*"},
@@ -45,11 +49,19 @@ OPTIONS: dict[str, Any] = {
 # request more than its prediction.
 sys.setswitchinterval(0.0005)
 
+_peers: Peers | None = None
 if name_supervisor():
-    listening.keep_port()
+    listening.keep_port(shared=_settings.serving.workers > 1)
+    make_folder(_settings.serving.workers)
+    if _settings.serving.workers > (cores := len(os.sched_getaffinity(0))):
+        logging.getLogger("airloop.serving").warning(
+            "serving.workers is %d, and this process may use %d cores: more workers than cores answer nothing sooner",
+            *(_settings.serving.workers, cores),
+        )
 else:
-    listening.open_own()
-_settings = load_settings()
+    _folder = folder()
+    listening.open_own(shared=_folder is not None)
+    _peers = Peers(_folder) if _folder is not None else None
 for _line in in_force(_settings):
     logging.getLogger("airloop.serving").info("in force: %s", _line)
 drain = Drain(_settings.serving.drain_seconds)
@@ -58,7 +70,7 @@ if _tokens.fault == NONE:
     logging.getLogger("airloop.serving").warning(
         "nobody can enter: AIRLOOP__SERVING__TOKEN is empty"
     )
-application = Application(build_endpoints(_settings, load_catalog()), drain, _tokens)
+application = Application(build_endpoints(_settings, load_catalog()), drain, _tokens, _peers)
 put_in_place(application.admission)
 
 

@@ -26,6 +26,8 @@ from airloop.serving.requests import EndpointsQuery
 from airloop.serving.responses import EndpointsResponse
 from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.endpoints import Endpoints
+from airloop.serving.runtime.peers import Peers, SilentError
+from airloop.serving.runtime.workers import Workers
 
 log = logging.getLogger("airloop.serving")
 
@@ -35,13 +37,18 @@ class Application:
 
     :param drain: how it ends on SIGTERM; None where whoever runs it sees to that
     :param tokens: without one that is let in the service is not ready; None where whoever runs it sees to that
+    :param peers: the workers beside this one; None where there are none
     """
 
     def __init__(
-        self, endpoints: Endpoints, drain: Drain | None = None, tokens: Tokens | None = None
+        self,
+        endpoints: Endpoints,
+        drain: Drain | None = None,
+        tokens: Tokens | None = None,
+        peers: Peers | None = None,
     ) -> None:
         #: What BentoML mounts: it runs the lifespan, in which the endpoints follow the ledger.
-        self.pages = _pages(endpoints, drain, tokens)
+        self.pages = _pages(endpoints, drain, tokens, peers)
         self._predictions = PredictionRoutes(endpoints)
 
     def admission(self, target: bytes) -> Admission | None:
@@ -61,10 +68,14 @@ class Application:
         await self._predictions.answer(name, scope, receive, send)
 
 
-def _pages(endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> FastAPI:
+def _pages(
+    endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None, peers: Peers | None
+) -> FastAPI:
+    routes = _Routes(endpoints, drain, tokens, peers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await routes.workers.open()
         # Not awaited: a registry that hangs must not keep the probes from answering.
         following = asyncio.create_task(endpoints.follow())
         if drain is not None:
@@ -73,13 +84,13 @@ def _pages(endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> 
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+        await routes.workers.close()
         await endpoints.close()
 
     # No redirects of FastAPI's own: they name the host that the request named.
     app = FastAPI(
         title="Airloop", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
-    routes = _Routes(endpoints, drain, tokens)
     app.add_api_route("/healthz", routes.healthz, methods=["GET"], summary="The process runs")
     app.add_api_route("/readyz", routes.readyz, methods=["GET"], summary="A model answers")
     asked = [Depends(_each_once)]
@@ -111,8 +122,15 @@ def _pages(endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> 
 class _Routes:
     """The handlers of the pages."""
 
-    def __init__(self, endpoints: Endpoints, drain: Drain | None, tokens: Tokens | None) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        drain: Drain | None,
+        tokens: Tokens | None,
+        peers: Peers | None,
+    ) -> None:
         self._endpoints, self._drain, self._tokens = endpoints, drain, tokens
+        self.workers = Workers(endpoints, self._unready, peers)
 
     async def healthz(self) -> dict[str, str]:
         """The process runs."""
@@ -120,26 +138,47 @@ class _Routes:
 
     async def readyz(self) -> JSONResponse:
         """200 as soon as a model answers callers and until the service is told to stop, else 503 with the reason."""
-        endpoints = self._endpoints.all()
-        if self._drain is not None and self._drain.begun:
+        if self._draining:
             return _not_ready("the service is stopping")
+        try:
+            unready = await self.workers.unready()
+        except SilentError as error:
+            unready = str(error)
+        return _not_ready(unready) if unready else JSONResponse({"ready": True})
+
+    @property
+    def _draining(self) -> bool:
+        return self._drain is not None and self._drain.begun
+
+    def _unready(self) -> str:
+        """Why callers that come to this worker are not answered; of one that ends the others say nothing."""
+        if self._draining:
+            return ""
         if self._tokens is not None and (fault := self._tokens.fault):
-            return _not_ready(f"nobody can enter: {fault}")
+            return f"nobody can enter: {fault}"
+        endpoints = self._endpoints.all()
         if any(endpoint.current or endpoint.asleep for endpoint in endpoints):
-            return JSONResponse({"ready": True})
+            return ""
         reasons = [f"{endpoint.model}: {endpoint.condition()[1]}" for endpoint in endpoints]
-        return _not_ready("; ".join(reasons) or self._endpoints.why_none())
+        return "; ".join(reasons) or self._endpoints.why_none()
 
     async def endpoints(self, query: Annotated[EndpointsQuery, Query()]) -> EndpointsResponse:
         """What each endpoint serves, or one model's; what the ledger wants, and why they differ."""
-        return EndpointsResponse(slots=self._endpoints.states(query.model))
+        try:
+            slots, workers = await self.workers.states(query.model)
+        except SilentError as error:
+            raise HTTPException(503, str(error)) from error
+        return EndpointsResponse(slots=slots, workers=workers)
 
     async def refresh(self, query: Annotated[EndpointsQuery, Query()]) -> EndpointsResponse:
         """Follow the ledger now, for one model or all, and show those endpoints as they are then."""
-        await self._endpoints.refresh(query.model)
-        if self._endpoints.error:
-            raise HTTPException(503, self._endpoints.error)
-        return EndpointsResponse(slots=self._endpoints.states(query.model))
+        try:
+            trouble, slots, workers = await self.workers.follow(query.model)
+        except SilentError as error:
+            raise HTTPException(503, str(error)) from error
+        if trouble:
+            raise HTTPException(503, trouble)
+        return EndpointsResponse(slots=slots, workers=workers)
 
     async def docs(self) -> HTMLResponse:
         """The page a person opens."""

@@ -9,6 +9,7 @@ and by where nothing new confirms it: a limit that lets no large batch form woul
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -72,10 +73,14 @@ class FullError(Exception):
 
 
 class Admission:
-    """One endpoint's."""
+    """One endpoint's.
 
-    def __init__(self, ceiling: int = 256) -> None:
-        #: The model's own ``max_concurrency``, and the seconds of its ``answer_within_ms``.
+    :param workers: how many share the model's ``max_concurrency``
+    """
+
+    def __init__(self, ceiling: int = 256, workers: int = 1) -> None:
+        self._workers = workers
+        #: This worker's share of the model's own ``max_concurrency``, and the seconds of its ``answer_within_ms``.
         self.ceiling = ceiling
         self.within: float | None = None
         #: The endpoint's batches.
@@ -92,7 +97,7 @@ class Admission:
 
     def promise(self, spec: ServingSpec) -> None:
         """Go by what another version says of itself, and forget what was measured of the one of before."""
-        self.ceiling = spec.max_concurrency
+        self.ceiling = math.ceil(spec.max_concurrency / self._workers)
         self.within = spec.answer_within_ms / 1000 if spec.answer_within_ms else None
         self._forget()
 

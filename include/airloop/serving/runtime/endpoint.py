@@ -46,6 +46,7 @@ class Endpoint:
     :param threads: those of all endpoints, in which models predict
     :param open_logs: those of all endpoints
     :param on_demand: its version is loaded by a request, and may be let go
+    :param workers: how many have such an endpoint
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Endpoint:
         open_logs: OpenLogs,
         *,
         on_demand: bool = False,
+        workers: int = 1,
     ) -> None:
         self.model, self.on_demand = model, on_demand
         self.current: Version | None = None
@@ -76,7 +78,7 @@ class Endpoint:
         self.doubt: str | None = None
         self.retry = Retry()
         #: How many requests can be answered in time.
-        self.admission = Admission()
+        self.admission = Admission(workers=workers)
         self.recent: Sequence[Row] = ()
         self._log = PredictionLog(log_folder, open_logs=open_logs)
         self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(

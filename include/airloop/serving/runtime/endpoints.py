@@ -47,6 +47,7 @@ class Endpoints:
     :param dataset: a model's dataset as the project has it now, or None
     :param memory: what the process may take; with it versions are loaded by requests, and let go where others need the room
     :param pinned: the models whose versions are loaded at the start all the same, and stay
+    :param workers: how many processes answer for these models
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class Endpoints:
         clock: Callable[[], float] = time.monotonic,
         memory: int | None = None,
         pinned: Collection[str] = (),
+        workers: int = 1,
     ) -> None:
-        self._home, self._clock = home, clock
+        self._home, self._clock, self._workers = home, clock, workers
         self._models, self._deployed, self._doubt = models, deployed, doubt
         self._arrival = Arrival(load, example, dataset)
         self._deployed_one = deployed_one or (lambda model: deployed().get(model))
@@ -181,6 +183,7 @@ class Endpoints:
             self._endpoints[name] = Endpoint(
                 *(name, folder, self._threads, self._open_logs),
                 on_demand=self._residence.on_demand(name),
+                workers=self._workers,
             )
 
     async def _catch_up(self, endpoint: Endpoint, *, asked: bool, woken: bool = False) -> None:

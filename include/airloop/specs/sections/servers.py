@@ -53,15 +53,19 @@ class ServingSettings(Section):
     timeout_seconds: float = Field(default=10, gt=0, allow_inf_nan=False)
     #: Between SIGTERM and the first refusal: what a load balancer needs to see /readyz say no.
     drain_seconds: float = Field(default=1, ge=0, le=600, allow_inf_nan=False)
-    #: What the process may take. With it a model is loaded by its first request, and let go when others need the room.
+    #: How many processes answer, each on a core of its own.
+    workers: int = Field(default=1, ge=1, le=64)
+    #: What the service may take. With it a model is loaded by its first request, and let go when others need the room.
     memory: Memory | None = None
     #: The models that are loaded at the start all the same, and stay.
     pinned: tuple[Name, ...] = ()
 
     @property
-    def memory_bytes(self) -> int | None:
-        """The bound as a number; None for none."""
-        return int(self.memory[:-2]) * _UNITS[self.memory[-2:]] if self.memory else None
+    def worker_memory(self) -> int | None:
+        """A worker's share of the bound, in bytes; None for none."""
+        if self.memory is None:
+            return None
+        return int(self.memory[:-2]) * _UNITS[self.memory[-2:]] // self.workers
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -69,6 +73,12 @@ class ServingSettings(Section):
             what = "without a bound of memory every model is loaded and stays"
             remedy = "set serving.memory, or take this away"
             refuse([SpecIssue(("pinned",), what, list(self.pinned), remedy)])
+        if self.worker_memory is not None and self.worker_memory < LEAST_MEMORY:
+            what = f"too little for {self.workers} workers: one and a model take nearly 512Mi"
+            remedy = (
+                f"write {self.workers * LEAST_MEMORY >> 20}Mi or more, or fewer serving.workers"
+            )
+            refuse([SpecIssue(("memory",), what, self.memory, remedy)])
         return self
 
     @property
