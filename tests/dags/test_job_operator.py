@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,6 @@ from airloop.errors import PermanentError, TransientError
 from airloop.exchange.group import error_name
 from airloop.exchange.store import StepStore
 from airloop.execution.pods import job as manifests
-from airloop.registry import tracking
-from airloop.settings import Settings
 from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import World
 from tests.support.checkout import ROOT
@@ -63,13 +62,12 @@ class Training(JobTask):
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def world(mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     # A store in SQLite without a server puts its artifacts beside the working folder.
     monkeypatch.chdir(tmp_path)
-    tracking.client(Settings(mlflow_uri=uri)).search_experiments()
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     world = World(tmp_path)
     world.settings = world.settings.model_copy(update={"step_store_uri": str(tmp_path / "steps")})
     fields = torch_spec({"dropout": 0.0}, compute="kubernetes", training={"processes": 2})

@@ -74,14 +74,16 @@ def rows(number: int) -> pd.DataFrame:
 
 
 @pytest.fixture
-def place(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(
+    home: Path, config: Path, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A home whose steps run in a step host."""
     dataset, model = orders.dataset(Cadence.DAY), orders.model(Cadence.DAY)
     dataset["schedule"] = "5 6 * * *"
     model["training"] |= {"window": BEFORE, "holdout": HOLDOUT}
     # Shadows often enough for a month to be eventful.
     model["retraining"] = {"shadow_every": 3, "cooldown": 2}
-    with shop_home(config, monkeypatch, dataset, model) as folder:
+    with shop_home(config, monkeypatch, mlflow_tables, dataset, model) as folder:
         yield folder
 
 

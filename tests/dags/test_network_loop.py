@@ -26,6 +26,7 @@ import yaml
 from airloop.contracts import Outcome
 from airloop.delivery.rollback import rollback
 from airloop.demo.rows import partition_rows
+from airloop.devstack.mlflow import server_environment
 from airloop.ledger import open_ledger
 from airloop.plugins.metric import standard
 from airloop.registry import models
@@ -76,7 +77,8 @@ class World:
 
     home: Path
     cluster: Cluster
-    load_dags: LoadDags
+    #: Which the runs do not change.
+    dags: dict[str, Any]
     #: By the address at which they must answer before a step asks them.
     servers: dict[str, Server]
 
@@ -92,7 +94,7 @@ class World:
 
     def run(self, dag_id: str, **conf: Any) -> None:
         """One run of a DAG; every task of it must succeed, and at its first try."""
-        done = self.load_dags()[dag_id].test(run_conf=conf)
+        done = self.dags[dag_id].test(run_conf=conf)
         told = {ti.task_id: (str(ti.state), ti.try_number) for ti in done.get_task_instances()}
         assert set(told.values()) == {("success", 1)}, told
 
@@ -122,10 +124,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def world(compute: str, root: Path, load_dags: LoadDags) -> Iterator[World]:
+def world(compute: str, root: Path, tables: Path, load_dags: LoadDags) -> Iterator[World]:
     """Everything up; gone when the context ends."""
     home, config = root / "home", root / "config"
     home.mkdir(parents=True)
+    shutil.copy(tables, root / "mlflow.db")
     small(config, compute)
     tracking, serving = free_port(), free_port()
     variables = {
@@ -147,23 +150,19 @@ def world(compute: str, root: Path, load_dags: LoadDags) -> Iterator[World]:
             stack.callback(cached.cache_clear)
         cluster = stack.enter_context(Cluster(Node(variables={**variables, "TMPDIR": str(root)})))
         patch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", cluster.connection(root / "kubeconfig"))
-        mlflow = [
-            *(str(Path(sys.executable).parent / "mlflow"), "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(tracking)),
-            *("--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"),
-            *("--artifacts-destination", str(root / "artifacts")),
-        ]
+        mlflow = [sys.executable, "-m", "airloop.devstack.mlflow", "127.0.0.1", str(tracking)]
+        kept = server_environment(f"sqlite:///{root / 'mlflow.db'}", str(root / "artifacts"))
         argv, env = service_command(load_settings())
         settings = load_settings()
         # Its ten consumers of jobs would cost more than the test.
-        alone = dict(os.environ) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        alone = dict(os.environ) | kept | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         servers = {
             f"{settings.mlflow_uri}/health": server(mlflow, alone, root / "m.log"),
             f"{settings.serving.url}/healthz": server(argv, env, root / "s.log"),
         }
         started = {url: stack.enter_context(one) for url, one in servers.items()}
         stack.enter_context(step_host(home))
-        yield World(home, cluster, load_dags, started)
+        yield World(home, cluster, load_dags(), started)
 
 
 def once_around(world: World, ingested: Path) -> dict[str, Any]:
@@ -214,12 +213,12 @@ def compared(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_network_goes_around_the_loop_by_process_and_by_pods_alike(
-    tmp_path: Path, load_dags: LoadDags, database: None
+    tmp_path: Path, mlflow_tables: Path, load_dags: LoadDags, database: None
 ) -> None:
     said = {}
     for compute in ("process", "kubernetes"):
         # A short name: the step host's socket lies below it.
-        with world(compute, tmp_path / compute[:3], load_dags) as around:
+        with world(compute, tmp_path / compute[:3], mlflow_tables, load_dags) as around:
             said[compute] = once_around(around, tmp_path / "ingested")
             pods = [pod["metadata"]["labels"]["airloop/step"] for pod in around.cluster.created]
             assert around.cluster.pods() == []

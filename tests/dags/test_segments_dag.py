@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,7 +117,9 @@ def test_a_pod_that_runs_out_of_memory_is_tried_again(dag: Any, monkeypatch: Any
 
 
 @pytest.fixture
-def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def flights(
+    config: Path, home: Path, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[str]]:
     """Nine days of flights in a lake, the example as a spec for them, and real steps."""
     from airloop.data.lake.digest import rows_digest
     from airloop.data.lake.lake import Lake
@@ -129,6 +132,7 @@ def flights(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{home / 'mlflow.db'}")
     home.mkdir()
+    shutil.copy(mlflow_tables, home / "mlflow.db")
     load_settings.cache_clear()
     example = config / "examples" / f"{EXAMPLE}.yaml"
     spec = Path(config, "models", example.name)

@@ -89,8 +89,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with shop_home(config, monkeypatch, *specs(CADENCE)) as place:
+def shop(
+    home: Path, config: Path, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    with shop_home(config, monkeypatch, mlflow_tables, *specs(CADENCE)) as place:
         yield Shop(place, CADENCE)
 
 

@@ -17,7 +17,7 @@ from airloop.registry.segments import SegmentEntry
 from airloop.specs.catalog import Catalog
 from airloop.training.parameters import ALGORITHM
 from tests.integration.training.test_segments import segmented  # noqa: F401
-from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
+from tests.integration.training.test_train_evaluate_register import world  # noqa: F401
 from tests.integration.training.test_tuning import respec, search
 from tests.support.checkout import ROOT
 from tests.support.loop.segments import respec as segment_respec

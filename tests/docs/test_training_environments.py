@@ -21,7 +21,7 @@ from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog
 from airloop.specs.sections.resources import KubernetesSettings
 from airloop.steps import STEPS
-from tests.integration.training.test_train_evaluate_register import template, world  # noqa: F401
+from tests.integration.training.test_train_evaluate_register import world  # noqa: F401
 from tests.integration.training.test_tuning import respec
 from tests.support.checkout import ROOT
 from tests.support.environments import make_environment

@@ -25,12 +25,14 @@ from tests.support.step_host import step_host
 def shop_home(
     config: Path,
     patch: pytest.MonkeyPatch,
+    tables: Path,
     dataset: Mapping[str, Any],
     model: Mapping[str, Any],
 ) -> Iterator[Path]:
     """A home whose steps run in a step host, and a project of one dataset and one model.
 
     :param config: the project's, whose datasets and models these take the place of
+    :param tables: an empty database of MLflow's
     :param dataset: its spec but for the source: a file a partition in the home's folder ``upstream``
     """
     home = Path(tempfile.mkdtemp(prefix="airloop-shop-"))
@@ -38,6 +40,7 @@ def shop_home(
     patch.setenv("AIRLOOP__MLFLOW_URI", f"sqlite:///{home / 'mlflow.db'}")
     patch.setenv("PYTHONPATH", str(ROOT))
     (home / "upstream").mkdir()
+    shutil.copy(tables, home / "mlflow.db")
     source = {"kind": "file", "path": f"{home}/upstream/{{partition}}.csv", "format": "csv"}
     read = {**dataset, "source": source, "start": "2012-01-01"}
     for kind, spec in (("datasets", read), ("models", dict(model))):

@@ -8,18 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from airloop.registry import tracking
-from airloop.settings import Settings
-
-
-@pytest.fixture(scope="session")
-def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of MLflow's, since making one takes seconds."""
-    home = tmp_path_factory.mktemp("store")
-    settings = Settings(mlflow_uri=f"sqlite:///{home / 'mlflow.db'}")
-    tracking.client(settings).search_experiments()
-    return home / "mlflow.db"
-
 
 def _home(folder: Path, mlflow_tables: Path, patch: pytest.MonkeyPatch) -> Path:
     patch.setenv("AIRLOOP_HOME", str(folder))

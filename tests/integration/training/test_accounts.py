@@ -21,7 +21,6 @@ from airloop.steps import trials as trial_steps
 from airloop.training import pipeline
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
-    template,
     world,
 )
 from tests.integration.training.test_tuning import TUNING, respec

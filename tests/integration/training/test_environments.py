@@ -23,7 +23,6 @@ from airloop.settings import load_settings
 from airloop.specs.catalog import Catalog
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
-    template,
     world,
 )
 from tests.support.environments import make_environment

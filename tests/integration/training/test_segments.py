@@ -33,7 +33,6 @@ from airloop.training.segments import plan as plans
 from airloop.training.segments.results import Results
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
-    template,
     world,
 )
 from tests.support.checkout import ROOT

@@ -16,11 +16,9 @@ from airloop.errors import ArtifactError
 from airloop.registry import artifacts, loader
 from airloop.registry.formats.boosters.model import FILES
 from airloop.specs.catalog import Catalog
-from tests.integration.training.test_train_evaluate_register import World, template
+from tests.integration.training.test_train_evaluate_register import World
 from tests.support.loop import boosters
 from tests.support.loop.specimens import model_spec, rows
-
-__all__ = ["template"]
 
 for _library in boosters.LIBRARIES:
     pytest.importorskip(_library)
@@ -35,11 +33,11 @@ NAMES = {"xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost"}
 
 @pytest.mark.parametrize("library", boosters.LIBRARIES)
 def test_it_goes_through_the_whole_loop(
-    library: str, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: str, mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    shutil.copy(template, tmp_path / "mlflow.db")
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     world = World(tmp_path)
     spec = model_spec(
         module="tests.support.loop.boosters",

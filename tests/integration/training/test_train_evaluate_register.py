@@ -101,21 +101,12 @@ class World:
         return [run.info.run_id for run in found]
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow store: its migrations take seconds, and are the same for every test."""
-    home = tmp_path_factory.mktemp("store")
-    settings = Settings(mlflow_uri=f"sqlite:///{home / 'mlflow.db'}")
-    tracking.client(settings).search_experiments()
-    return home / "mlflow.db"
-
-
 @pytest.fixture
-def world(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     # A store in SQLite without a server puts its artifacts beside the working folder.
     monkeypatch.chdir(tmp_path)
-    shutil.copy(template, tmp_path / "mlflow.db")
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     return World(tmp_path)
 
 

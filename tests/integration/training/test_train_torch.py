@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ import yaml
 
 from airloop.contracts import Outcome
 from airloop.errors import ArtifactError
-from airloop.registry import artifacts, loader, tracking
-from airloop.settings import Settings
+from airloop.registry import artifacts, loader
 from airloop.specs.catalog import Catalog
 from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
 from tests.integration.training.test_train_evaluate_register import World
@@ -20,11 +20,11 @@ from tests.support.loop.torch import torch_spec
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
-    tracking.client(Settings(mlflow_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")).search_experiments()
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     world = World(tmp_path)
     world.settings = world.settings.model_copy(update={"step_store_uri": str(tmp_path / "steps")})
     fields = torch_spec(training={"checkpoint": {"steps": 3}}).model_dump(

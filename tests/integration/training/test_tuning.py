@@ -18,7 +18,6 @@ from airloop.training.tuning import policy
 from airloop.training.tuning.study import open_study
 from tests.integration.training.test_train_evaluate_register import (  # noqa: F401
     World,
-    template,
     world,
 )
 from tests.support.loop.specimens import DAYS, model_spec
