@@ -148,9 +148,9 @@ print(pack_one(pathlib.Path(sys.argv[1])).ref.digest)
 """
 
 
-def test_three_equal_trainings_give_the_same_bytes(tmp_path):
+def test_two_equal_trainings_give_the_same_bytes(tmp_path):
     digests = set()
-    for seed in range(3):
+    for seed in range(2):
         # Processes of their own: other addresses in memory, other hashes of texts, another second on the clock.
         ended = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", TRAIN, str(tmp_path / str(seed))],
