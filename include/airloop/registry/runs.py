@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from airloop.figures import known
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import RunInfo
 
 log = logging.getLogger("airloop.registry")
 
@@ -20,6 +22,8 @@ log = logging.getLogger("airloop.registry")
 KEY = "airloop.key"
 #: MLflow's limits on what a tag and a parameter hold.
 TAG_CHARACTERS, PARAM_CHARACTERS = 5_000, 6_000
+#: Files of a run that are sent at the same time.
+UPLOADS = 4
 
 
 def experiment(client: MlflowClient, name: str) -> str:
@@ -54,8 +58,8 @@ def start(
     params: Mapping[str, object],
     metrics: Mapping[str, float],
     dataset: DatasetRef,
-) -> str:
-    """Open a run that says what it was made from; returns its id."""
+) -> RunInfo:
+    """Open a run that says what it was made from."""
     from mlflow.entities import Metric, Param
 
     short = {key: value[:TAG_CHARACTERS] for key, value in tags.items()}
@@ -68,12 +72,24 @@ def start(
         params=[Param(key, str(value)[:PARAM_CHARACTERS]) for key, value in params.items()],
     )
     _log_dataset(client, run_id, dataset)
-    return run_id
+    return run.info
 
 
-def upload(client: MlflowClient, run_id: str, folder: Path, path: str | None = None) -> None:
-    """Copy a folder's files into the run's artifacts."""
-    client.log_artifacts(run_id, str(folder), path)
+def upload(client: MlflowClient, run: RunInfo, folder: Path) -> None:
+    """Copy a folder's files into the run's artifacts, some at a time: each is a request that mostly waits.
+
+    By the address that the run was opened with: MLflow's client would ask for the run again.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    store = get_artifact_repository(run.artifact_uri, tracking_uri=client.tracking_uri)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    within = [path.parent.relative_to(folder).as_posix() for path in files]
+    with ThreadPoolExecutor(UPLOADS) as uploads:
+        # All results are taken: the first that failed is raised.
+        list(
+            uploads.map(store.log_artifact, files, (one if one != "." else None for one in within))
+        )
 
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:

@@ -103,10 +103,11 @@ class CandidatePublication:
         """Train, and upload everything into a run of this attempt's own."""
         with tracking.reaching(self.settings):
             self.experiment = runs.experiment(self.client, self.model)
-            runs.close_unfinished(self.client, self.experiment, self.fence.key)
+            if self.fence.token > 1:  # an earlier attempt may have left one
+                runs.close_unfinished(self.client, self.experiment, self.fence.key)
         made = self.train()
         with tracking.reaching(self.settings):
-            run_id = runs.start(
+            run = runs.start(
                 self.client,
                 self.experiment,
                 name=f"{self.model} {made.dataset.partitions[-1]}",
@@ -115,6 +116,7 @@ class CandidatePublication:
                 metrics=made.metrics,
                 dataset=made.dataset,
             )
+            run_id = str(run.run_id)
             candidate = Candidate(
                 model=self.model,
                 run_id=run_id,
@@ -128,7 +130,7 @@ class CandidatePublication:
             )
             text = candidate.model_dump_json(indent=1)
             (made.folder / CANDIDATE).write_text(text, encoding="utf-8")
-            runs.upload(self.client, run_id, made.folder)
+            runs.upload(self.client, run, made.folder)
         self._staged, self._summary = candidate, made.summary
 
     def checksum(self) -> str:
@@ -151,6 +153,9 @@ class CandidatePublication:
         """Check the bytes once more and close the run."""
         self._fetch(result)
         with tracking.reaching(self.settings):
+            if self._staged is not None and self._staged.run_id == result.run_id:
+                self.client.set_terminated(result.run_id)
+                return
             run = self.client.get_run(result.run_id)
             self.experiment = str(run.info.experiment_id)
             if run.info.status != "FINISHED":

@@ -111,6 +111,29 @@ def test_the_loop_makes_runs_and_models_and_the_reader_sees_them_and_changes_not
     assert client.get_registered_model(name).aliases == {"champion": "1"}
 
 
+def test_a_runs_files_are_sent_without_asking_for_the_run_again(
+    mlflow_server: MlflowServer, settings: Settings, tmp_path: Path
+) -> None:
+    """Each request costs the server a look at the run, by which it finds the rights."""
+    client = tracking.client(settings)
+    with tracking.reaching(settings):
+        run = client.create_run(runs.experiment(client, f"sent-{uuid4().hex[:8]}")).info
+    wanted = {
+        f"{folder}{number}.txt" for folder in ("", "model/", "model/deep/") for number in "123"
+    }
+    for name in wanted:
+        path = tmp_path / "sent" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    before = len((mlflow_server.folder / "log").read_text().splitlines())
+    with tracking.reaching(settings):
+        runs.upload(client, run, tmp_path / "sent")
+    lines = (mlflow_server.folder / "log").read_text().splitlines()[before:]
+    assert [line.split('"')[1].split()[0] for line in lines if "HTTP/" in line] == ["PUT"] * 9
+    back = Path(client.download_artifacts(run.run_id, "", str(tmp_path)))
+    assert {name: (back / name).read_text() for name in wanted} == {name: name for name in wanted}
+
+
 def test_the_loop_is_no_administrator(mlflow_server: MlflowServer) -> None:
     body = {"username": f"u{uuid4().hex[:8]}", "password": "a-long-password"}
     path = f"{API}/users/create"
