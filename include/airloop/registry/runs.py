@@ -83,13 +83,14 @@ def upload(client: MlflowClient, run: RunInfo, folder: Path) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     store = get_artifact_repository(run.artifact_uri, tracking_uri=client.tracking_uri)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    within = [path.parent.relative_to(folder).as_posix() for path in files]
+
+    def send(path: Path) -> None:
+        within = path.parent.relative_to(folder).as_posix()
+        store.log_artifact(str(path), within if path.parent != folder else None)
+
     with ThreadPoolExecutor(UPLOADS) as uploads:
         # All results are taken: the first that failed is raised.
-        list(
-            uploads.map(store.log_artifact, files, (one if one != "." else None for one in within))
-        )
+        list(uploads.map(send, sorted(path for path in folder.rglob("*") if path.is_file())))
 
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:

@@ -153,13 +153,12 @@ class CandidatePublication:
         """Check the bytes once more and close the run."""
         self._fetch(result)
         with tracking.reaching(self.settings):
-            if self._staged is not None and self._staged.run_id == result.run_id:
-                self.client.set_terminated(result.run_id)
-                return
-            run = self.client.get_run(result.run_id)
-            self.experiment = str(run.info.experiment_id)
-            if run.info.status != "FINISHED":
-                self.client.set_terminated(result.run_id)
+            if result != self._staged:  # what this attempt staged is open: it opened it
+                run = self.client.get_run(result.run_id)
+                self.experiment = str(run.info.experiment_id)
+                if run.info.status == "FINISHED":
+                    return
+            self.client.set_terminated(result.run_id)
 
     def abandon(self) -> None:
         """Close the run of an attempt that will not be recorded, so that it does not look as if it still ran."""

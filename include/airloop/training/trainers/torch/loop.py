@@ -139,9 +139,8 @@ class Training:
 
     def _reseed(self, seed: int) -> None:
         if self.device.type == "cuda":
-            torch.cuda.manual_seed(
-                seed
-            )  # the CPU's generator would take longer than all else of a recorded step
+            # Not the CPU's generator, too: that would take as long as all of a recorded step.
+            torch.cuda.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 
