@@ -116,8 +116,33 @@ XGBOOST: dict[str, Edit] = {
     "features of no number": _said("learner_model_param", "num_feature", value="nan"),
     "another loss": _said("objective", "name", value="multi:softprob"),
     "another booster": _said("gradient_booster", "name", value="gblinear"),
+    "more answers": _said("learner_model_param", "num_target", value="999999999"),
+    "other base scores": _said("learner_model_param", "base_score", value="[1E0,2E0,3E0]"),
     "names of other features": _said("feature_names", value=["a"] * 9),
     "attributes": _said("attributes", value={"scikit_learn": "{}"}),
+}
+
+
+#: Of a file with several classes, and of one with several quantiles.
+XGBOOST_SEVERAL: dict[str, dict[str, Edit]] = {
+    "xgboost, classes": {
+        "trees of a class that there is not": _said(
+            *_MODEL, "tree_info", value=np.full(36, 3, ">i4")
+        ),
+        "fewer classes": _said("learner_model_param", "num_class", value="2"),
+        "more classes": _said("learner_model_param", "num_class", value="4"),
+        "classes and targets": _said("learner_model_param", "num_target", value="3"),
+        "a loss of other classes": _said(
+            "objective", "softmax_multiclass_param", "num_class", value="9999"
+        ),
+        "a loss of one answer": _said("objective", "name", value="reg:squarederror"),
+    },
+    "xgboost, quantiles": {
+        "fewer answers": _said("learner_model_param", "num_target", value="1"),
+        "fewer quantiles": _said(
+            "objective", "quantile_loss_param", "quantile_alpha", value="[1E-1]"
+        ),
+    },
 }
 
 
@@ -173,6 +198,29 @@ LIGHTGBM: dict[str, Edit] = {
     "a loss with a path": _line("objective", lambda _: "binary ../../etc"),
     "parameters of its own": lambda content: content + b"\nparameters:\n[data: /etc/passwd]\n",
     "a line of another kind": lambda content: content.replace(b"Tree=0\n", b"Tree=0\nx=1\n"),
+}
+
+
+_PART = re.compile(b"tree\n.*?end of trees\n", re.S)
+LIGHTGBM_SEVERAL: dict[str, dict[str, Edit]] = {
+    "lightgbm, classes": {
+        "fewer classes": _line("num_class", lambda _: "2"),
+        "more trees an iteration": _line("num_tree_per_iteration", lambda _: "9"),
+        "a loss of other classes": _line("objective", lambda _: "multiclass num_class:4"),
+        "a loss of one answer": _line("objective", lambda _: "binary sigmoid:1"),
+        "two models of classes": lambda content: content * 2,
+    },
+    "lightgbm, quantiles": {
+        "a model cut": lambda content: content[: -len(content) // 6],
+        "more after the last": lambda content: content + b"tree\n",
+        "a model of another loss": _line("objective", lambda _: "regression"),
+        "a child beyond in the last": lambda content: b"".join(
+            [
+                *_PART.findall(content)[:-1],
+                LIGHTGBM["a left child beyond"](_PART.findall(content)[-1]),
+            ]
+        ),
+    },
 }
 
 
@@ -248,6 +296,18 @@ def _sized(field: int, count: int) -> Edit:
     return edit
 
 
+def _sized_of_trees(field: int, count: int) -> Edit:
+    """Another count of a vector of the trees."""
+
+    def edit(content: bytes) -> bytes:
+        made = bytearray(content)
+        at = 8 + _core(content).table(1)._vector(field, 8)[0] - 4
+        struct.pack_into("<I", made, at, count)
+        return bytes(made)
+
+    return edit
+
+
 _SYMMETRIC: dict[str, Edit] = {
     "cut": _cut,
     "other letters": lambda content: b"CBM2" + content[4:],
@@ -276,5 +336,23 @@ _BY_DEPTH: dict[str, Edit] = {
     "a leaf beyond": _vector(11, "I", -1, FAR),
     "a split beyond, by depth": _vector(1, "i", 0, FAR),
 }
+_CLASSES: dict[str, Edit] = {
+    "fewer answers": _scalar(lambda trees: trees, 0, "i", 2),
+    "more answers": _scalar(lambda trees: trees, 0, "i", 2**30),
+    "one answer": _scalar(lambda trees: trees, 0, "i", 1),
+    "an answer by itself": lambda content: content.replace(b"Softmax", b"Another"),
+    "fewer biases": _sized_of_trees(16, 2),
+}
+#: The first place behind the last leaf's first number.
+_LEAVES: dict[str, Edit] = {
+    "a leaf that ends beyond": lambda content: _vector(
+        11, "I", -1, len(_core(content).table(1).numbers(8, "d")) - 2
+    )(content)
+}
 #: With the case whose file is edited.
-CATBOOST = {"catboost, classification, alone": _SYMMETRIC, "catboost, by depth": _BY_DEPTH}
+CATBOOST = {
+    "catboost, classification, alone": _SYMMETRIC,
+    "catboost, by depth": _BY_DEPTH,
+    "catboost, classes, alone": _CLASSES,
+    "catboost, classes, by loss": _LEAVES,
+}

@@ -123,6 +123,37 @@ def _values() -> dict[str, Callable[[], Any]]:
     }
 
 
+def _several() -> dict[str, Callable[[], Any]]:
+    """What answers more than one number a row, by the library's name and the output's."""
+    found: dict[str, Callable[[], Any]] = {}
+    for library in LIBRARIES:
+        found[f"{library}, classes"] = behind(one_hot, library, "classification")
+        found[f"{library}, quantiles"] = behind(codes, library, "regression")
+        found[f"{library}, values"] = behind(codes, library, "regression")
+    on = "classification"
+    return found | {
+        "xgboost, classes, forest": behind(codes, "xgboost", on, num_parallel_tree=2),
+        "xgboost, values, dart": behind(codes, "xgboost", "regression", booster="dart"),
+        "xgboost, quantiles, stopped early": behind(
+            codes, "xgboost", "regression", n_estimators=90, early_stopping_rounds=3
+        ),
+        "lightgbm, classes, stopped early": behind(
+            codes, "lightgbm", on, n_estimators=90, early_stopping_rounds=3
+        ),
+        "lightgbm, quantiles, stopped early": behind(
+            codes, "lightgbm", "regression", n_estimators=90, early_stopping_rounds=3
+        ),
+        "catboost, classes, alone": alone("catboost", on, cat_features=["courier"]),
+        "catboost, classes, by loss": alone(
+            "catboost", on, cat_features=["courier"], grow_policy="Lossguide", max_leaves=9
+        ),
+        "catboost, quantiles, by depth": behind(
+            codes, "catboost", "regression", grow_policy="Depthwise"
+        ),
+    }
+
+
 OTHERS = _others()
 VALUES = _values()
-CASES = {**_tasks(), **OTHERS, **VALUES}
+SEVERAL = _several()
+CASES = {**_tasks(), **OTHERS, **VALUES, **SEVERAL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pandas as pd
 import pytest
 
 from airloop.data.snapshot import split
-from airloop.errors import DataError, SpecError
+from airloop.errors import ArtifactError, DataError, SpecError
 from airloop.plugins.registry import TRAINERS, load
 from airloop.registry import loader
 from airloop.registry.formats.boosters import ubjson
 from airloop.registry.formats.boosters.flat import Table
-from airloop.registry.formats.boosters.model import FILES, columns
+from airloop.registry.formats.boosters.model import FILES, columns, open_boosted
 from airloop.specs.model import ModelSpec
 from airloop.training.fitted import fit
 from airloop.training.package import pack
@@ -25,6 +26,8 @@ from airloop.training.trainer import FitJob, FitPlace
 from airloop.training.trainers import scikit
 from airloop.training.trainers.boosting import fitting, libraries
 from tests.support.loop import boosters
+from tests.support.loop.outcomes import CLASSES
+from tests.support.loop.pairs import VALUES
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 for _library in boosters.LIBRARIES:
@@ -37,7 +40,34 @@ KNOWN = {
 }
 
 
+#: What is declared of each kind, the module that knows its truth, and the gates.
+SEVERAL: dict[str, tuple[Any, str, Any]] = {
+    "classes": (CLASSES, "outcomes", {"primary": "log_loss", "absolute": {"log_loss": {"max": 9}}}),
+    "quantiles": ([0.1, 0.5, 0.9], "values", {"primary": "pinball", "absolute": {"pinball": {"max": 9}}}),
+    "values": (VALUES, "pairs", {"primary": "relative_rmse", "absolute": {"relative_rmse": {"max": 1}}}),
+}  # fmt: skip
+
+
+def several(which: str, params: dict[str, Any] | None = None, **changes: Any) -> ModelSpec:
+    """The spec of a model of more than one number."""
+    library, kind = which.split(", ")[:2]
+    declared, module, gates = SEVERAL[kind]
+    fields = {
+        "module": f"tests.support.loop.boosters_{module}",
+        "task": "classification" if kind == "classes" else "regression",
+        "outputs": {kind: declared},
+        "inputs": ["courier", "distance", "rain"],
+        "training": {"trainer": library, "params": {"which": which, **(params or {})}},
+        "gates": gates,
+    }
+    if kind == "values":
+        fields["target"] = {"column": None}
+    return model_spec(**fields | changes)
+
+
 def spec_of(which: str, params: dict[str, Any] | None = None) -> ModelSpec:
+    if which.split(", ")[1] in SEVERAL:
+        return several(which, params)
     library = which.partition(",")[0]
     task = "regression" if which in boosters.VALUES or "regression" in which else "classification"
     numbers = which.endswith("alone") and library != "catboost"
@@ -78,16 +108,21 @@ def test_it_answers_from_its_file_as_its_library_did(
     package = pack(spec, dataset_spec(), parts, fitted, folder, trained_on=DAYS[:-2])
     assert (folder / FILES[library.name][0]).exists()
     model = loader.open_folder(folder, package.digest)
-    head, (last,) = fitted.estimator.head, seen
+    head, one = fitted.estimator.head, spec.answer
 
     def theirs(features: pd.DataFrame) -> Any:
-        matrix = features if head is None else head.transform(features)
+        matrix = features if head is None else columns(head.transform(features))
         if spec.task == "classification":
-            return last.predict_proba(matrix)[:, 1]
-        return last.predict(matrix)
+            said = seen[0].predict_proba(matrix)
+            return said if one.shape else said[:, 1]
+        said = np.column_stack([last.predict(matrix) for last in seen])
+        said = np.sort(said, axis=1) if one.levels else said
+        return said.reshape(len(matrix), *one.shape)
 
     answers = model.predict(parts.holdout.frame)
-    assert answers.std() > 0
+    assert answers.shape == (len(parts.holdout.frame), *one.shape)
+    assert (answers.std(axis=0) > 0).all()
+    assert model.predict(parts.holdout.frame.iloc[:0]).shape == (0, *one.shape)
     np.testing.assert_allclose(answers, theirs(fitted.features), rtol=1e-6, atol=1e-7)
     # One row alone, and a thousand, to the last bit.
     many = pd.concat([fitted.features] * (1 + 1000 // len(fitted.features))).head(1000)
@@ -101,9 +136,92 @@ def test_it_answers_from_its_file_as_its_library_did(
     named = matrix
     if head is None and library.categorical is None:
         named = pd.DataFrame(matrix, columns=fitted.features.columns)
-    said = last.predict_proba(named) if spec.task == "classification" else last.predict(named)
+    if spec.task == "classification":
+        said = seen[0].predict_proba(named)
+        said = said if one.shape else said[:, -1]
+    else:
+        said = np.column_stack([last.predict(named) for last in seen])
     heard = fitted.estimator.booster.answer(matrix)
-    np.testing.assert_allclose(heard, said.reshape(len(matrix), -1)[:, -1], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(heard, said.reshape(heard.shape), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("library", boosters.LIBRARIES)
+def test_quantiles_never_cross_and_hold_their_shares(library: str, tmp_path: Path) -> None:
+    spec = several(f"{library}, quantiles")
+    parts = split(spec, dataset_spec(), rows(per_day=60), HOLDOUT)
+    fitted = fit(spec, dataset_spec(), parts, {})
+    assert (np.diff(fitted.scores) >= 0).all()
+    below = (fitted.truth[:, :1] <= fitted.scores).mean(axis=0)
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
+
+
+@pytest.mark.parametrize("library", boosters.LIBRARIES)
+@pytest.mark.parametrize("there", [(0, 2), (0, 1, 3)])
+def test_a_class_that_a_fit_for_a_choice_lacks_is_given_nothing(
+    library: str, there: tuple[int, ...], tmp_path: Path
+) -> None:
+    which = f"{library}, classes"
+    spec = several(which, outputs={"classes": [*CLASSES, "cancelled"]})
+    features = boosters.features(rows(per_day=40))
+    truth = pd.Series(np.resize(there, len(features)), dtype="float64")
+    job = FitJob(spec, features, truth, {"which": which}, False, FitPlace(tmp_path))
+    answers = fitting.fit(job, KNOWN[library]).score(features)
+    assert answers.shape == (len(features), 4)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
+    assert set(np.nonzero(answers.sum(axis=0))[0]) == {*there}
+    with pytest.raises(DataError, match=r"the same label; got 'early'"):
+        fitting.fit(replace(job, truth=truth * 0), KNOWN[library])
+
+
+@pytest.mark.parametrize("library", boosters.LIBRARIES)
+def test_two_classes_are_answered_by_their_names_too(library: str, tmp_path: Path) -> None:
+    which = f"{library}, classes"
+    spec = several(which, outputs={"classes": ["early", "late"]})
+    features = boosters.features(rows(per_day=40))
+    truth = (features["distance"] > 5).astype("float64")
+    job = FitJob(spec, features, truth, {"which": which}, False, FitPlace(tmp_path))
+    model = fitting.fit(job, KNOWN[library])
+    answers = model.score(features)
+    assert (answers.argmax(axis=1) == truth).mean() > 0.9
+    fitting.save(model, tmp_path)
+    opened = open_boosted(model.library, model.head, tmp_path, spec.answer)
+    np.testing.assert_array_equal(opened.score(features), answers)
+    other = several(which).answer
+    with pytest.raises(ArtifactError, match=r"answers another question.*early, on-time, late"):
+        open_boosted(model.library, model.head, tmp_path, other)
+
+
+UNASKED = [
+    (
+        "xgboost, classes",
+        {"objective": "multi:softmax"},
+        r"model of classes early, on-time, late.*softprob",
+    ),
+    ("xgboost, values", {"multi_strategy": "multi_output_tree"}, "one_output_per_tree"),
+    ("xgboost, quantiles", {"quantile_alpha": 0.3}, r"stand in outputs\.quantiles"),
+    ("xgboost, quantiles", {"objective": "reg:absoluteerror"}, "use one of reg:quantileerror"),
+    ("lightgbm, classes", {"objective": "multiclassova"}, "use one of multiclass"),
+    ("lightgbm, quantiles", {"alpha": 0.3}, r"stand in outputs\.quantiles"),
+    ("lightgbm, values", {"objective": "quantile"}, "values late, cost.*use one of"),
+    ("catboost, classes", {"loss_function": "MultiClassOneVsAll"}, "use one of MultiClass"),
+    ("catboost, quantiles", {"loss_function": "MultiQuantile:alpha=0.2,0.8"}, "stand in outputs"),
+    ("catboost, values", {"loss_function": "MAE"}, "use one of MultiRMSE"),
+]
+
+
+@pytest.mark.parametrize(("which", "params", "told"), UNASKED)
+def test_a_loss_that_answers_something_else_is_refused_before_any_fit(
+    which: str, params: Any, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = which.partition(",")[0]
+    task = "classification" if "classes" in which else "regression"
+    bad = f"{which}, bad"
+    monkeypatch.setitem(
+        boosters.CASES, bad, boosters.behind(boosters.codes, library, task, **params)
+    )
+    monkeypatch.setattr(fitting, "_fitted", None)  # it never comes to that
+    with pytest.raises(SpecError, match=told):
+        load(TRAINERS, library).rehearse(job_of(bad, tmp_path))
 
 
 def probes(features: pd.DataFrame) -> list[pd.DataFrame]:

@@ -24,7 +24,12 @@ COMMON = "classification, behind steps"
 EDITS = [
     *((f"xgboost, {COMMON}", name, edit) for name, edit in hostile.XGBOOST.items()),
     *((f"lightgbm, {COMMON}", name, edit) for name, edit in hostile.LIGHTGBM.items()),
-    *((which, name, edit) for which, of in hostile.CATBOOST.items() for name, edit in of.items()),
+    *(
+        (which, name, edit)
+        for several in (hostile.XGBOOST_SEVERAL, hostile.LIGHTGBM_SEVERAL, hostile.CATBOOST)
+        for which, of in several.items()
+        for name, edit in of.items()
+    ),
 ]
 
 
@@ -35,7 +40,12 @@ def stored(which: str) -> bytes:
         job = job_of(which, Path(folder), 60)
         # What takes several splits, and the category among them.
         far = job.features["distance"] + 2 * job.features["rain"].fillna(1)
-        truth = (far + 6 * (job.features["courier"] == "walk") > 9).astype("float64")
+        far += 6 * (job.features["courier"] == "walk")
+        truth = (far > 9).astype("float64")
+        if "classes" in which:
+            truth += far > 15
+        elif "quantiles" in which:
+            truth = far
         return fitting.fit(replace(job, truth=truth), KNOWN[which.partition(",")[0]]).content
 
 
@@ -85,7 +95,11 @@ def raw(which: str, content: bytes, folder: Path, seconds: int = 60) -> int | No
     """How a process ends that opens it without a look; None for one that never does."""
     path = folder / "model"
     path.write_bytes(content)
-    arguments = [which.partition(",")[0], str(path), "5" if COMMON in which else "3"]
+    arguments = [
+        which.partition(",")[0],
+        str(path),
+        "5" if which.endswith((COMMON, ", classes")) else "3",
+    ]
     try:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", _RAW, *arguments],

@@ -29,21 +29,15 @@ KEYS: Final[dict[str, tuple[str, Task]]] = {
 }
 
 
-def _class_name(name: str) -> str:
+def _output_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(
-            "a class is named by letters, digits, _ and -, 63 at most; let label(frame) return such names"
+            "an output is named by letters, digits, _ and -, 63 at most; of classes let label(frame) return such names"
         )
     return name
 
 
-def _value_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("a value is named by letters, digits, _ and -, 63 at most")
-    return name
-
-
-_ClassName = Annotated[str, AfterValidator(_class_name)]
+_OutputName = Annotated[str, AfterValidator(_output_name)]
 _Level = Annotated[Number, Field(gt=0, lt=1)]
 
 
@@ -55,7 +49,7 @@ def level_name(level: float) -> str:
 class ValueSpec(Contract):
     """One of several values. ``label`` computes its truth from the rows; without one ``column`` is taken as it is."""
 
-    name: Annotated[str, AfterValidator(_value_name)]
+    name: _OutputName
     #: What the truth is known from: it is no input, and its quality is watched.
     column: ColumnName
     #: The function of the module that makes numbers of the rows.
@@ -66,7 +60,7 @@ class OutputsSpec(Contract):
     """What is answered. Without this section it is one number: P(positive) of a classification, the value of a regression."""
 
     #: One probability a class; the label is the class's name.
-    classes: Annotated[tuple[_ClassName, ...], Field(min_length=2)] | None = None
+    classes: Annotated[tuple[_OutputName, ...], Field(min_length=2)] | None = None
     #: The levels of a value's quantiles, rising; two are an interval.
     quantiles: Annotated[tuple[_Level, ...], Field(min_length=2)] | None = None
 

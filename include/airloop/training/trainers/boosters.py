@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airloop.plugins.trainer import Output
+from airloop.plugins.trainer import Output, OutputKind
 from airloop.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _ALONE = "leave it out: a booster uses all cores by itself"
 class _BoosterTrainer(Trainer):
     """Boosters, alone or behind steps of scikit-learn, kept in the library's own format without code."""
 
+    outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
     alone: ClassVar[str] = _ALONE
 
     @abstractmethod
@@ -39,7 +40,7 @@ class _BoosterTrainer(Trainer):
         fitting.rehearse(job, self._library())
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """P(positive), or the value: the model knows which."""
+        """What it was fitted for: the model knows that."""
         score: Scorer = estimator.score
         return score
 
@@ -56,7 +57,7 @@ class _BoosterTrainer(Trainer):
 
         steps = folder / artifacts.SKOPS
         head = loader.read_skops(steps) if steps.exists() else None
-        return open_boosted(self.library, head, folder, frozen.model.task).score
+        return open_boosted(self.library, head, folder, frozen.model.answer).score
 
     def weighs(self, job: FitJob) -> bool:
         """All of them do."""

@@ -162,8 +162,17 @@ def build(job: FitJob, level: float | None = None) -> Any:
     params = dict(job.params)
     if levels := job.outputs[0].levels:
         params["quantile"] = levels[0] if level is None else level
+    return seeded(job, params)
+
+
+def seeded(job: FitJob, params: dict[str, Any]) -> Any:
+    """What ``build`` makes of these parameters, seeded.
+
+    :raises RequestError: if a parameter of this run is not one of its own
+    :raises SpecError: if ``build`` fails with the spec's
+    """
     try:
-        estimator = model_function(job.model, job.model.training.build)(params)
+        estimator = model_function(job.model, job.model.training.build)(dict(params))
         names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
         # One seed for all of it, unless the user's code or parameters set their own.
         unset = [name for name in names if estimator.get_params()[name] is None]

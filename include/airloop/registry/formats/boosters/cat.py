@@ -12,24 +12,47 @@ from typing import Any, Final
 
 import numpy as np
 
+from airloop.plugins.trainer import OutputKind
 from airloop.registry.formats.boosters.flat import Table
-from airloop.registry.formats.boosters.parts import Opened, claim, reading
+from airloop.registry.formats.boosters.parts import MOST_ANSWERS, Answer, Opened, claim, reading
 
 LIBRARY: Final = "CatBoost"
-#: What answers P(positive), and what a value; those of the second kind answer by its logarithm.
+#: What answers P(positive), and what one probability a class.
 PROBABILITIES: Final = frozenset({"Logloss", "CrossEntropy"})
+CLASSES: Final = frozenset({"MultiClass"})
+#: What answers a value, by its logarithm, several at once, and several quantiles at once.
 VALUES: Final = frozenset({"RMSE", "MAE", "Quantile", "Huber", "Expectile", "LogCosh", "MAPE"})
 LOGARITHMS: Final = frozenset({"Poisson", "Tweedie"})
+SEVERAL: Final = frozenset({"MultiRMSE"})
+QUANTILES: Final = frozenset({"MultiQuantile"})
 #: The one entry of the model's own dictionary: how its sums become answers.
 ANSWERS: Final = "answers"
-_KINDS: Final = frozenset({"Probability", "RawFormulaVal", "Exponent"})
+SUMS: Final = "RawFormulaVal"
+#: By the loss's name: a value where it is none of these.
+WAYS: Final = {
+    **dict.fromkeys(PROBABILITIES, "Probability"),
+    **dict.fromkeys(CLASSES, "Softmax"),
+    **dict.fromkeys(LOGARITHMS, "Exponent"),
+    **dict.fromkeys(SEVERAL, "Values"),
+    **dict.fromkeys(QUANTILES, "Quantiles"),
+}
+_KINDS: Final = {
+    "Probability": OutputKind.PROBABILITY,
+    SUMS: OutputKind.VALUE,
+    "Exponent": OutputKind.VALUE,
+    "Softmax": OutputKind.CLASSES,
+    "Values": OutputKind.VALUES,
+    "Quantiles": OutputKind.QUANTILES,
+}
+#: What answers one number a row.
+_ALONE: Final = frozenset({OutputKind.PROBABILITY, OutputKind.VALUE})
 
 _MAGIC: Final = b"CBM1"
 _TABLES: Final = "static_provider_v1"
 # Fields of TModelTrees.
 _SPLITS, _SIZES, _STARTS, _CATEGORICAL, _FLOATS, _ONE_HOT, _CTRS, _VALUES = range(1, 9)
 _STEPS, _LEAVES, _TEXTS, _ESTIMATED = range(10, 14)
-_BINS, _EMBEDDINGS = 17, 18
+_BIASES, _BINS, _EMBEDDINGS = 16, 17, 18
 #: Splits that share a byte of a row, and the deepest symmetric tree.
 _PER_BYTE: Final = 254
 _DEEPEST: Final = 16
@@ -47,20 +70,34 @@ def open_model(content: bytes, where: str) -> Opened:
     """
     with reading(LIBRARY, where):
         core, tables = _parts(content)
-        kind = _kind(core)
+        way = _way(core)
         trees = core.table(1)
-        features = _check(trees, tables)
+        width = trees.scalar(0, "i", 0)
+        claim(width == 1 if _KINDS[way] in _ALONE else 1 < width <= MOST_ANSWERS, "its answers")
+        features = _check(trees, tables, width)
         import catboost
 
         model = catboost.CatBoost()
         model.load_model(blob=content)
 
+    return Opened(features, _KINDS[way], width, _answer(model, way))
+
+
+def _answer(model: Any, way: str) -> Answer:
+    # By its sums: of many classes it says at each answer that it was not told by which loss they came.
+    asked = SUMS if _KINDS[way] not in _ALONE else way
+
     def answer(rows: Any) -> Any:
         # One thread a call: the service parallelises over requests.
-        found = np.asarray(model.predict(rows, prediction_type=kind, thread_count=1), np.float64)
-        return found[:, -1] if found.ndim == 2 else found
+        found = np.asarray(model.predict(rows, prediction_type=asked, thread_count=1), np.float64)
+        if _KINDS[way] in _ALONE:
+            return found[:, -1] if found.ndim == 2 else found
+        if way != "Softmax":
+            return found
+        powers = np.exp(found - found.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
 
-    return Opened(features, kind == "Probability", answer)
+    return answer
 
 
 def _parts(content: bytes) -> tuple[Table, list[Table]]:
@@ -85,15 +122,15 @@ def _tables(rest: bytes) -> Iterator[Table]:
     claim(place == len(rest), "the file's end")
 
 
-def _kind(core: Table) -> str:
+def _way(core: Table) -> str:
     told = {entry.text(0): entry.text(1) for entry in core.tables(2)}
     claim(told.keys() == {ANSWERS} and told[ANSWERS] in _KINDS, "how it answers")
     return told[ANSWERS]
 
 
-def _check(trees: Table, tables: list[Table]) -> int:
+def _check(trees: Table, tables: list[Table], width: int) -> int:
     """How many features it takes."""
-    claim(trees.scalar(0, "i", 0) == 1, "more than one answer")
+    claim(len(trees.numbers(_BIASES, "d")) in ({0, width} if width > 1 else {0, 1}), "the biases")
     claim(
         not any(trees.tables(field) for field in (_TEXTS, _ESTIMATED, _EMBEDDINGS)),
         "features of texts",
@@ -114,7 +151,7 @@ def _check(trees: Table, tables: list[Table]) -> int:
         claim(classes, "a table that is missing")
         claim(0 <= told.scalar(1, "i", 0) < max(*classes, 1), "a class that there is not")
         sizes.append(len(one.numbers(1, "f")))
-    _check_trees(trees, sizes)
+    _check_trees(trees, sizes, width)
     return features
 
 
@@ -169,7 +206,7 @@ def _check_table(table: Table, floats: list[Table], categorical: int) -> tuple[A
     return (*_key(base, floats, categorical), classes)
 
 
-def _check_trees(trees: Table, sizes: list[int]) -> None:
+def _check_trees(trees: Table, sizes: list[int], width: int) -> None:
     splits, depths = trees.numbers(_SPLITS, "i"), trees.numbers(_SIZES, "i").astype(np.int64)
     values, steps = trees.numbers(_VALUES, "d"), trees.numbers(_STEPS, "HH")
     claim(len(depths) and (depths >= 0).all() and depths.sum() == len(splits), "the size of a tree")
@@ -183,16 +220,16 @@ def _check_trees(trees: Table, sizes: list[int]) -> None:
     wide = sum(-(-size // _PER_BYTE) for size in sizes)
     claim((packed["0"] < max(wide, 1)).all(), "a byte that there is not")
     if len(steps):
-        _check_steps(steps, trees.numbers(_LEAVES, "I"), starts, depths, len(values))
+        _check_steps(steps, trees.numbers(_LEAVES, "I"), starts, depths, len(values) - width)
     else:
         claim((depths <= _DEEPEST).all(), "the depth of a tree")
-        claim((1 << depths).sum() == len(values), "the leaves")
+        claim((1 << depths).sum() * width == len(values), "the leaves")
 
 
-def _check_steps(steps: Any, leaves: Any, starts: Any, sizes: Any, values: int) -> None:
-    """A step leads on by so many nodes, or nowhere: then the node's leaf answers."""
+def _check_steps(steps: Any, leaves: Any, starts: Any, sizes: Any, last: int) -> None:
+    """A step leads on by so many nodes, or nowhere: then the node's leaf answers, whose numbers begin at the last at most."""
     claim((sizes > 0).all() and len(steps) == len(leaves) == sizes.sum(), "the steps")
     left = np.repeat(starts + sizes, sizes) - np.arange(len(steps))
     claim((steps["0"] < left).all() and (steps["1"] < left).all(), "a step out of its tree")
     ends = (steps["0"] == 0) | (steps["1"] == 0)
-    claim((leaves[ends] < values).all(), "a leaf that there is not")
+    claim((leaves[ends].astype(np.int64) <= last).all(), "a leaf that there is not")

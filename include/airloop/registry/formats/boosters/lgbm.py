@@ -1,4 +1,7 @@
-"""LightGBM's models (``model.txt``): each line is read before the library, which believes them, reads any."""
+"""LightGBM's models (``model.txt``): each line is read before the library, which believes them, reads any.
+
+It has no model of several values or quantiles: there is one for each, behind each other in the file.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from airloop.registry.formats.boosters.parts import Ints, Opened, check_tree, claim, reading
+from airloop.plugins.trainer import OutputKind
+from airloop.registry.formats.boosters.parts import (
+    MOST_ANSWERS,
+    Answer,
+    Ints,
+    Opened,
+    check_tree,
+    claim,
+    reading,
+)
 
 LIBRARY: Final = "LightGBM"
-#: What answers P(positive), and what a value.
+#: What answers P(positive), what one probability a class, and what a value.
 PROBABILITIES: Final = frozenset({"binary", "cross_entropy"})
+CLASSES: Final = frozenset({"multiclass"})
+QUANTILE: Final = "quantile"
 VALUES: Final = frozenset(
     {
-        *("regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape"),
+        *("regression", "regression_l1", "huber", "fair", "poisson", QUANTILE, "mape"),
         *("gamma", "tweedie"),
     }
 )
@@ -51,19 +65,45 @@ def open_model(content: bytes, where: str) -> Opened:
     :raises ArtifactError: if an index in it points outside
     """
     with reading(LIBRARY, where):
-        text = content.decode("ascii")
-        head = _check(text)
-        import lightgbm
+        found = [_open(text) for text in _models(content.decode("ascii"))]
+        objective, first = found[0]
+        if len(found) == 1:
+            return first
+        for other, one in found:
+            claim(one.kind is OutputKind.VALUE, "several models of this kind")
+            claim(one.features == first.features, "models of other features")
+            claim((other == QUANTILE) == (objective == QUANTILE), "models of other kinds")
+    kind = OutputKind.QUANTILES if objective == QUANTILE else OutputKind.VALUES
+    return Opened(first.features, kind, len(found), _beside([one.answer for _, one in found]))
 
-        booster = lightgbm.Booster(model_str=text)
-        features = int(head["max_feature_idx"]) + 1
-        claim(booster.num_feature() == features, "max_feature_idx")
+
+def _models(text: str) -> list[str]:
+    *models, rest = text.split(END)
+    claim(not rest and len(models) <= MOST_ANSWERS, "the file's end")
+    return [one + END for one in models]
+
+
+def _beside(each: list[Answer]) -> Answer:
+    return lambda rows: np.column_stack([answer(rows) for answer in each])
+
+
+def _open(text: str) -> tuple[str, Opened]:
+    """What one of them minimised, and the model."""
+    head = _check(text)
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=text)
+    features = int(head["max_feature_idx"]) + 1
+    claim(booster.num_feature() == features, "max_feature_idx")
+    objective, width = head["objective"].split()[0], int(head["num_class"])
+    kind = OutputKind.PROBABILITY if objective in PROBABILITIES else OutputKind.VALUE
+    kind = OutputKind.CLASSES if objective in CLASSES else kind
 
     def answer(rows: Any) -> Any:
         # One thread a call: the service parallelises over requests.
         return np.asarray(booster.predict(rows, num_threads=1), np.float64)
 
-    return Opened(features, head["objective"].split()[0] in PROBABILITIES, answer)
+    return objective, Opened(features, kind, width, answer)
 
 
 def _check(text: str) -> dict[str, str]:
@@ -72,14 +112,20 @@ def _check(text: str) -> dict[str, str]:
     top, *trees = re.split(r"^(?=Tree=)", text.removesuffix(END), flags=re.MULTILINE)
     head = _pairs(top.removeprefix("tree\n"), _HEADER)
     claim(head["version"] == "v4" and head["label_index"] == "0", "version")
-    claim(head["num_class"] == "1" == head["num_tree_per_iteration"], "more than one answer")
     claim(_OBJECTIVE.fullmatch(head["objective"]), "the objective")
-    claim(head["objective"].split()[0] in PROBABILITIES | VALUES, "an objective that is not known")
+    (width,) = _wholes(head["num_class"])
+    claim(head["num_class"] == head["num_tree_per_iteration"], "the trees of an iteration")
+    objective, *told = head["objective"].split()
+    claim(objective in PROBABILITIES | CLASSES | VALUES, "an objective that is not known")
+    if objective in CLASSES:
+        claim(1 < width <= MOST_ANSWERS and told == [f"num_class:{width}"], "num_class")
+    else:
+        claim(width == 1, "more than one answer")
     features = int(_wholes(head["max_feature_idx"])[0]) + 1
     claim(0 < features <= len(text), "max_feature_idx")
     for key in ("feature_names", "feature_infos"):
         claim(len(head[key].split(" ")) == features, key)
-    claim(trees, "no tree")
+    claim(trees and len(trees) % width == 0, "the number of trees")
     # It jumps to each tree by these.
     claim(_wholes(head["tree_sizes"]).tolist() == [len(one) for one in trees], "tree_sizes")
     for place, tree in enumerate(trees):

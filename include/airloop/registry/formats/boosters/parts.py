@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airloop.errors import AirloopError, ArtifactError
+from airloop.plugins.trainer import OutputKind
 
 Ints = npt.NDArray[np.int64]
 #: Answers a matrix of as many columns as the model has features.
@@ -18,6 +19,8 @@ Answer = Callable[[Any], npt.NDArray[np.float64]]
 #: Of one library: opens the checked content of a file.
 Open = Callable[[bytes, str], "Opened"]
 
+#: More answers than any model has; more would ask for more memory than there is.
+MOST_ANSWERS = 1 << 16
 #: More categories than any column has; more would ask for more memory than there is.
 MOST_CATEGORIES = 1 << 24
 
@@ -28,8 +31,9 @@ class Opened:
 
     #: How many columns it takes.
     features: int
-    #: Whether it answers P(positive), and not a value.
-    probability: bool
+    #: What it answers, and how many numbers a row.
+    kind: OutputKind
+    width: int
     answer: Answer
 
 

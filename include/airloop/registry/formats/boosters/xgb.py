@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from airloop.plugins.trainer import OutputKind
 from airloop.registry.formats.boosters import ubjson
 from airloop.registry.formats.boosters.parts import (
+    MOST_ANSWERS,
     MOST_CATEGORIES,
     Ints,
     Opened,
@@ -17,12 +19,14 @@ from airloop.registry.formats.boosters.parts import (
 )
 
 LIBRARY: Final = "XGBoost"
-#: What answers P(positive), and what a value.
+#: What answers P(positive), what one probability a class, and what a value or several.
 PROBABILITIES: Final = frozenset({"binary:logistic"})
+CLASSES: Final = frozenset({"multi:softprob"})
+QUANTILE: Final = "reg:quantileerror"
 VALUES: Final = frozenset(
     {
         *("reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror"),
-        *("reg:logistic", "reg:gamma", "reg:tweedie", "reg:quantileerror", "count:poisson"),
+        *("reg:logistic", "reg:gamma", "reg:tweedie", QUANTILE, "count:poisson"),
     }
 )
 _KINDS: Final = frozenset({"float", "int", "i", "q", "c"})
@@ -42,7 +46,7 @@ def open_model(content: bytes, where: str) -> Opened:
     """
     with reading(LIBRARY, where):
         learner = ubjson.loads(content)["learner"]
-        features = _check(learner)
+        features, kind, width = _check(learner)
         import xgboost
 
         # One thread a call: the service parallelises over requests.
@@ -53,16 +57,14 @@ def open_model(content: bytes, where: str) -> Opened:
     def answer(rows: Any) -> Any:
         return np.asarray(booster.inplace_predict(rows, validate_features=False), np.float64)
 
-    return Opened(features, learner["objective"]["name"] in PROBABILITIES, answer)
+    return Opened(features, kind, width, answer)
 
 
-def _check(learner: dict[str, Any]) -> int:
-    """How many features it takes."""
+def _check(learner: dict[str, Any]) -> tuple[int, OutputKind, int]:
+    """How many features it takes, what it answers, and how many numbers that is."""
     params = learner["learner_model_param"]
     features = _number(params["num_feature"])
-    claim(_number(params["num_class"]) == 0, "more than one answer")
-    claim(_number(params["num_target"]) == 1, "more than one answer")
-    claim(learner["objective"]["name"] in PROBABILITIES | VALUES, "an objective that is not known")
+    kind, width = _answers(learner["objective"], params)
     claim(not learner["attributes"], "attributes")
     for key in ("feature_names", "feature_types"):
         claim(len(learner[key]) in {0, features}, key)
@@ -72,8 +74,34 @@ def _check(learner: dict[str, Any]) -> int:
     if booster["name"] == "dart":
         weights, booster = booster["weight_drop"], booster["gbtree"]
         claim(len(weights) == len(booster["model"]["trees"]), "weight_drop")
-    _check_model(booster["model"], features)
-    return features
+    _check_model(booster["model"], features, width)
+    return features, kind, width
+
+
+def _answers(objective: dict[str, Any], params: dict[str, Any]) -> tuple[OutputKind, int]:
+    name = objective["name"]
+    claim(name in PROBABILITIES | CLASSES | VALUES, "an objective that is not known")
+    classes, targets = _number(params["num_class"]), _number(params["num_target"])
+    width = max(classes, targets)
+    claim(0 < width <= MOST_ANSWERS and min(classes, targets) <= 1, "the number of answers")
+    claim(len(_listed(params["base_score"])) in {1, width}, "base_score")
+    if name in CLASSES:
+        told = _number(objective["softmax_multiclass_param"]["num_class"])
+        claim(targets == 1 < classes == told, "the number of classes")
+        return OutputKind.CLASSES, width
+    claim(classes == 0, "the number of classes")
+    if name == QUANTILE:
+        levels = _listed(objective["quantile_loss_param"]["quantile_alpha"])
+        claim(len(levels) == width, "the number of quantiles")
+    if width > 1:
+        claim(name in VALUES, "the number of answers")
+        return (OutputKind.QUANTILES if name == QUANTILE else OutputKind.VALUES), width
+    return (OutputKind.PROBABILITY if name in PROBABILITIES else OutputKind.VALUE), width
+
+
+def _listed(text: Any) -> list[float]:
+    claim(isinstance(text, str), "a list of numbers")
+    return [float(one) for one in text.removeprefix("[").removesuffix("]").split(",")]
 
 
 def _number(text: Any) -> int:
@@ -81,14 +109,15 @@ def _number(text: Any) -> int:
     return int(text)
 
 
-def _check_model(model: dict[str, Any], features: int) -> None:
+def _check_model(model: dict[str, Any], features: int, width: int) -> None:
     trees = model["trees"]
     params = model["gbtree_model_param"]
     claim(trees and _number(params["num_trees"]) == len(trees), "num_trees")
     claim(_number(params["num_parallel_tree"]) > 0, "num_parallel_tree")
     claim(all(len(part) == 0 for part in model["cats"].values()), "categories of a frame")
     claim(len(model["tree_info"]) == len(trees), "tree_info")
-    claim(not np.any(model["tree_info"]), "a tree of another class")
+    of = _ints(model["tree_info"])
+    claim(((of >= 0) & (of < width)).all(), "a tree of another class")
     steps = _ints(model["iteration_indptr"])
     claim(len(steps) > 1 and steps[0] == 0 and steps[-1] == len(trees), "iteration_indptr")
     claim((np.diff(steps) > 0).all(), "iteration_indptr")

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from airloop.errors import AirloopError, SpecError
-from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns
+from airloop.errors import AirloopError, DataError, SpecError
+from airloop.plugins.trainer import Output, OutputKind
+from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns, learned
 from airloop.training.trainer import FitJob
 from airloop.training.trainers import scikit
 from airloop.training.trainers.boosting.libraries import Library
@@ -18,6 +19,7 @@ from airloop.training.trainers.boosting.libraries import Library
 #: Of the training rows, drawn by the seed, where the user asked to stop early; scikit-learn's own boosting holds as many.
 VALIDATION: Final = 0.1
 _LOST: Final = ", so it could never be loaded"
+_LEVELS: Final = "the levels stand in outputs.quantiles"
 
 
 def fit(job: FitJob, library: Library) -> Boosted:
@@ -71,7 +73,7 @@ def checked(job: FitJob, library: Library) -> Any:
 
     :raises SpecError: if it cannot, naming what can
     """
-    estimator = scikit.build(job)
+    estimator = scikit.seeded(job, job.params)
     head, last = divided(estimator)
     known = library.estimators[job.model.task]
     if type(last).__name__ not in known or not type(last).__module__.startswith(
@@ -84,7 +86,7 @@ def checked(job: FitJob, library: Library) -> Any:
             "return one of them, alone or as the last step of a Pipeline",
         )
     params = last.get_params()
-    for what, value, remedy in _reasons(library, job, params):
+    for what, value, remedy in _reasons(library, job, params, type(last)().get_params()):
         raise _refused(job, what, value, remedy)
     texts = [name for name in job.features if job.features[name].dtype == object]
     if head is None and texts and not (library.categorical and params.get(library.categorical)):
@@ -99,32 +101,44 @@ def checked(job: FitJob, library: Library) -> Any:
 
 
 def _reasons(
-    library: Library, job: FitJob, params: dict[str, Any]
+    library: Library, job: FitJob, params: dict[str, Any], unsaid: dict[str, Any]
 ) -> Iterator[tuple[str, Any, str]]:
-    """Why a model with these parameters could not be stored, or would be opened as another one."""
-    early = f"; to stop early set {library.early[0]}"
-    losses = library.losses[job.model.task]
+    """Why a model with these parameters could not be stored, or would be opened as another one.
+
+    :param unsaid: what they are where nobody said anything
+    """
+    output = job.outputs[0]
+    losses = sorted(library.losses[learned(output, len(output.names))[0]])
     for name, value in params.items():
         if not _plain(value):
-            remedy = f"use what {library.name} brings: {', '.join(sorted(losses))}{early}"
+            early = f"; to stop early set {library.early[0]}"
+            remedy = f"use what {library.name} brings: {', '.join(losses)}{early}"
             yield f"{name} is code, which is never stored{_LOST}", repr(value)[:80], remedy
     for name in library.loss:
         value = params.get(name)
-        # CatBoost's have parameters behind a colon.
-        if value is not None and losses.isdisjoint({str(value), str(value).partition(":")[0]}):
-            what = f"no {job.model.task} is stored that minimises this{_LOST}"
-            yield what, value, f"use one of {', '.join(sorted(losses))}"
+        if value is not None and value != unsaid.get(name):
+            yield from _loss(output, value, losses)
+    if output.levels and library.levels and params.get(library.levels) is not None:
+        told = f"{library.levels}={params[library.levels]}"
+        yield _LEVELS, told, f"leave {library.levels} out"
     for name, valid in library.only.items():
         if params.get(name) is not None and params[name] not in valid:
+            what = f"{library.name} models with this {name} are not stored{_LOST}"
             remedy = f"use one of {', '.join(map(str, valid))}" if valid else "leave it out"
-            yield (
-                f"{library.name} models with this {name} are not stored{_LOST}",
-                params[name],
-                remedy,
-            )
+            yield what, params[name], remedy
     missing = params.get("missing", np.nan)
     if missing is not None and not np.isnan(missing):
         yield "a missing value is NaN", missing, "leave `missing` out"
+
+
+def _loss(output: Output, value: Any, losses: list[str]) -> Iterator[tuple[str, Any, str]]:
+    # CatBoost's have parameters behind a colon.
+    name, colon, _ = str(value).partition(":")
+    if {str(value), name}.isdisjoint(losses):
+        what = f"no model of {output.told} is stored that minimises this{_LOST}"
+        yield what, value, f"use one of {', '.join(losses)}, or leave it out"
+    elif output.levels and colon and str(value) not in losses:
+        yield _LEVELS, value, f"use {name}, or leave it out"
 
 
 def _plain(value: Any) -> bool:
@@ -153,25 +167,67 @@ def divided(estimator: Any) -> tuple[Any, Any]:
 
 def _fitted(job: FitJob, library: Library, estimator: Any) -> Boosted:
     head, last = divided(estimator)
+    output = job.outputs[0]
+    target, places = _target(job)
     params = last.get_params()
-    told = {name: params.pop(name) for name in library.of_fit if name in params}
-    last = type(last)(**(params | library.settings(params, job.model.training.seed)))
-    task = job.model.task
-    truth = job.truth.astype(int) if task == "classification" else job.truth
-    target: Any = truth.to_numpy()
     train, held = _parts(job, target, any(params.get(name) is not None for name in library.early))
     rows = job.features.iloc[train]
     if head is not None:
         rows = columns(head.fit_transform(rows, target[train]))
         head = scikit.without_indices(head)
-    more = told if job.weights is None else {**told, "sample_weight": job.weights[train]}
+    weights = job.weights
+    more = {} if weights is None else {"sample_weight": weights[train]}
+    valid = None
     if len(held):
         valid = job.features.iloc[held]
         valid = valid if head is None else columns(head.transform(valid))
-        weights = None if job.weights is None else job.weights[held]
-        more |= library.validation(valid, target[held], weights)
-    last.fit(rows, target[train], **more)
-    return boosted(library.name, head, library.dump(last), scikit.where_of(job), task)
+    contents = []
+    for place, own in enumerate(_targets(library, output, target)):
+        if valid is not None:
+            told = None if weights is None else weights[held]
+            more |= library.validation(valid, own[held], told)
+        one, fixed = _aimed(library, last, job, place, len(places))
+        one.fit(rows, own[train], **fixed, **more)
+        contents.append(library.dump(one))
+    return boosted(library.name, head, b"".join(contents), scikit.where_of(job), output, places)
+
+
+def _target(job: FitJob) -> tuple[Any, Any]:
+    """What is learned, and the places of the numbers that will be answered; a class is its place among those that are there."""
+    truth = job.truth.to_numpy()
+    names = len(job.outputs[0].names)
+    if job.model.task != "classification":
+        return truth, np.arange(names)
+    if job.outputs[0].kind is not OutputKind.CLASSES:
+        return truth.astype(int), np.arange(names)
+    places, target = np.unique(truth.astype(int), return_inverse=True)
+    if len(places) < 2:
+        name = job.outputs[0].names[places[0]]
+        raise DataError("every training row has the same label", value=name, where=job.model.name)
+    return target, places
+
+
+def _targets(library: Library, output: Output, target: Any) -> list[Any]:
+    """The target of each model that is fitted."""
+    if output.kind not in library.apart:
+        return [target]
+    return list(target.T) if output.each else [target] * len(output.names)
+
+
+def _aimed(library: Library, last: Any, job: FitJob, place: int, count: int) -> tuple[Any, Any]:
+    """The booster with all that it was not told, and what its ``fit`` wants to be given.
+
+    :param place: of the number that it is fitted for, of who fits each apart
+    :param count: of the numbers that the model will answer
+    """
+    output, params = job.outputs[0], last.get_params()
+    fixed = {name: params.pop(name) for name in library.of_fit if name in params}
+    aim = library.aim(output, place)
+    # Of fewer classes than the user's loss was meant for the library takes the one that suits.
+    if aim or count < len(output.names):
+        params = {name: value for name, value in params.items() if name not in library.loss}
+    settings = library.settings(params, job.model.training.seed)
+    return type(last)(**(params | settings | aim)), fixed
 
 
 def _parts(job: FitJob, target: Any, early: bool) -> tuple[Any, Any]:

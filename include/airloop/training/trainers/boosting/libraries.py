@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Final, Protocol
 
+from airloop.plugins.trainer import Output, OutputKind
 from airloop.registry.formats.boosters import cat, lgbm, xgb
 
 #: What LightGBM calls the same by other names.
@@ -24,12 +25,16 @@ class Library(Protocol):
     name: ClassVar[str]
     #: The package that its estimators come from, and the trainer of a spec.
     package: ClassVar[str]
-    #: Its estimators by the model's task, and what they may be asked to minimise.
+    #: Its estimators by the model's task, and by what they shall answer what they may be asked to minimise.
     estimators: ClassVar[Mapping[str, frozenset[str]]]
-    losses: ClassVar[Mapping[str, frozenset[str]]]
+    losses: ClassVar[Mapping[OutputKind, frozenset[str]]]
     #: The parameters that name the loss, and those that end a fit early.
     loss: ClassVar[tuple[str, ...]]
     early: ClassVar[tuple[str, ...]]
+    #: The parameter with the levels of quantiles, if it is one of its own: they stand in the spec.
+    levels: ClassVar[str | None] = None
+    #: What it fits one model for each number of, since one of it answers only one.
+    apart: ClassVar[frozenset[OutputKind]] = frozenset()
     #: Parameters with the only values with which a model can be stored.
     only: ClassVar[Mapping[str, tuple[Any, ...]]]
     #: Parameters of the estimator that its ``fit`` wants to be given.
@@ -39,6 +44,12 @@ class Library(Protocol):
 
     def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """What is set where the user's code left it open: the seed, silence, no files, the same model each time."""
+
+    def aim(self, output: Output, place: int) -> dict[str, Any]:
+        """What makes it answer this, where its estimator alone would answer something else.
+
+        :param place: of the number that is fitted, of who fits each apart
+        """
 
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """Rows that decide when to stop, as its ``fit`` takes them."""
@@ -56,17 +67,30 @@ class XGBoost(Library):
         "classification": frozenset({"XGBClassifier", "XGBRFClassifier"}),
         "regression": frozenset({"XGBRegressor", "XGBRFRegressor"}),
     }
-    losses: ClassVar[Mapping[str, frozenset[str]]] = {
-        "classification": xgb.PROBABILITIES,
-        "regression": xgb.VALUES,
+    losses: ClassVar[Mapping[OutputKind, frozenset[str]]] = {
+        OutputKind.PROBABILITY: xgb.PROBABILITIES,
+        OutputKind.CLASSES: xgb.CLASSES,
+        OutputKind.VALUE: xgb.VALUES,
+        OutputKind.VALUES: xgb.VALUES - {xgb.QUANTILE},
+        OutputKind.QUANTILES: frozenset({xgb.QUANTILE}),
     }
+    levels: ClassVar[str | None] = "quantile_alpha"
     loss: ClassVar[tuple[str, ...]] = ("objective",)
     early: ClassVar[tuple[str, ...]] = ("early_stopping_rounds",)
-    only: ClassVar[Mapping[str, tuple[Any, ...]]] = {"booster": ("gbtree", "dart")}
+    only: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "booster": ("gbtree", "dart"),
+        "multi_strategy": ("one_output_per_tree",),
+    }
 
     def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """It has the seed already."""
         return {"verbosity": 0} if params.get("verbosity") is None else {}
+
+    def aim(self, output: Output, place: int) -> dict[str, Any]:
+        """All quantiles at once."""
+        if not output.levels:
+            return {}
+        return {"objective": xgb.QUANTILE, "quantile_alpha": list(output.levels)}
 
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """As a list of sets."""
@@ -92,10 +116,15 @@ class LightGBM(Library):
         "classification": frozenset({"LGBMClassifier"}),
         "regression": frozenset({"LGBMRegressor"}),
     }
-    losses: ClassVar[Mapping[str, frozenset[str]]] = {
-        "classification": lgbm.PROBABILITIES,
-        "regression": lgbm.VALUES | _ALIASES,
+    losses: ClassVar[Mapping[OutputKind, frozenset[str]]] = {
+        OutputKind.PROBABILITY: lgbm.PROBABILITIES,
+        OutputKind.CLASSES: lgbm.CLASSES,
+        OutputKind.VALUE: lgbm.VALUES | _ALIASES,
+        OutputKind.VALUES: (lgbm.VALUES | _ALIASES) - {lgbm.QUANTILE},
+        OutputKind.QUANTILES: frozenset({lgbm.QUANTILE}),
     }
+    levels: ClassVar[str | None] = "alpha"
+    apart: ClassVar[frozenset[OutputKind]] = frozenset({OutputKind.VALUES, OutputKind.QUANTILES})
     loss: ClassVar[tuple[str, ...]] = ("objective", "application", "app", "loss")
     early: ClassVar[tuple[str, ...]] = (
         *("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
@@ -110,6 +139,12 @@ class LightGBM(Library):
             {} if ways & set(params) else dict.fromkeys(("deterministic", "force_row_wise"), True)
         )
         return found if {"verbose", "verbosity"} & set(params) else {**found, "verbosity": -1}
+
+    def aim(self, output: Output, place: int) -> dict[str, Any]:
+        """One quantile."""
+        if not output.levels:
+            return {}
+        return {"objective": lgbm.QUANTILE, "alpha": output.levels[place]}
 
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """One set, by its columns and its truth."""
@@ -131,9 +166,12 @@ class CatBoost(Library):
         "classification": frozenset({"CatBoostClassifier"}),
         "regression": frozenset({"CatBoostRegressor"}),
     }
-    losses: ClassVar[Mapping[str, frozenset[str]]] = {
-        "classification": cat.PROBABILITIES,
-        "regression": cat.VALUES | cat.LOGARITHMS,
+    losses: ClassVar[Mapping[OutputKind, frozenset[str]]] = {
+        OutputKind.PROBABILITY: cat.PROBABILITIES,
+        OutputKind.CLASSES: cat.CLASSES,
+        OutputKind.VALUE: cat.VALUES | cat.LOGARITHMS,
+        OutputKind.VALUES: cat.SEVERAL,
+        OutputKind.QUANTILES: cat.QUANTILES,
     }
     loss: ClassVar[tuple[str, ...]] = ("loss_function", "objective")
     early: ClassVar[tuple[str, ...]] = ("early_stopping_rounds", "od_wait", "od_pval", "od_type")
@@ -149,6 +187,13 @@ class CatBoost(Library):
             found["logging_level"] = "Silent"
         return found if "allow_writing_files" in params else {**found, "allow_writing_files": False}
 
+    def aim(self, output: Output, place: int) -> dict[str, Any]:
+        """All quantiles, or all values, at once."""
+        if output.levels:
+            levels = ",".join(str(level) for level in output.levels)
+            return {"loss_function": f"MultiQuantile:alpha={levels}"}
+        return {"loss_function": "MultiRMSE"} if output.kind is OutputKind.VALUES else {}
+
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """As a pool where they have weights."""
         return {"eval_set": (rows, truth)}
@@ -159,9 +204,7 @@ class CatBoost(Library):
         told = estimator.get_metadata()
         for name in list(told.keys()):
             del told[name]
-        kinds = {**dict.fromkeys(cat.PROBABILITIES, "Probability")}
-        kinds |= dict.fromkeys(cat.LOGARITHMS, "Exponent")
-        told[cat.ANSWERS] = kinds.get(loss, "RawFormulaVal")
+        told[cat.ANSWERS] = cat.WAYS.get(loss, cat.SUMS)
         with TemporaryDirectory(prefix="airloop-catboost-") as scratch:
             path = Path(scratch) / "model.cbm"
             estimator.save_model(str(path))
