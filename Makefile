@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test coverage test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin fuzz-api orders trigger-orders judge timetables month schedules flipped-bits honest-rows round-trips clean
+.PHONY: help venv demo up down status test coverage test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin fuzz-api orders trigger-orders judge timetables month schedules roll-outs flipped-bits honest-rows round-trips clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
 	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q -rP --timeout 0 tests/unit/serving/test_api_schema.py
+
+roll-outs: .venv/.self ## ask 100,000 requests while two versions of different code take turns; each answer is its version's own
+	@AIRLOOP_ROLL_OUTS=100000 $(BIN)/python -m pytest -q -rP --timeout 0 tests/integration/serving/test_roll_outs.py
 
 flipped-bits: .venv/.self ## flip 300 bits each of lake, artifacts, step store, prediction log and ledger; none is used in silence
 	@AIRLOOP_FLIPS=300 $(BIN)/python -m pytest -q --timeout 0 -k "bit or flipped" tests/unit/data/test_integrity.py \

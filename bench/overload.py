@@ -43,7 +43,7 @@ PRESSING, ASKING = 10 * max(CONNECTIONS), 8
 HALVES, AT_A_TIME = 20_000, 2
 SECONDS = 10.0
 #: What the model promises, in ms: about what a request takes that comes alone.
-WITHIN = 10
+WITHIN = 6
 _WRK = 'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.headers["authorization"] = "Bearer {}"\nwrk.body = [[{}]]\n'
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import pytest
 from sqlalchemy import select
@@ -31,6 +32,7 @@ from airloop.serving.client import ServiceClient
 from airloop.specs import load_catalog
 from airloop.vocabulary import Action, Cause, Topic, TriggerState
 from tests.support.golden import Golden, servers, unpacked
+from tests.support.named_answers import Asking
 
 #: The loader's own tolerance for another machine's arithmetic.
 TOLERANCE = 1e-6
@@ -133,7 +135,8 @@ def test_it_serves_rolls_back_retrains_and_delivers(golden: Golden) -> None:
         roll_back_to_1(golden, service)
         deliver(golden, made)
         assert service.predict(golden.model, golden.expected["rows"]).version == 3
-    assert [one.version for one in golden.ledger.deployments(golden.model)] == [3, 1, 2, 1]
+        assert [one.version for one in golden.ledger.deployments(golden.model)] == [3, 1, 2, 1]
+        roll_out_to_and_fro(golden, service)
 
 
 def assert_serves(golden: Golden, service: ServiceClient, version: int) -> None:
@@ -181,6 +184,25 @@ def retrain_for_the_open_trigger(golden: Golden) -> dict[str, Any]:
     )["candidate"]
     assert judged(golden, made)["champion_version"] == 2
     return made
+
+
+def roll_out_to_and_fro(golden: Golden, service: ServiceClient) -> None:
+    """0.1's versions, which bring no code, and today's answer in one process; each is right by its number."""
+    rows = golden.expected["rows"]
+    serving = golden.settings.serving
+    asking = Asking(
+        f"{serving.url}/models/{golden.model}/predict",
+        serving.bearer(),
+        [orjson.dumps({"rows": [row]}).decode() for row in rows],
+        {n: [orjson.dumps(one).decode() for one in answers(golden, n)] for n in (1, 2, 3)},
+    )
+    with asking.traffic(golden.home, 400) as told:
+        for version in (2, 3, 1, 3, 2):
+            rollback(golden.ledger, golden.settings, golden.model, "to and fro", to_version=version)
+            assert service.refresh(golden.model).version == version
+            told.wait(version, 40)
+    assert (told.wrong, told.failed) == (0, 0), told.example
+    assert set(told.versions) == {1, 2, 3}
 
 
 def judged(golden: Golden, candidate: dict[str, Any]) -> dict[str, Any]:
