@@ -26,8 +26,8 @@ from airloop.serving.command import service_command
 from airloop.settings import Settings
 from bench import serving_world as made
 from bench.rivals import servers
+from tests.support.asking import Asking
 from tests.support.checkout import ROOT
-from tests.support.named_answers import Asking
 from tests.support.projects import forget
 from tests.support.versions_of_code import write_project
 

@@ -31,8 +31,8 @@ from airloop.registry import loader, models
 from airloop.serving.client import ServiceClient
 from airloop.specs import load_catalog
 from airloop.vocabulary import Action, Cause, Topic, TriggerState
+from tests.support.asking import Asking
 from tests.support.golden import Golden, servers, unpacked
-from tests.support.named_answers import Asking
 
 #: The loader's own tolerance for another machine's arithmetic.
 TOLERANCE = 1e-6

@@ -121,7 +121,7 @@ def test_its_project_is_fine_and_every_dag_file_parses(wheel: Wheel, astro: Path
 
 
 def test_what_runs_without_airflow_needs_no_file_of_the_checkout(wheel: Wheel, astro: Path) -> None:
-    code = "import sys, airloop.steps.train, airloop.serving.service; print(*sys.path, sep=chr(10))"
+    code = "import sys, airloop.steps.train, airloop.serving.service, airloop.serving.worker; print(*sys.path, sep=chr(10))"
     done = wheel.run("-c", code, cwd=astro, project=astro, **airflow(astro))
     assert done.returncode == 0, done.stderr
     here = str(ROOT)

@@ -217,6 +217,7 @@ def test_every_step_loads_where_only_the_step_images_packages_are() -> None:
 def test_the_service_loads_where_only_its_images_packages_are() -> None:
     needed = (
         "airloop.serving.service",
+        "airloop.serving.worker",
         "airloop.serving.log.compactor",
         "airloop.serving.log.compaction",
         "airloop.registry.loader",
