@@ -63,11 +63,16 @@ def location_p(
     if np.ptp(daily) <= SAME * np.abs(daily).max():
         return 1.0 if abs(now - daily[0]) <= SAME * abs(daily[0]) else 0.0
     # A window of fewer rows than the reference's has more of the noise of rows.
-    care = max(1.0, float(np.median(rows[there])) * days / present)
+    care = max(1.0, _middle(rows[there].tobytes(), rows.dtype.char) * days / present)
     weights, errors, means = _by_likeness(daily, days)
     t = np.abs(now - means) / (errors * np.sqrt(care))
     freedom = min(len(daily) - 1, _tail_of_windows(daily.tobytes(), days))
     return float(min(1.0, weights @ (2 * stdtr(freedom, -t))))
+
+
+@lru_cache(maxsize=4096)
+def _middle(rows: bytes, kind: str) -> float:
+    return float(np.median(np.frombuffer(rows, dtype=kind)))
 
 
 @lru_cache(maxsize=4096)

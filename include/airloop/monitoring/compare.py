@@ -74,9 +74,15 @@ def of_rate(
 ) -> Comparison:
     """A rate's change, which is none if fewer than the least of all rows have moved."""
     before, now = rate.shares
-    effect = rate.ratio if abs(now - before) >= least else 1.0
+    effect = effect_of(rate, least)
     told = f", rate {before:.3g} → {now:.3g}"
     return Comparison(name, "odds ratio", effect, spec.min_ratio, rate.p_value(days), told)
+
+
+def effect_of(rate: Rate, least: float) -> float:
+    """By how many times the odds of a rate have changed: none if fewer than the least of all rows have moved."""
+    before, now = rate.shares
+    return rate.ratio if abs(now - before) >= least else 1.0
 
 
 def _with_rare(
@@ -93,7 +99,9 @@ def _with_rare(
             detail=f"{found.detail} of {category!r}",
         )
         for category, rate in followed
-        if (found := of_rate(shape.column, rate, days, spec, LEAST)).matters
+        # Most have not moved by enough to matter, and how likely that was need not be asked.
+        if effect_of(rate, LEAST) >= spec.min_ratio
+        for found in (of_rate(shape.column, rate, days, spec, LEAST),)
     ]
     first = min([shape, *told], key=lambda one: (not one.matters, one.p_value))
     return replace(first, p_value=min(1.0, 2 * first.p_value))

@@ -20,7 +20,7 @@ from airloop.figures import Figure, Metrics
 from airloop.monitoring import costs
 from airloop.monitoring.profiles.days import Days
 from airloop.monitoring.profiles.history import History, gather
-from airloop.monitoring.sketch import Bins, Counts, Integers, Kind, count, cut, kind_of
+from airloop.monitoring.sketch import Bins, Counts, Integers, Kind, count, cut, days_of, kind_of
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: The file's name in a model's artifact.
@@ -42,7 +42,7 @@ class ColumnReference(Contract):
     @property
     def by_day(self) -> Integers:
         """Days × bins."""
-        return np.array(self.day_counts, dtype=np.int64).reshape(-1, self.bins.size)
+        return days_of(self.day_counts, self.bins.size)
 
     @property
     def total(self) -> Counts:

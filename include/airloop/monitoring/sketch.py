@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -36,6 +37,14 @@ class Kind(StrEnum):
     CATEGORY = "category"
     #: A date always moves on: only its missing values are counted.
     TIME = "time"
+
+
+@lru_cache(maxsize=256)
+def days_of(counts: tuple[tuple[int, ...], ...], size: int) -> Integers:
+    """Each day's counts as one array, read-only: a night asks for each column's many times, a replay thousands of times."""
+    found = np.array(counts, dtype=np.int64).reshape(-1, size)
+    found.flags.writeable = False
+    return found
 
 
 def kind_of(column: Column) -> Kind:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _beside(
             future.result()
             tell(done, total, f"fitted {past.keys[fitting[future].night]}")
         playing: dict[Future[Score], Policy] = {
-            pool.submit(_play, policy): policy for policy in _hardest_first(policies)
+            pool.submit(_play, policy): policy for policy in hardest_first(policies)
         }
         for done, played in enumerate(as_completed(playing), len(models) + 1):
             scores[playing[played]] = played.result()
@@ -174,14 +175,18 @@ def _alike(policies: Iterable[Policy]) -> dict[Policy, list[Policy]]:
     return {group[0]: group for group in groups.values()}
 
 
-def _hardest_first(policies: Iterable[Policy]) -> list[Policy]:
-    """Loops ask monitors and gates each night, most of them shadows too: they begin, so that no core waits for the last."""
+def hardest_first(policies: Iterable[Policy]) -> list[Policy]:
+    """Loops ask monitors and gates each night, most of them shadows too: they begin, so that no core waits for the last.
 
-    def ease(policy: Policy) -> int:
-        loop = policy.kind is Kind.LOOP
-        return (not loop) + (not loop or policy.spec.policy != "by_gain")
-
-    return sorted(policies, key=ease)
+    Those with shadows and those without take turns: two that are alike would fit and judge the same at the same moment.
+    """
+    known = [*policies]
+    loops = [policy for policy in known if policy.kind is Kind.LOOP]
+    shadowed = [policy for policy in loops if policy.spec.policy == "by_gain"]
+    plain = [policy for policy in loops if policy.spec.policy != "by_gain"]
+    others = [policy for policy in known if policy.kind is not Kind.LOOP]
+    turns = zip_longest(shadowed, plain)
+    return [*(one for turn in turns for one in turn if one is not None), *others]
 
 
 @contextmanager

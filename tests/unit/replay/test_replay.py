@@ -24,7 +24,7 @@ from airloop.replay.nights import Nights
 from airloop.replay.page import html, lines, summary
 from airloop.replay.past import Past
 from airloop.replay.policies import Kind, chosen, standing, tried
-from airloop.replay.replay import Asked, opening, replay
+from airloop.replay.replay import Asked, hardest_first, opening, replay
 from airloop.replay.scoring import Score, regret
 from airloop.settings import Settings
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
@@ -159,6 +159,13 @@ def test_the_order_in_which_policies_play_changes_nothing(
     back = replay(asked, one, policies[::-1], cores=1, tell=silent)[::-1]
     assert [score.nights for score in there] == [score.nights for score in back]
     assert all(np.array_equal(a.primary, b.primary) for a, b in zip(there, back, strict=True))
+
+
+def test_no_two_loops_that_would_do_the_same_begin_side_by_side() -> None:
+    policies = standing(RetrainingSpec(), Cadence.DAY, DAYS)
+    names = [policy.name for policy in hardest_first(policies)]
+    assert names[:4] == ["gain alone", "drift alone", "by_gain", "performance alone"]
+    assert sorted(names) == sorted(policy.name for policy in policies)
 
 
 def test_policies_that_differ_by_their_names_alone_are_played_once_under_both(

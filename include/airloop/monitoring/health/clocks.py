@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airloop.contracts import DAY_PATTERN
@@ -15,6 +16,7 @@ ZONES = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def day_of(key: str) -> date | None:
     """The day that a partition's key names; None of an hour, a week, a month, a delivery."""
     return date.fromisoformat(key) if re.match(DAY_PATTERN, key) else None

@@ -67,6 +67,22 @@ class Scale:
         return np.where(self.shares, angles, values)
 
 
+@dataclass(frozen=True, eq=False)
+class _Usual:
+    """What a reference says of its own days, whichever night is held against them."""
+
+    scale: Scale
+    #: As they are compared: without holidays, and without what is their weekday's own.
+    days: Floats
+    #: Of each weekday what is its own.
+    week: Floats
+    #: The largest step of any of the days.
+    step: Floats
+    #: The range of the figures as they are.
+    low: Floats
+    high: Floats
+
+
 def risen(share: float, days: Floats, least: float) -> bool:
     """Whether a share's angle exceeds the largest of the days' by this and by a part of what the days differ by.
 
@@ -88,29 +104,53 @@ def moves(
     """
     if len(history.days) < MIN_DAYS:
         return []
-    scale = scale_of(history)
-    values = history.row(night)
-    then, now, before = scale(history.matrix), scale(values), scale(before)
-    if not holiday(key, history.holidays):
-        # A holiday is no day like others, and says nothing of them.
-        then[_holidays(history.days, history)] = np.nan
+    plain = not holiday(key, history.holidays)
+    usual, values = _usual(history, plain=plain), history.row(night)
+    scale = usual.scale
+    now, before = scale(values), scale(before)
+    if plain:
         before[_holidays(days, history)] = np.nan
-        week = _week(then, history.days)
-        then, now = then - week[weekdays(history.days)], now - week[weekdays([key])[0]]
-        before = before - week[weekdays(days)]
-    far = _excess(then, now, scale)
+        now = now - usual.week[weekdays([key])[0]]
+        before = before - usual.week[weekdays(days)]
+    far = _excess(usual.days, now, scale)
     if len(before) >= MIN_STEP_DAYS:
-        usual = [_step(then[at], then[max(0, at - STEP_DAYS) : at]) for at in range(3, len(then))]
         with np.errstate(all="ignore"):
-            largest = np.nan_to_num(np.fmax.reduce(usual, axis=0))
-            step = _step(now, before[-STEP_DAYS:]) - largest
-            far = np.fmin(far, step / np.maximum(scale.reach * largest, scale.least))
-    with np.errstate(all="ignore"):
-        low, high = np.fmin.reduce(history.matrix, axis=0), np.fmax.reduce(history.matrix, axis=0)
+            step = _step(now, before[-STEP_DAYS:]) - usual.step
+            far = np.fmin(far, step / np.maximum(scale.reach * usual.step, scale.least))
+    low, high = usual.low, usual.high
     return [
         Move(history.keys[at], float(values[at]), float(low[at]), float(high[at]), float(far[at]))
         for at in np.flatnonzero(far > 1)
     ]
+
+
+def _usual(history: History, *, plain: bool) -> _Usual:
+    """What is the reference's alone, once for all its nights.
+
+    :param plain: of nights that are no holiday
+    """
+    # A frozen contract has no cache but its own dictionary, which a copy with another calendar shares.
+    kept: dict[tuple[bool, str | None], _Usual] = history.__dict__.setdefault("_usual", {})
+    at = plain, history.holidays
+    if at not in kept:
+        kept[at] = _told(history, plain=plain)
+    return kept[at]
+
+
+def _told(history: History, *, plain: bool) -> _Usual:
+    scale = scale_of(history)
+    then = scale(history.matrix)
+    week = np.zeros((8, then.shape[1]))
+    if plain:
+        # A holiday is no day like others, and says nothing of them.
+        then[_holidays(history.days, history)] = np.nan
+        week = _week(then, history.days)
+        then = then - week[weekdays(history.days)]
+    steps = [_step(then[at], then[max(0, at - STEP_DAYS) : at]) for at in range(3, len(then))]
+    with np.errstate(all="ignore"):
+        largest = np.nan_to_num(np.fmax.reduce(steps, axis=0))
+        low, high = np.fmin.reduce(history.matrix, axis=0), np.fmax.reduce(history.matrix, axis=0)
+    return _Usual(scale, then, week, largest, low, high)
 
 
 def _holidays(days: Sequence[str], history: History) -> list[bool]:
