@@ -10,11 +10,13 @@ import torch
 import yaml
 
 from airloop.contracts import Outcome
+from airloop.delivery import verification
 from airloop.errors import ArtifactError
 from airloop.registry import artifacts, loader
 from airloop.specs.catalog import Catalog
 from airloop.training.trainers.torch.checkpoint import StoredCheckpoints
 from tests.integration.training.test_train_evaluate_register import World
+from tests.support.loop.outcomes import CLASSES
 from tests.support.loop.specimens import rows
 from tests.support.loop.torch import torch_spec
 
@@ -65,6 +67,27 @@ def test_a_crashed_training_goes_on_and_its_model_is_gated_registered_and_served
     model = loader.load(version.artifact, world.settings)
     assert model.runtime == "onnx"
     assert model.predict(rows(5)).shape == (30,)
+
+
+def test_a_network_of_several_classes_goes_through_the_whole_loop(world, tmp_path, monkeypatch):
+    fields = torch_spec(
+        {"epochs": 8},
+        module="tests.support.loop.torch_outcomes",
+        outputs={"classes": CLASSES},
+        gates={"primary": "log_loss", "absolute": {"log_loss": {"max": 0.95}}},
+    ).model_dump(mode="json", by_alias=True, exclude_none=True)
+    (world.home / "config" / "models" / "lateness.yaml").write_text(yaml.safe_dump(fields))
+    world.catalog = Catalog(world.home / "config")
+    candidate = world.train()
+    report = world.evaluate(candidate)
+    assert report.outcome is Outcome.OK, report.reason
+    version = world.register(candidate, report)
+    monkeypatch.setattr(verification, "LOAD_REQUESTS", 20)
+    checks = verification.verify(version, world.settings, tmp_path / "work")
+    assert all(check.ok for check in checks), checks
+    answers = loader.load(version.artifact, world.settings).predict(rows(5))
+    assert answers.shape == (30, 3)
+    assert abs(answers.sum(axis=1) - 1).max() < 1e-6
 
 
 def test_a_checkpoint_of_another_architecture_stops_the_step_with_one_line(world, monkeypatch):

@@ -40,7 +40,7 @@ def made(params: dict[str, Any] | None = None, data_digest: str = "rows", **chan
     features = transform(spec, dataset_spec(), part.frame)
     target = part.truth.to_numpy(dtype=np.float64)
     options, rest = divide(spec.training.params)
-    columns = measure(features[:-HELD], target[:-HELD], spec.task, options.min_category_rows)
+    columns = measure(features[:-HELD], target[:-HELD], spec.answer, options.min_category_rows)
     task = Task(
         model=spec,
         columns=columns,
@@ -76,7 +76,9 @@ def weights(network: TabularNetwork) -> dict[str, bytes]:
 
 
 def table_rows(table: TensorTable) -> Any:
-    return np.concatenate([table.dense.numpy(), table.target.numpy()[:, None]], axis=1)
+    return np.concatenate(
+        [table.dense.numpy(), table.target.numpy().reshape(len(table.target), -1)], axis=1
+    )
 
 
 __all__ = ["checkpoints", "made", "table_rows", "torch_spec", "trained", "weights"]

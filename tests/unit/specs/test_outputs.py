@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from airloop.issues import issues_of
-from airloop.plugins.trainer import OutputKind
+from airloop.plugins.trainer import OutputKind, TrainerCapabilities
 from airloop.specs.model import ModelSpec
+from airloop.training.trainers.builtin import TorchTrainer
 from tests.support.loop.specimens import model_spec
 
 GATES = {"primary": "log_loss", "absolute": {"log_loss": {"max": 1}}}
@@ -56,7 +57,6 @@ def test_an_output_declared_twice_is_named(again: str) -> None:
     [
         ({"task": "regression"}, "outputs.classes", "classes are of a classification"),
         ({"segments": {"column": "courier"}}, "segments", "one number"),
-        ({"training": {"trainer": "torch"}}, "training.trainer", "trainer torch makes no classes"),
         (
             {"gates": {"primary": "average_precision", "absolute": {"log_loss": {"max": 1}}}},
             "gates.primary",
@@ -142,12 +142,6 @@ def test_values_are_columns_keys_and_truths_in_their_order() -> None:
         ([LATE, COST], {"inputs": ["distance", "parcels"]}, "inputs[1]", "among the inputs"),
         (
             [LATE, COST],
-            {"training": {"trainer": "torch"}},
-            "training.trainer",
-            "trainer torch makes no values",
-        ),
-        (
-            [LATE, COST],
             {"gates": {"primary": "rmse", "absolute": {"r2": {"min": 0.1}}}},
             "gates.primary",
             "is no metric of values",
@@ -161,6 +155,21 @@ def test_what_does_not_go_with_values_is_named(
         values(declared, **changes)
     said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
     assert told in said[key]
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_a_trainer_that_makes_none_of_them_is_named(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As one of a plug-in that says nothing of outputs.
+    monkeypatch.setattr(TorchTrainer, "outputs", TrainerCapabilities.outputs)
+    torch = {"trainer": "torch"}
+    with pytest.raises(ValidationError) as raised:
+        spec(["a", "b"], training=torch) if kind == "classes" else values(
+            [LATE, COST], training=torch
+        )
+    said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+    assert said["training.trainer"] == f"trainer torch makes no {kind}"
 
 
 def test_one_value_needs_its_target() -> None:

@@ -85,6 +85,7 @@ class TorchTrainer(Trainer):
     distributions: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     remedy: ClassVar[str] = "run scripts/venv torch (Airloop's extra `torch`)"
     files: ClassVar[frozenset[str]] = frozenset({"network.json", "model.safetensors"})
+    outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
     options: ClassVar[type[Contract]] = FitOptions
     processes: ClassVar[bool] = True
     checkpoints: ClassVar[bool] = True
@@ -102,7 +103,7 @@ class TorchTrainer(Trainer):
         trainer.rehearse(job)
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """P(positive), or the value: the network knows which."""
+        """What it was trained for: the network knows that."""
         score: Scorer = estimator.score
         return score
 

@@ -22,6 +22,8 @@ from airloop.training.fitted import fit
 from airloop.training.package import pack
 from airloop.training.trainer import open_trainer
 from tests.support.checkout import ROOT
+from tests.support.loop.outcomes import CLASSES
+from tests.support.loop.pairs import VALUES
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, rows
 from tests.support.loop.torch import torch_spec
 
@@ -56,6 +58,49 @@ def test_a_plain_network_is_served_by_onnx_to_the_last_digits(tmp_path):
     assert by_torch.runtime == "torch"
     strange = frame.head(50).assign(rain=np.nan, courier="drone", distance=1e9)
     assert np.abs(by_torch.predict(strange) - model.predict(strange)).max() < 1e-12
+
+
+#: By the module: the fields of the spec, and the metric that tells whether anything was learned.
+SEVERAL = {
+    "torch_outcomes": ({"outputs": {"classes": CLASSES}}, "log_loss", 0.95),
+    "torch_intervals": ({"task": "regression", "outputs": {"quantiles": [0.1, 0.5, 0.9]}}, "pinball", 1.5),
+    "torch_pairs": ({"task": "regression", "outputs": {"values": VALUES}, "target": {"column": None}}, "relative_rmse", 0.9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", SEVERAL)
+def test_several_numbers_a_row_are_learned_stored_and_served_by_onnx(module, tmp_path):
+    fields, metric, most = SEVERAL[module]
+    params = {"epochs": 8, "batch_rows": 128, "learning_rate": 0.02}
+    gates = {"primary": metric, "absolute": {metric: {"max": most}}}
+    spec = torch_spec(
+        module=f"tests.support.loop.{module}", training={"params": params}, gates=gates, **fields
+    )
+    parts = split(spec, dataset_spec(), rows(), HOLDOUT)
+    fitted = fit(spec, dataset_spec(), parts)
+    assert fitted.metrics[metric] < most
+    package = pack(spec, dataset_spec(), parts, fitted, tmp_path / "model", trained_on=DAYS[:-2])
+    assert package.conversion.kept, package.conversion.reason
+    model = opened(tmp_path / "model")
+    assert model.runtime == "onnx"
+    frame = parts.holdout.frame
+    np.testing.assert_allclose(model.predict(frame), fitted.scores, rtol=1e-12, atol=1e-12)
+    if module == "torch_outcomes":
+        np.testing.assert_allclose(fitted.scores.sum(axis=1), 1)
+    if module == "torch_intervals":
+        assert (np.diff(fitted.scores) >= 0).all()
+        below = (fitted.truth[:, :1] <= fitted.scores).mean(axis=0)
+        np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.1)
+    (tmp_path / "model" / artifacts.ONNX).unlink()
+    by_torch = opened(tmp_path / "model")
+    strange = frame.head(50).assign(rain=np.nan, courier="drone", distance=1e9)
+    np.testing.assert_allclose(by_torch.predict(strange), model.predict(strange), rtol=1e-12)
+    assert by_torch.predict(frame.iloc[:0]).shape == (0, *spec.answer.shape)
+    changed = json.loads((tmp_path / "model" / artifacts.NETWORK).read_text())
+    changed["columns"]["width"] = 0
+    (tmp_path / "model" / artifacts.NETWORK).write_text(json.dumps(changed))
+    with pytest.raises(ArtifactError, match="one number a row"):
+        opened(tmp_path / "model")
 
 
 def test_a_module_of_the_users_own_is_served_by_torch(tmp_path):

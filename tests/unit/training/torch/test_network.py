@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from airloop.errors import SpecError
+from airloop.plugins.trainer import Output, OutputKind, outputs_of
 from airloop.registry.formats.torch.columns import measure
 from airloop.registry.formats.torch.network import TabularNetwork, perceptron
 
@@ -22,7 +23,7 @@ TARGET = np.array([0.0, 1, 0, 1, 0, 1])
 
 def network(body=None, least=2):
     torch.manual_seed(0)
-    columns = measure(FRAME, TARGET, "classification", least)
+    columns = measure(FRAME, TARGET, *outputs_of("classification"), least)
     return TabularNetwork(columns, 3, body or perceptron([4], dropout=0.0)).eval()
 
 
@@ -60,8 +61,16 @@ def test_unseen_and_rare_categories_are_one():
     assert not np.allclose(answers(made, one), answers(made, FRAME.assign(city="a")))
 
 
+def test_a_body_of_another_width_than_the_outputs_is_refused():
+    three = Output(kind=OutputKind.CLASSES, names=("a", "b", "c"), shape=(3,))
+    columns = measure(FRAME, TARGET, three, 2)
+    with pytest.raises(SpecError, match=r"to 3 numbers a row.*linear layer of width 3"):
+        TabularNetwork(columns, 3, perceptron([4]))
+    assert TabularNetwork(columns, 3, perceptron([4], answers=3)).shape == (3,)
+
+
 def test_a_column_without_any_number_is_no_reason_to_fail():
-    columns = measure(FRAME.assign(gap=np.nan), TARGET, "classification", 1)
+    columns = measure(FRAME.assign(gap=np.nan), TARGET, *outputs_of("classification"), 1)
     made = TabularNetwork(columns, 2, perceptron([4]))
     assert np.isfinite(answers(made.eval(), FRAME)).all()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,8 +143,12 @@ def test_a_run_that_went_on_in_halves_resumes_in_halves(monkeypatch, tmp_path, c
     assert "CUDA out of memory" not in caplog.text
 
 
-def test_rows_that_do_not_fit_are_streamed_each_once_an_epoch_in_another_order(tmp_path):
+@pytest.mark.parametrize("numbers", [1, 2])
+def test_rows_that_do_not_fit_are_streamed_each_once_an_epoch_in_another_order(tmp_path, numbers):
     _, _, early, _ = made()
+    # Of several values a row has several targets.
+    if numbers > 1:
+        early = replace(early, target=torch.stack([early.target, early.dense[:, 0]], dim=1))
     write_parquet(early, tmp_path / "rows.parquet")
     source = StreamedRows(tmp_path / "rows.parquet", torch.device("cpu"))
     epochs = [list(source.batches(seed, 100, 0, Share())) for seed in (1, 1, 2)]

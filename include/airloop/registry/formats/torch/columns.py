@@ -14,6 +14,7 @@ import pandas as pd
 
 from airloop.contracts import Contract
 from airloop.errors import SpecError
+from airloop.plugins.trainer import Output, OutputKind
 
 Codes = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.float32]
@@ -37,8 +38,13 @@ class Columns(Contract):
     #: Each column's known values. All share one table of embeddings, in which row 0 of each stands for the unseen.
     categories: dict[str, tuple[str, ...]]
     numbers: dict[str, Number]
-    target_mean: float = 0.0
-    target_scale: float = 1.0
+    #: Of several values one each.
+    target_mean: float | tuple[float, ...] = 0.0
+    target_scale: float | tuple[float, ...] = 1.0
+    #: How many numbers a row's answer has; 0 for a number by itself.
+    width: int = 0
+    #: Of quantiles.
+    levels: tuple[float, ...] = ()
 
     @property
     def embeddings(self) -> int:
@@ -73,11 +79,13 @@ class Columns(Contract):
 def measure(
     rows: pd.DataFrame,
     target: npt.NDArray[np.float64],
-    task: Literal["classification", "regression"],
+    output: Output,
     min_category_rows: int,
 ) -> Columns:
     """Learn the columns from the training rows alone.
 
+    :param target: a number a row, of several values a row of them
+    :param output: what the network shall answer
     :raises SpecError: if a category has too many values to be one
     """
     categories: dict[str, tuple[str, ...]] = {}
@@ -88,10 +96,17 @@ def measure(
             categories[name] = _vocabulary(name, column, min_category_rows)
         else:
             numbers[name] = _number(column.to_numpy(dtype=np.float64))
-    scaled: dict[str, Any] = {}
-    if task == "regression":
-        scaled = {"target_mean": float(target.mean()), "target_scale": _scale(target)}
-    return Columns(task=task, categories=categories, numbers=numbers, **scaled)
+    width = len(output.names) if output.shape else 0
+    known = {"categories": categories, "numbers": numbers, "width": width}
+    if output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}:
+        return Columns(task="classification", **known)
+    mean, scale = (
+        (target.mean(axis=0).tolist(), [_scale(one) for one in target.T])
+        if output.each
+        else (float(target.mean()), _scale(target))
+    )
+    scaled = {"target_mean": mean, "target_scale": scale, "levels": output.levels}
+    return Columns(task="regression", **known, **scaled)
 
 
 def _vocabulary(name: str, column: pd.Series[Any], least: int) -> tuple[str, ...]:

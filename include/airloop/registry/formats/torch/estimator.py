@@ -53,9 +53,9 @@ class TorchEstimator:
         )
 
     def score(self, rows: pd.DataFrame) -> Scores:
-        """P(positive), or the value, of rows of features."""
+        """What the model declares, of rows of features."""
         codes, numbers = self.network.columns.encode(rows)
-        answers = [np.empty(0)]
+        answers = [np.empty((0, *self.network.shape))]
         with torch.inference_mode():
             for first in range(0, len(rows), ANSWER_ROWS):
                 cut = slice(first, first + ANSWER_ROWS)
@@ -101,6 +101,14 @@ def open_estimator(folder: Path, frozen: FrozenSpec) -> TorchEstimator:
     if kinds != frozen.features:
         raise ArtifactError(
             "the network takes other features than its spec", value=list(kinds), where=str(path)
+        )
+    answer = frozen.model.answer
+    if (network.shape, columns.levels) != (answer.shape, answer.levels):
+        raise ArtifactError(
+            "the network answers another question than its spec",
+            value=list(network.shape),
+            where=str(path),
+            valid=[answer.told],
         )
     return TorchEstimator(network, architecture.embedding, architecture.params)
 

@@ -11,12 +11,17 @@ from airloop.errors import SpecError
 from airloop.registry.formats.torch.columns import Columns
 
 
-def perceptron(hidden: Sequence[int] = (128, 64), dropout: float = 0.1) -> nn.Sequential:
-    """The default body: linear layers with ReLU and dropout between; its input width is found out by itself."""
+def perceptron(
+    hidden: Sequence[int] = (128, 64), dropout: float = 0.1, answers: int = 1
+) -> nn.Sequential:
+    """The default body: linear layers with ReLU and dropout between; its input width is found out by itself.
+
+    :param answers: numbers a row, as many as the spec's ``outputs`` has
+    """
     layers: list[nn.Module] = []
     for width in hidden:
         layers += [nn.LazyLinear(width), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.LazyLinear(1))
+    return nn.Sequential(*layers, nn.LazyLinear(answers))
 
 
 class TabularNetwork(nn.Module):
@@ -24,7 +29,8 @@ class TabularNetwork(nn.Module):
 
     :param columns: what was measured on the training rows
     :param embedding: numbers that stand for a category
-    :param body: takes a float tensor [rows, width] and returns one number a row: a logit, or the standardised value
+    :param body: takes a float tensor [rows, width] and returns one number a row: a logit, or the standardised value;
+        with ``outputs`` one for each class, quantile or value
     """
 
     mean: Tensor
@@ -64,18 +70,30 @@ class TabularNetwork(nn.Module):
         if codes.shape[1]:
             dense = torch.cat([self.embedding(codes).flatten(1), dense], dim=1)
         answers: Tensor = self.body(dense)
-        return answers.reshape(len(dense))
+        return answers.reshape(len(dense), *self.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row's answer."""
+        return (self.columns.width,) if self.columns.width else ()
 
     def answer(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """P(positive), or values in the target's own unit."""
+        """Probabilities, or values in the target's own unit."""
         raw: Tensor = self(codes, numbers)
         if self.columns.task == "classification":
-            return torch.sigmoid(raw)
-        value: Tensor = raw * self.columns.target_scale + self.columns.target_mean
-        return value
+            return torch.softmax(raw, dim=1) if self.shape else torch.sigmoid(raw)
+        mean, scale = (
+            torch.tensor(one, dtype=raw.dtype)
+            for one in (self.columns.target_mean, self.columns.target_scale)
+        )
+        value = raw * scale + mean
+        # Where two quantiles cross, they change places (Chernozhukov et al., 2010).
+        return value.sort(dim=1).values if self.columns.levels else value
 
     def _find_widths(self) -> None:
-        """Run two rows through, so that lazy layers get their widths, and see that one number a row comes out."""
+        """Run two rows through, so that lazy layers get their widths, and see that as many numbers a row come out as are declared."""
+        wide = self.columns.width or 1
+        many = f"{wide} numbers" if wide > 1 else "one number"
         codes = torch.zeros((2, len(self.columns.categories)), dtype=torch.int32)
         numbers = torch.zeros((2, len(self.columns.numbers)))
         training = self.training
@@ -85,9 +103,9 @@ class TabularNetwork(nn.Module):
                 self(codes, numbers)
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
             raise SpecError(
-                "build() must return a module from [rows, width] to one number a row",
+                f"build() must return a module from [rows, width] to {many} a row",
                 value=str(error)[:300],
                 where="the model's build()",
-                remedy="end it with a linear layer of width 1, and begin with a lazy one",
+                remedy=f"end it with a linear layer of width {wide}, and begin with a lazy one",
             ) from error
         self.train(training)

@@ -60,6 +60,7 @@ class _Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.width = 1
 
     def add(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """One node; returns the name of its output."""
@@ -118,15 +119,25 @@ class _Graph:
         return self.add(_PLAIN[type(layer)], [dense])
 
     def answer(self, network: TabularNetwork, dense: str) -> None:
-        """The probability, or the value in its own unit."""
+        """The probabilities, or the values in their own unit."""
+        self.width = network.columns.width or 1
         if network.columns.task == "classification":
-            self.add("Sigmoid", [dense], output="answer")
+            if network.shape:
+                self.add("Softmax", [dense], output="answer", axis=1)
+            else:
+                self.add("Sigmoid", [dense], output="answer")
             return
         scale, mean = (
             np.array(one) for one in (network.columns.target_scale, network.columns.target_mean)
         )
         scaled = self.add("Mul", [dense, self.constant(scale)])
-        self.add("Add", [scaled, self.constant(mean)], output="answer")
+        if not network.columns.levels:
+            self.add("Add", [scaled, self.constant(mean)], output="answer")
+            return
+        value = self.add("Add", [scaled, self.constant(mean)])
+        all_of_them = self.constant(np.array([self.width], dtype=np.int64))
+        node = helper.make_node("TopK", [value, all_of_them], ["answer", "places"], largest=0)
+        self.nodes.append(node)
 
     def model(self, frozen: FrozenSpec) -> ModelProto:
         """All of it, with the features as inputs."""
@@ -135,7 +146,7 @@ class _Graph:
             helper.make_tensor_value_info(name, kinds[kind], [None, 1])
             for name, kind in frozen.features.items()
         ]
-        outputs = [helper.make_tensor_value_info("answer", TensorProto.DOUBLE, [None, 1])]
+        outputs = [helper.make_tensor_value_info("answer", TensorProto.DOUBLE, [None, self.width])]
         graph = helper.make_graph(self.nodes, "airloop", inputs, outputs, self.constants)
         imports = [helper.make_opsetid(domain, number) for domain, number in OPSET.items()]
         return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)

@@ -6,12 +6,14 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from airloop.errors import SpecError
+from airloop.registry.formats.torch.columns import Columns
 from airloop.registry.formats.torch.network import TabularNetwork
 from airloop.specs.sections.fitting import FitOptions
 from airloop.training.trainers.torch.captured import CapturedStep
@@ -19,10 +21,36 @@ from airloop.training.trainers.torch.table import Batch, Picked
 
 log = logging.getLogger("airloop.training")
 
-_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "classification": nn.functional.binary_cross_entropy_with_logits,
-    "regression": nn.functional.mse_loss,
-}
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def loss_of(columns: Columns, device: torch.device) -> Loss:
+    """What a batch's answers cost, added up over its rows; of several numbers a row the mean of them counts."""
+    if columns.task == "classification":
+        return _cross_entropy if columns.width else _binary
+    if columns.levels:
+        # There before a step is recorded, which must not copy from the host.
+        return partial(_pinball, torch.tensor(columns.levels, device=device))
+    return _squared
+
+
+def _binary(answers: Tensor, target: Tensor) -> Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(answers, target, reduction="sum")
+
+
+def _cross_entropy(answers: Tensor, target: Tensor) -> Tensor:
+    # A class's place, which lies beside the features as a number.
+    return nn.functional.cross_entropy(answers, target.long(), reduction="sum")
+
+
+def _squared(answers: Tensor, target: Tensor) -> Tensor:
+    found = nn.functional.mse_loss(answers, target, reduction="sum")
+    return found / target.shape[1] if target.ndim > 1 else found
+
+
+def _pinball(levels: Tensor, answers: Tensor, target: Tensor) -> Tensor:
+    short = target[:, None] - answers
+    return torch.maximum(levels * short, (levels - 1) * short).mean(dim=1).sum()
 
 
 class Optimiser:
@@ -47,7 +75,7 @@ class Optimiser:
             fused=True,
             capturable=device.type == "cuda",
         )
-        self.criterion = _LOSSES[network.columns.task]
+        self.criterion = loss_of(network.columns, device)
         #: In how many pieces a batch goes through the device: two after it ran out of memory once.
         self.parts = 1
         self._captured: CapturedStep[Any] | None = None
@@ -90,7 +118,7 @@ class Optimiser:
         """The sum of the losses of a batch's rows, computed in bfloat16 where a GPU does."""
         with self._precision():
             answers = self.network.from_dense(batch.codes, batch.dense)
-        return self.criterion(answers.float(), batch.target, reduction="sum")
+        return self.criterion(answers.float(), batch.target)
 
     def tensors(self) -> dict[str, Tensor]:
         """What it remembers of each parameter, for a checkpoint."""

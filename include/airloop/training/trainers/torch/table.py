@@ -128,9 +128,9 @@ def tabulate(network: TabularNetwork, codes: Any, numbers: Any, target: Any) -> 
     columns = network.columns
     with torch.no_grad():
         dense = network.normalise(torch.from_numpy(numbers))
-    wanted = torch.from_numpy(np.asarray(target, dtype=np.float64))
-    scaled = (wanted - columns.target_mean) / columns.target_scale
-    return TensorTable(torch.from_numpy(codes), dense, scaled.float())
+    centred = np.asarray(target, dtype=np.float64) - np.asarray(columns.target_mean)
+    scaled = torch.from_numpy(centred / np.asarray(columns.target_scale)).float()
+    return TensorTable(torch.from_numpy(codes), dense, scaled)
 
 
 class TableRows(Protocol):
@@ -207,9 +207,12 @@ class StreamedRows:
         import pyarrow.parquet as pq
 
         read = pq.ParquetFile(self.path).read_row_groups(groups)
+        target = _matrix(read, "t", np.float32)
         return TensorTable(
-            _matrix(read, "c", np.int32), _matrix(read, "d", np.float32), _matrix(read, "t", np.float32)[:, 0]
-        )  # fmt: skip
+            _matrix(read, "c", np.int32),
+            _matrix(read, "d", np.float32),
+            target if target.shape[1] > 1 else target[:, 0],
+        )
 
 
 def write_parquet(table: TensorTable, path: Path) -> None:
@@ -222,7 +225,7 @@ def write_parquet(table: TensorTable, path: Path) -> None:
         for letter, matrix in (
             ("c", table.codes.numpy()),
             ("d", table.dense.numpy()),
-            ("t", table.target.numpy()[:, None]),
+            ("t", table.target.numpy().reshape(len(table), -1)),
         )
         for position in range(matrix.shape[1])
     }

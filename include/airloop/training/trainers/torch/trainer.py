@@ -81,7 +81,7 @@ def _built(
 ) -> tuple[Task, TabularNetwork]:
     task = Task(
         model=job.model,
-        columns=measure(rows, target, job.model.task, options.min_category_rows),
+        columns=measure(rows, target, job.outputs[0], options.min_category_rows),
         options=options,
         params=params,
         seed=job.model.training.seed,
