@@ -23,7 +23,7 @@ LAST_LINES: Final = 20
 _LESS: Final = {
     "ingest": "make the partitions smaller, or a sql source's batch_rows",
     "recheck": "make the partitions smaller, or a sql source's batch_rows",
-    "train": "lower training.window, or choose a trainer that streams its rows",
+    "train": "lower training.window, or set training.stream with a trainer that can, such as torch",
     "evaluate": "lower training.holdout",
     "monitor": "lower monitoring.window",
     "score": "make the partitions smaller",
@@ -37,7 +37,7 @@ def exhausted(error: BaseException, step: str) -> MemoryLimitError | None:
         return error
     for one in _causes(error):
         if isinstance(one, MemoryError) or (
-            not isinstance(one, SystemExit) and _SAID.search(str(one))
+            not isinstance(one, SystemExit) and (_SAID.search(str(one)) or _no_stack(one))
         ):
             return _told(
                 step, f"{type(one).__name__}: {str(one).strip() or 'no more is to be had'}"
@@ -68,8 +68,29 @@ def kills() -> int:
     return _counter(Path("/proc/vmstat")) or 0
 
 
+def check_room(step: str, size: int, what: str) -> None:
+    """Refuse what cannot fit, before it begins.
+
+    :param size: in bytes, what it takes at the least
+    :param what: in words
+    :raises MemoryLimitError: if that is more than there may be
+    """
+    bounds = _bounds()
+    if bounds and size > min(bounds)[0]:
+        raise _told(step, f"{what} take {size / (1 << 20):,.0f} MiB at least")
+
+
 def limit() -> str:
     """The narrowest bound on this process's memory, in words: its figure, and where it is set."""
+    bounds = _bounds()
+    if not bounds:
+        return "a limit that this system does not tell"
+    size, where = min(bounds)
+    return f"{size / (1 << 20):,.0f} MiB {where}"
+
+
+def _bounds() -> list[tuple[int, str]]:
+    """All bounds in bytes, each with where it is set."""
     total = next(_numbers(Path("/proc/meminfo"), "MemTotal:"), 0) * 1024
     bounds = [(total, "all that the machine has")] if total else []
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -80,10 +101,25 @@ def limit() -> str:
         text = path.read_text(encoding="ascii").strip() if path.is_file() else ""
         if text.isdigit():
             bounds.append((int(text), f"by {path}, the memory of its container or unit"))
-    if not bounds:
-        return "a limit that this system does not tell"
-    size, where = min(bounds)
-    return f"{size / (1 << 20):,.0f} MiB {where}"
+    return bounds
+
+
+def _no_stack(error: BaseException) -> bool:
+    """Whether a thread was not to be had for lack of address space; without such a bound it is that of threads."""
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return space != resource.RLIM_INFINITY and str(error) == "can't start new thread"
+
+
+def allocators() -> dict[str, str]:
+    """What keeps allocators from reserving address space that they do not use, for a process of which that is bounded.
+
+    glibc reserves 64 MiB for each of eight arenas a core, Arrow's mimalloc 1 GiB at once: of a bound of 4 GiB that is half.
+    """
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space == resource.RLIM_INFINITY:
+        return {}
+    # The latter in KiB.
+    return {"MALLOC_ARENA_MAX": "2", "MIMALLOC_ARENA_RESERVE": "131072"}
 
 
 def _told(step: str, why: str) -> MemoryLimitError:

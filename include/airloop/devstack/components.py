@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from airloop.accounting.limits import allocators
 from airloop.devstack.addresses import Addresses
 from airloop.devstack.airflow_config import OF_THE_PROCESSOR
 from airloop.devstack.environment import CONNECTION
@@ -62,6 +63,7 @@ def components(layout: Layout, addresses: Addresses, settings: Settings) -> list
             "step host",
             (sys.executable, "-m", "airloop.execution.host"),
             lambda _: _listens(layout.run / "steps.sock"),
+            env={name: os.environ.get(name, value) for name, value in allocators().items()},
             without=connections,
         ),
     ]

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from airloop.accounting.limits import allocators
 from airloop.errors import TransientError
 from airloop.execution.interpreter import check_interpreter
 from airloop.paths import DIGEST, PROJECT, home_folder, root
@@ -198,6 +199,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept |= extra or {}
     # Boosting's threads otherwise spin at their barriers, which on busy cores costs many times the work.
     kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    kept = allocators() | kept
     kept.pop(DIGEST, None)
     return kept | {PROJECT: str(root()), "PYTHONUNBUFFERED": "1"}
 

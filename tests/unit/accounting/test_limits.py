@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,41 @@ def test_the_narrowest_limit_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
     assert done.stdout == "1,024 MiB of address space, by `ulimit -v`\n"
+
+
+def test_where_address_space_is_bounded_allocators_reserve_little_of_it() -> None:
+    assert limits.allocators() == {}
+    child = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); "
+        "from airloop.accounting import limits; print(limits.allocators()); "
+        'print(limits.exhausted(RuntimeError("can\'t start new thread"), "score"))'
+    )
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
+    reserved, told = done.stdout.splitlines()
+    assert "'MALLOC_ARENA_MAX': '2'" in reserved
+    assert "MIMALLOC_ARENA_RESERVE" in reserved
+    assert "1,024 MiB of address space" in told
+    # Without such a bound it is the number of threads that is bounded.
+    assert limits.exhausted(RuntimeError("can't start new thread"), "score") is None
+
+
+def test_arrows_allocator_does_reserve_less() -> None:
+    def space(**variables: str) -> int:
+        child = (
+            "import pyarrow; pyarrow.array([1]); print(open('/proc/self/statm').read().split()[0])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", child],
+            capture_output=True, text=True, check=True, env={**os.environ, **variables},
+        )  # fmt: skip
+        return int(done.stdout) * 4096
+
+    bounded = {"MALLOC_ARENA_MAX": "2", "MIMALLOC_ARENA_RESERVE": "131072"}
+    assert space() - space(**bounded) > 700 << 20
+
+
+def test_what_cannot_fit_is_refused_before_it_begins() -> None:
+    limits.check_room("train", 1 << 20, "few rows")
+    with pytest.raises(MemoryLimitError, match="many rows take 1,073,741,824 MiB at least") as told:
+        limits.check_room("train", 1 << 50, "many rows")
+    assert "training.stream" in str(told.value)
