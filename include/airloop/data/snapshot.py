@@ -13,6 +13,7 @@ import pandas as pd
 from airloop.contracts import DatasetRef
 from airloop.data.cadence import check_cadence
 from airloop.data.lake.lake import Lake
+from airloop.data.row_stream import RowStream
 from airloop.data.rows import rows_in
 from airloop.data.splitting import held_out
 from airloop.errors import DataError
@@ -46,11 +47,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """A snapshot's rows, before and after the line. ``everything`` includes rows without a label."""
+    """A snapshot's rows, before and after the line. ``everything`` includes rows without a label.
+
+    Where they stream, ``everything`` and ``training`` hold evenly spaced ones of them.
+    """
 
     everything: pd.DataFrame
     training: Part
     holdout: Part
+    #: All of them; None where the others hold all.
+    stream: RowStream | None = None
 
 
 def choose_days(
@@ -147,13 +153,18 @@ def divide(model: ModelSpec, frame: pd.DataFrame, chosen: npt.NDArray[np.bool_])
     )
 
 
+def unlabelled_side(name: str, rows: int) -> DataError:
+    """That none of a side's rows has a label."""
+    return DataError(
+        f"no {name} row has a label",
+        value=f"{rows} rows without",
+        where=f"label of the {name} days",
+        remedy="train up to a day whose labels have arrived (target.delay_days)",
+    )
+
+
 def _part(frame: pd.DataFrame, truth: Truth, chosen: pd.Series[bool], name: str) -> Part:
     there = chosen & known(truth)
     if not there.any():
-        raise DataError(
-            f"no {name} row has a label",
-            value=f"{int(chosen.sum())} rows without",
-            where=f"label of the {name} days",
-            remedy="train up to a day whose labels have arrived (target.delay_days)",
-        )
+        raise unlabelled_side(name, int(chosen.sum()))
     return Part(frame[there], truth[there], int(chosen.sum() - there.sum()))

@@ -100,9 +100,21 @@ def _doubles(case: Case) -> int:
     if case.dataset.cadence.timed and case.dataset.keys_unique == "partition":
         return 0
     keys = list(case.dataset.keys)
-    before = pd.MultiIndex.from_frame(case.split.training.frame[keys])
+    known = case.split.training.frame[keys] if case.split.stream is None else _alike(case, keys)
+    before = pd.MultiIndex.from_frame(known)
     after = pd.MultiIndex.from_frame(case.holdout[keys])
     return int(after.isin(before).sum())
+
+
+def _alike(case: Case, keys: list[str]) -> pd.DataFrame:
+    """The keys of streamed training rows whose hash is a held-out row's: the others are none of theirs."""
+    found = [case.holdout[keys].iloc[:0]]
+    hashed = np.sort(pd.util.hash_pandas_object(case.holdout[keys], index=False).to_numpy())
+    for frame, _ in case.split.stream.labelled() if case.split.stream else ():
+        mine = pd.util.hash_pandas_object(frame[keys], index=False).to_numpy()
+        places = np.minimum(np.searchsorted(hashed, mine), len(hashed) - 1)
+        found.append(frame[keys][hashed[places] == mine])
+    return pd.concat(found).drop_duplicates()
 
 
 def _strongest(case: Case) -> tuple[str, float]:

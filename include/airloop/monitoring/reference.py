@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,11 @@ def read(folder: Path) -> Reference:
 
 def _profile(values: pd.Series, name: str, kind: Kind, days: Days) -> ColumnReference:
     bins = cut(name, kind, values)
-    counted = [count(bins, part) for part in days.split(values)]
+    return of_days(bins, [count(bins, part) for part in days.split(values)])
+
+
+def of_days(bins: Bins, counted: Sequence[Counts]) -> ColumnReference:
+    """A column by what was counted day by day."""
     return ColumnReference(
         bins=bins,
         counts=tuple(np.sum([one.bins for one in counted], axis=0).tolist()),
@@ -237,12 +241,5 @@ def _costs(
 def _whole(values: pd.Series, name: str) -> ColumnReference:
     """A column of which the days are not known."""
     bins = cut(name, Kind.NUMERIC, values)
-    counted = count(bins, values)
-    return ColumnReference(
-        bins=bins,
-        counts=tuple(counted.bins.tolist()),
-        missing=counted.missing,
-        day_counts=(),
-        day_missing=(),
-        day_totals=(),
-    )
+    unknown = {"day_counts": (), "day_missing": (), "day_totals": ()}
+    return of_days(bins, [count(bins, values)]).model_copy(update=unknown)

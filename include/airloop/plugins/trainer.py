@@ -121,6 +121,8 @@ class TrainerCapabilities(Protocol):
     options: ClassVar[type[Contract]] = NoOptions
     #: Whether it asks the model's module for ``build(params)``.
     builds: ClassVar[bool] = True
+    #: Whether it can learn from rows that come a batch at a time (``training.stream``).
+    streams: ClassVar[bool] = False
     #: Whether it spreads a fit over ``training.processes``, and keeps ``training.checkpoint``.
     processes: ClassVar[bool] = False
     checkpoints: ClassVar[bool] = False
@@ -155,6 +157,12 @@ def trainer_issues(training: Any) -> Iterator[SpecIssue]:
     if training.get("checkpoint") is not None and not trainer.checkpoints:
         what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
         yield SpecIssue(("training", "checkpoint"), what, training["checkpoint"], remedy)
+    if training.get("stream") is True and not trainer.streams:
+        what, remedy = (
+            f"trainer {name} fits all rows at once",
+            "leave it out, or set trainer: torch",
+        )
+        yield SpecIssue(("training", "stream"), what, True, remedy)
     yield from options_issues(trainer.options, training.get("params"))
 
 

@@ -99,7 +99,8 @@ class TrainingSpec(Contract):
     split: SplitSpec | None = None
     min_rows: Whole = Field(default=1_000, ge=1)
     seed: Whole = 0
-    #: What is delivered is fitted again on the held-out days too, once the gates have judged; not with segments or several processes.
+    #: The trainer gets the rows a batch at a time, as often as it asks, and nobody holds them all.
+    stream: bool = False
     refit: bool = True
     schedule: Cron | None = None
 
@@ -173,7 +174,7 @@ class ModelSpec(Contract):
     target: Target
     #: The columns a request carries and a training row holds; the module's ``features(frame)`` starts from them.
     inputs: tuple[ColumnName, ...] = Field(min_length=1)
-    #: Where the steps that need it run: beside Airflow, or as pods.
+    #: Where its steps run: beside Airflow, or as pods.
     compute: ComputeField = "process"
     resources: ResourcesSpec = ResourcesSpec()
     environment: EnvironmentSpec | None = None
@@ -227,12 +228,10 @@ class ModelSpec(Contract):
 
     @property
     def refitted(self) -> bool:
-        """Whether trainings fit again on the held-out days: one whole model, in one process.
-
-        Segments are judged one by one. Processes that each have a pod meet for one fit of a run: a second would wait for
-        those that have ended.
-        """
-        return self.training.refit and self.training.processes == 1 and self.segments is None
+        """Whether trainings fit once more, on the held-out days too, what is then delivered: one model, rows in memory."""
+        # Of processes with a pod each a second fit would wait for those that have ended.
+        spec = self.training
+        return spec.refit and spec.processes == 1 and self.segments is None and not spec.stream
 
 
 def metric_places(spec: ModelSpec) -> Iterator[tuple[KeyPath, str]]:

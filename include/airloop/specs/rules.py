@@ -38,6 +38,7 @@ from airloop.specs.sections.outputs import goal_of, output_rules, target_paths
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
+from airloop.specs.sections.streaming import stream_pair_rules, stream_rules
 from airloop.specs.sections.tuning import tuning_rules
 from airloop.types.registry import written
 
@@ -82,9 +83,7 @@ def model_rules(data: Data) -> list[SpecIssue]:
     found += compute_rules(data)
     for issue in compute_issues(data.get("compute")):
         found.append(replace(issue, path=("compute", *issue.path)))
-    found += tuning_rules(data)
-    found += segment_rules(data)
-    found += output_rules(data)
+    found += [*tuning_rules(data), *segment_rules(data), *stream_rules(data), *output_rules(data)]
     return [*found, *trainer_issues(data.get("training")), *_metrics(data), *_own_gates(data)]
 
 
@@ -113,6 +112,7 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     found += tick_rules(model, dataset, MODEL_SCHEDULES)
     found += span_rules(model, dataset)
     found += split_rules(model, dataset)
+    found += stream_pair_rules(model, dataset)
     event_time = value_at(model, ("serving", "event_time"))
     kind = written(columns.get(event_time)) if isinstance(event_time, str) else None
     if kind is not None and not kind.moment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from airloop.contracts import Candidate, Check, GateReport, Outcome
-from airloop.data.snapshot import split
+from airloop.data.streamed_split import divided
 from airloop.errors import DataError, GateError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
@@ -65,8 +65,8 @@ def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> Gat
     dataset = context.catalog.dataset_of(model)
     champion = _champion(model.name, context)
     try:
-        frame = Lake(context.settings).read(candidate.dataset)
-        rows = split(model, dataset, frame, candidate.holdout)
+        lake = Lake(context.settings)
+        rows = divided(lake, model, dataset, candidate.dataset, candidate.holdout)
     except DataError as error:
         # The rows that every gate is decided on cannot be had: nothing can be told, and that is written down.
         check = Check(name="snapshot", outcome=Outcome.UNKNOWN, reason=str(error)[:500])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.decay import weighed
-from airloop.training.trainer import FitJob, FitPlace, Trainer, open_trainer
+from airloop.training.trainer import FitJob, FitPlace, FitStream, Trainer, open_trainer
 
 log = logging.getLogger("airloop.training")
 
@@ -62,22 +62,23 @@ def fit(
     :raises RequestError: if an overriding parameter is not one of the estimator's
     :raises SpecError: if ``build`` or the fit fails with the spec's own
     """
-    truth = split.training.truth
+    truth, stream = split.training.truth, _stream(model, dataset, split)
+    count = len(truth) if stream is None else stream.rows
     trainer = open_trainer(model.training.trainer)
-    _check(model, truth, trainer)
+    _check(model, truth, trainer, count)
     start = time.perf_counter()
     merged = {**model.training.params, **(params or {})}
     features = transform(model, dataset, split.training.frame)
     with TemporaryDirectory(prefix="airloop-fit-") as scratch:
         where = place or FitPlace(Path(scratch))
-        job = FitJob(model, features, truth, merged, bool(params), where)
+        job = FitJob(model, features, truth, merged, bool(params), where, stream=stream)
         job = weighed(trainer, job, dataset, split.training.frame)
         estimator = trainer.fit(job)
     held = transform(model, dataset, split.holdout.frame)
     scores = trainer.scorer(estimator, job.outputs)(held)
     known = np.asarray(model.answer.truths(split.holdout.truth), np.float64)
     seconds = time.perf_counter() - start
-    log.info("fitted on %d rows in %.1f s, %d held out", len(truth), seconds, len(held))
+    log.info("fitted on %d rows in %.1f s, %d held out", count, seconds, len(held))
     return Fitted(
         trainer=trainer,
         estimator=estimator,
@@ -86,7 +87,7 @@ def fit(
         truth=known,
         scores=scores,
         metrics=evaluate(model.goal, known, scores, model.metrics, model.answer.each),
-        training_rows=len(truth),
+        training_rows=count,
         seconds=seconds,
     )
 
@@ -102,12 +103,24 @@ def _check_outputs(model: ModelSpec, trainer: Trainer) -> None:
             )
 
 
-def _check(model: ModelSpec, truth: Truth, trainer: Trainer) -> None:
+def _stream(model: ModelSpec, dataset: DatasetSpec, split: Split) -> FitStream | None:
+    rows = split.stream
+    if rows is None:
+        return None
+
+    def parts() -> Iterator[tuple[pd.DataFrame, Truth]]:
+        for frame, truth in rows.labelled():
+            yield transform(model, dataset, frame), truth
+
+    return FitStream(rows.rows, parts)
+
+
+def _check(model: ModelSpec, truth: Truth, trainer: Trainer, rows: int) -> None:
     _check_outputs(model, trainer)
-    if len(truth) < model.training.min_rows:
+    if rows < model.training.min_rows:
         raise DataError(
             f"training needs at least {model.training.min_rows} labelled rows",
-            value=len(truth),
+            value=rows,
             where=f"config/models/{model.name}.yaml, key training.min_rows",
         )
     if model.task != "classification" or not isinstance(truth, pd.Series):

@@ -21,7 +21,7 @@ from airloop.evaluation.metrics import evaluate
 from airloop.features.rows import FUNCTION, hold_equal
 from airloop.features.transform import transform
 from airloop.figures import Metrics, known
-from airloop.monitoring import reference
+from airloop.monitoring import reference, streamed_reference
 from airloop.paths import code_folder
 from airloop.registry import artifacts, lineage
 from airloop.registry.code import archive
@@ -193,6 +193,13 @@ def _kind(column: pd.Series[float]) -> Literal["number", "string"]:
 def _write_reference(
     model: ModelSpec, dataset: DatasetSpec, split: Split, fitted: Fitted, folder: Path
 ) -> None:
+    if split.stream is not None:
+        stream = split.stream
+        found = streamed_reference.build(
+            model, dataset, split, stream, fitted.scores, fitted.metrics
+        )
+        reference.write(found, folder)
+        return
     frame = split.everything
     truth = pd.concat([split.training.truth, split.holdout.truth])
     # A refit has learned from the held-out rows too.

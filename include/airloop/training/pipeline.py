@@ -7,10 +7,11 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from airloop.accounting.limits import check_room
 from airloop.contracts import DatasetRef
-from airloop.data import snapshot
 from airloop.data.lake.lake import Lake
 from airloop.data.snapshot import Days, Split
+from airloop.data.streamed_split import divided
 from airloop.data.unsound import take_sound
 from airloop.registry import lineage, tracking
 from airloop.specs.model import ModelSpec
@@ -95,7 +96,20 @@ def pin(run: TrainingRun) -> Pinned:
         plan, _ = run.segments
         ref, days = plan.dataset, Days(plan.training, plan.holdout)
     log.info("%d rows of %d days, %s..%s", ref.rows, len(days.all), days.all[0], days.all[-1])
-    return Pinned(ref, days, snapshot.split(run.model, run.dataset, lake.read(ref), days.holdout))
+    if not run.model.training.stream:
+        _check_room(run, lake, ref)
+    return Pinned(ref, days, divided(lake, run.model, run.dataset, ref, days.holdout))
+
+
+def _check_room(run: TrainingRun, lake: Lake, ref: DatasetRef) -> None:
+    """Say what the rows will take: a word a value, in the frame and once more in its two sides; texts and a fit take more.
+
+    :raises MemoryLimitError: if that cannot fit
+    """
+    size, columns = 2 * 8 * ref.rows * len(lake.schema(ref)), len(lake.schema(ref))
+    told = f"{ref.rows:,} rows of {columns} columns, all of which trainer {run.model.training.trainer} holds"
+    log.info("%s: %s MiB at least", told, f"{size / (1 << 20):,.0f}")
+    check_room("train", size, told)
 
 
 def make(run: TrainingRun, pinned: Pinned) -> Made:

@@ -15,7 +15,8 @@ import pandas as pd
 
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
-from airloop.data.snapshot import choose_days, split
+from airloop.data.snapshot import choose_days
+from airloop.data.streamed_split import divided
 from airloop.errors import DataError
 from airloop.evaluation.blocks import blocks_of
 from airloop.evaluation.comparison import compare
@@ -65,7 +66,7 @@ def cast(
     days = choose_days(model, dataset, there, until)
     champion, twin = open_champion()
     unseen = unseen_by((twin or champion).trained_on, days.holdout)
-    rows = split(model, dataset, lake.read(lake.snapshot(dataset.name, days.all)), days.holdout)
+    rows = divided(lake, model, dataset, lake.snapshot(dataset.name, days.all), days.holdout)
     fitted = fit(_alone(model), dataset, rows)
     ours = rows_in(dataset, rows.holdout.frame, unseen)
     compared = rows.holdout.frame[ours]

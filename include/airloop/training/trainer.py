@@ -6,7 +6,7 @@ Imported where specs are read: no library stands at its top.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -47,6 +47,18 @@ class FitPlace:
 
 
 @dataclass(frozen=True)
+class FitStream:
+    """Features and truth of rows that nobody holds together.
+
+    :param rows: how many there are
+    :param parts: reads them anew, in the order of their partitions
+    """
+
+    rows: int
+    parts: Callable[[], Iterator[tuple[pd.DataFrame, Truth]]]
+
+
+@dataclass(frozen=True)
 class FitJob:
     """What a trainer is given."""
 
@@ -60,6 +72,8 @@ class FitJob:
     place: FitPlace
     #: How much each row counts, 1 on average; None where all count alike. Only for who :meth:`Trainer.weighs`.
     weights: npt.NDArray[np.float64] | None = None
+    #: All rows, where ``features`` and ``truth`` are some of them. Only for who ``streams``.
+    stream: FitStream | None = None
 
     @property
     def outputs(self) -> tuple[Output, ...]:

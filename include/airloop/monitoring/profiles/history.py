@@ -111,8 +111,7 @@ def gather(
         profile(fixed, some, contents(hashes(rows, fixed.contents)))
         for some, (_, rows) in zip(samples, parts, strict=True)
     ]
-    seen = dict.fromkeys(key for one in found for key in one.values)
-    values = {key: [one.of(key) for one in found] for key in seen}
+    values = figures(found)
     for name, known in fixed.known.items():
         if (name, "new") in values:
             values[name, "new"] = _only_here([rows[name] for _, rows in parts], known)
@@ -122,19 +121,42 @@ def gather(
         values[tie.key] = only_here([rows for _, rows in parts], tie)
         if max(values[tie.key]) > ties.MAX_NEW:
             del values[tie.key]
+    return told(dataset, fixed, [day for day, _ in parts], found, samples, values)
+
+
+def told(
+    dataset: DatasetSpec,
+    fixed: Layout,
+    days: Sequence[str],
+    found: Sequence[Profile],
+    samples: Sequence[pd.DataFrame],
+    values: Mapping[Key, Sequence[float]],
+) -> History:
+    """What a reference keeps of its days.
+
+    :param found: each day's figures
+    :param samples: the rows that they are from
+    :param values: by figure, day by day
+    """
     keys = tuple(values)
     return History(
         layout=fixed,
-        days=tuple(day for day, _ in parts),
+        days=tuple(days),
         rows=tuple(one.rows for one in found),
         keys=keys,
-        values=tuple(tuple(_short(values[key][day]) for key in keys) for day in range(len(parts))),
+        values=tuple(tuple(_short(values[key][day]) for key in keys) for day in range(len(days))),
         tops={name: tuple(_tops(one, name) for one in found) for name in fixed.numbers},
         contents=tuple(tuple(one.contents.tolist()) for one in found),
         likeness=_alike([one.contents for one in found]),
         unlike=_unlike(samples, fixed.numbers),
         holidays=dataset.holidays,
     )
+
+
+def figures(found: Sequence[Profile]) -> dict[Key, list[float]]:
+    """Each figure, day by day."""
+    seen = dict.fromkeys(key for one in found for key in one.values)
+    return {key: [one.of(key) for one in found] for key in seen}
 
 
 def _only_here(days: Sequence[pd.Series], known: Sequence[float]) -> list[float]:

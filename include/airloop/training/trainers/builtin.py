@@ -87,6 +87,7 @@ class TorchTrainer(Trainer):
     files: ClassVar[frozenset[str]] = frozenset({"network.json", "model.safetensors"})
     outputs: ClassVar[frozenset[OutputKind]] = frozenset(OutputKind)
     options: ClassVar[type[Contract]] = FitOptions
+    streams: ClassVar[bool] = True
     processes: ClassVar[bool] = True
     checkpoints: ClassVar[bool] = True
 

@@ -110,16 +110,28 @@ def measure(
 
 
 def _vocabulary(name: str, column: pd.Series[Any], least: int) -> tuple[str, ...]:
-    counts = column.value_counts()
+    return vocabulary(name, column.value_counts(), least)
+
+
+def vocabulary(name: str, counts: pd.Series[int], least: int) -> tuple[str, ...]:
+    """A category's values by how often each was seen.
+
+    :raises SpecError: if they are too many
+    """
     known = tuple(sorted(map(str, counts.index[counts >= least])))
     if len(known) > MAX_CATEGORIES:
-        raise SpecError(
-            "a category has too many values to be one",
-            value=f"{len(known)} values",
-            where=f"feature {name}",
-            remedy="leave identifiers out of features(), or raise min_category_rows",
-        )
+        raise too_many(name, len(known))
     return known
+
+
+def too_many(name: str, values: int) -> SpecError:
+    """That a text is no category."""
+    return SpecError(
+        "a category has too many values to be one",
+        value=f"{values} values",
+        where=f"feature {name}",
+        remedy="leave identifiers out of features(), or raise min_category_rows",
+    )
 
 
 def _number(values: npt.NDArray[np.float64]) -> Number:

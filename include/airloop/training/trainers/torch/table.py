@@ -6,7 +6,7 @@ share of each: a resumed run meets the batches it would have met, and the number
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +175,7 @@ class StreamedRows:
         generator = torch.Generator().manual_seed(seed)
         number, left = 0, None
         for window in self._windows(generator):
-            table = window if left is None else _joined(left, window)
+            table = window if left is None else joined([left, window])
             whole = len(table) // batch_rows * batch_rows
             for first in range(0, whole, batch_rows):
                 if number >= start:
@@ -217,8 +217,14 @@ class StreamedRows:
 
 def write_parquet(table: TensorTable, path: Path) -> None:
     """Put rows into a file that :class:`StreamedRows` reads."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    pq.write_table(as_arrow(table), path, row_group_size=GROUP_ROWS, compression="lz4")
+
+
+def as_arrow(table: TensorTable) -> Any:
+    """Rows as such a file has them."""
+    import pyarrow as pa
 
     columns = {
         f"{letter}{position}": matrix[:, position]
@@ -229,7 +235,7 @@ def write_parquet(table: TensorTable, path: Path) -> None:
         )
         for position in range(matrix.shape[1])
     }
-    pq.write_table(pa.table(columns), path, row_group_size=GROUP_ROWS, compression="lz4")
+    return pa.table(columns)
 
 
 def _matrix(read: Any, letter: str, kind: Any) -> Tensor:
@@ -240,9 +246,7 @@ def _matrix(read: Any, letter: str, kind: Any) -> Tensor:
     return torch.from_numpy(result)
 
 
-def _joined(first: TensorTable, second: TensorTable) -> TensorTable:
-    return TensorTable(
-        torch.cat([first.codes, second.codes]),
-        torch.cat([first.dense, second.dense]),
-        torch.cat([first.target, second.target]),
-    )
+def joined(tables: Sequence[TensorTable]) -> TensorTable:
+    """Rows one after the other."""
+    parts = zip(*(tuple(one.tensors().values()) for one in tables), strict=True)
+    return TensorTable(*(torch.cat(one) for one in parts))

@@ -103,15 +103,33 @@ def train(
     source = source_of(rows, chosen, task.options, workdir)
     if not share.rank and reduce is not None:
         reduce(torch.zeros(1, device=chosen))
+    return learn(
+        task, network, source, validation, chosen,
+        share=share, reduce=reduce, checkpoints=checkpoints,
+    )  # fmt: skip
+
+
+def learn(
+    task: Task,
+    network: TabularNetwork,
+    source: TableRows,
+    validation: TensorTable,
+    device: torch.device,
+    *,
+    share: Share | None = None,
+    reduce: Callable[[Tensor], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> FitOutcome:
+    """Train on rows wherever they come from."""
     kind = "resident" if isinstance(source, ResidentRows) else "streamed"
-    log.info("%d rows, %s, on %s", len(rows), kind, chosen)
+    log.info("%d rows, %s, on %s", source.rows, kind, device)
     return Training(
         network,
         source,
         validation,
         task.options,
         seed=task.seed,
-        device=chosen,
+        device=device,
         share=share,
         reduce=reduce,
         checkpoints=checkpoints,
