@@ -11,9 +11,11 @@ import httpx
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 
 from airloop.contracts import Check, ModelVersion, Outcome
 from airloop.data.lake.lake import Lake
+from airloop.data.schema import to_pandas
 from airloop.delivery.load import LoadResult
 from airloop.delivery.load import load as put_under_load
 from airloop.delivery.sandbox import serve_version
@@ -75,7 +77,9 @@ def newest_rows(lake: Lake, model: LoadedModel) -> pd.DataFrame | None:
         return None
     columns = tuple(dict.fromkeys((*model.dataset.keys, *model.spec.inputs)))
     ref = lake.snapshot(model.dataset.name, partitions[-1:])
-    return lake.read(ref, columns).head(PARITY_ROWS) if ref.rows else None
+    batches = (one for one in lake.batches(ref, columns, PARITY_ROWS) if one.num_rows)
+    first = next(batches, None)
+    return None if first is None else to_pandas(pa.Table.from_batches([first]))
 
 
 def as_requests(model: LoadedModel, frame: pd.DataFrame) -> list[Row]:
