@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down status test coverage test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin loop-20m fuzz-api orders trigger-orders judge timetables month schedules roll-outs flipped-bits honest-rows round-trips clean
+.PHONY: help venv demo up down status test coverage test-fast check format docs bench dist bench-gpu mutants killed-starts bench-short bench-docs bench-fleet bench-signin large-loop fuzz-api orders trigger-orders judge timetables month schedules roll-outs flipped-bits honest-rows round-trips clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -77,7 +77,7 @@ bench-fleet: .venv/.torch ## measure a real DAG processor with 1, 100, 1,000 and
 bench-signin: .venv/.self ## what MLflow's sign-in costs a training: with and without it in turn; prints JSON
 	@$(BIN)/python -m bench.signin
 
-loop-20m: .venv/.torch ## take 20 million rows through the whole loop, each process in 4 GiB of address space; prints a table (half an hour)
+large-loop: .venv/.torch ## take 20 million rows through the whole loop, each process in 4 GiB of address space; prints a table (half an hour)
 	@$(BIN)/python -m bench.bounded $(BOUNDED)
 
 judge: .venv/.bench ## measure how the champion gate decides on challengers of known worth, and write docs/judgement.md

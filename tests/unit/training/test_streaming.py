@@ -17,6 +17,7 @@ from airloop.errors import DataError
 from airloop.evaluation.case import Case
 from airloop.evaluation.leakage import check
 from airloop.monitoring import reference, streamed_reference
+from airloop.plugins.trainer import outputs_of
 from airloop.registry.formats.torch.columns import measure
 from airloop.training.fitted import fit
 from airloop.training.trainer import FitStream
@@ -27,6 +28,7 @@ from tests.support.loop.project import Project
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, fake, rows
 from tests.support.loop.torch import torch_spec
 
+(REGRESSION,) = outputs_of("regression")
 STREAM = {"training": {"stream": True, "window": "6d", "window_days": None}}
 
 
@@ -94,8 +96,8 @@ def test_columns_are_measured_in_parts_as_at_once():
         }
     )  # fmt: skip
     target = random.normal(50, 7, count)
-    at_once = measure(frame, target, "regression", 20)
-    measured = Measured("regression", 20)
+    at_once = measure(frame, target, REGRESSION, 20)
+    measured = Measured(REGRESSION, 20)
     for cut in np.array_split(np.arange(count), 13):
         measured.add(frame.iloc[cut], target[cut])
     found = measured.columns()

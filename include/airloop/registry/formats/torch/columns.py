@@ -96,15 +96,26 @@ def measure(
             categories[name] = _vocabulary(name, column, min_category_rows)
         else:
             numbers[name] = _number(column.to_numpy(dtype=np.float64))
-    width = len(output.names) if output.shape else 0
-    known = {"categories": categories, "numbers": numbers, "width": width}
-    if output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}:
-        return Columns(task="classification", **known)
     mean, scale = (
         (target.mean(axis=0).tolist(), [_scale(one) for one in target.T])
         if output.each
         else (float(target.mean()), _scale(target))
     )
+    return columns_of(categories, numbers, output, mean, scale)
+
+
+def columns_of(
+    categories: dict[str, tuple[str, ...]],
+    numbers: dict[str, Number],
+    output: Output,
+    mean: Any,
+    scale: Any,
+) -> Columns:
+    """The columns by what was measured; of a target that is a number, its mean and scale, of several values one each."""
+    width = len(output.names) if output.shape else 0
+    known: dict[str, Any] = {"categories": categories, "numbers": numbers, "width": width}
+    if output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}:
+        return Columns(task="classification", **known)
     scaled = {"target_mean": mean, "target_scale": scale, "levels": output.levels}
     return Columns(task="regression", **known, **scaled)
 

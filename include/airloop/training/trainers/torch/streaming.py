@@ -10,17 +10,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from airloop.plugins.trainer import Output
 from airloop.registry.formats.torch.columns import (
     MAX_CATEGORIES,
     Columns,
     Number,
+    columns_of,
     too_many,
     vocabulary,
 )
@@ -80,18 +82,20 @@ class Moments:
 class Measured:
     """What :func:`airloop.registry.formats.torch.columns.measure` learns, of rows that come in parts."""
 
-    def __init__(self, task: Literal["classification", "regression"], least: int) -> None:
-        self._task, self._least = task, least
+    def __init__(self, output: Output, least: int) -> None:
+        self._output, self._least = output, least
         self._texts: dict[str, Counter[str]] = {}
         self._numbers: dict[str, Moments] = {}
-        self._target = Moments()
+        #: Of several values one each.
+        self._targets = [Moments() for _ in output.each or (None,)]
 
     def add(self, rows: pd.DataFrame, target: Floats) -> None:
         """Take some rows.
 
         :raises SpecError: if a category has too many values to be one
         """
-        self._target.add(target)
+        for moments, one in zip(self._targets, target.reshape(len(target), -1).T, strict=True):
+            moments.add(one)
         for name in map(str, rows.columns):
             column = rows[name]
             if column.dtype != object:
@@ -108,18 +112,16 @@ class Measured:
 
         :raises SpecError: if a category has too many values to be one
         """
-        scaled: dict[str, Any] = {}
-        if self._task == "regression":
-            scaled = {"target_mean": self._target.mean, "target_scale": self._target.scale}
-        return Columns(
-            task=self._task,
-            categories={
-                name: vocabulary(name, pd.Series(counts, dtype="int64"), self._least)
-                for name, counts in self._texts.items()
-            },
-            numbers={name: one.number for name, one in self._numbers.items()},
-            **scaled,
-        )
+        categories = {
+            name: vocabulary(name, pd.Series(counts, dtype="int64"), self._least)
+            for name, counts in self._texts.items()
+        }
+        numbers = {name: one.number for name, one in self._numbers.items()}
+        mean: Any = [one.mean for one in self._targets]
+        scale: Any = [one.scale for one in self._targets]
+        if not self._output.each:
+            mean, scale = mean[0], scale[0]
+        return columns_of(categories, numbers, self._output, mean, scale)
 
 
 def held_rows(stream: FitStream, fraction: float) -> int:

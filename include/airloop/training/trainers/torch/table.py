@@ -226,13 +226,10 @@ def as_arrow(table: TensorTable) -> Any:
     """Rows as such a file has them."""
     import pyarrow as pa
 
+    matrices = [one.numpy().reshape(len(table), -1) for one in table.tensors().values()]
     columns = {
         f"{letter}{position}": matrix[:, position]
-        for letter, matrix in (
-            ("c", table.codes.numpy()),
-            ("d", table.dense.numpy()),
-            ("t", table.target.numpy().reshape(len(table), -1)),
-        )
+        for letter, matrix in zip("cdt", matrices, strict=True)
         for position in range(matrix.shape[1])
     }
     return pa.table(columns)
@@ -248,5 +245,5 @@ def _matrix(read: Any, letter: str, kind: Any) -> Tensor:
 
 def joined(tables: Sequence[TensorTable]) -> TensorTable:
     """Rows one after the other."""
-    parts = zip(*(tuple(one.tensors().values()) for one in tables), strict=True)
-    return TensorTable(*(torch.cat(one) for one in parts))
+    parts = zip(*(one.tensors().values() for one in tables), strict=True)
+    return TensorTable(*map(torch.cat, parts))

@@ -60,7 +60,7 @@ def _held(
     held = math.ceil(len(target) * options.validation_fraction)
     _check_enough(job, len(target), held)
     earlier, later = job.features.iloc[:-held], job.features.iloc[-held:]
-    columns = measure(earlier, target[:-held], job.model.task, options.min_category_rows)
+    columns = measure(earlier, target[:-held], job.outputs[0], options.min_category_rows)
     task, network = _built(job, columns, options, params)
     rows = tabulate(network, *columns.encode(earlier), target[:-held])
     validation = tabulate(network, *columns.encode(later), target[-held:])
@@ -73,7 +73,7 @@ def _streamed(
     """By rows that never are: measured, written to a file as the network takes them, and learned from there."""
     held = streaming.held_rows(stream, options.validation_fraction)
     _check_enough(job, stream.rows, held)
-    measured = streaming.Measured(job.model.task, options.min_category_rows)
+    measured = streaming.Measured(job.outputs[0], options.min_category_rows)
     for rows, target, late in streaming.parts(stream, held):
         if not late:
             measured.add(rows, target)
@@ -99,7 +99,7 @@ def rehearse(job: FitJob) -> None:
     options, params = _parameters(job)
     if len(job.features):
         target = np.asarray(job.truth, dtype=np.float64)
-        columns = measure(job.features, target, job.model.task, options.min_category_rows)
+        columns = measure(job.features, target, job.outputs[0], options.min_category_rows)
         _built(job, columns, options, params)
 
 
@@ -108,7 +108,6 @@ def _built(
 ) -> tuple[Task, TabularNetwork]:
     task = Task(
         model=job.model,
-        columns=measure(rows, target, job.outputs[0], options.min_category_rows),
         columns=columns,
         options=options,
         params=params,
