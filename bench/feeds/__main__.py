@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "include"))
 from bench import machine, section
 from bench.feeds.days import Champion, flights
 from bench.feeds.faults import FAULTS, Fault
+from bench.feeds.invented import INVENTED
 from bench.feeds.nulls import WORLDS, year
 from bench.feeds.others import OTHERS
 from bench.feeds.page import render
@@ -34,6 +35,10 @@ NIGHTS = ("2013-03-20", "2013-05-14", "2013-07-23", "2013-09-18", "2013-11-12")
 UNSEEN = ("2013-04-11", "2013-06-05", "2013-08-17", "2013-10-08", "2013-12-03")
 #: And that nobody had looked at when the ways were added that nobody had listed.
 LATER = ("2013-03-14", "2013-05-29", "2013-07-10", "2013-09-26", "2013-11-20")
+#: The same for what was invented after that.
+FRESH = ("2013-04-24", "2013-06-27", "2013-08-21", "2013-09-11", "2013-11-06")
+#: Each airport's flights are a feed of their own.
+AIRPORTS = ("EWR", "JFK", "LGA")
 #: Every so many nights the champion is a new one.
 CHAMPION = 7
 
@@ -50,6 +55,8 @@ def main(arguments: list[str]) -> int:
 def measure(*, short: bool, seed: int = SEED) -> dict[str, Any]:
     """Every fault on each seed's night; every sound night there is."""
     clean = {"flights": real_nights(7 if short else 400)}
+    for airport in () if short else AIRPORTS:
+        clean[f"flights of {airport}"] = real_nights(400, airport)
     for world in WORLDS:
         clean[world] = made_nights(world, 1 if short else 4, 5 if short else 50, seed)
     return {
@@ -60,6 +67,7 @@ def measure(*, short: bool, seed: int = SEED) -> dict[str, Any]:
         "unseen": {} if short else faults(UNSEEN, (seed + 1, seed + 2)),
         "later": {} if short else faults(LATER, (seed + 3,)),
         "others": faults(LATER[: 1 if short else None], (seed + 3,), OTHERS),
+        "invented": faults(FRESH[: 1 if short else None], (seed + 4,), INVENTED),
         "clean": clean,
     }
 
@@ -82,9 +90,11 @@ def faults(
     return result
 
 
-def real_nights(most: int) -> dict[str, Any]:
-    """The flights' own nights, each judged by a champion that is a week old at most."""
+def real_nights(most: int, airport: str | None = None) -> dict[str, Any]:
+    """The flights' own nights, or an airport's, each judged by a champion that is a week old at most."""
     days = flights()
+    if airport is not None:
+        days = {key: rows[rows["origin"] == airport] for key, rows in days.items()}
     nights = [night for night in days if night > "2013-02-28"][:most]
     said = {}
     for at, night in enumerate(nights):

@@ -33,11 +33,12 @@ def render(found: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {counts} | {_said(one)} |")
     sums = (share(*_all(found[part])) for part in ("faults", "unseen", "later"))
     lines.append(f"| **all** | {' | '.join(sums)} | |")
-    lines += ["", "| and so | incident on the first night | what is said, for instance |"]
-    lines.append("|---|---|---|")
-    for name, one in found["others"].items():
-        lines.append(f"| {name} | {one['found']} of {one['of']} | {_said(one)} |")
-    lines.append(f"| **all** | {share(*_all(found['others']))} | |")
+    for part in ("others", "invented"):
+        lines += ["", "| and so | incident on the first night | what is said, for instance |"]
+        lines.append("|---|---|---|")
+        for name, one in found[part].items():
+            lines.append(f"| {name} | {one['found']} of {one['of']} | {_said(one)} |")
+        lines.append(f"| **all** | {share(*_all(found[part]))} | |")
     lines += ["", "| sound nights | incidents |", "|---|---|"]
     for name, one in found["clean"].items():
         lines.append(f"| {name} | {share(len(one['incidents']), one['nights'])} |")

@@ -6,15 +6,27 @@ import numpy as np
 
 from airloop.monitoring.health.variation import Move
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import PLACES, QUANTILES, WHOLE_NUMBERS
+from airloop.monitoring.profiles.profile import (
+    CAPPED,
+    FLOORED,
+    PLACES,
+    QUANTILES,
+    ROUND,
+    WITHIN,
+    Profile,
+)
 from airloop.monitoring.profiles.ties import SIGN
 
 #: Less of these than ever is no fault.
-UPWARD = {"missing", "scattered", "new", "other", "one value", "outside", "repeated"}
+UPWARD = {
+    "missing", "scattered", "new", "other", "one value", "outside", "repeated", CAPPED, FLOORED, WITHIN,
+}  # fmt: skip
 #: Figures that move together when a column moves, and how many of them must.
 CENTRAL = ("mean", *QUANTILES)
 MIN_CENTRAL = 3
-OF_SIZE = {*PLACES, "spread"}
+OF_SIZE = {*PLACES, "spread", WITHIN}
+#: What says nothing of a column that is mostly one number.
+OF_OTHERS = {*OF_SIZE, "zero", "negative", CAPPED, FLOORED}
 #: By how much a truth must be beyond what is let pass of an input.
 STORM = 3.0
 
@@ -37,6 +49,16 @@ def upward(what: str) -> bool:
     return what in UPWARD or what.startswith(SIGN)
 
 
+def natural_end(move: Move, history: History, night: Profile) -> bool:
+    """Whether many rows have a day's highest (or lowest) number because it is the column's own: the air holds no more water."""
+    name, what = move.key
+    if what == CAPPED:
+        return bool(night.of((name, "highest")) >= np.nanmax(history.series((name, "highest"))))
+    if what == FLOORED:
+        return bool(night.of((name, "lowest")) <= np.nanmin(history.series((name, "lowest"))))
+    return False
+
+
 def grave(name: str, of: list[Move], history: History) -> list[Move]:
     """A column's moves, if they say more than one quantile by itself does.
 
@@ -47,9 +69,9 @@ def grave(name: str, of: list[Move], history: History) -> list[Move]:
     if name in history.layout.numbers and sum(m.key[1] in CENTRAL for m in of) < MIN_CENTRAL:
         of = [move for move in of if move.key[1] not in CENTRAL]
     if _of_one_number(name, history):
-        of = [move for move in of if move.key[1] not in {*OF_SIZE, "zero", "negative"}]
+        of = [move for move in of if move.key[1] not in OF_OTHERS]
     if name in history.layout.times and len(of) < MIN_TIMES:
-        return []
+        return [move for move in of if move.key[1] == "missing" and _matters(move)]
     return [move for move in of if _matters(move)]
 
 
@@ -66,7 +88,7 @@ def _of_one_number(name: str, history: History) -> bool:
 
 def _matters(move: Move) -> bool:
     what = move.key[1]
-    if what == WHOLE_NUMBERS:
+    if what in ROUND:
         # That all of them are is told by itself (`grids.py`).
         return False
     if what in {"lowest", "highest"}:

@@ -7,34 +7,46 @@ import pandas as pd
 
 from airloop.monitoring.health.variation import MIN_DAYS, MIN_ROWS, risen
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import WHOLE_NUMBERS
+from airloop.monitoring.profiles.profile import ROUND
 from airloop.monitoring.sketch import Floats, numbers_of
 
+#: Beyond the reference's range by this part of it.
+LARGER = 0.5
 #: Of those within the column's usual range so many are none of its own ...
 MOST = 0.9
 #: ... of so many different ones, at least: a few may be a gap in what was seen.
 DIFFERENT = 10
-#: Of fewer different numbers all may be whole by chance; and by how much the angle of their share must have risen.
-FEW, LEAST_RISE = 5, 0.45
+#: By how much the angle of the share of round numbers must have risen, and the chance that so many different ones are all round.
+LEAST_RISE, CHANCE = 0.45, 1e-3
 #: The column's usual range holds this part of the different numbers that it has.
 RANGE = (0.05, 0.95)
 
 
 def rounded(values: pd.Series, name: str, history: History) -> str | None:
-    """Whether a column that has fractions on every day has whole numbers only."""
-    if (name, WHOLE_NUMBERS) not in history.index or len(history.days) < MIN_DAYS:
-        return None
-    days = history.series((name, WHOLE_NUMBERS))
-    days = days[np.isfinite(days)]
+    """Whether a column that has others on every day has whole numbers only, or tens."""
     numbers = numbers_of(values)[0]
     there = numbers[np.isfinite(numbers)]
-    if len(there) < MIN_ROWS or len(np.unique(there)) < FEW or (there != np.round(there)).any():
+    if len(there) < MIN_ROWS or len(history.days) < MIN_DAYS:
         return None
-    if not len(days) or not risen(1.0, days, LEAST_RISE):
-        return None
-    return (
-        f"rounded: whole numbers only, where each day had {1 - days.max():.0%} of others at least"
-    )
+    for what, step in reversed(ROUND.items()):
+        if (name, what) not in history.index or (there % step != 0).any():
+            continue
+        days = history.series((name, what))
+        days = days[np.isfinite(days)]
+        if not len(days) or not risen(1.0, days, LEAST_RISE) or _beyond(there, step, name, history):
+            continue
+        if days.max() ** len(np.unique(there)) < CHANCE:
+            usual = f"where each day had {1 - days.max():.0%} of others at least"
+            return f"rounded: {'whole numbers' if step == 1 else what} only, {usual}"
+    return None
+
+
+def _beyond(there: Floats, step: float, name: str, history: History) -> bool:
+    """Whether numbers are so many times as large as usual, rather than rounded: another unit."""
+    low = float(np.nanmin(history.series((name, "lowest"))))
+    high = float(np.nanmax(history.series((name, "highest"))))
+    room = step + LARGER * (high - low)
+    return bool(there.min() < low - room or there.max() > high + room)
 
 
 def off_its_grid(values: pd.Series, name: str, history: History) -> str | None:

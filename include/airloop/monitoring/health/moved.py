@@ -16,7 +16,7 @@ from airloop.monitoring.health.exchanges import (
     of_order,
     restores,
 )
-from airloop.monitoring.health.gravity import grave, upward
+from airloop.monitoring.health.gravity import grave, natural_end, upward
 from airloop.monitoring.health.night import Night
 from airloop.monitoring.health.shapes import (
     of_a_known_unit,
@@ -31,10 +31,17 @@ from airloop.monitoring.health.units import unit_change
 from airloop.monitoring.health.untied import untied
 from airloop.monitoring.health.variation import MIN_STEP_DAYS, STEP_DAYS, Move, moves
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import PLACES, WHOLE, related
+from airloop.monitoring.profiles.profile import CAPPED, FLOORED, PLACES, WHOLE, WITHIN, related
 
 #: In a week in which clocks are changed, times may move by an hour, and by one more on a Sunday.
 CLOCKS = 2.1
+
+#: What is told of a column of which nothing else moved.
+ALONE = {
+    WITHIN: "rows of one moment differ as never before",
+    CAPPED: "cut at its highest value",
+    FLOORED: "cut at its lowest value",
+}
 
 Moves = Mapping[str, Sequence[Move]]
 
@@ -74,6 +81,7 @@ def _by_column(history: History, night: Night) -> dict[str, list[Move]]:
         move
         for move in moves(history, night.key, night.profile, night.before, night.days)
         if not (upward(move.key[1]) and move.value < move.low)
+        and not natural_end(move, history, night.profile)
     ]
     result: dict[str, list[Move]] = {}
     for move in every:
@@ -139,6 +147,8 @@ def _finding(name: str, of: Sequence[Move], history: History, night: Night) -> F
         if how := folded(of, history, night.profile):
             return Finding(how, (name,), moved=True, lasting=True)
         return Finding(f"changed in one night ({_shown(of)})", (name,), moved=True, lasting=True)
+    if len(what) == 1 and (told := ALONE.get(*what)):
+        return Finding(f"{told} ({_shown(of)})", (name,), moved=True, lasting=True)
     if what & {*PLACES, "spread", "new"} and (
         unit := unit_change(name, history, night.profile, night.before)
     ):
@@ -185,5 +195,5 @@ def _shown(of: Sequence[Move], what: str | None = None) -> str:
     chosen = [move for move in of if what is None or move.key[1] == what]
     move = max(chosen, key=lambda one: one.excess)
     name = move.key[1]
-    form = ".3g" if name in PLACES or name == "spread" else ".1%"
+    form = ".3g" if name in PLACES or name in {"spread", WITHIN} else ".1%"
     return f"{name} {move.value:{form}}, usually {move.low:{form}} to {move.high:{form}}"

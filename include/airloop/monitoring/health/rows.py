@@ -19,8 +19,9 @@ from airloop.monitoring.window import Window
 MAX_DUPLICATES = 0.01
 #: A day this many times larger than the reference's largest, or this part of its smallest.
 VOLUME_UP, VOLUME_DOWN = 1.5, 0.5
-#: Rows that another day has too: so many at least, and so many more than any two days of the reference.
-COPIED, MORE_COPIED = 0.5, 0.3
+#: Of the rows of two days so many are both's, where half of the one are the other's: a third. So many at least, and so many
+#: more than of any two days of the reference; where those have some in common, a part of that besides.
+COPIED, MORE_COPIED, AS_OFTEN = 0.2, 0.3, 1.5
 #: Beyond its weekday's range by this part of it, and by these parts of its median: Thanksgiving has a third less.
 REACH, FEWER, MORE = 0.5, 0.38, 0.4
 #: Of a weekday with fewer days in the reference nothing can be told.
@@ -86,7 +87,7 @@ def _kind(reference: Reference, partition: str) -> str | None:
 def _copied(history: History, window: Window, night: Day) -> str | None:
     """An earlier day whose rows the night has again."""
     mine = night.profile(history.layout).contents
-    most = max(COPIED, history.likeness + MORE_COPIED)
+    most = min(AS_OFTEN * history.likeness + COPIED, history.likeness + MORE_COPIED)
     earlier: dict[str, Hashes] = {
         day: np.array(hashed, dtype=np.uint64)
         for day, hashed in zip(history.days, history.contents, strict=True)
@@ -101,4 +102,4 @@ def _copied(history: History, window: Window, night: Day) -> str | None:
         return None
     if alike[nearest] == 1:
         return f"the same rows as on {nearest}"
-    return f"{alike[nearest]:.0%} of the rows are those of {nearest}"
+    return f"{alike[nearest]:.0%} of both days' rows are the same as on {nearest}"

@@ -9,7 +9,7 @@ from airloop.monitoring.health.grids import off_its_grid, rounded
 from airloop.monitoring.health.night import Night
 from airloop.monitoring.health.plans import cut_off, moved_as_a_whole
 from airloop.monitoring.health.signs import mirrored
-from airloop.monitoring.health.spikes import spike
+from airloop.monitoring.health.spikes import newcomer, spike
 from airloop.monitoring.health.stale import stale
 from airloop.monitoring.health.units import on_another_grid, unit_change
 from airloop.monitoring.profiles.history import History
@@ -26,12 +26,14 @@ def of_a_known_unit(name: str, history: History, night: Night) -> bool:
 
 def of_other_units(history: History, night: Night) -> Iterator[Finding]:
     """Columns written by another unit, or rounded."""
-    for name in history.layout.known:
+    for name in history.layout.numbers:
         if name not in night.rows:
             continue
         if (what := rounded(night.rows[name], name, history)) is not None:
             yield Finding(what, (name,), lasting=True)
-        elif title := on_another_grid(night.rows[name], name, history):
+        elif name in history.layout.known and (
+            title := on_another_grid(night.rows[name], name, history)
+        ):
             yield Finding(f"another unit? {title}", (name,), lasting=True)
 
 
@@ -67,5 +69,6 @@ def of_other_days(history: History, night: Night) -> Iterator[Finding]:
 def of_stand_ins(history: History, night: Night) -> Iterator[Finding]:
     """Columns with a number that stands for no value."""
     for name in history.layout.numbers:
-        if (what := spike(name, history, night.profile, night.profiles)) is not None:
+        what = spike(name, history, night.profile, night.profiles)
+        if what := what or newcomer(name, history, night.profile):
             yield Finding(f"a stand-in for no value? {what}", (name,), lasting=True)

@@ -19,6 +19,8 @@ ALONE = 0.2
 MIN_SHARE = 0.02
 #: A number within the range: by how much the angle of its share must exceed the largest of the days' (0 → 19 %).
 LEAST_RISE = 0.45
+#: Between known numbers a new one that fills more of the rows than any number did, by so much.
+NEWCOMER_RISE = 0.15
 #: With a smaller share than this no number has risen by so much.
 MIN_RISEN = math.sin(LEAST_RISE) ** 2
 
@@ -51,6 +53,22 @@ def spike(name: str, history: History, night: Profile, before: Sequence[Profile]
                 f"{value:g} in {share:.0%} of the rows, never in more than {max(shares):.0%} before"
             )
     return None
+
+
+def newcomer(name: str, history: History, night: Profile) -> str | None:
+    """A number that the column never had and that many rows have: the mean, in place of what was missing."""
+    known, tops = history.layout.known.get(name, ()), night.tops.get(name, ())
+    there = (1 - night.of((name, "missing"))) * night.rows
+    if not known or not tops or there < MIN_ROWS:
+        return None
+    value, share = tops[0]
+    if value in known or not known[0] < value < known[-1]:
+        return None
+    days = history.series((name, "one value"))
+    days = days[np.isfinite(days)]
+    if not len(days) or not risen(share, days, NEWCOMER_RISE):
+        return None
+    return f"{value:g} in {share:.0%} of the rows, which it never had; no number was in more than {days.max():.0%}"
 
 
 def _outside(value: float, low: float, high: float, scale: float, others: Sequence[float]) -> bool:

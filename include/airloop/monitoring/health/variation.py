@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from airloop.monitoring.health.clocks import day_of, holiday
 from airloop.monitoring.profiles.history import History
-from airloop.monitoring.profiles.profile import PLACES, Key, Profile
+from airloop.monitoring.profiles.profile import PLACES, WITHIN, Key, Profile
 from airloop.monitoring.sketch import Floats
 
 #: Beyond the range by this part of it.
@@ -189,7 +189,7 @@ def scale_of(history: History) -> Scale:
     for name, what in history.keys:
         extreme = what in {"lowest", "highest"}
         place = what in PLACES
-        share = not place and what != "spread"
+        share = not place and what not in {"spread", WITHIN}
         shares.append(share)
         if name in times and place:
             least.append(LEAST_HOURS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from airloop.monitoring.profiles.absences import groups_of, scattered
@@ -27,8 +28,14 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 PLACES = ("mean", "lowest", "highest", *QUANTILES)
 #: ``rows`` of the whole.
 WHOLE = ""
-#: The share of numbers without a fraction, of a column that has few different ones.
-WHOLE_NUMBERS = "whole"
+#: How much a number differs, in a row's standard deviations' logarithm, among rows of one moment.
+WITHIN = "within"
+#: Rows of one moment are these together, on average.
+TOGETHER = 5
+#: The shares of numbers that are round, and what they are multiples of.
+ROUND = {"whole": 1.0, "tens": 10.0}
+#: The shares of those that are the day's highest, and its lowest.
+CAPPED, FLOORED = "capped", "floored"
 
 Tops = tuple[tuple[float, float], ...]
 
@@ -100,6 +107,12 @@ def _of_two(
     for tie in layout.ties:
         if tie.column in rows and tie.other in rows:
             yield tie.key, strange(rows, tie)
+    moments = next((name for name in layout.times if name in rows), None)
+    if moments is not None:
+        codes, kinds = pd.factorize(rows[moments])
+        if len(kinds) * TOGETHER <= len(rows):
+            for name, values in numbers.items():
+                yield (name, WITHIN), within(values, codes)
     for name, others in layout.companions.items():
         if name in numbers and {*others} <= {*rows.columns}:
             gone = ~np.isfinite(numbers[name])
@@ -111,6 +124,22 @@ def larger(one: Floats, other: Floats) -> float:
     # Of equal numbers neither is: on a day of fog temperature and dew point are one.
     both = np.isfinite(one) & np.isfinite(other) & (one != other)
     return float((one[both] > other[both]).mean()) if both.any() else float("nan")
+
+
+def within(values: Floats, moments: npt.NDArray[np.intp]) -> float:
+    """The logarithm of how much numbers differ from the mean of their moment; NaN where they do not.
+
+    Three airports have one weather, and one of them in another unit does not.
+    """
+    there = np.isfinite(values) & (moments >= 0)
+    known, groups = values[there], moments[there]
+    each = np.bincount(groups)
+    free = len(known) - int((each > 0).sum())
+    if free <= 0:
+        return float("nan")
+    means = np.bincount(groups, known) / np.maximum(each, 1)
+    differ = float(np.sqrt(((known - means[groups]) ** 2).sum() / free))
+    return float(np.log(differ)) if differ > 1e-9 * np.abs(known).max() else float("nan")
 
 
 def hours_into(moments: pd.Series, days: pd.Series) -> Floats:
@@ -146,13 +175,15 @@ def _of_number(values: Floats, known: tuple[float, ...]) -> tuple[dict[str, floa
         "zero": float((finite == 0).mean()),
         "negative": float((finite < 0).mean()),
         "one value": tops[0][1],
+        CAPPED: float(lengths[-1] / len(finite)),
+        FLOORED: float(lengths[0] / len(finite)),
+        **{what: float((finite % step == 0).mean()) for what, step in ROUND.items()},
     }
     if known:
         # A number beyond all that is known may be a warmer day's; one between them is of another grid.
         between = (finite[starts] >= known[0]) & (finite[starts] <= known[-1])
         strange = between & ~np.isin(finite[starts], known)
         figures["new"] = float(strange @ lengths / len(finite))
-        figures[WHOLE_NUMBERS] = float((finite == np.round(finite)).mean())
     return figures, tops
 
 

@@ -41,6 +41,19 @@ def made(days: dict[str, Frame], model: ModelSpec, dataset: DatasetSpec) -> Refe
     return reference.build(model, dataset, pd.concat([days[key] for key in DAYS[:60]]))
 
 
+def filled(frame: Frame, _: dict[str, Frame]) -> Frame:
+    return frame.assign(x1=frame["x1"].mask(frame.index % 4 == 0, frame["x1"].mean()))
+
+
+def cut(frame: Frame, _: dict[str, Frame]) -> Frame:
+    return frame.assign(y=frame["y"].clip(upper=frame["y"].quantile(0.8)))
+
+
+def mixed(frame: Frame, days: dict[str, Frame]) -> Frame:
+    yesterday = days[DAYS[-2]].assign(day=frame["day"])
+    return pd.concat([frame[::2], yesterday[1::2]], ignore_index=True)
+
+
 def yesterdays(frame: Frame, days: dict[str, Frame]) -> Frame:
     return frame.assign(x2=days[DAYS[-2]]["x2"])
 
@@ -50,11 +63,16 @@ FAULTS: dict[str, tuple[Callable[[Frame, dict[str, Frame]], Frame], str]] = {
     "the evening": (lambda frame, _: frame[frame["x1"] < 1150], "the end is missing: 11"),
     "the morning": (lambda frame, _: frame[frame["x1"] > 500], "the beginning is missing: 50"),
     "rounded": (lambda frame, _: frame.assign(x2=frame["x2"].round()), "rounded: whole numbers only"),
+    "tens": (lambda frame, _: frame.assign(x1=frame["x1"].round(-1)), "rounded: tens only"),
+    "the mean for nothing": (filled, "in 25% of the rows, which it never had"),
+    "cut": (cut, "cut at its highest value (capped 2"),
+    "half of yesterday": (mixed, f"of both days' rows are the same as on {DAYS[-2]}"),
     "another grid": (
         lambda frame, _: frame.assign(x2=frame["x2"] + 0.05),
         "numbers that it never had, in 100% of the rows",
     ),
     "mirrored": (lambda frame, _: frame.assign(y=-frame["y"]), "another unit? × -1: y"),
+    "in centimetres": (lambda frame, _: frame.assign(x2=frame["x2"] * 10), "another unit? × 10"),
     "in hours": (lambda frame, _: frame.assign(y=frame["y"] / 60), "another unit? ÷ 60: y"),
     "yesterday's": (yesterdays, f"the values of {DAYS[-2]}: 0% are others"),
 }  # fmt: skip
@@ -125,3 +143,15 @@ def test_a_column_of_which_few_rows_have_a_fraction_may_have_none(
     made = reference.build(model, dataset, pd.concat([kept[key] for key in DAYS[:60]]))
     night = days[NIGHT].assign(x2=days[NIGHT]["x2"].round())
     assert "rounded" not in said(kept, night, made, model, dataset)
+
+
+def test_an_end_that_is_the_columns_own_may_be_reached_by_many(
+    days: dict[str, Frame], model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    """As the air holds no more water than it can, for hours on a day of rain."""
+    kept = dict(days)
+    kept[DAYS[9]] = kept[DAYS[9]].assign(y=kept[DAYS[9]]["y"].clip(upper=90).where(lambda y: y < 80, 90))  # fmt: skip
+    kept = {key: frame.assign(y=frame["y"].clip(upper=90)) for key, frame in kept.items()}
+    made = reference.build(model, dataset, pd.concat([kept[key] for key in DAYS[:60]]))
+    night = kept[NIGHT].assign(y=kept[NIGHT]["y"].where(kept[NIGHT]["y"] < 30, 90))
+    assert "cut at" not in said(kept, night, made, model, dataset)
