@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from airloop.monitoring import health, reference
+from airloop.monitoring.day import observe
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.window import Window, observe
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 from tests.support.small_world import small_world
 from tests.unit.monitoring.conftest import NUMBERS
@@ -49,7 +50,7 @@ def made(days: dict[str, Frame], model: ModelSpec, timed: DatasetSpec) -> Refere
 
 
 def said(night: Frame, made: Reference, model: ModelSpec, timed: DatasetSpec) -> str:
-    window = Window(NIGHT, {NIGHT: observe(made, night, timed.keys)}, Frame())
+    window = Window(NIGHT, {NIGHT: observe(made, night, timed.keys)})
     return "; ".join(map(str, health.check(made, window, model.monitoring)))
 
 
