@@ -165,6 +165,8 @@ def _of_number(values: Floats, known: tuple[float, ...]) -> tuple[dict[str, floa
     tops = tuple(
         (float(finite[starts[index]]), float(lengths[index] / len(finite))) for index in order
     )
+    # Of a day of one number, one gust that all saw, neither end is cut.
+    ends = lengths / len(finite) if len(lengths) > 1 else np.full(1, np.nan)
     figures = {
         "missing": missing,
         "mean": float(finite.mean()),
@@ -175,8 +177,8 @@ def _of_number(values: Floats, known: tuple[float, ...]) -> tuple[dict[str, floa
         "zero": float((finite == 0).mean()),
         "negative": float((finite < 0).mean()),
         "one value": tops[0][1],
-        CAPPED: float(lengths[-1] / len(finite)),
-        FLOORED: float(lengths[0] / len(finite)),
+        CAPPED: float(ends[-1]),
+        FLOORED: float(ends[0]),
         **{what: float((finite % step == 0).mean()) for what, step in ROUND.items()},
     }
     if known:

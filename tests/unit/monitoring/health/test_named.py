@@ -155,3 +155,19 @@ def test_an_end_that_is_the_columns_own_may_be_reached_by_many(
     made = reference.build(model, dataset, pd.concat([kept[key] for key in DAYS[:60]]))
     night = kept[NIGHT].assign(y=kept[NIGHT]["y"].where(kept[NIGHT]["y"] < 30, 90))
     assert "cut at" not in said(kept, night, made, model, dataset)
+
+
+def test_a_day_that_has_one_number_alone_is_not_cut(
+    days: dict[str, Frame], model: ModelSpec, dataset: DatasetSpec
+) -> None:
+    """Gusts, which calm days have none of: on one day there was one, and all three airports saw it."""
+    gusty = {
+        key: frame.assign(x2=frame["x2"].where(frame.index % 50 < 10))
+        for key, frame in days.items()
+    }
+    made = reference.build(model, dataset, pd.concat([gusty[key] for key in DAYS[:60]]))
+    calm = gusty[NIGHT].assign(x2=gusty[NIGHT]["x2"].notna().map({True: 40.3, False: np.nan}))
+    assert made.health is not None
+    night = observe(made, calm, dataset.keys).profile(made.health.layout)
+    assert np.isnan([night.of(("x2", "capped")), night.of(("x2", "floored"))]).all()
+    assert "cut at" not in said(gusty, calm, made, model, dataset)
