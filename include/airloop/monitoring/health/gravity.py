@@ -27,6 +27,8 @@ MIN_CENTRAL = 3
 OF_SIZE = {*PLACES, "spread", WITHIN}
 #: What says nothing of a column that is mostly one number.
 OF_OTHERS = {*OF_SIZE, "zero", "negative", CAPPED, FLOORED}
+#: So many of the rows lie at an end that is cut, at least.
+LEAST_CUT = 0.08
 #: By how much a truth must be beyond what is let pass of an input.
 STORM = 3.0
 
@@ -49,9 +51,17 @@ def upward(what: str) -> bool:
     return what in UPWARD or what.startswith(SIGN)
 
 
-def natural_end(move: Move, history: History, night: Profile) -> bool:
-    """Whether many rows have a day's highest (or lowest) number because it is the column's own: the air holds no more water."""
+def no_cut(move: Move, history: History, night: Profile) -> bool:
+    """Whether the figure of an end, or of rows of one moment, says nothing.
+
+    That few rows have a day's highest (or lowest) number, or that they have it because it is the column's own: the air holds
+    no more water; and a jump to where the reference's days have been.
+    """
     name, what = move.key
+    if what in {CAPPED, FLOORED, WITHIN} and move.value <= move.high:
+        return True
+    if what in {CAPPED, FLOORED} and move.value < LEAST_CUT:
+        return True
     if what == CAPPED:
         return bool(night.of((name, "highest")) >= np.nanmax(history.series((name, "highest"))))
     if what == FLOORED:

@@ -16,7 +16,7 @@ from airloop.monitoring.health.exchanges import (
     of_order,
     restores,
 )
-from airloop.monitoring.health.gravity import grave, natural_end, upward
+from airloop.monitoring.health.gravity import grave, no_cut, upward
 from airloop.monitoring.health.night import Night
 from airloop.monitoring.health.shapes import (
     of_a_known_unit,
@@ -81,7 +81,7 @@ def _by_column(history: History, night: Night) -> dict[str, list[Move]]:
         move
         for move in moves(history, night.key, night.profile, night.before, night.days)
         if not (upward(move.key[1]) and move.value < move.low)
-        and not natural_end(move, history, night.profile)
+        and not no_cut(move, history, night.profile)
     ]
     result: dict[str, list[Move]] = {}
     for move in every:
