@@ -32,6 +32,8 @@ MANIFEST = "manifest.json"
 SPEC = "spec.json"
 #: The model's own modules (:mod:`airloop.registry.code`).
 CODE = "code.zip"
+#: The libraries that it needs of its own.
+LOCK = "environment.lock"
 SKOPS = "model.skops"
 ONNX = "model.onnx"
 #: The torch trainer's: the layers as data, and the weights.
@@ -50,7 +52,7 @@ REQUIREMENTS = "requirements.txt"
 #: The files that an artifact may hold besides its manifest and what its trainer's format names.
 FILES = frozenset(
     {
-        *(SPEC, CODE, ONNX, SEGMENTS, SEGMENT_MODELS),
+        *(SPEC, CODE, LOCK, ONNX, SEGMENTS, SEGMENT_MODELS),
         *(REFERENCE, METRICS, EXAMPLES, MLMODEL, REQUIREMENTS),
     },
 )
@@ -126,18 +128,18 @@ def manifest(folder: Path, digest: Digest) -> Manifest:
         ) from error
 
 
-def code(folder: Path, recorded: Manifest) -> bytes | None:
-    """The bytes of a model's own code, compared once more as they are read, since they will run; None without any.
+def content(folder: Path, recorded: Manifest, name: str) -> bytes | None:
+    """The bytes of one file, compared once more as they are read, since they decide what runs; None without that file.
 
     :raises ArtifactError: if they are not those of the manifest
     """
-    expected = recorded.files.get(CODE)
+    expected = recorded.files.get(name)
     if expected is None:
         return None
-    content = (folder / CODE).read_bytes()
-    if _digest(content) != expected:
-        raise _changed(folder, CODE)
-    return content
+    found = (folder / name).read_bytes()
+    if _digest(found) != expected:
+        raise _changed(folder, name)
+    return found
 
 
 def _changed(folder: Path, name: str) -> ArtifactError:

@@ -23,6 +23,7 @@ from airloop.plugins.trainer import Output, OutputKind, missing
 from airloop.registry import artifacts, lineage
 from airloop.registry.code import archive
 from airloop.registry.code.finder import Code, opened
+from airloop.registry.code.lock import Lock, parsed
 from airloop.registry.examples import check_examples
 from airloop.registry.format import Format
 from airloop.registry.formats import bounds
@@ -56,6 +57,8 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         ) from error
     recorded = artifacts.manifest(folder, digest)
     code = _own_code(folder, digest, recorded)
+    lock = own_lock(folder, recorded)
+    own = lock.differing() if lock is not None else ""
     frozen = frozen.with_code(code)
     runtime, scorer, graph = open_scorer(folder, frozen)
     model = LoadedModel(
@@ -72,7 +75,9 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
         by_rows=frozen.optional(FUNCTION),
         graph=graph,
         code=code,
-        drifted=lineage.drifted(recorded.python, recorded.libraries),
+        drifted="; ".join(
+            filter(None, (lineage.drifted(recorded.python, recorded.libraries), own))
+        ),
         folder=folder,
     )
     if model.drifted:
@@ -85,10 +90,19 @@ def open_folder(folder: Path, digest: str) -> LoadedModel:
 
 def _own_code(folder: Path, digest: str, recorded: artifacts.Manifest) -> Code | None:
     """The modules that a version brings; None for one of before they travelled."""
-    content = artifacts.code(folder, recorded)
+    content = artifacts.content(folder, recorded, artifacts.CODE)
     if content is None:
         return None
     return opened(digest, archive.read(content, str(folder / artifacts.CODE)))
+
+
+def own_lock(folder: Path, recorded: artifacts.Manifest) -> Lock | None:
+    """The libraries that a version needs of its own; None where these are none.
+
+    :raises ArtifactError: if its lock is not the recorded one, or holds what is never installed
+    """
+    content = artifacts.content(folder, recorded, artifacts.LOCK)
+    return None if content is None else parsed(content, str(folder / artifacts.LOCK))
 
 
 def open_scorer(folder: Path, frozen: FrozenSpec) -> tuple[Runtime, Scorer, OpenGraph | None]:

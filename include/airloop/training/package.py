@@ -27,6 +27,7 @@ from airloop.registry import artifacts, lineage
 from airloop.registry.code import archive
 from airloop.registry.code.closure import closure
 from airloop.registry.code.finder import Code, opened
+from airloop.registry.code.needs import needed
 from airloop.registry.examples import write_examples
 from airloop.registry.frozen import FrozenSpec
 from airloop.registry.loader import open_scorer
@@ -114,6 +115,8 @@ def _write_code(model: ModelSpec, folder: Path) -> Code | None:
     if not sources:
         log.info("%s is not below %s: its code does not travel", model.module, code_folder())
         return None
+    if (own := needed(model, code_folder())) is not None:
+        (folder / artifacts.LOCK).write_text(own.text, encoding="utf-8")
     content = archive.pack(sources, model.name)
     (folder / artifacts.CODE).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()

@@ -10,10 +10,11 @@ import ast
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TypeAlias
 
 from airloop.errors import SpecError
 
@@ -22,6 +23,8 @@ RESERVED = ("airloop", "airloop_dags", "airloop_operators", "airloop_plugins", "
 #: Calls by which code is loaded from a path.
 _BY_PATH = {"spec_from_file_location", "SourceFileLoader", "run_path", "addsitedir"}
 _CHANGES = {"append", "insert", "extend"}
+#: Where a module imports something, and what.
+_Import: TypeAlias = tuple[ast.stmt | ast.expr, str]
 
 
 @dataclass(frozen=True)
@@ -40,25 +43,54 @@ def closure(module: str, root: Path) -> dict[str, Source]:
     :raises SpecError: if a file is not Python, has a name that is taken, or loads code by its path
     """
     found: dict[str, Source] = {}
-    waiting = [module] if is_own(module, root) else []
-    while waiting:
-        name = waiting.pop()
-        for part in _with_parents(name):
-            source = _file(part, root)
-            if part in found or source is None:
-                continue
-            _check_name(part, source)
-            found[part] = source
-            waiting += _wanted(part, source, root)
+    for name, source, imports in _reached(module, root):
+        _check_name(name, source)
+        _check_imports(source, imports, root)
+        found[name] = source
     return found
 
 
-def _wanted(name: str, source: Source, root: Path) -> Iterator[str]:
-    """The project's modules that one names."""
-    for node, wanted in _named(_tree(source.path), name, source.package):
-        if is_own(wanted, root):
-            yield wanted
-        elif (place := _astray(wanted, root)) is not None:
+def foreign(module: str, root: Path, without: Collection[str] = ()) -> frozenset[str]:
+    """The top-level names that are imported by a project's module and those of the project that it needs, and not theirs.
+
+    :param without: functions of the module whose imports do not count
+    :raises SpecError: if a file is not Python
+    """
+    return frozenset(
+        wanted.partition(".")[0]
+        for _, _, imports in _reached(module, root, without)
+        for _, wanted in imports
+        if not is_own(wanted, root)
+    )
+
+
+def _reached(
+    module: str, root: Path, without: Collection[str] = ()
+) -> Iterator[tuple[str, Source, list[_Import]]]:
+    """Each module of the project that one needs, with what it imports."""
+    seen: set[str] = set()
+    waiting = [module] if is_own(module, root) else []
+    while waiting:
+        for part in _with_parents(waiting.pop()):
+            source = _file(part, root)
+            if part in seen or source is None:
+                continue
+            seen.add(part)
+            tree = _tree(source.path)
+            if part == module:
+                tree.body = [node for node in tree.body if not _is_function(node, without)]
+            imports = list(_named(tree, part, source.package))
+            yield part, source, imports
+            waiting += [wanted for _, wanted in imports if is_own(wanted, root)]
+
+
+def _is_function(node: ast.stmt, names: Collection[str]) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name in names
+
+
+def _check_imports(source: Source, imports: list[_Import], root: Path) -> None:
+    for node, wanted in imports:
+        if not is_own(wanted, root) and (place := _astray(wanted, root)) is not None:
             raise SpecError(
                 f"the model's code imports {wanted.partition('.')[0]} from outside its project",
                 value=place,
@@ -67,7 +99,7 @@ def _wanted(name: str, source: Source, root: Path) -> Iterator[str]:
             )
 
 
-def _named(tree: ast.Module, name: str, package: bool) -> Iterator[tuple[ast.stmt | ast.expr, str]]:
+def _named(tree: ast.Module, name: str, package: bool) -> Iterator[_Import]:
     """Every name that a module imports anywhere, absolute."""
     home = name if package else name.rpartition(".")[0]
     for node in ast.walk(tree):
