@@ -20,12 +20,13 @@ from airloop.delivery.load import LoadResult
 from airloop.delivery.load import load as put_under_load
 from airloop.delivery.sandbox import serve_version
 from airloop.errors import AirloopError, ArtifactError, SpecError
-from airloop.registry import loader
 from airloop.registry.tolerance import batches, beyond
+from airloop.serving.environments import loading as environments
+from airloop.serving.environments.remote import RemoteModel
 from airloop.types.registry import type_of
 
 if TYPE_CHECKING:
-    from airloop.registry.loaded import LoadedModel
+    from airloop.serving.environments.loading import Loaded
     from airloop.serving.requests import Row
     from airloop.settings import Settings
 
@@ -46,12 +47,13 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
     :raises UnreachableError: if the artifact store or the lake does not answer
     """
     try:
-        model = loader.load(version.artifact, settings)
+        model = environments.load(version.artifact, settings)
     # Also where the service's environment lacks what the model's module imports: it could not answer here.
     except (ArtifactError, SpecError) as error:
         return (_check("loads", Outcome.BAD, str(error)),)
     told = f"; made with {model.drifted}" if model.drifted else ""
-    loads = _check("loads", Outcome.OK, f"verified bytes, answers by {model.runtime}{told}")
+    apart = ", in a process with libraries of its own" if isinstance(model, RemoteModel) else ""
+    loads = _check("loads", Outcome.OK, f"verified bytes, answers by {model.runtime}{apart}{told}")
     inputs = newest_rows(Lake(settings), model)
     if inputs is None:
         reason = f"the lake has no rows of {model.dataset.name} to ask for"
@@ -70,7 +72,7 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
         return (loads, _check("boots", Outcome.BAD, str(error)))
 
 
-def newest_rows(lake: Lake, model: LoadedModel) -> pd.DataFrame | None:
+def newest_rows(lake: Lake, model: Loaded) -> pd.DataFrame | None:
     """Rows of the newest partition: keys and inputs, as the offline path reads them."""
     partitions = lake.partitions(model.dataset.name)
     if not partitions:
@@ -82,7 +84,7 @@ def newest_rows(lake: Lake, model: LoadedModel) -> pd.DataFrame | None:
     return None if first is None else to_pandas(pa.Table.from_batches([first]))
 
 
-def as_requests(model: LoadedModel, frame: pd.DataFrame) -> list[Row]:
+def as_requests(model: Loaded, frame: pd.DataFrame) -> list[Row]:
     """The frame's rows as a caller would send them."""
     columns = {name: [_json_value(value) for value in frame[name]] for name in frame.columns}
     for name, values in columns.items():
@@ -90,9 +92,7 @@ def as_requests(model: LoadedModel, frame: pd.DataFrame) -> list[Row]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def parity(
-    settings: Settings, model: LoadedModel, frame: pd.DataFrame, rows: Sequence[Row]
-) -> Check:
+def parity(settings: Settings, model: Loaded, frame: pd.DataFrame, rows: Sequence[Row]) -> Check:
     """Whether the answers over HTTP are the offline ones."""
     offline = model.predict(frame[list(model.spec.inputs)])
     online: list[Any] = []

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from airloop.contracts import ArtifactRef, Deployment
 from airloop.errors import AirloopError
+from airloop.serving.environments import loading as environments
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row, plain
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.following import Following
@@ -49,9 +50,7 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         return following.one(ledger(), model)
 
     def load(ref: ArtifactRef) -> Model:
-        from airloop.registry import loader
-
-        return loader.load(ref, settings)
+        return environments.load(ref, settings)
 
     def dataset(model: Model) -> DatasetSpec | None:
         try:

@@ -77,6 +77,8 @@ class Condition(StrEnum):
     UNREACHABLE = "ledger unreachable"
     #: The first version is on its way.
     LOADING = "loading"
+    #: The libraries of the first version are being installed.
+    BUILDING = "building its environment"
     #: The ledger answers, and names nothing.
     EMPTY = "nothing deployed"
     #: The version that the ledger names cannot be loaded, and there is no other.

@@ -56,7 +56,7 @@ def run(
             raise model
         return model
 
-    monkeypatch.setattr(verification.loader, "load", load)
+    monkeypatch.setattr(verification.environments, "load", load)
     monkeypatch.setattr(verification, "newest_rows", lambda *_: frame)
     checks = verify(VERSION, settings, settings.home / "work")
     return {check.name: check for check in checks}

@@ -24,10 +24,11 @@ def clean_command(
 ) -> None:
     """Remove the logs of tasks, and turned-over logs of the stack, last written longer ago than that.
 
-    Also reports that are older than the setting `reports_days`. Data, models and the ledger stay; logs that are too large are
+    Also reports that are older than the setting `reports_days`, and libraries of versions that nobody used since. Data, models and the ledger stay; logs that are too large are
     turned over.
     """
     from airloop.data.sweeping import expire_reports
+    from airloop.serving.environments.overlay import remove_unused
     from airloop.settings import load_settings
     from airloop.storage.logs import remove_older, turn_over
 
@@ -35,10 +36,12 @@ def clean_command(
     turned = turn_over(layout.logs)
     before = time.time() - seconds(older_than)
     count, size = remove_older((layout.logs, layout.airflow / "logs"), before)
-    expired = expire_reports(load_settings(), datetime.now(UTC))
+    settings = load_settings()
+    expired = expire_reports(settings, datetime.now(UTC))
+    unused = remove_unused(settings.home, before)
     out.print(
         f"{count} logs removed, {size / 1e6:.1f} MB; {len(turned)} turned over; "
-        f"{expired} files of reports removed",
+        f"{expired} files of reports removed; {unused} environments removed",
         soft_wrap=True,
     )
 

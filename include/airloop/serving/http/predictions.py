@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from airloop.errors import DataError
+from airloop.errors import DataError, TransientError
 from airloop.serving.http.middleware import HttpError, overloaded, read_body
 from airloop.serving.requests import InvalidRequestError
 from airloop.serving.responses import LOG_HEADER
@@ -82,6 +82,8 @@ class PredictionRoutes:
             raise HttpError(422, "the model has no finite answer for these rows") from None
         except TimeoutError:
             raise overloaded(f"no answer within {ANSWER_SECONDS:g} s") from None
+        except TransientError as error:
+            raise overloaded(f"{endpoint.model}: {error.what}") from None
         except HttpError:
             raise
         except Exception as error:

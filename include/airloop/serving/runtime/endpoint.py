@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airloop.contracts import Deployment
+from airloop.serving.environments.loading import building
 from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
@@ -161,8 +162,10 @@ class Endpoint:
         """What the endpoint is doing, and that as a sentence."""
         if self.current is not None:
             serving = f"version {self.current.number} answers"
-            told = (serving, self.trouble, self.doubt, self.error)
-            return Condition.SERVING, "; ".join(filter(None, told))
+            also = (self._building(), self.trouble, self.doubt, self.error)
+            return Condition.SERVING, "; ".join(filter(None, (serving, *also)))
+        if (built := self._building()) is not None:
+            return Condition.BUILDING, built
         if self.loading is not None:
             return Condition.LOADING, f"version {self.loading.version} is being loaded"
         if (asleep := self.asleep) is not None:
@@ -178,6 +181,14 @@ class Endpoint:
         if not self.looked:
             return Condition.STARTING, "starting: the ledger has not answered yet"
         return Condition.EMPTY, "nothing is deployed yet"
+
+    def _building(self) -> str | None:
+        """That the libraries of a version on its way are being installed, which takes its time."""
+        now = self.loading
+        seconds = None if now is None else building(now.artifact.digest)
+        if now is None or seconds is None:
+            return None
+        return f"the environment of version {now.version} is being built, for {seconds:.0f} s now"
 
     def state(self) -> EndpointState:
         """The endpoint, as GET /slots shows it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -59,6 +59,9 @@ class ServingSettings(Section):
     memory: Memory | None = None
     #: The models that are loaded at the start all the same, and stay.
     pinned: tuple[Name, ...] = ()
+
+    #: Whether a version that needs libraries of its own gets a process with these, installed from the machine's index.
+    environments: Literal["off", "build"] = "off"
 
     @property
     def worker_memory(self) -> int | None:
