@@ -167,8 +167,10 @@ class Worker:
         running.end()
         lived = time.monotonic() - running.since
         code = running.process.returncode
+        # The error's name only: a kept record would keep its traceback, and by that the model.
         log.error(
-            "%s: its process is gone after %.0f s (exit code %d, %s)", self.name, lived, code, error
+            "%s: its process is gone after %.0f s (exit code %d, %s)",
+            *(self.name, lived, code, type(error).__name__),
         )
         if lived >= SOUND_SECONDS:
             self._pause = 0.0

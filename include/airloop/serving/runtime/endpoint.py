@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airloop.contracts import Deployment
-from airloop.serving.environments.loading import building
 from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import PredictionLog
 from airloop.serving.log.records import Answered, encode
@@ -20,6 +19,7 @@ from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.batcher import MicroBatcher
+from airloop.serving.runtime.condition import condition_of
 from airloop.serving.runtime.questions import Answer, Question, predicted
 from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import Version
@@ -160,35 +160,7 @@ class Endpoint:
 
     def condition(self) -> tuple[Condition, str]:
         """What the endpoint is doing, and that as a sentence."""
-        if self.current is not None:
-            serving = f"version {self.current.number} answers"
-            also = (self._building(), self.trouble, self.doubt, self.error)
-            return Condition.SERVING, "; ".join(filter(None, (serving, *also)))
-        if (built := self._building()) is not None:
-            return Condition.BUILDING, built
-        if self.loading is not None:
-            return Condition.LOADING, f"version {self.loading.version} is being loaded"
-        if (asleep := self.asleep) is not None:
-            waits = f"version {asleep.version} is loaded by the next request"
-            told = (waits, self.trouble, self.doubt, self.error)
-            return Condition.RESTING, "; ".join(filter(None, told))
-        if (error := self.error or self.doubt) is not None:
-            return Condition.REFUSED, error
-        if self.trouble is not None:
-            return Condition.UNREACHABLE, self.trouble
-        if self.wanted is not None and self.wanted.kind is DeploymentKind.RETIRE:
-            return Condition.RETIRED, f"retired: {self.wanted.reason}"
-        if not self.looked:
-            return Condition.STARTING, "starting: the ledger has not answered yet"
-        return Condition.EMPTY, "nothing is deployed yet"
-
-    def _building(self) -> str | None:
-        """That the libraries of a version on its way are being installed, which takes its time."""
-        now = self.loading
-        seconds = None if now is None else building(now.artifact.digest)
-        if now is None or seconds is None:
-            return None
-        return f"the environment of version {now.version} is being built, for {seconds:.0f} s now"
+        return condition_of(self)
 
     def state(self) -> EndpointState:
         """The endpoint, as GET /slots shows it."""
