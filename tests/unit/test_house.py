@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,11 @@ def test_control_a_long_function_is_seen() -> None:
     assert dict(functions('def told():\n    """One.\n\n    Two.\n    """\n    return 1\n')) == {
         "told": 2
     }
+
+
+def test_the_top_level_holds_the_rooms_and_nothing_else() -> None:
+    """What a run leaves behind, like MLflow's `mlruns`, is nobody's to commit."""
+    listed = ["git", "ls-files", "-z"]
+    files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    folders = {file.partition("/")[0] for file in files.split("\0") if "/" in file}
+    assert folders == {*ROOMS, "bench", "config", "docker", "docs", "scripts", "tests", ".ci"}
