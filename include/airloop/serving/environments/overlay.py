@@ -130,7 +130,7 @@ def _install(lock: Lock, folder: Path) -> None:
 def _installer() -> list[str]:
     shared = ["install", "--no-deps", "--only-binary", ":all:"]
     if find_spec("pip") is not None:
-        return ["pip", *shared, "--no-input", "--disable-pip-version-check", "--no-compile"]
+        return ["pip", *shared, "--no-input", "--disable-pip-version-check"]
     if find_spec("uv") is not None:
         return ["uv", "pip", *shared, "--python", sys.executable]
     raise ArtifactError(

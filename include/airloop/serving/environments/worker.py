@@ -192,7 +192,7 @@ class Worker:
 def _environment(libraries: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
     path = os.pathsep.join(filter(None, (str(libraries), kept.get("PYTHONPATH"))))
-    return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "PYTHONPATH": path}
 
 
 def _error(told: Mapping[str, Any]) -> Exception:

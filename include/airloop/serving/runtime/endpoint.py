@@ -129,6 +129,8 @@ class Endpoint:
             await asyncio.sleep(_POLL_SECONDS)
         await self._batcher.close()
         self._log.close()
+        # Not by a collection of garbage, which passes over what was there when the first version came.
+        self.current = self.previous = None
 
     def swap(self, version: Version) -> None:
         """Let another version answer from now on, or one that rested again."""
