@@ -1,6 +1,6 @@
 """Ten times the requests that the service can bear, and 20,000 headers that never end: who is answered, and how soon.
 
-The model promises an answer within 10 ms (``serving.answer_within_ms``). Idle is one connection, half of it before the
+The model promises an answer within 6 ms (``serving.answer_within_ms``). Idle is one connection, half of it before the
 crowd and half after. Overloaded are ten times as many as the most of the row ``serving``, pressed by wrk where it is
 installed, else by the same small client; whose answers count are eight more, a process apart, which asks as the one did,
 a connection each time. CPU is the service's for each request that it answered, the refusals' included. Then the half-sent

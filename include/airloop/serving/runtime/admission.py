@@ -30,8 +30,8 @@ ENOUGH: Final = 10
 #: So many are taken however long the answers take, where the model names no time: a machine that is busy with something
 #: else is no reason to refuse.
 FEW: Final = 64
-#: And where it names one: with fewer, hardly a large batch would form.
-FEWEST: Final = 2 * SMALL
+#: And where it names one: with fewer, no large batch could form.
+FEWEST: Final = SMALL + 1
 #: Who waits no longer than so many batches is taken even where the model names a shorter time: it would else answer nobody
 #: who does not come alone.
 BATCHES: Final = 1.5
