@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from airloop.contracts import Deployment
 from airloop.serving.environments.loading import building
 from airloop.serving.responses import Condition
+from airloop.serving.runtime.version import Version
 from airloop.vocabulary import DeploymentKind
 
-if TYPE_CHECKING:
-    from airloop.serving.runtime.endpoint import Endpoint
+
+class Following(Protocol):
+    """What an endpoint knows of itself."""
+
+    current: Version | None
+    loading: Deployment | None
+    wanted: Deployment | None
+    looked: bool
+    trouble: str | None
+    doubt: str | None
+    error: str | None
+
+    @property
+    def asleep(self) -> Deployment | None:
+        """What the next request loads, if there is something to load."""
 
 
-def condition_of(endpoint: Endpoint) -> tuple[Condition, str]:
+def condition_of(endpoint: Following) -> tuple[Condition, str]:
     """What the endpoint is doing, and that as a sentence."""
     if endpoint.current is not None:
         serving = f"version {endpoint.current.number} answers"
