@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.contracts import Check, Outcome
+from airloop.data.row_stream import RowStream
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats, metric
 from airloop.plugins.metric import Task
@@ -100,20 +101,24 @@ def _doubles(case: Case) -> int:
     if case.dataset.cadence.timed and case.dataset.keys_unique == "partition":
         return 0
     keys = list(case.dataset.keys)
-    known = case.split.training.frame[keys] if case.split.stream is None else _alike(case, keys)
+    stream = case.split.stream
+    known = (
+        case.split.training.frame[keys] if stream is None else _alike(stream, case.holdout[keys])
+    )
     before = pd.MultiIndex.from_frame(known)
     after = pd.MultiIndex.from_frame(case.holdout[keys])
     return int(after.isin(before).sum())
 
 
-def _alike(case: Case, keys: list[str]) -> pd.DataFrame:
+def _alike(stream: RowStream, held: pd.DataFrame) -> pd.DataFrame:
     """The keys of streamed training rows whose hash is a held-out row's: the others are none of theirs."""
-    found = [case.holdout[keys].iloc[:0]]
-    hashed = np.sort(pd.util.hash_pandas_object(case.holdout[keys], index=False).to_numpy())
-    for frame, _ in case.split.stream.labelled() if case.split.stream else ():
-        mine = pd.util.hash_pandas_object(frame[keys], index=False).to_numpy()
+    found = [held.iloc[:0]]
+    hashed = np.sort(pd.util.hash_pandas_object(held, index=False).to_numpy())
+    for frame, _ in stream.labelled():
+        keys = frame[held.columns]
+        mine = pd.util.hash_pandas_object(keys, index=False).to_numpy()
         places = np.minimum(np.searchsorted(hashed, mine), len(hashed) - 1)
-        found.append(frame[keys][hashed[places] == mine])
+        found.append(keys[hashed[places] == mine])
     return pd.concat(found).drop_duplicates()
 
 

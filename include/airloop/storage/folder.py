@@ -80,6 +80,15 @@ def inside(found: Path, root: Path) -> bool:
     return found.is_relative_to(root)
 
 
+def sync(folder: Path) -> None:
+    """Put on the disk what was made in a folder, or renamed into it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 @contextmanager
 def _staged(target: Path, content: bytes) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

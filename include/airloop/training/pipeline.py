@@ -106,7 +106,8 @@ def _check_room(run: TrainingRun, lake: Lake, ref: DatasetRef) -> None:
 
     :raises MemoryLimitError: if that cannot fit
     """
-    size, columns = 2 * 8 * ref.rows * len(lake.schema(ref)), len(lake.schema(ref))
+    columns = len(lake.schema(ref))
+    size = 2 * 8 * ref.rows * columns
     told = f"{ref.rows:,} rows of {columns} columns, all of which trainer {run.model.training.trainer} holds"
     log.info("%s: %s MiB at least", told, f"{size / (1 << 20):,.0f}")
     check_room("train", size, told)

@@ -10,7 +10,7 @@ import pandas as pd
 from airloop.monitoring.health.variation import Move
 from airloop.monitoring.profiles.history import History
 from airloop.monitoring.profiles.profile import QUANTILES, Profile, larger
-from airloop.monitoring.sketch import Floats, numbers_of
+from airloop.monitoring.sketch import numbers_of
 
 #: The other column's range, widened by this part of it and of its spread, must hold all quantiles.
 WITHIN = 0.25
@@ -89,8 +89,7 @@ def _on_its_grid(values: pd.Series, model: str, history: History) -> bool:
 
 
 def _spread(name: str, history: History) -> float:
-    known: Floats = history.series((name, "spread"))
-    known = known[np.isfinite(known)]
+    known = history.known((name, "spread"))
     return float(np.exp(np.median(known))) if len(known) else 0.0
 
 

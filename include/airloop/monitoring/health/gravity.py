@@ -89,8 +89,7 @@ def _of_one_number(name: str, history: History) -> bool:
     """Whether a column is mostly one number, and else any: no rain, or the farthest view. Its storms are like no other."""
     if (name, "one value") not in history.index:
         return False
-    shares = history.series((name, "one value"))
-    known = shares[np.isfinite(shares)]
+    known = history.known((name, "one value"))
     usual = float(np.median(known)) if len(known) else 0.0
     few = 0 < len(history.layout.known.get(name, ())) <= FEW
     return usual >= MOSTLY and not few

@@ -31,8 +31,7 @@ def rounded(values: pd.Series, name: str, history: History) -> str | None:
     for what, step in reversed(ROUND.items()):
         if (name, what) not in history.index or (there % step != 0).any():
             continue
-        days = history.series((name, what))
-        days = days[np.isfinite(days)]
+        days = history.known((name, what))
         if not len(days) or not risen(1.0, days, LEAST_RISE) or _beyond(there, step, name, history):
             continue
         if days.max() ** len(np.unique(there)) < CHANCE:

@@ -64,8 +64,7 @@ def newcomer(name: str, history: History, night: Profile) -> str | None:
     value, share = tops[0]
     if value in known or not known[0] < value < known[-1]:
         return None
-    days = history.series((name, "one value"))
-    days = days[np.isfinite(days)]
+    days = history.known((name, "one value"))
     if not len(days) or not risen(share, days, NEWCOMER_RISE):
         return None
     return f"{value:g} in {share:.0%} of the rows, which it never had; no number was in more than {days.max():.0%}"

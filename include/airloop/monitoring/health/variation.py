@@ -181,8 +181,7 @@ def scale_of(history: History) -> Scale:
     spreads: dict[str, float] = {}
     for name in history.layout.numbers:
         if (name, "spread") in history.index:
-            series = history.series((name, "spread"))
-            known = series[np.isfinite(series)]
+            known = history.known((name, "spread"))
             spreads[name] = float(np.exp(known.max())) if len(known) else 0.0
     times = set(history.layout.times)
     shares, least, reach = [], [], []

@@ -63,6 +63,11 @@ class History(Contract):
         """One figure, day by day."""
         return self.matrix[:, self.index[key]]
 
+    def known(self, key: Key) -> Floats:
+        """The same of the days that have it."""
+        series = self.series(key)
+        return series[np.isfinite(series)]
+
     def row(self, one: Profile) -> Floats:
         """A day's figures in this order."""
         return np.array([one.of(key) for key in self.keys], dtype=np.float64)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from airloop.contracts import ArtifactRef
@@ -47,7 +48,7 @@ def load(ref: ArtifactRef, settings: Settings) -> Loaded:
     if lock is None or not differing:
         return loader.open_folder(folder, ref.digest)
     if settings.serving.environments == "build":
-        return _apart(ref, lock, settings)
+        return _apart(folder, ref.digest, lock, settings.home)
     try:
         return loader.open_folder(folder, ref.digest)
     except (ArtifactError, SpecError) as error:
@@ -59,22 +60,21 @@ def load(ref: ArtifactRef, settings: Settings) -> Loaded:
         ) from error
 
 
-def _apart(ref: ArtifactRef, lock: Lock, settings: Settings) -> RemoteModel:
-    """The version in a process of its own."""
+def _apart(folder: Path, digest: str, lock: Lock, home: Path) -> RemoteModel:
+    """The version of a folder, in a process of its own."""
     from airloop.registry import artifacts
     from airloop.registry.frozen import FrozenSpec
     from airloop.serving.environments.remote import RemoteModel
     from airloop.serving.environments.worker import Worker
 
-    folder = artifacts.fetch(ref, settings)
     frozen = FrozenSpec.read((folder / artifacts.SPEC).read_bytes())
-    if not place_of(lock, settings.home).is_dir():
-        with _told(ref.digest), leased(lock, settings.home):
+    if not place_of(lock, home).is_dir():
+        with _told(digest), leased(lock, home):
             pass
-    worker = Worker(lock, settings.home, folder, ref.digest)
+    worker = Worker(lock, home, folder, digest)
     about = worker.start()
     return RemoteModel(
-        *(frozen.model, frozen.dataset, ref.digest),
+        *(frozen.model, frozen.dataset, digest),
         runtime=str(about.get("runtime")),
         drifted=str(about.get("drifted") or ""),
         worker=worker,

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from airloop.errors import AirloopError, ArtifactError, StorageFullError, UnreachableError
 from airloop.registry.code.lock import Lock, pin_of
+from airloop.storage.folder import sync
 
 log = logging.getLogger("airloop.serving")
 
@@ -95,7 +96,7 @@ def _build(lock: Lock, place: Path) -> None:
         _check(lock, scratch)
         _flush(scratch)
         scratch.rename(place)
-        _flush_folder(place.parent)
+        sync(place.parent)
     except OSError as error:
         raise StorageFullError(
             "the environment cannot be written", value=str(error), where=str(place.parent)
@@ -173,16 +174,8 @@ def _check(lock: Lock, folder: Path) -> None:
 def _flush(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_dir():
-            _flush_folder(path)
+            sync(path)
         else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(folder)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from airloop.serving.log.frames import MAGIC, pack
 from airloop.serving.log.openlogs import OpenLogs
+from airloop.storage.folder import sync
 
 KINDS = OPEN, SEALED, DAMAGED = ".open", ".sealed", ".damaged"
 #: Bytes after which the writer starts another segment: bounds the memory of compaction.
@@ -123,7 +124,7 @@ class PredictionLog:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _write_all(fd, MAGIC)
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
@@ -177,11 +178,3 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -93,7 +93,7 @@ def measure(
     for name in map(str, rows.columns):
         column = rows[name]
         if column.dtype == object:
-            categories[name] = _vocabulary(name, column, min_category_rows)
+            categories[name] = vocabulary(name, column.value_counts(), min_category_rows)
         else:
             numbers[name] = _number(column.to_numpy(dtype=np.float64))
     mean, scale = (
@@ -118,10 +118,6 @@ def columns_of(
         return Columns(task="classification", **known)
     scaled = {"target_mean": mean, "target_scale": scale, "levels": output.levels}
     return Columns(task="regression", **known, **scaled)
-
-
-def _vocabulary(name: str, column: pd.Series[Any], least: int) -> tuple[str, ...]:
-    return vocabulary(name, column.value_counts(), least)
 
 
 def vocabulary(name: str, counts: pd.Series[int], least: int) -> tuple[str, ...]:
