@@ -45,11 +45,15 @@ class ProcessRecord(Contract):
 
     def write(self, folder: Path) -> None:
         """Keep it as ``<folder>/<name>.pid``; that of a daemon before it goes to ``ended``, for what it left behind."""
-        path, fresh = (folder / f"{self.name}{suffix}" for suffix in (".pid", ".new"))
-        fresh.write_text(self.model_dump_json(), encoding="utf-8")
         if (before := read_records(folder).get(self.name)) is not None and before.pid != self.pid:
             (folder / _ENDED).mkdir(exist_ok=True)
-            path.rename(folder / _ENDED / f"{self.name}-{before.pid}.pid")
+            before._put(folder / _ENDED / f"{self.name}-{before.pid}.pid")
+        self._put(folder / f"{self.name}.pid")
+
+    def _put(self, path: Path) -> None:
+        """As a whole, and never away in between: others are started, and read these, at the same time."""
+        fresh = path.with_suffix(".new")
+        fresh.write_text(self.model_dump_json(), encoding="utf-8")
         fresh.replace(path)
 
     @property
@@ -76,12 +80,12 @@ class ProcessRecord(Contract):
 
 
 def read_records(folder: Path) -> dict[str, ProcessRecord]:
-    """All records, by component; unreadable ones are not ours and are left alone."""
+    """All records, by component; what is none of ours is left alone."""
     found = {}
     for path in sorted(folder.glob("*.pid")):
         try:
             record = ProcessRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (FileNotFoundError, ValueError):  # forgotten meanwhile, or not ours
             continue
         found[record.name] = record
     return found

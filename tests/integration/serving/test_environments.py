@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,13 @@ def nothing_left() -> Iterator[None]:
 
 
 def children() -> list[psutil.Process]:
-    every = psutil.Process().children(recursive=True)
-    return [one for one in every if worker.MODULE in one.cmdline()]
+    """Those that answer for a version; of one that has ended, only the exit code may be left."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if worker.MODULE in one.cmdline():
+                found.append(one)
+    return found
 
 
 def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> None:

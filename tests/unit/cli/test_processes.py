@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,24 @@ def test_a_daemon_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 def test_a_record_that_is_not_one_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "part.pid").write_text("12345")
     assert read_records(tmp_path) == {}
+
+
+def test_records_are_read_while_others_take_the_place_of_a_daemon(tmp_path: Path) -> None:
+    """`up` starts its parts side by side, and each looks for who was there before."""
+    parts = ("one", "two", "three")
+
+    def record(name: str, pid: int) -> ProcessRecord:
+        return ProcessRecord(name=name, pid=pid, started_ticks=0, started_at=0.0, command=())
+
+    def replaced(name: str) -> None:
+        for pid in range(1, 200):
+            record(name, pid).write(tmp_path)
+            assert read_records(tmp_path).keys() == set(parts)
+
+    for name in parts:
+        record(name, 0).write(tmp_path)
+    with ThreadPoolExecutor() as pool:
+        for job in [pool.submit(replaced, name) for name in parts]:
+            job.result()
+    ended = Counter(one.name for one in processes.read_ended(tmp_path))
+    assert ended == dict.fromkeys(parts, 199)
