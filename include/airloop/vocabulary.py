@@ -28,6 +28,8 @@ class Topic(StrEnum):
     APPROVAL = "approval"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    #: Which versions answer, and how often.
+    TRAFFIC = "traffic"
     RETIREMENT = "retirement"
     PERFORMANCE = "performance"
     RETRAINING = "retraining"
@@ -61,6 +63,8 @@ class Action(StrEnum):
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled back"
     RETIRED = "retired"
+    #: Requests were shared out among versions.
+    DIRECTED = "directed"
     # What a step did.
     QUARANTINE = "quarantine"
     CORRECTED = "corrected"
@@ -130,6 +134,19 @@ class IncidentStatus(StrEnum):
     DRIFT = "drift"
     #: It was ingested anew, and found sound.
     MENDED = "mended"
+
+
+class Role(StrEnum):
+    """In which capacity a version stands in a model's traffic."""
+
+    #: The version of the last deployment: it answers what no other one does, and for those that cannot.
+    CHAMPION = "champion"
+    #: Answers a small share, and then a larger one, until it is the champion or is taken out.
+    CANARY = "canary"
+    #: The other arm of an A/B test.
+    CHALLENGER = "challenger"
+    #: Asked beside, and never answered from.
+    SHADOW = "shadow"
 
 
 class DeploymentKind(StrEnum):

@@ -20,7 +20,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, Row, Table, Text, cast, 
 
 from airloop.ledger import attempts
 from airloop.ledger.database import before_commit
-from airloop.ledger.tables import chain, decisions, deployments, triggers
+from airloop.ledger.tables import chain, decisions, deployments, traffic, triggers
 
 #: How digests are made; each link names it, so that another may follow.
 SCHEME = "airloop-chain-1"
@@ -67,8 +67,19 @@ KINDS = {
             ("id", "state", "claimed_by", "merged_into"),
             changes=True,
         ),
+        Kind(
+            *("traffic", traffic, "model", "number", "number"),
+            (
+                *("model", "number", "deployment", "strategy", "step", "shares", "options"),
+                *("key", "salt", "reason", "at", "fence_key", "fence_token", "actor", "request"),
+            ),
+        ),
     )
 }
+
+
+#: Those that there were when ledgers were chained for the first time.
+_FIRST_KINDS = ("decision", "deployment", "trigger", "state")
 
 
 @dataclass(frozen=True)
@@ -121,10 +132,13 @@ def note(connection: Connection, kind: str, entity: str, *keys: str | int) -> No
 
 
 def adopt(connection: Connection) -> None:
-    """Link all rows of a ledger that has no chain yet, the oldest first: what a migration does, once."""
+    """Link all rows of a ledger that has no chain yet, the oldest first: what a migration does, once.
+
+    Of kinds that came later there are no rows then, nor tables.
+    """
     rows = [
         (row.at, order, covered(kind, row))
-        for order, kind in enumerate(KINDS.values())
+        for order, kind in enumerate(KINDS[name] for name in _FIRST_KINDS)
         for row in connection.execute(query_of(kind, kind.table.c.at))
     ]
     rows.sort(key=lambda one: (one[2].entity, one[0], one[1], one[2].place))

@@ -7,16 +7,18 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from airloop.contracts import ArtifactRef, Deployment, Fence
+from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
 from airloop.errors import SupersededError
-from airloop.ledger import decisions, deployments, serving
+from airloop.figures import Figures
+from airloop.ledger import decisions, deployments, directing, serving, traffic
 from airloop.ledger.database import Database
 from airloop.ledger.serving import Serving
-from airloop.vocabulary import LOOP, Action, DeploymentKind
+from airloop.traffic import Split, Traffic
+from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
 
 
 class DeploymentLedger:
-    """Who serves, and who served. Each method is one transaction."""
+    """Who serves, who served, and who answers how often. Each method is one transaction."""
 
     _database: Database
 
@@ -90,3 +92,67 @@ class DeploymentLedger:
                 return deployment
         except IntegrityError:
             raise SupersededError("superseded by another deployment", where=fence.key) from None
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Who answers a model's requests now, and how often; None where nobody serves.
+
+        :raises GateError: if the row that says who serves was put there past Airloop, edited or deleted
+        """
+        found = self.serving(model).get(model)
+        return None if found is None or found.current() is None else found.traffic
+
+    def traffics(self, model: str, limit: int = 50) -> list[Traffic]:
+        """How requests were shared out beside the deployments, newest first; what a hand put there never was."""
+        with self._database.reading() as connection:
+            return list(traffic.history(connection, model, limit))
+
+    def direct(
+        self,
+        fence: Fence,
+        *,
+        model: str,
+        split: Split,
+        reason: str,
+        request: str,
+        figures: Figures | None = None,
+        actor: str = LOOP,
+    ) -> Traffic:
+        """Share a model's requests out anew, if the fence still holds; the decision stands in the same transaction.
+
+        :param request: the strategy's step: asked again, the first row is returned
+        :param figures: what it was decided on
+        :raises RequestError: if requests cannot be shared out so, or nobody serves yet
+        :raises GateError: if another version serves than the split says, or another delivery is under way
+        :raises SupersededError: if a newer attempt began, or another delivery came first
+        """
+        try:
+            with self._database.writing() as connection:
+                made = directing.record(
+                    connection,
+                    fence,
+                    model=model,
+                    split=split,
+                    reason=reason,
+                    request=request,
+                    actor=actor,
+                )
+                decisions.record(connection, _decision(made, figures or {}))
+                return made
+        except IntegrityError:
+            raise SupersededError("superseded by another delivery", where=fence.key) from None
+
+
+def _decision(made: Traffic, figures: Figures) -> Decision:
+    named = {str(share.role): share.version for share in made.shares}
+    weights = {f"{share.role}_weight": share.weight for share in made.others}
+    said = {"strategy": made.strategy, "step": made.step, "traffic": made.number}
+    return Decision(
+        id=f"{made.model}:traffic:{made.number}",
+        entity=made.model,
+        topic=Topic.TRAFFIC,
+        action=Action.DIRECTED,
+        reason=made.reason,
+        figures={**said, **named, **weights, **figures},
+        at=made.at,
+        actor=made.actor,
+    )

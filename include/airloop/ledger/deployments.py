@@ -10,9 +10,11 @@ from airloop.contracts import ArtifactRef, Decision, Deployment, Fence
 from airloop.errors import GateError
 from airloop.ledger import attempts
 from airloop.ledger.chain import KINDS, note
+from airloop.ledger.directing import refuse_other
 from airloop.ledger.proofs import holds, linked
 from airloop.ledger.serving import deployment_of, last_numbers, proven
 from airloop.ledger.tables import deployments
+from airloop.ledger.traffic import in_force, last_rows
 from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
 
 _KIND = KINDS["deployment"]
@@ -39,7 +41,7 @@ def record(
 
     :param request: what asked for it; the same request again returns the first deployment
     :raises SupersededError: if a newer attempt began
-    :raises GateError: if a hand put a row there that claims the request
+    :raises GateError: if a hand put a row there that claims the request, or another version is being delivered
     :raises IntegrityError: if another key's attempt took the sequence at this moment
     """
     attempts.check(connection, fence, lock=True)
@@ -48,6 +50,9 @@ def record(
     last = last_numbers(connection, model).get(model, 0)
     # What a hand put there never served, and is nothing to go back to.
     served = next(proven(connection, model), None)
+    if served is not None and kind is DeploymentKind.PROMOTE:
+        shared, _ = in_force(last_rows(connection, model).get(model), served.sequence)
+        refuse_other(shared, version)
     deployment = Deployment(
         model=model,
         sequence=last + 1,

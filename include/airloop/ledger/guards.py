@@ -12,14 +12,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import JSON, Connection, Integer, Table, UniqueConstraint, text
 
-from airloop.ledger.tables import attempts, chain, decisions, deployments, incidents, triggers
+from airloop.ledger.tables import (
+    attempts,
+    chain,
+    decisions,
+    deployments,
+    incidents,
+    traffic,
+    triggers,
+)
 
 _REFUSAL = "this table is append-only"
 _FUNCTION = "airloop_append_only"
 _BODY = f"BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END"
 
 #: Tables of which a row never changes, and columns of others that never do.
-APPENDED = (decisions, deployments, chain)
+APPENDED = (decisions, deployments, traffic, chain)
 FIXED = {
     triggers: ("number", "id", "model", "cause", "dedup_key", "reason", "partition", "at", "actor"),
     incidents: (

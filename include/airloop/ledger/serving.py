@@ -18,6 +18,10 @@ from airloop.errors import GateError
 from airloop.ledger.chain import KINDS
 from airloop.ledger.proofs import holds, linked
 from airloop.ledger.tables import chain, deployments
+from airloop.ledger.tables import traffic as traffics
+from airloop.ledger.traffic import KIND as TRAFFIC
+from airloop.ledger.traffic import in_force, last_rows
+from airloop.traffic import Traffic, alone
 from airloop.vocabulary import DeploymentKind
 
 _KIND = KINDS["deployment"]
@@ -36,6 +40,15 @@ class Serving:
     proven: Deployment | None
     #: That row and its link as the database holds them, to see whether it is the same at the next look.
     held: tuple[Any, ...] = ()
+    #: What was shared out beside that deployment, and why the last row about it is not followed, if so.
+    shared: Traffic | None = None
+    shared_doubt: str | None = None
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """Who answers how often: the champion everything, where nothing else was said; None where nobody serves."""
+        champion = self.champion
+        return None if champion is None else self.shared or alone(champion)
 
     @property
     def doubted(self) -> int | None:
@@ -51,7 +64,7 @@ class Serving:
     @property
     def doubt(self) -> str | None:
         """That the last row is not followed, as everybody is told who asks who serves."""
-        return None if self.doubted is None else doubt(self.doubted)
+        return self.shared_doubt if self.doubted is None else doubt(self.doubted)
 
     def current(self) -> Deployment | None:
         """What serves, for who builds on it.
@@ -68,7 +81,7 @@ def serving(
     model: str | None = None,
     known: Mapping[str, Serving] | None = None,
 ) -> dict[str, Serving]:
-    """What is so of every model that was ever deployed, or of one, in three queries.
+    """What is so of every model that was ever deployed, or of one, in five queries at most.
 
     :param known: what an earlier look found: a row that is as it was then is not proven once more
     """
@@ -80,6 +93,7 @@ def serving(
     rows: dict[str, Row[Any]] = {}
     for one_of in connection.execute(newest):
         rows.setdefault(one_of.model, one_of)
+    shares = last_rows(connection, model)
     found = {}
     for name, number in last.items():
         row, before = rows.get(name), (known or {}).get(name)
@@ -90,20 +104,24 @@ def serving(
         else:
             one, held = next(proven(connection, name), None), ()
         # The loop may have delivered since the numbers were read.
-        found[name] = Serving(name, max(number, one.sequence if one else 0), one, held)
+        shared = in_force(shares.get(name), one.sequence) if one else (None, None)
+        found[name] = Serving(name, max(number, one.sequence if one else 0), one, held, *shared)
     return found
 
 
 def mark(connection: Connection) -> tuple[Any, ...]:
-    """What another deployment, or another link to one, makes differ, in one row: how many there are, and their numbers' sums.
+    """What another deployment or traffic, or a link to one, makes differ, in one row: how many there are, and their numbers' sums.
 
     Counted and not the last of them: two models' rows are committed in any order. An edit of what a row says leaves it.
     """
     there = select(func.count().label("rows"), func.sum(deployments.c.sequence).label("numbers"))
     linked_to = select(func.count().label("links"), func.sum(chain.c.place).label("places"))
     ours = there.select_from(deployments).subquery()
-    theirs = linked_to.where(chain.c.kind == _KIND.name).subquery()
-    query = select(ours, theirs).select_from(ours.join(theirs, true()))
+    shared = select(func.count().label("shares"), func.sum(traffics.c.number).label("shared"))
+    beside = shared.select_from(traffics).subquery()
+    theirs = linked_to.where(chain.c.kind.in_((_KIND.name, TRAFFIC.name))).subquery()
+    joined = ours.join(beside, true()).join(theirs, true())
+    query = select(ours, beside, theirs).select_from(joined)
     return tuple(connection.execute(query).one())
 
 

@@ -154,6 +154,30 @@ deployments = Table(
     UniqueConstraint("model", "request"),
 )
 
+#: Which versions answer beside the last deployment's, and how often; a row is over when another deployment follows.
+traffic = Table(
+    "airloop_traffic",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # The deployment that it is about: who serves and who answers how often cannot contradict each other.
+    Column("deployment", Integer, nullable=False),
+    Column("strategy", String(63), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("shares", JSON, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("key", String(63)),
+    Column("salt", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("fence_key", String(300), nullable=False),
+    Column("fence_token", Integer, nullable=False),
+    Column("actor", Text, nullable=False, server_default=LOOP),
+    # The strategy's step: asked for twice, it is taken once.
+    Column("request", String(300), nullable=False),
+    UniqueConstraint("model", "request"),
+)
+
 #: What each attempt used, as far as it was sampled.
 usage = Table(
     "airloop_usage",

@@ -19,6 +19,8 @@ from airloop.settings import Settings
 #: The columns that may be NULL, by table.
 NULLABLE = {
     *("airloop_deployments.previous", "airloop_deployments.request"),
+    # Of a canary and a shadow: requests are shared out by their own ids.
+    "airloop_traffic.key",
     *("airloop_incidents.actor", "airloop_incidents.resolution", "airloop_incidents.resolved_at"),
     *("airloop_triggers.claimed_by", "airloop_triggers.lease", "airloop_triggers.merged_into"),
     *("airloop_triggers.partition", "airloop_usage.gpu_utilisation", "airloop_usage.outcome"),
