@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "include"))
 from airloop.columns import LABEL, PARTITION, PREDICTION
 from airloop.contracts import DriftReport, Triage
 from airloop.data.labels import Labelled
-from airloop.features.transform import labels
+from airloop.features.truth import labels
 from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
 from airloop.monitoring.sequence import Means

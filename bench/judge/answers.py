@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.data.sources.reading import read_frame
-from airloop.features.transform import labels, transform
+from airloop.features.transform import transform
+from airloop.features.truth import labels
 from airloop.paths import config_folder
 from airloop.specs import Catalog, DatasetSpec, ModelSpec
 from bench.row import SEED

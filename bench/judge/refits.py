@@ -20,7 +20,8 @@ import pandas as pd
 from airloop.contracts import Outcome
 from airloop.evaluation.blocks import Blocks
 from airloop.evaluation.refit import Answered, natural, weigh
-from airloop.features.transform import labels, transform
+from airloop.features.transform import transform
+from airloop.features.truth import labels
 from bench.judge.answers import _digest, _specs, _year
 from bench.row import SEED
 

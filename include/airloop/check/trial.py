@@ -151,7 +151,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
     import numpy as np
     import pandas as pd
 
-    from airloop.features.transform import Truth
+    from airloop.features.truth import Truth
     from airloop.plugins.registry import TRAINERS, load
     from airloop.plugins.trainer import missing
     from airloop.training.decay import check_weighs

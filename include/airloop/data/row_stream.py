@@ -13,12 +13,12 @@ from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
-from airloop.features.transform import Truth, known, labels
+from airloop.features.truth import Truth, known, labels
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 #: Rows that are a frame at a time: each text is an object there.
 BATCH_ROWS: Final = 65_536
@@ -29,6 +29,7 @@ class RowStream:
     """The rows of a reference, of which some partitions are learned from.
 
     :param held: the partitions that are not
+    :param columns: those that are read; all by default
     :param rows: of those learned from with a label; what a first pass has counted, as all that follows
     :param of_partition: how many rows each partition has
     """
@@ -38,12 +39,13 @@ class RowStream:
     dataset: DatasetSpec
     ref: DatasetRef
     held: Collection[str]
+    columns: Sequence[str] | None = None
     rows: int = 0
     of_partition: Mapping[str, int] = field(default_factory=dict)
 
     def by_partition(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """All rows in the order of their partitions; no frame has rows of two."""
-        for batch in self.lake.batches(self.ref, batch_rows=BATCH_ROWS):
+        for batch in self.lake.batches(self.ref, self.columns, BATCH_ROWS):
             frame = to_pandas(pa.Table.from_batches([batch]))
             keys = keys_of(self.dataset, frame)
             if keys.nunique(dropna=False) == 1:

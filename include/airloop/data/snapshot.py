@@ -17,7 +17,7 @@ from airloop.data.row_stream import RowStream
 from airloop.data.rows import rows_in
 from airloop.data.splitting import held_out
 from airloop.errors import DataError
-from airloop.features.transform import Truth, known, labels
+from airloop.features.truth import Truth, known, labels
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 

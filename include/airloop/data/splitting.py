@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from airloop.errors import DataError
-from airloop.features.transform import labels
+from airloop.features.truth import labels
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.specs.sections.splitting import SplitSpec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,10 +11,11 @@ import pandas as pd
 
 from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
+from airloop.data.needed import columns_of, read_needed
 from airloop.data.row_stream import RowStream
 from airloop.data.snapshot import Part, Split, split, unlabelled_side
 from airloop.errors import DataError
-from airloop.features.transform import Truth, known, labels
+from airloop.features.truth import Truth, known, labels
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
@@ -23,15 +24,22 @@ SAMPLE_ROWS: Final = 500_000
 
 
 def divided(
-    lake: Lake, model: ModelSpec, dataset: DatasetSpec, ref: DatasetRef, holdout: Sequence[str]
+    lake: Lake,
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    ref: DatasetRef,
+    holdout: Sequence[str],
+    also: Collection[str] | None = (),
 ) -> Split:
     """A snapshot's rows, before and after the line: all of them, or with ``training.stream`` as a stream.
 
+    :param also: columns that are asked for beside the model's own; None if that may be any
     :raises DataError: if a side holds no labelled rows
     """
     if not model.training.stream:
-        return split(model, dataset, lake.read(ref), holdout)
-    stream = RowStream(lake, model, dataset, ref, frozenset(holdout))
+        return split(model, dataset, read_needed(lake, model, dataset, ref, also), holdout)
+    columns = columns_of(lake, model, dataset, ref, also)
+    stream = RowStream(lake, model, dataset, ref, frozenset(holdout), columns)
     found = _Looked(stream, max(1, -(-ref.rows // SAMPLE_ROWS)))
     for key, frame in stream.by_partition():
         found.add(key, frame)

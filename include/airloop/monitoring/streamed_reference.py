@@ -14,7 +14,7 @@ from airloop.columns import LABEL
 from airloop.data.row_stream import RowStream
 from airloop.data.snapshot import Split
 from airloop.errors import DataError
-from airloop.features.transform import labels
+from airloop.features.truth import labels
 from airloop.monitoring import reference
 from airloop.monitoring.day import Day, Seen
 from airloop.monitoring.profiles import history

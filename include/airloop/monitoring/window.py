@@ -18,7 +18,7 @@ from airloop.data.lake.lake import Lake
 from airloop.data.rows import keys_of
 from airloop.data.schema import to_pandas
 from airloop.durations import partitions_in
-from airloop.features.transform import labels
+from airloop.features.truth import labels
 from airloop.monitoring.day import EMPTY, Day, Seen
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Counts, both, count, merged

@@ -16,7 +16,8 @@ from airloop.data.lake.lake import Lake
 from airloop.data.rows import keys_of
 from airloop.errors import DataError, RequestError
 from airloop.evaluation.metrics import Floats
-from airloop.features.transform import Truth, labels, model_module, transform
+from airloop.features.transform import model_module, transform
+from airloop.features.truth import Truth, labels
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 

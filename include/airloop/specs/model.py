@@ -64,9 +64,10 @@ class Target(Contract):
     """What is predicted. The module's ``label(frame)`` computes it; without one ``column`` is taken as it is. Several values name their own."""
 
     column: ColumnName | None = None
-    #: How long after the prediction date the truth is complete, in days ...
+    #: What such a function reads beside; None: any column of the dataset.
+    reads: tuple[ColumnName, ...] | None = None
+    #: How long after the prediction date the truth is complete: in days, or in partitions or as a duration.
     delay_days: Whole = Field(default=1, ge=0)
-    #: ... or in partitions, or as a duration.
     delay: Span | None = None
 
     def delay_in(self, cadence: Cadence) -> int:

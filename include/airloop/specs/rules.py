@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue, value_at
@@ -43,6 +43,8 @@ from airloop.specs.sections.tuning import tuning_rules
 from airloop.types.registry import written
 
 Data = Mapping[str, Any]
+#: Where a model lists columns of its dataset.
+_COLUMNS: Final[tuple[KeyPath, ...]] = (("inputs",), ("gates", "slices"), ("target", "reads"))
 
 
 def dataset_rules(data: Data) -> list[SpecIssue]:
@@ -68,7 +70,7 @@ def dataset_rules(data: Data) -> list[SpecIssue]:
 
 def model_rules(data: Data) -> list[SpecIssue]:
     """What is wrong within one model's spec."""
-    found = [*_twice(data, ("inputs",)), *_twice(data, ("gates", "slices"))]
+    found = [issue for path in _COLUMNS for issue in _twice(data, path)]
     inputs = _list(data.get("inputs"))
     for target in dict.fromkeys(column for _, column in target_paths(data)):
         if target in inputs:
@@ -93,8 +95,7 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     if not columns:
         return []
     found = [
-        *_unknown_columns(model, ("inputs",), columns),
-        *_unknown_columns(model, ("gates", "slices"), columns),
+        *(issue for path in _COLUMNS for issue in _unknown_columns(model, path, columns)),
         *(
             _unknown(path, name, columns, "column")
             for path, name in target_paths(model)
@@ -110,8 +111,7 @@ def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
     found += input_types(columns, model.get("inputs"))
     found += segment_column_rules(model, columns)
     found += tick_rules(model, dataset, MODEL_SCHEDULES)
-    found += span_rules(model, dataset)
-    found += split_rules(model, dataset)
+    found += [*span_rules(model, dataset), *split_rules(model, dataset)]
     found += stream_pair_rules(model, dataset)
     event_time = value_at(model, ("serving", "event_time"))
     kind = written(columns.get(event_time)) if isinstance(event_time, str) else None

@@ -48,6 +48,7 @@ def run(request: Request, context: StepContext) -> Result:
     """
     from airloop.data import snapshot
     from airloop.data.lake.lake import Lake
+    from airloop.data.needed import read_needed
     from airloop.data.unsound import take_sound
     from airloop.training.segments import plan as plans
     from airloop.training.segments.checks import check_spec
@@ -62,7 +63,8 @@ def run(request: Request, context: StepContext) -> Result:
     ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
     model = tuned(model, context.settings, context.ledger, request.study, days.all[-1])
     params = {**model.training.params, **request.params}
-    rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
+    frame = read_needed(lake, model, dataset, ref)
+    rows = snapshot.split(model, dataset, frame, days.holdout)
     made = plans.make(model, dataset, ref, days, rows, params)
     name = plans.identity(request.fence.key, model, dataset, ref, params)
     context.ledger.check_fence(request.fence)

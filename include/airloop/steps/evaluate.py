@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection
+from functools import cache
 
 from airloop.contracts import Candidate, Check, GateReport, Outcome
+from airloop.data.needed import asked_by
 from airloop.data.streamed_split import divided
-from airloop.errors import DataError, GateError
+from airloop.errors import AirloopError, DataError, GateError
 from airloop.evaluation.case import Case, Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.refit import bind
@@ -15,6 +18,8 @@ from airloop.evaluation.verdict import record
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.registry import loader
+from airloop.registry.loaded import LoadedModel
+from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 
 log = logging.getLogger("airloop.evaluate")
@@ -64,9 +69,11 @@ def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> Gat
 
     dataset = context.catalog.dataset_of(model)
     champion = _champion(model.name, context)
+    opened = cache(lambda: loader.load(candidate.artifact, context.settings))
     try:
         lake = Lake(context.settings)
-        rows = divided(lake, model, dataset, candidate.dataset, candidate.holdout)
+        also = _asked(model, dataset, opened, champion)
+        rows = divided(lake, model, dataset, candidate.dataset, candidate.holdout, also)
     except DataError as error:
         # The rows that every gate is decided on cannot be had: nothing can be told, and that is written down.
         check = Check(name="snapshot", outcome=Outcome.UNKNOWN, reason=str(error)[:500])
@@ -79,11 +86,32 @@ def _judged(candidate: Candidate, model: ModelSpec, context: StepContext) -> Gat
         dataset=dataset,
         candidate=candidate,
         split=rows,
-        open=lambda: loader.load(candidate.artifact, context.settings),
+        open=opened,
         champion=champion,
     )
     refit = candidate.refit or candidate.artifact
     return bind(judge(case), candidate, case, lambda: loader.load(refit, context.settings))
+
+
+def _asked(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    candidate: Callable[[], LoadedModel],
+    champion: Champion | None,
+) -> Collection[str] | None:
+    """The columns that gates ask for beside the spec's; None for any: of who cannot be opened, and of gates of one's own."""
+    if model.gates.own:
+        return None
+    try:
+        versions = [candidate()]
+        if champion is not None:
+            serving = champion.open()
+            versions += filter(None, (serving, champion.twin(serving)))
+        return asked_by(dataset, *versions)
+    except AirloopError as error:
+        # The gate that needs it will say why it could not tell.
+        log.info("all columns are read: %s", error)
+        return None
 
 
 def _champion(model: str, context: StepContext) -> Champion | None:
@@ -93,6 +121,6 @@ def _champion(model: str, context: StepContext) -> Champion | None:
     artifact = deployed.artifact
     return Champion(
         deployed.version,
-        lambda: loader.load(artifact, context.settings),
+        cache(lambda: loader.load(artifact, context.settings)),
         lambda loaded: judged_twin(artifact, loaded, context.settings),
     )

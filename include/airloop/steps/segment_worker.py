@@ -25,6 +25,7 @@ def run(request: Request, context: StepContext) -> Result:
     """
     from airloop.data import snapshot
     from airloop.data.lake.lake import Lake
+    from airloop.data.needed import read_needed
     from airloop.training.segments import plan as plans
     from airloop.training.segments.pack import one_thread, work
     from airloop.training.segments.results import Results
@@ -34,7 +35,7 @@ def run(request: Request, context: StepContext) -> Result:
     settings = context.settings
     plan = plans.read(settings, request.plan)
     model = plan.applied(model)
-    frame = Lake(settings).read(plan.dataset)
+    frame = read_needed(Lake(settings), model, dataset, plan.dataset)
     rows = snapshot.split(model, dataset, frame, plan.holdout)
     with one_thread():
         work(

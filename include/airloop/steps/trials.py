@@ -41,6 +41,7 @@ def run(request: Request, context: StepContext) -> Result:
         return Result(trials=0)
     from airloop.data import snapshot
     from airloop.data.lake.lake import Lake
+    from airloop.data.needed import read_needed
     from airloop.data.unsound import take_sound
     from airloop.training.tuning.trials import work
     from airloop.training.validation import inner
@@ -51,7 +52,8 @@ def run(request: Request, context: StepContext) -> Result:
     lake = Lake(context.settings)
     model = known(context.ledger, model, dataset, request.until, request.as_of)
     ref, days = take_sound(context.ledger, lake, model, dataset, request.until, request.as_of)
-    rows = snapshot.split(model, dataset, lake.read(ref), days.holdout)
+    frame = read_needed(lake, model, dataset, ref)
+    rows = snapshot.split(model, dataset, frame, days.holdout)
     done = work(
         context.settings,
         model,

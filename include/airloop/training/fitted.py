@@ -16,7 +16,8 @@ import pandas as pd
 from airloop.data.snapshot import Split
 from airloop.errors import DataError, SpecError
 from airloop.evaluation.metrics import evaluate
-from airloop.features.transform import Truth, transform
+from airloop.features.transform import transform
+from airloop.features.truth import Truth
 from airloop.plugins.trainer import Output
 from airloop.registry.frozen import Scorer, Scores
 from airloop.specs.dataset import DatasetSpec

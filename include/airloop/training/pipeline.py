@@ -10,6 +10,7 @@ from pathlib import Path
 from airloop.accounting.limits import check_room
 from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
+from airloop.data.needed import columns_of
 from airloop.data.snapshot import Days, Split
 from airloop.data.streamed_split import divided
 from airloop.data.unsound import take_sound
@@ -106,7 +107,7 @@ def _check_room(run: TrainingRun, lake: Lake, ref: DatasetRef) -> None:
 
     :raises MemoryLimitError: if that cannot fit
     """
-    columns = len(lake.schema(ref))
+    columns = len(columns_of(lake, run.model, run.dataset, ref))
     size = 2 * 8 * ref.rows * columns
     told = f"{ref.rows:,} rows of {columns} columns, all of which trainer {run.model.training.trainer} holds"
     log.info("%s: %s MiB at least", told, f"{size / (1 << 20):,.0f}")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.data.lake.lake import Lake
+from airloop.data.needed import asked_by
 from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days
 from airloop.data.streamed_split import divided
@@ -66,7 +67,9 @@ def cast(
     days = choose_days(model, dataset, there, until)
     champion, twin = open_champion()
     unseen = unseen_by((twin or champion).trained_on, days.holdout)
-    rows = divided(lake, model, dataset, lake.snapshot(dataset.name, days.all), days.holdout)
+    ref = lake.snapshot(dataset.name, days.all)
+    also = asked_by(dataset, *filter(None, (champion, twin)))
+    rows = divided(lake, model, dataset, ref, days.holdout, also)
     fitted = fit(_alone(model), dataset, rows)
     ours = rows_in(dataset, rows.holdout.frame, unseen)
     compared = rows.holdout.frame[ours]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from airloop.exchange.group import Group
-    from airloop.features.transform import Truth
+    from airloop.features.truth import Truth
     from airloop.registry.frozen import FrozenSpec, Scorer
 
 #: The type of a graph's numeric inputs.

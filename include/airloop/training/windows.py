@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.data.lake.lake import Lake
+from airloop.data.needed import read_needed
 from airloop.data.rows import rows_in
 from airloop.data.snapshot import choose_days, split
 from airloop.data.unsound import sound
@@ -97,7 +98,7 @@ def choose(
         return lake.snapshot(dataset.name, keys, as_of).rows
 
     def read(keys: Sequence[str]) -> pd.DataFrame:
-        return lake.read(lake.snapshot(dataset.name, keys, as_of))
+        return read_needed(lake, model, dataset, lake.snapshot(dataset.name, keys, as_of))
 
     return choose_among(model, dataset, there, until, rows, read)
 

@@ -34,7 +34,7 @@ from airloop.steps import evaluate, register, train
 from airloop.training import pipeline
 from airloop.vocabulary import Cause, Topic, TriggerState
 from tests.support.loop.project import serve
-from tests.support.loop.specimens import DAYS, dataset_spec, rows, write_specs
+from tests.support.loop.specimens import DAYS, dataset_spec, model_spec, rows, write_specs
 
 KEY = "train:lateness:run1"
 
@@ -366,3 +366,19 @@ def test_without_a_refit_the_judged_model_is_delivered(world):
     report = world.evaluate(candidate)
     assert (report.delivers, report.guard) == (candidate.artifact.digest, "nothing was refitted")
     assert world.register(candidate, report).artifact == candidate.artifact
+
+
+def test_a_champion_gets_the_inputs_that_the_candidate_no_longer_reads(world, monkeypatch):
+    fewer = {"target": {"reads": []}}
+    more = model_spec(**fewer, inputs=[*model_spec().inputs, "parcels"])
+    world.catalog = Catalog(write_specs(world.home / "more", more))
+    first = world.train("train:lateness:2024-03-05", params={"max_iter": 3})
+    world.promote(world.register(first, world.evaluate(first)))
+    world.catalog = Catalog(write_specs(world.home / "fewer", model_spec(**fewer)))
+    candidate = world.train("train:lateness:2024-03-06")
+    report = world.evaluate(candidate)
+    assert {check.outcome for check in report.checks} <= {Outcome.OK, Outcome.BAD}, report.reason
+    # The control: by the candidate's own columns alone nobody can compare them.
+    monkeypatch.setattr(evaluate, "_asked", lambda *_: ())
+    told = [check for check in world.evaluate(candidate).checks if check.outcome is Outcome.UNKNOWN]
+    assert any("parcels" in check.reason for check in told), told

@@ -177,11 +177,11 @@ def holdout_truth() -> Any:
     return case().truth
 
 
-def write_specs(folder: Path) -> Path:
+def write_specs(folder: Path, model: ModelSpec | None = None) -> Path:
     """The two specs as a config folder."""
     import yaml
 
-    for kind, spec in (("datasets", dataset_spec()), ("models", model_spec())):
+    for kind, spec in (("datasets", dataset_spec()), ("models", model or model_spec())):
         (folder / kind).mkdir(parents=True)
         fields = spec.model_dump(mode="json", by_alias=True)
         (folder / kind / f"{spec.name}.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")

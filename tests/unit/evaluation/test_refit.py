@@ -16,7 +16,7 @@ from airloop.evaluation.blocks import Blocks
 from airloop.evaluation.case import Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.refit import STEPS, Answered, Natural, bind, natural
-from airloop.features.transform import labels
+from airloop.features.truth import labels
 from tests.support.loop import specimens
 from tests.support.loop.specimens import model_spec
 

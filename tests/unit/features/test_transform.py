@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from airloop.errors import DataError, SpecError
-from airloop.features.transform import labels, transform
+from airloop.features.transform import transform
+from airloop.features.truth import labels
 from tests.support.loop.specimens import as_request, dataset_spec, model_spec, rows
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from airloop.data.snapshot import split
 from airloop.errors import DataError, SpecError
-from airloop.features.transform import known, labels, transform
+from airloop.features.transform import transform
+from airloop.features.truth import known, labels
 from airloop.registry import loader
 from airloop.training.fitted import fit
 from airloop.training.package import pack

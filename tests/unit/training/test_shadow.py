@@ -61,7 +61,7 @@ def champion(skill: float, trained_on: Sequence[str]) -> Any:
     def predict(frame: pd.DataFrame, dataset: Any = None) -> Any:
         return 1 / (1 + np.exp(-skill * frame["far"].to_numpy()))
 
-    return SimpleNamespace(predict=predict, trained_on=tuple(trained_on), refit_of=None)
+    return SimpleNamespace(spec=MODEL, predict=predict, trained_on=tuple(trained_on), refit_of=None)
 
 
 @pytest.fixture(scope="module")

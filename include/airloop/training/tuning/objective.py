@@ -15,7 +15,8 @@ import pandas as pd
 from airloop.data.snapshot import Split
 from airloop.errors import DataError
 from airloop.evaluation.metrics import Floats, metric
-from airloop.features.transform import Truth, transform
+from airloop.features.transform import transform
+from airloop.features.truth import Truth
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
 from airloop.training.decay import weighed
