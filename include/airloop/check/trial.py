@@ -164,7 +164,7 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
         )
         return
     rows = pd.DataFrame() if features is None else features
-    classes = len(model.answer.names) if model.goal == "multiclass" else 2
+    classes = len(model.answer.names) if model.answer.of_classes else 2
     made_up = np.arange(len(rows)) % classes
     truth: Truth = pd.Series(made_up, index=rows.index, dtype="float64")
     if each := model.answer.each:

@@ -82,13 +82,14 @@ class Case:
 
     @cached_property
     def baseline(self) -> Floats:
-        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was, of quantiles those of all labels."""
+        """The trivial predictor's answers: the mean label of the training days, of several classes how often each was, of labels the most frequent, of quantiles those of all labels."""
         known = self.split.training.truth
         if levels := self.model.answer.levels:
             return trivial(np.asarray(known, np.float64), levels, len(self.truth))
-        if self.model.goal == "multiclass":
+        if self.model.answer.of_classes:
             shares = is_of(np.asarray(known, np.float64), *self.model.answer.shape).mean(axis=0)
-            return np.tile(shares, (len(self.truth), 1))
+            trivial_answer = self.model.answer.decided(shares[None])
+            return np.tile(trivial_answer, (len(self.truth), 1))
         if self.model.goal == "values":
             return np.tile(np.asarray(known, np.float64).mean(axis=0), (len(self.truth), 1))
         return np.full(len(self.truth), float(np.mean(known)))

@@ -96,6 +96,8 @@ def signature(case: Case) -> Check:
         )
     if task == "classification" and not are_probabilities(case.scores):
         return _check("signature", False, "an answer is not a probability")
+    if case.model.goal == "labels" and not np.isin(case.scores, (0.0, 1.0)).all():
+        return _check("signature", False, "an answer is not one of the classes")
     if case.model.answer.levels and not (np.diff(case.scores) >= 0).all():
         return _check("signature", False, "an answer's quantiles are out of order")
     again = evaluate(case.model.goal, case.truth, case.scores, case.model.metrics)
@@ -155,6 +157,13 @@ def calibration(case: Case) -> Check:
     if case.model.task == "regression":
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")
+    if case.model.goal == "labels":
+        was = multiclass.is_of(case.truth, case.scores.shape[1]).mean(axis=0)
+        both = zip(case.model.answer.names, case.scores.mean(axis=0), was, strict=True)
+        told = ", ".join(
+            f"{name} {said:.1%} of the rows, it was {there:.1%}" for name, said, there in both
+        )
+        return Check(name="calibration", outcome=Outcome.OK, reason=f"answered {told}")
     if case.model.goal == "multiclass":
         error = multiclass.calibration_error(case.truth, case.scores)
         return _calibrated(error, {})

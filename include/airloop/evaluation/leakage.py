@@ -20,6 +20,7 @@ SUSPICIOUS: dict[Task, float] = {
     "classification": 0.98,
     "regression": 0.98,
     "multiclass": 0.98,
+    "labels": 0.98,
     "quantiles": 0.98,
     "values": 0.98,
 }
@@ -64,7 +65,7 @@ def alone(
     if task == "values":
         both = zip(truth.T, later_truth.T, strict=True)
         return max(alone(column, one, later, then, "regression") for one, then in both)
-    if task == "multiclass":
+    if task in {"multiclass", "labels"}:
         each = [
             alone(column, _is(truth, place), later, _is(later_truth, place), "classification")
             for place in np.unique(later_truth)

@@ -21,6 +21,7 @@ PROPER: dict[Task, str] = {
     "classification": "log_loss",
     "regression": "rmse",
     "multiclass": "log_loss",
+    "labels": "error_rate",
     "quantiles": "pinball",
     "values": "relative_rmse",
 }

@@ -32,6 +32,14 @@ def right(truth: Floats, scores: Floats) -> Floats:
     return np.asarray(scores.argmax(axis=1) == truth, dtype=np.float64)
 
 
+def macro_f1(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """The mean over the classes of each one's F1; of one that neither came true nor was answered there is none."""
+    was, said = is_of(truth, scores.shape[1]), is_of(scores.argmax(axis=1), scores.shape[1])
+    hits, both = weights @ (was * said), weights @ (was + said)
+    each = np.divide(2 * hits, both, out=np.full(hits.shape, np.nan), where=both > 0)
+    return np.asarray(np.nanmean(each, axis=1))
+
+
 def macro_roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     """The mean over the classes of one against the rest; a class that is not there, or alone, has none."""
     each = np.stack(

@@ -15,6 +15,7 @@ _SCORES: Final[dict[Task, tuple[str, ...]]] = {
     "classification": ("log_loss", "brier"),
     "regression": ("mae", "rmse"),
     "multiclass": ("log_loss", "brier"),
+    "labels": ("error_rate",),
     "quantiles": ("pinball",),
     "values": ("relative_mae", "relative_rmse"),
 }

@@ -200,6 +200,8 @@ def _loss(task: Task, truth: Floats, answers: Floats) -> npt.NDArray[np.float64]
         return values.losses(truth, answers)
     if task == "quantiles":
         return quantiles.pinball(truth, answers)
+    if task == "labels":
+        return 1 - multiclass.right(truth, answers)
     if task == "multiclass":
         return multiclass.cross_entropy(truth, np.clip(answers, _NEVER, 1.0))
     sure = np.clip(answers, _NEVER, 1 - _NEVER)

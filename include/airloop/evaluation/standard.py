@@ -81,7 +81,7 @@ class Brier(MeanMetric):
 class Accuracy(MeanMetric):
     """The share of answers on the right side of one half; of several classes, whose likeliest came true."""
 
-    tasks: tuple[Task, ...] = ("classification", "multiclass")
+    tasks: tuple[Task, ...] = ("classification", "multiclass", "labels")
     higher_is_better = True
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
@@ -97,7 +97,7 @@ class Accuracy(MeanMetric):
 class ErrorRate(MeanMetric):
     """The share of answers whose likeliest class did not come true."""
 
-    tasks: tuple[Task, ...] = ("multiclass",)
+    tasks: tuple[Task, ...] = ("multiclass", "labels")
     higher_is_better = False
 
     def each(self, truth: Floats, scores: Floats) -> Floats:
@@ -105,6 +105,19 @@ class ErrorRate(MeanMetric):
         from airloop.evaluation import multiclass
 
         return 1 - multiclass.right(truth, scores)
+
+
+class F1(Metric):
+    """The harmonic mean of precision and recall, the mean over the classes: a rare one counts as much as a frequent one."""
+
+    tasks: tuple[Task, ...] = ("labels",)
+    higher_is_better = True
+
+    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+        """Each class's own, and their mean."""
+        from airloop.evaluation import multiclass
+
+        return multiclass.macro_f1(truth, scores, weights)
 
 
 class MeanAbsoluteError(MeanMetric):

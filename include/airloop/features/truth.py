@@ -39,7 +39,7 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> Truth:
     where = f"{module.__name__}.label"
     (target,) = model.targets
     raw = called(module.label, frame, where) if hasattr(module, "label") else frame[target]
-    if model.goal == "multiclass":
+    if model.answer.of_classes:
         return _places(model, pd.Series(raw, index=frame.index))
     return _numbers(model, raw, frame, "label")
 
@@ -105,7 +105,7 @@ def _places(model: ModelSpec, raw: pd.Series[Any]) -> pd.Series[float]:
             value=foreign[:5],
             where=f"label of model {model.name}",
             valid=names,
-            remedy="add it to outputs.classes, or let label(frame) map it to one of them",
+            remedy=f"add it to outputs.{model.answer.kind}, or let label(frame) map it to one of them",
         )
     places = told.map({name: float(place) for place, name in enumerate(names)})
     return places.reindex(raw.index).astype("float64")

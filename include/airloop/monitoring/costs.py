@@ -62,6 +62,8 @@ def costs_of(
 
 
 def _costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
+    if task == "labels":
+        return {"error rate": float(1 - multiclass.right(truth, scores).mean())}
     if task == "multiclass":
         lost, right = multiclass.cross_entropy(truth, scores), multiclass.right(truth, scores)
         return {"log loss": float(lost.mean()), "error rate": float(1 - right.mean())}

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 #: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
-Task = Literal["classification", "regression", "multiclass", "quantiles", "values"]
-
+Task = Literal["classification", "regression", "multiclass", "labels", "quantiles", "values"]
 
 #: Rows whose costs are added up at a time.
 PIECE: Final = 1 << 20
@@ -31,7 +30,8 @@ PIECE: Final = 1 << 20
 class Metric(Protocol):
     """One figure over rows of truths and scores.
 
-    Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class. Of ``quantiles``
+    Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class; so they have of
+    ``labels``, where they are 1 for the class that was answered. Of ``quantiles``
     a row of the truth is the value, and behind it the level of each column of the scores. Of ``values`` both have a column
     a value, in an order of their own units.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import cache
@@ -28,6 +28,8 @@ class OutputKind(StrEnum):
     VALUE = "value"
     #: One probability a class, which together are 1.
     CLASSES = "classes"
+    #: The class itself: 1 for it, 0 for each other.
+    LABELS = "labels"
     #: A value's quantiles, rising.
     QUANTILES = "quantiles"
     #: Several numbers, each with a truth of its own.
@@ -64,8 +66,13 @@ class Output(Contract):
         """The names of what is measured one by one beside the whole; none where all numbers say one thing."""
         return self.names if self.kind is OutputKind.VALUES else ()
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether its numbers are of a class each, so that the truth is a class's place."""
+        return self.kind in {OutputKind.CLASSES, OutputKind.LABELS}
+
     def named(self, rows: list[Any]) -> list[Any]:
-        """Rows of its numbers as a caller hears them: a number as it is, several by their names."""
+        """Rows of its numbers by their names, as the prediction log has them; a number as it is."""
         if not self.shape:
             return rows
         return [dict(zip(self.names, row, strict=True)) for row in rows]
@@ -78,10 +85,28 @@ class Output(Contract):
 
         return np.column_stack([values, np.tile(self.levels, (len(values), 1))])
 
+    def heard(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The same as a caller hears them: of a label its name alone."""
+        if self.kind is not OutputKind.LABELS:
+            return rows
+        return [max(row, key=row.__getitem__) for row in rows]
+
+    def decided(self, numbers: Any) -> Any:
+        """Of labels a 1 for the class with the largest of a row's numbers, or for the one whose place is told; all else as it is."""
+        if self.kind is not OutputKind.LABELS:
+            return numbers
+        import numpy as np
+
+        found = np.asarray(numbers)
+        places = found.argmax(axis=1) if found.ndim > 1 else found
+        return np.asarray(places[:, None] == np.arange(len(self.names)), dtype=np.float64)
+
     def numbers(self, rows: list[Any]) -> list[Any]:
         """What a caller heard as rows of numbers again."""
         if not self.shape:
             return rows
+        if self.kind is OutputKind.LABELS:
+            return [[float(name == row) for name in self.names] for row in rows]
         return [[row[name] for name in self.names] for row in rows]
 
     @property

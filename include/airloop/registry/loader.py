@@ -179,7 +179,7 @@ def read_skops(path: Path) -> Any:
 
 
 def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-    """The answers of a scikit-learn estimator: P(positive), one a class, quantiles, the value, or several."""
+    """The answers of a scikit-learn estimator: P(positive), one a class, the class, quantiles, the value, or several."""
     (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:
@@ -192,6 +192,8 @@ def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
             found = np.zeros((len(rows), *output.shape))
             found[:, np.asarray(estimator.classes_, np.intp)] = estimator.predict_proba(rows)
             return found
+        if output.kind is OutputKind.LABELS:
+            return np.asarray(output.decided(estimator.predict(rows)), np.float64)
         if output.kind is OutputKind.PROBABILITY:
             return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
         return np.asarray(estimator.predict(rows), dtype=np.float64)

@@ -45,10 +45,16 @@ class NamedPredictionBody(_Body):
     predictions: tuple[dict[str, Finite], ...]
 
 
-class PredictionResponse(_Body):
-    """One answer of either shape. ``logged`` is false where the service says its prediction log is degraded."""
+class LabelledPredictionBody(_Body):
+    """One answer as it is sent of a model that declares labels: a class a row."""
 
-    predictions: tuple[Finite | dict[str, Finite], ...]
+    predictions: tuple[str, ...]
+
+
+class PredictionResponse(_Body):
+    """One answer of any shape. ``logged`` is false where the service says its prediction log is degraded."""
+
+    predictions: tuple[Finite | str | dict[str, Finite], ...]
 
     logged: bool = True
 

@@ -11,6 +11,8 @@ from airloop.plugins.registry import METRICS, Seam
 from airloop.testing.plugin import PluginContract
 
 _ROWS = 60
+#: The tasks of which the truth is a class's place.
+_OF_CLASSES = frozenset({"multiclass", "labels"})
 
 
 class MetricContract(PluginContract):
@@ -27,7 +29,7 @@ class MetricContract(PluginContract):
         if plugin.tasks[0] == "quantiles":
             levels = np.tile([0.1, 0.9], (_ROWS, 1))
             return _frozen(np.column_stack([random.normal(size=_ROWS), levels]))
-        if plugin.tasks[0] == "multiclass":
+        if plugin.tasks[0] in _OF_CLASSES:
             return _frozen(random.integers(0, 3, _ROWS).astype(np.float64))
         if plugin.tasks[0] == "classification":
             return _frozen((random.random(_ROWS) < 0.4).astype(np.float64))
@@ -40,6 +42,9 @@ class MetricContract(PluginContract):
         """Answers that know something of them."""
         import numpy as np
 
+        if plugin.tasks[0] == "labels":
+            right = np.random.default_rng(1).random(_ROWS) < 0.7
+            return _frozen(_shares(np.where(right, truth, (truth + 1) % 3)))
         if plugin.tasks[0] == "multiclass":
             made = np.exp(_shares(truth) + np.random.default_rng(1).normal(size=(_ROWS, 3)))
             return _frozen(made / made.sum(axis=1, keepdims=True))
@@ -92,7 +97,7 @@ class MetricContract(PluginContract):
         import numpy as np
 
         contrary, itself = 1 - truth if plugin.tasks[0] == "classification" else -3 * truth, truth
-        if plugin.tasks[0] == "multiclass":
+        if plugin.tasks[0] in _OF_CLASSES:
             itself, contrary = _shares(truth), _shares((truth + 1) % 3)
         if plugin.tasks[0] == "quantiles":
             itself, contrary = truth[:, [0, 0]], -3 * truth[:, [0, 0]]

@@ -130,17 +130,17 @@ def _check(model: ModelSpec, truth: Truth, trainer: Trainer, rows: int) -> None:
         raise DataError(
             "every training row has the same label", value=float(truth.iloc[0]), where=model.name
         )
-    if model.goal == "multiclass":
+    if model.answer.of_classes:
         _check_classes(model, truth)
 
 
 def _check_classes(model: ModelSpec, truth: pd.Series[float]) -> None:
-    """What no row has been can be given no probability."""
+    """What no row has been can be given no probability, and is never answered."""
     there = set(truth.astype(int))
     if lacking := [name for place, name in enumerate(model.answer.names) if place not in there]:
         raise DataError(
             "no training row has this class",
             value=lacking,
-            where=f"config/models/{model.name}.yaml, key outputs.classes",
-            remedy="train on more days (training.window), or take the class out of outputs.classes",
+            where=f"config/models/{model.name}.yaml, key outputs.{model.answer.kind}",
+            remedy=f"train on more days (training.window), or take the class out of outputs.{model.answer.kind}",
         )

@@ -23,6 +23,7 @@ from airloop.features.transform import transform
 from airloop.figures import Metrics, known
 from airloop.monitoring import reference, streamed_reference
 from airloop.paths import code_folder
+from airloop.plugins.trainer import OutputKind
 from airloop.registry import artifacts, lineage
 from airloop.registry.code import archive
 from airloop.registry.code.closure import closure
@@ -230,6 +231,8 @@ def _write_mlflow_files(model: ModelSpec, dataset: DatasetSpec, folder: Path) ->
         for name, column in ((name, dataset.columns[name]) for name in model.inputs)
     ]
     answers = [ColSpec("double", name) for name in model.answer.names]
+    if model.answer.kind is OutputKind.LABELS:
+        answers = [ColSpec("string", model.answer.kind)]
     description = Model(
         signature=ModelSignature(Schema(inputs), Schema(answers)),
         flavors={"airloop": {"files": sorted(path.name for path in folder.glob("model.*"))}},

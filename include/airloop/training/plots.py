@@ -48,7 +48,7 @@ def draw(
 ) -> None:
     """Write the pictures of what the model is good for into a folder as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    if model.goal == "multiclass":
+    if model.answer.of_classes:
         _confusion(folder / "confusion.png", truth, scores, model.answer.names)
     elif model.goal == "values":
         for place, name in enumerate(model.answer.names):

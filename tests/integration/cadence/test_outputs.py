@@ -1,4 +1,4 @@
-"""A model of several classes, one of quantiles and one of two values go through every step of the loop: real lake, ledger, MLflow store, service and log."""
+"""A model of several classes, one of labels, one of quantiles and one of two values go through every step of the loop: real lake, ledger, MLflow store, service and log."""
 
 from __future__ import annotations
 
@@ -69,6 +69,29 @@ def test_other_classes_than_the_champions_are_named_at_the_gate(shop: World) -> 
     assert (
         "answers classes early, on-time, late, the candidate classes on-time, early, late"
         in said.reason
+    )
+
+
+def test_the_loop_closes_for_labels(home: Path, tmp_path: Path) -> None:
+    world = World(home, orders.dataset(Cadence.DAY), outcomes.labelled())
+    world.ingest(*DAYS)
+    candidate, version = world.deliver("first")
+    assert {"accuracy", "error_rate", "f1"} <= {*candidate.metrics}
+    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    assert "differ from the offline ones by at most 0" in checks["parity"].reason
+    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    answers = world.lake.read(scored.table)[COLUMNS].to_numpy()
+    assert set(np.unique(answers)) == {0.0, 1.0}
+    assert (answers.sum(axis=1) == 1).all()
+    world.answer(*DAYS[-9:])
+    found = world.night(DAYS[-1])
+    assert found.triage is Triage.NOTHING, found.reason
+    assert {one.column for one in found.features} >= {*COLUMNS}
+    assert found.performance["labelled"] > 0
+    assert found.performance["f1"] > 0.3
+    assert found.performance["error_rate"] == pytest.approx(
+        found.baseline_performance["error_rate"], abs=0.15
     )
 
 

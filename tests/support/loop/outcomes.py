@@ -29,6 +29,24 @@ def build(params: dict[str, Any]) -> Any:
     return LogisticRegression(**params)
 
 
+def build_margins(params: dict[str, Any]) -> Any:
+    """One that knows classes and no probabilities."""
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(**params)
+
+
+def labelled(**changes: Any) -> dict[str, Any]:
+    """The spec of a model that answers the class itself."""
+    fields = spec(outputs={"labels": CLASSES})
+    fields["training"] |= {"build": "build_margins"}
+    fields["gates"] |= {
+        "primary": "f1",
+        "absolute": {"f1": {"min": 0.3}, "error_rate": {"max": 0.5}},
+    }
+    return fields | changes
+
+
 def spec(**changes: Any) -> dict[str, Any]:
     """The model's spec."""
     fields = orders.model(Cadence.DAY)

@@ -191,6 +191,21 @@ def test_two_classes_are_answered_by_their_names_too(library: str, tmp_path: Pat
         open_boosted(model.library, model.head, tmp_path, other)
 
 
+@pytest.mark.parametrize("library", boosters.LIBRARIES)
+def test_labels_are_the_likeliest_class_from_the_file_as_well(library: str, tmp_path: Path) -> None:
+    gates = {"primary": "f1", "absolute": {"error_rate": {"max": 1}}}
+    likely = several(f"{library}, classes")
+    spec = several(f"{library}, classes", outputs={"labels": CLASSES}, gates=gates)
+    parts = split(spec, dataset_spec(), rows(per_day=60), HOLDOUT)
+    fitted = fit(spec, dataset_spec(), parts, {})
+    probable = fit(likely, dataset_spec(), parts, {}).scores
+    np.testing.assert_array_equal(fitted.scores, np.eye(3)[probable.argmax(axis=1)])
+    assert fitted.metrics["error_rate"] < 0.5
+    package = pack(spec, dataset_spec(), parts, fitted, tmp_path / "model", trained_on=DAYS[:-2])
+    opened = loader.open_folder(tmp_path / "model", package.digest)
+    np.testing.assert_array_equal(opened.predict(parts.holdout.frame), fitted.scores)
+
+
 UNASKED = [
     (
         "xgboost, classes",

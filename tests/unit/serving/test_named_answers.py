@@ -58,6 +58,20 @@ class Classifier(FakeModel):
         return np.column_stack([1 - high, high])
 
 
+class Labeller(FakeModel):
+    """High where there is an ``x``."""
+
+    def __init__(self) -> None:
+        declared = {"outputs": {"labels": CLASSES}}
+        gates = {"gates": {"primary": "f1", "absolute": {"f1": {"min": 0}}}}
+        fields = classifier().model_dump(mode="json", by_alias=True) | declared | gates
+        super().__init__(1.0, ModelSpec.model_validate(fields))
+
+    def predict(self, frame: pd.DataFrame, now: Any = None) -> np.ndarray:
+        high = super().predict(frame, now) > 0
+        return np.asarray(self.spec.answer.decided(high.astype(float)))
+
+
 def ask(home: Path, model: FakeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     """An answer to two rows, and the service's document."""
     ledger = FakeLedger()
@@ -94,6 +108,20 @@ def test_an_answer_names_each_number_and_is_as_documented(tmp_path: Path) -> Non
     assert frame[f"{ANSWERS}high"].to_pylist() == [0.2, 0.0]
     assert frame[PREDICTION].null_count == 2
     assert GONE not in (frame.schema.field(f"{ANSWERS}high").metadata or {})
+
+
+def test_a_label_is_answered_by_its_name_and_logged_as_a_column_a_class(tmp_path: Path) -> None:
+    answer, document = ask(tmp_path, Labeller())
+    assert answer["predictions"] == ["high", "low"]
+    assert PredictionResponse.model_validate(answer).predictions == ("high", "low")
+    found = document["paths"]["/models/doubler/predict"]["post"]["responses"]["200"]
+    schema = found["content"]["application/json"]["schema"] | {"components": document["components"]}
+    jsonschema.validate(answer, schema)
+    answer["predictions"][0] = "middling"
+    assert not jsonschema.Draft202012Validator(schema).is_valid(answer)
+    frame = decode(logged(tmp_path), dataset_spec())
+    assert frame[f"{ANSWERS}high"].to_pylist() == [1.0, 0.0]
+    assert frame[f"{ANSWERS}low"].to_pylist() == [0.0, 1.0]
 
 
 def test_one_number_keeps_its_answer_its_document_and_the_bytes_of_its_log(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,44 @@ def test_classes_are_columns_and_keys_in_their_order() -> None:
     assert one.columns == ("airloop_prediction_late", "airloop_prediction_on-time")
     assert one.named([[0.25, 0.75]]) == [{"late": 0.25, "on-time": 0.75}]
     assert one.numbers([{"on-time": 0.75, "late": 0.25}]) == [[0.25, 0.75]]
+
+
+def test_a_label_is_heard_as_its_name_and_kept_as_a_column_a_class() -> None:
+    gates = {"primary": "f1", "absolute": {"error_rate": {"max": 1}}}
+    one = model_spec(outputs={"labels": ["late", "on-time"]}, gates=gates).answer
+    assert one.columns == ("airloop_prediction_late", "airloop_prediction_on-time")
+    assert one.decided(np.array([1.0, 0.0])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert one.decided(np.array([[0.7, 0.3]])).tolist() == [[1.0, 0.0]]
+    named = one.named([[0.0, 1.0]])
+    assert named == [{"late": 0.0, "on-time": 1.0}]
+    assert one.heard(named) == ["on-time"]
+    assert one.numbers(["on-time"]) == [[0.0, 1.0]]
+    other = spec(["late", "on-time"]).answer
+    assert other.heard(named) is named
+    assert other.decided(named) is named
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "told"),
+    [
+        ({"outputs": {"labels": ["late", "Late"]}}, "outputs.labels[1]", "declared twice"),
+        ({"task": "regression"}, "outputs.labels", "labels are of a classification"),
+        ({"segments": {"column": "courier"}}, "segments", "one number"),
+        (
+            {"gates": {"primary": "log_loss", "absolute": {"f1": {"min": 0}}}},
+            "gates.primary",
+            "is no metric of labels",
+        ),
+    ],
+)
+def test_what_does_not_go_with_labels_is_named(
+    changes: dict[str, Any], key: str, told: str
+) -> None:
+    gates = {"primary": "accuracy", "absolute": {"f1": {"min": 0}}}
+    with pytest.raises(ValidationError) as raised:
+        model_spec(**{"outputs": {"labels": ["late", "early"]}, "gates": gates} | changes)
+    said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+    assert told in said[key]
 
 
 @pytest.mark.parametrize("again", ["late", "Late"])
@@ -108,7 +147,7 @@ def test_levels_that_are_none_are_refused(levels: list[Any]) -> None:
 
 def test_one_kind_of_outputs_is_declared() -> None:
     for outputs in ({}, {"classes": ["a", "b"], "quantiles": [0.1, 0.9]}):
-        with pytest.raises(ValidationError, match="classes or quantiles or values"):
+        with pytest.raises(ValidationError, match="classes or labels or quantiles or values"):
             model_spec(outputs=outputs)
 
 

@@ -13,9 +13,10 @@ from airloop.data.snapshot import split
 from airloop.errors import DataError, SpecError
 from airloop.features.transform import transform
 from airloop.features.truth import known, labels
-from airloop.registry import loader
+from airloop.registry import artifacts, loader
+from airloop.registry.frozen import FrozenSpec
 from airloop.training.fitted import fit
-from airloop.training.package import pack
+from airloop.training.package import kinds, pack
 from airloop.training.plots import draw
 from airloop.training.trainer import FitJob, FitPlace
 from airloop.training.trainers import scikit
@@ -50,6 +51,77 @@ def test_it_answers_from_its_file_as_it_did(build: str, tmp_path: Path) -> None:
     assert opened.predict(parts.holdout.frame.iloc[:0]).shape == (0, 3)
     draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "log_loss")
     assert (tmp_path / "plots" / "confusion.png").stat().st_size > 1000
+
+
+def labelled(build: str) -> Any:
+    return spec(
+        outputs={"labels": CLASSES},
+        training={"params": {}, "build": build},
+        gates={"primary": "error_rate", "absolute": {"error_rate": {"max": 1}}},
+    )
+
+
+# skl2onnx 1.20 knows no LinearSVC that stands in a pipeline.
+@pytest.mark.parametrize(
+    ("build", "runtime"),
+    [("build", "onnx"), ("build_linear", "onnx"), ("build_margins", "sklearn")],
+)
+def test_labels_are_the_class_itself_of_who_knows_no_probabilities_too(
+    build: str, runtime: str, tmp_path: Path
+) -> None:
+    model = labelled(build)
+    frame = rows(per_day=60).assign(rain=lambda one: one["rain"].fillna(0.0))
+    parts = split(model, dataset_spec(), frame, HOLDOUT)
+    fitted = fit(model, dataset_spec(), parts, {})
+    said = fitted.estimator.predict(fitted.features)
+    assert np.array_equal(fitted.scores, np.eye(3)[said])
+    assert {"accuracy", "error_rate", "f1"} == {*fitted.metrics}
+    assert fitted.metrics["accuracy"] > 0.45
+    package = pack(model, dataset_spec(), parts, fitted, tmp_path / "model", trained_on=DAYS[:-2])
+    opened = loader.open_folder(tmp_path / "model", package.digest)
+    assert opened.runtime == runtime, package.conversion.reason
+    np.testing.assert_array_equal(opened.predict(parts.holdout.frame), fitted.scores)
+    (tmp_path / "model" / artifacts.ONNX).unlink(missing_ok=True)
+    scorer = loader.skops_scorer(tmp_path / "model", frozen_of(model, fitted))
+    np.testing.assert_array_equal(scorer(fitted.features), fitted.scores)
+    draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "f1")
+    assert (tmp_path / "plots" / "confusion.png").stat().st_size > 1000
+
+
+def frozen_of(model: Any, fitted: Any) -> FrozenSpec:
+    features = kinds(fitted.features)
+    return FrozenSpec(model=model, dataset=dataset_spec(), features=features)
+
+
+@pytest.mark.parametrize(
+    ("declared", "build", "told"),
+    [
+        (
+            {"labels": CLASSES},
+            "build_number",
+            r"the estimator answers no classes; got 'Ridge'.*return a classifier",
+        ),
+        (
+            {"classes": CLASSES},
+            "build_margins",
+            r"no probabilities; got 'LinearSVC'.*build_margins.*outputs: \{labels: \[early, on-time, late\]\}",
+        ),
+        (None, "build_margins", r"no probabilities; got 'LinearSVC'.*labels: \[no, yes\]"),
+    ],
+)
+def test_who_cannot_answer_what_is_declared_is_refused_before_the_training(
+    declared: Any, build: str, told: str, tmp_path: Path
+) -> None:
+    gates = {"primary": "accuracy", "absolute": {"accuracy": {"min": 0.1}}}
+    model = spec(outputs=declared, training={"params": {}, "build": build}, gates=gates)
+    frame = rows(per_day=20)
+    truth = pd.Series(np.arange(50) % (3 if declared else 2), dtype="float64")
+    few = transform(model, dataset_spec(), frame.iloc[:50])
+    job = FitJob(model, few, truth, {}, False, FitPlace(tmp_path))
+    with pytest.raises(SpecError, match=told):
+        scikit.rehearse(job)
+    with pytest.raises(SpecError, match=told):
+        scikit.fit(job)
 
 
 @pytest.mark.parametrize("build", ["build", "build_boosted", "build_grown"])

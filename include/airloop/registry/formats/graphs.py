@@ -13,6 +13,7 @@ import pandas as pd
 
 from airloop.errors import ArtifactError
 from airloop.features.casting import Array
+from airloop.plugins.trainer import Output, OutputKind
 from airloop.registry.frozen import FrozenSpec, Scores
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ class Graph:
     session: Any
     #: Of which type the graph takes each feature.
     types: Mapping[str, Any]
-    output: str
-    #: Whether a row has several answers; how many, whoever asks compares with what the spec declares.
-    several: bool = False
+    #: The tensors that are asked for.
+    outputs: tuple[str, ...]
+    #: What the spec declares; how many numbers there are, whoever asks compares.
+    answer: Output
 
     def __call__(self, rows: pd.DataFrame | Mapping[str, Array]) -> Scores:
         """The graph's answers, one a row or a row of several."""
@@ -44,9 +46,18 @@ class Graph:
             name: np.asarray(rows[name], dtype=kind).reshape(-1, 1)
             for name, kind in self.types.items()
         }
-        answer = np.asarray(self.session.run([self.output], feed)[0], dtype=np.float64)
+        answer, *beside = self.session.run(self.outputs, feed)
+        answer = np.asarray(answer, dtype=np.float64)
+        if self.answer.kind is OutputKind.LABELS:
+            return self._label(answer, *beside)
         answers = answer.reshape(len(next(iter(feed.values()))), -1)
-        return answers if self.several else answers[:, -1]
+        return answers if self.answer.shape else answers[:, -1]
+
+    def _label(self, answer: Scores, numbers: Scores) -> Scores:
+        """The class, unless the numbers that it was chosen by are none: a graph names one even then."""
+        found = np.asarray(self.answer.decided(answer), np.float64)
+        found[~np.isfinite(np.reshape(numbers, (len(found), -1))).all(axis=1)] = np.nan
+        return found
 
 
 def onnx_scorer(path: Path, frozen: FrozenSpec) -> Graph:
@@ -71,12 +82,10 @@ def onnx_scorer(path: Path, frozen: FrozenSpec) -> Graph:
     if [entry.name for entry in session.get_inputs()] != list(frozen.features):
         raise ArtifactError("the ONNX model takes other features than its spec", where=str(path))
     types = [_ONNX_TYPES.get(entry.type) for entry in session.get_inputs()]
-    return Graph(
-        session,
-        dict(zip(frozen.features, types, strict=True)),
-        session.get_outputs()[-1].name,
-        several=bool(frozen.model.answer.shape),
-    )
+    answer, told = frozen.model.answer, [entry.name for entry in session.get_outputs()]
+    # A classifier's graph tells the class first, its probabilities last.
+    asked = (told[0], told[-1]) if answer.kind is OutputKind.LABELS else (told[-1],)
+    return Graph(session, dict(zip(frozen.features, types, strict=True)), asked, answer)
 
 
 def check_graph(content: bytes, path: Path) -> None:

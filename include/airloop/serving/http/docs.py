@@ -12,7 +12,14 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from airloop.contracts import Contract
-from airloop.serving.responses import ErrorBody, NamedPredictionBody, PredictionBody, Readiness
+from airloop.plugins.trainer import OutputKind
+from airloop.serving.responses import (
+    ErrorBody,
+    LabelledPredictionBody,
+    NamedPredictionBody,
+    PredictionBody,
+    Readiness,
+)
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Version
 
@@ -31,6 +38,7 @@ _ROW_ERRORS = {
     "415": "Not plain application/json",
     "422": "The rows do not fit the schema, or the model refuses some of them",
 }
+_BODIES = (PredictionBody, NamedPredictionBody, LabelledPredictionBody, ErrorBody, Readiness)
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -57,7 +65,7 @@ def openapi(plain: dict[str, Any], endpoints: Sequence[Endpoint]) -> dict[str, A
     """FastAPI's document plus a typed operation for every model that answers."""
     paths: dict[str, Any] = {}
     schemas = dict(plain.get("components", {}).get("schemas", {}))
-    for contract in (PredictionBody, NamedPredictionBody, ErrorBody, Readiness):
+    for contract in _BODIES:
         _add(schemas, contract)
     known = {path: _page(path, methods) for path, methods in plain["paths"].items()}
     for endpoint in endpoints:
@@ -99,17 +107,20 @@ def _operation(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prediction(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
-    """What a version answers: a number a row, or one for each of the names that it declares."""
+    """What a version answers: a number a row, one for each of the names that it declares, or one of these."""
     text, output = "One prediction a row, with version and request id", version.model.spec.answer
     if not output.shape:
         return _answer(text, PredictionBody)
-    named = {
+    named: dict[str, Any] = {
         "type": "object",
         "properties": {name: {"type": "number"} for name in output.names},
         "required": list(output.names),
         "additionalProperties": False,
     }
-    body = schemas[NamedPredictionBody.__name__]
+    kind: type[Contract] = NamedPredictionBody
+    if output.kind is OutputKind.LABELS:
+        kind, named = LabelledPredictionBody, {"type": "string", "enum": list(output.names)}
+    body = schemas[kind.__name__]
     mine = f"{version.model.spec.name}_answer"
     predictions = {**body["properties"]["predictions"], "items": named}
     schemas[mine] = {

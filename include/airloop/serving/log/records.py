@@ -46,8 +46,10 @@ RECORD_TYPES: dict[str, pa.DataType] = {
 }
 
 
-#: What is answered about a row: a number, or several by their names.
+#: What is answered about a row: a number, or several by their names ...
 Told = float | dict[str, float]
+#: ... and what its caller hears: of a label its name.
+Heard = Told | str
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ class Endpoint:
         return [
             found
             if isinstance(found, Exception)
-            else Answer(question.version.number, found, logged)
+            else Answer(question.version.number, question.version.heard(found), logged)
             for question, found in zip(questions, predictions, strict=True)
         ]
 

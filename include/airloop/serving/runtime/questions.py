@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airloop.serving.log.records import Told
+from airloop.serving.log.records import Heard, Told
 from airloop.serving.requests import Row
 from airloop.serving.runtime.refusal import explained
 from airloop.serving.runtime.version import NotFiniteError, Version
@@ -26,7 +26,7 @@ class Answer:
     """One request's predictions; ``logged`` says whether they are durably in the prediction log."""
 
     version: int
-    predictions: Sequence[Told]
+    predictions: Sequence[Heard]
     logged: bool
     #: What the dataset's expectations warn of in the rows, as details of an error are.
     warnings: Sequence[Mapping[str, Any]] = ()

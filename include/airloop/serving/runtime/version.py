@@ -13,7 +13,7 @@ import orjson
 
 from airloop.contracts import Deployment
 from airloop.errors import ArtifactError
-from airloop.serving.log.records import Told
+from airloop.serving.log.records import Heard, Told
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
@@ -58,7 +58,7 @@ class Version:
         return self.deployment.version
 
     def answer(self, rows: Sequence[Row]) -> list[Told]:
-        """What is answered about each row: a finite number, or several by their names.
+        """What is answered about each row, as the log has it: a finite number, or several by their names.
 
         :raises NotFiniteError: if the model answers NaN or infinity, or not so many numbers a row
         """
@@ -74,6 +74,10 @@ class Version:
         if predictions.shape != shape or not np.isfinite(predictions).all():
             raise NotFiniteError
         return output.named(predictions.tolist())
+
+    def heard(self, told: Sequence[Told]) -> Sequence[Heard]:
+        """The same as its caller hears it."""
+        return self.model.spec.answer.heard(told)
 
 
 def prepare(

@@ -24,6 +24,7 @@ TASKS: Final[dict[str, Task]] = {"classification": "classification", "regression
 #: What each key of the section is of, and what its answers are good for.
 KEYS: Final[dict[str, tuple[str, Task]]] = {
     OutputKind.CLASSES: ("classification", "multiclass"),
+    OutputKind.LABELS: ("classification", "labels"),
     OutputKind.QUANTILES: ("regression", "quantiles"),
     OutputKind.VALUES: ("regression", "values"),
 }
@@ -61,24 +62,28 @@ class OutputsSpec(Contract):
 
     #: One probability a class; the label is the class's name.
     classes: Annotated[tuple[_OutputName, ...], Field(min_length=2)] | None = None
+    #: The class itself, one of these; the label is the class's name.
+    labels: Annotated[tuple[_OutputName, ...], Field(min_length=2)] | None = None
     #: The levels of a value's quantiles, rising; two are an interval.
     quantiles: Annotated[tuple[_Level, ...], Field(min_length=2)] | None = None
-
     #: Several values, each with a truth of its own.
     values: Annotated[tuple[ValueSpec, ...], Field(min_length=2)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> OutputsSpec:
-        if sum(one is not None for one in (self.classes, self.quantiles, self.values)) != 1:
-            raise ValueError("needs classes or quantiles or values, and one of them only")
+        if sum(getattr(self, key) is not None for key in KEYS) != 1:
+            raise ValueError(f"needs {' or '.join(KEYS)}, and one of them only")
         return self
+
+    @property
+    def kind(self) -> OutputKind:
+        """Which of them it is."""
+        return OutputKind(next(key for key in KEYS if getattr(self, key) is not None))
 
     @property
     def goal(self) -> Task:
         """What metrics and costs go by."""
-        if self.values:
-            return "values"
-        return "multiclass" if self.classes else "quantiles"
+        return KEYS[self.kind][1]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,25 +93,18 @@ class OutputsSpec(Contract):
     @property
     def answers(self) -> tuple[Output, ...]:
         """The same as a trainer is told."""
-        named = None if self.values is None else tuple(one.name for one in self.values)
-        return _answers(self.classes, self.quantiles, named)
+        values = tuple(one.name for one in self.values or ())
+        return _answers(self.kind, self.classes or self.labels or values, self.quantiles or ())
 
 
 # Asked for each request.
 @cache
 def _answers(
-    classes: tuple[str, ...] | None,
-    quantiles: tuple[Number, ...] | None,
-    values: tuple[str, ...] | None,
+    kind: OutputKind, named: tuple[str, ...], quantiles: tuple[Number, ...]
 ) -> tuple[Output, ...]:
-    if classes:
-        return (Output(kind=OutputKind.CLASSES, names=classes, shape=(len(classes),)),)
-    if values:
-        return (Output(kind=OutputKind.VALUES, names=values, shape=(len(values),)),)
-    levels = tuple(float(level) for level in quantiles or ())
-    names = tuple(map(level_name, levels))
-    shape = (len(names),)
-    return (Output(kind=OutputKind.QUANTILES, names=names, shape=shape, levels=levels),)
+    levels = tuple(float(level) for level in quantiles)
+    names = named or tuple(map(level_name, levels))
+    return (Output(kind=kind, names=names, shape=(len(names),), levels=levels),)
 
 
 def goal_of(data: Mapping[str, Any]) -> Task | None:

@@ -41,7 +41,7 @@ class SklearnTrainer(Trainer):
         scikit.rehearse(job)
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """P(positive), one a class, or the value."""
+        """P(positive), one a class, the class, or the value."""
         from airloop.registry.loader import estimator_scorer
 
         return estimator_scorer(estimator, outputs)
@@ -104,9 +104,9 @@ class TorchTrainer(Trainer):
         trainer.rehearse(job)
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-        """What it was trained for: the network knows that."""
-        score: Scorer = estimator.score
-        return score
+        """What it was trained for: the network knows that, but for the likeliest class."""
+        (output,) = outputs
+        return lambda rows: output.decided(estimator.score(rows))
 
     def save(self, estimator: Any, folder: Path) -> None:
         """Write ``network.json`` and ``model.safetensors``."""
@@ -116,7 +116,7 @@ class TorchTrainer(Trainer):
         """Read them."""
         from airloop.registry.formats.torch.estimator import open_estimator
 
-        return open_estimator(folder, frozen).score
+        return self.scorer(open_estimator(folder, frozen), frozen.model.answers)
 
     def onnx(self, estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
         """The graph, which computes in double whatever its inputs are."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from airloop.errors import AirloopError, DataError, RequestError, SpecError
 from airloop.features.transform import model_function
+from airloop.plugins.trainer import OutputKind
 from airloop.registry import artifacts
 from airloop.registry.formats import bounds
 from airloop.registry.formats.skops import settle
@@ -27,7 +28,7 @@ def fit(job: FitJob) -> Any:
     """
     if levels := job.outputs[0].levels:
         return [fit_estimator(job, _own(job, build(job, level))) for level in levels]
-    return fit_estimator(job, _own(job, build(job)))
+    return _answering(job, fit_estimator(job, _own(job, build(job))))
 
 
 def fit_estimator(job: FitJob, estimator: Any) -> Any:
@@ -117,6 +118,7 @@ def rehearse(job: FitJob) -> None:
         except (Exception, SystemExit) as error:
             _check_several(job, error)
             raise unfitted(job, error) from error
+        _answering(job, estimator)
     with TemporaryDirectory() as scratch:
         save(estimator, Path(scratch))
 
@@ -200,6 +202,27 @@ def _own(job: FitJob, estimator: Any) -> Any:
             remedy=f"set training.trainer: {package}",
         )
     return estimator
+
+
+def _answering(job: FitJob, estimator: Any) -> Any:
+    """The fitted estimator, unless it cannot answer what the model declares; which of them can is known once it is fitted.
+
+    :raises SpecError: if it has no probabilities, or no classes
+    """
+    from sklearn.base import is_classifier
+
+    output = job.outputs[0]
+    probable = output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}
+    if probable and not hasattr(estimator, "predict_proba"):
+        names = ", ".join(output.names if output.shape else ("no", "yes"))
+        what = "the estimator answers no probabilities"
+        way = f"wrap it in CalibratedClassifierCV, or declare outputs: {{labels: [{names}]}}, the class itself"
+    elif output.kind is OutputKind.LABELS and not is_classifier(estimator):
+        what, way = "the estimator answers no classes", "return a classifier of scikit-learn"
+    else:
+        return estimator
+    kind = type(last_step(estimator)[1]).__name__
+    raise SpecError(what, value=kind, where=where_of(job), remedy=way)
 
 
 def where_of(job: FitJob) -> str:

@@ -60,17 +60,19 @@ def test_a_plain_network_is_served_by_onnx_to_the_last_digits(tmp_path):
     assert np.abs(by_torch.predict(strange) - model.predict(strange)).max() < 1e-12
 
 
-#: By the module: the fields of the spec, and the metric that tells whether anything was learned.
+#: By the module and what it answers: the fields of the spec, and the metric that tells whether anything was learned.
 SEVERAL = {
     "torch_outcomes": ({"outputs": {"classes": CLASSES}}, "log_loss", 0.95),
+    "torch_outcomes, labels": ({"outputs": {"labels": CLASSES}}, "error_rate", 0.5),
     "torch_intervals": ({"task": "regression", "outputs": {"quantiles": [0.1, 0.5, 0.9]}}, "pinball", 1.5),
     "torch_pairs": ({"task": "regression", "outputs": {"values": VALUES}, "target": {"column": None}}, "relative_rmse", 0.9),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", SEVERAL)
-def test_several_numbers_a_row_are_learned_stored_and_served_by_onnx(module, tmp_path):
-    fields, metric, most = SEVERAL[module]
+@pytest.mark.parametrize("which", SEVERAL)
+def test_several_numbers_a_row_are_learned_stored_and_served_by_onnx(which, tmp_path):
+    fields, metric, most = SEVERAL[which]
+    module, _, _ = which.partition(",")
     params = {"epochs": 8, "batch_rows": 128, "learning_rate": 0.02}
     gates = {"primary": metric, "absolute": {metric: {"max": most}}}
     spec = torch_spec(
@@ -87,6 +89,7 @@ def test_several_numbers_a_row_are_learned_stored_and_served_by_onnx(module, tmp
     np.testing.assert_allclose(model.predict(frame), fitted.scores, rtol=1e-12, atol=1e-12)
     if module == "torch_outcomes":
         np.testing.assert_allclose(fitted.scores.sum(axis=1), 1)
+        assert np.isin(fitted.scores, (0, 1)).all() == ("labels" in which)
     if module == "torch_intervals":
         assert (np.diff(fitted.scores) >= 0).all()
         below = (fitted.truth[:, :1] <= fitted.scores).mean(axis=0)

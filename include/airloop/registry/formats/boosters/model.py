@@ -49,12 +49,12 @@ class Boosted:
         return self._declared(found.reshape(len(rows), self.booster.width))
 
     def _declared(self, found: Scores) -> Scores:
-        if self.output.kind is OutputKind.CLASSES:
+        if self.output.of_classes:
             # Of two classes the libraries answer one number.
             found = found if found.shape[1] > 1 else np.column_stack([1 - found, found])
             spread = np.zeros((len(found), *self.output.shape))
             spread[:, self.places] = found
-            return spread
+            return np.asarray(self.output.decided(spread), np.float64)
         if self.output.kind is OutputKind.QUANTILES:
             # Where two cross, their answers change places (Chernozhukov et al., 2010).
             return np.sort(found, axis=1)
@@ -95,8 +95,8 @@ def boosted(
 
 def learned(output: Output, count: int) -> tuple[OutputKind, int]:
     """What a library learns for an output of so many numbers, and how many it then answers: of two classes it is P(the second)."""
-    if output.kind is OutputKind.CLASSES and count == 2:
-        return OutputKind.PROBABILITY, 1
+    if output.of_classes:
+        return (OutputKind.PROBABILITY, 1) if count == 2 else (OutputKind.CLASSES, count)
     return output.kind, count
 
 

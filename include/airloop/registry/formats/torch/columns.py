@@ -114,7 +114,7 @@ def columns_of(
     """The columns by what was measured; of a target that is a number, its mean and scale, of several values one each."""
     width = len(output.names) if output.shape else 0
     known: dict[str, Any] = {"categories": categories, "numbers": numbers, "width": width}
-    if output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}:
+    if output.kind is OutputKind.PROBABILITY or output.of_classes:
         return Columns(task="classification", **known)
     scaled = {"target_mean": mean, "target_scale": scale, "levels": output.levels}
     return Columns(task="regression", **known, **scaled)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from airloop.errors import AirloopError, DataError, SpecError
-from airloop.plugins.trainer import Output, OutputKind
+from airloop.plugins.trainer import Output
 from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns, learned
 from airloop.training.trainer import FitJob
 from airloop.training.trainers import scikit
@@ -198,7 +198,7 @@ def _target(job: FitJob) -> tuple[Any, Any]:
     names = len(job.outputs[0].names)
     if job.model.task != "classification":
         return truth, np.arange(names)
-    if job.outputs[0].kind is not OutputKind.CLASSES:
+    if not job.outputs[0].of_classes:
         return truth.astype(int), np.arange(names)
     places, target = np.unique(truth.astype(int), return_inverse=True)
     if len(places) < 2:
