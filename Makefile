@@ -84,6 +84,7 @@ judge: .venv/.bench ## measure how the champion gate decides on challengers of k
 	@$(BIN)/python -m bench.judge --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds --docs $(JUDGE)
 	@$(BIN)/python -m bench.feeds.after --docs $(JUDGE)
+	@$(BIN)/python -m bench.feeds.skews --docs $(JUDGE)
 	@$(BIN)/python -m bench.watch --docs $(JUDGE)
 	@$(BIN)/python -m bench.turns --docs $(JUDGE)
 	@$(BIN)/python -m bench.losses --docs $(JUDGE)

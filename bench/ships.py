@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from airloop.contracts import DriftKind, DriftReport, Triage, Trigger
+from airloop.contracts import DriftReport, Trigger
 from airloop.policy import Evidence, Findings, History, decide
 from airloop.policy.findings import NewData, PairedGain
 from airloop.policy.retraining import AUTOMATIC
 from airloop.policy.shipping import Case, signs_of
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action
+from airloop.vocabulary import Action, DriftKind, Triage
 from bench import machine, section
 from bench.judge.trials import Share
 from bench.row import SEED

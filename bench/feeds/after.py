@@ -24,13 +24,14 @@ os.environ.setdefault("AIRLOOP_PROJECT", str(ROOT))
 sys.path.insert(0, str(ROOT / "include"))
 
 from airloop.columns import LABEL, PARTITION, PREDICTION
-from airloop.contracts import DriftReport, Triage
+from airloop.contracts import DriftReport
 from airloop.data.labels import Labelled
 from airloop.features.truth import labels
 from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
 from airloop.monitoring.sequence import Means
 from airloop.monitoring.window import Window, keys_before, labelled_keys, labels_in, recent_keys
+from airloop.vocabulary import Triage
 from bench import machine, section
 from bench.feeds.__main__ import NIGHTS
 from bench.feeds.days import Days, flights, profile_of, specs

@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from airloop.figures import Figure, Figures, Metrics
-from airloop.findings import Finding
+from airloop.findings import Finding, Skew
 from airloop.partition import ANY_KEY
-from airloop.vocabulary import LOOP, Action, Cause, DeploymentKind, Topic
+from airloop.vocabulary import LOOP, Action, Cause, DeploymentKind, DriftKind, Topic, Triage
 
 #: A name that may become a path, a dag_id or a table: ``\Z``, since ``$`` lets a trailing newline through.
 NAME_PATTERN = r"\A[a-z][a-z0-9_]{0,62}\Z"
@@ -173,25 +173,6 @@ class Deployment(Contract):
     actor: str = LOOP
 
 
-class Triage(StrEnum):
-    """What a night's findings mean; nothing follows from it where too little was seen to say."""
-
-    NOTHING = "nothing"
-    DRIFT = "drift"
-    INCIDENT = "data incident"
-    UNKNOWN = "could not tell"
-
-
-class DriftKind(StrEnum):
-    """What kind of change it is."""
-
-    COVARIATE = "covariate"
-    LABEL = "label"
-    #: What the model answers.
-    PREDICTION = "prediction"
-    CONCEPT = "concept"
-
-
 class FeatureDrift(Contract):
     """One column's change between the reference and the current window."""
 
@@ -219,6 +200,10 @@ class DriftReport(Contract):
     kinds: tuple[DriftKind, ...] = ()
     #: What is wrong with the night's data, whatever the triage makes of it.
     findings: tuple[Finding, ...] = ()
+    #: What callers sent, held against the reference; and where it is not what was delivered.
+    asked_rows: int = 0
+    asked: tuple[FeatureDrift, ...] = ()
+    skews: tuple[Skew, ...] = ()
     reason: str
     report_uri: str | None = None
 

@@ -1,4 +1,4 @@
-"""What is wrong with a night's data, as plain data."""
+"""What is wrong with a night's data, or with what callers sent, as plain data."""
 
 from __future__ import annotations
 
@@ -24,3 +24,21 @@ class Finding:
         named = ", ".join(map(shown, self.columns))
         told = f"{self.what}: {named}" if named else self.what
         return f"labels of {self.partition}: {told}" if self.partition else told
+
+
+@dataclass(frozen=True)
+class Skew:
+    """One column of which callers sent other values than were delivered of the same rows."""
+
+    column: str
+    #: What became of the values, the most frequent first.
+    what: tuple[str, ...]
+    #: Rows whose values differ, and all that both sides have.
+    differing: int
+    rows: int
+    #: The versions that answered such rows.
+    versions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        part = self.differing / self.rows
+        return f"{self.column}: {', '.join(self.what)}, in {part:.0%} of {self.rows:,} rows"

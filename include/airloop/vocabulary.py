@@ -36,6 +36,8 @@ class Topic(StrEnum):
     SHADOW = "shadow"
     REPLAY = "replay"
     INCIDENT = "incident"
+    #: Where callers send other values than are delivered.
+    SKEW = "skew"
     MEANS = "means"
     ALERT = "alert"
     RUN = "run"
@@ -102,6 +104,29 @@ class Cause(StrEnum):
     CALENDAR = "calendar"
     SCHEDULE = "schedule"
     ON_DEMAND = "on_demand"
+
+
+class Triage(StrEnum):
+    """What a night's findings mean; nothing follows from it where too little was seen to say."""
+
+    NOTHING = "nothing"
+    DRIFT = "drift"
+    INCIDENT = "data incident"
+    #: Callers send other values than are delivered: a model that learns from those would answer no better.
+    SKEW = "skew"
+    UNKNOWN = "could not tell"
+
+
+class DriftKind(StrEnum):
+    """What kind of change it is."""
+
+    COVARIATE = "covariate"
+    LABEL = "label"
+    #: What the model answers.
+    PREDICTION = "prediction"
+    CONCEPT = "concept"
+    #: What callers ask about, where what is delivered has not moved.
+    SERVED = "served"
 
 
 class TriggerState(StrEnum):

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Decision, Deployment, Triage
+from airloop.contracts import Decision, Deployment
 from airloop.data.lake.lake import Lake
 from airloop.ledger import Ledger, open_ledger
 from airloop.partition import Cadence, Partition
@@ -36,7 +36,7 @@ from airloop.serving.log.records import Answered, encode
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
 from airloop.storage.files import Files
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, Triage
 from tests.support.loop import orders
 from tests.support.loop.project import serve
 from tests.support.timetables import Schedule, run_as, shop_home, states

@@ -159,9 +159,10 @@ def _killed_training(load_dags: LoadDags, ledger: Any, *, callback: bool = True)
 
 def _held_back(ledger: Any, night: str = "2013-07-01") -> str:
     """What the policy says of a night with drift."""
-    from airloop.contracts import DriftReport, Triage
+    from airloop.contracts import DriftReport
     from airloop.monitoring.decision import answer
     from airloop.specs import load_catalog
+    from airloop.vocabulary import Triage
 
     report = DriftReport(
         model="flight_delay",

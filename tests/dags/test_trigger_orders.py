@@ -22,14 +22,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from sqlalchemy import event, select
 
-from airloop.contracts import Decision, DriftReport, Triage
+from airloop.contracts import Decision, DriftReport
 from airloop.ledger import Ledger, attempts, triggers
 from airloop.ledger import claims as ledger_claims
 from airloop.ledger.life import FINAL, REPAIRABLE
 from airloop.ledger.tables import triggers as table
 from airloop.monitoring.decision import answer
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import TriggerState
+from airloop.vocabulary import Triage, TriggerState
 from airloop_operators import base, claims, runs, waking
 from airloop_operators.monitoring import MonitorModelOperator
 from airloop_operators.training import ClaimTriggerOperator

@@ -23,12 +23,11 @@ from airloop.contracts import (
     DriftReport,
     FeatureDrift,
     Outcome,
-    Triage,
 )
 from airloop.registry import runs
 from airloop.registry.segments import SegmentEntry
 from airloop.serving.responses import PredictionBody
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, Triage
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -20,6 +20,7 @@ from airloop.columns import (
     is_answer,
     is_label,
 )
+from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
 from airloop.data.lake.streams import Rows, Stream
@@ -61,12 +62,8 @@ def predictions_of(
 
     :param answers: the columns of what the version answers
     """
-    name = f"predictions__{model}"
     columns = [*dict.fromkeys([*dataset.keys, PARTITION, *answers, PREDICTED_AT])]
-    bring_up_to_date(lake, name)
-    follow(lake, name, arrow_schema(dataset))
-    there = sorted(set(keys) & set(lake.partitions(name)))
-    ref = lake.snapshot(name, there) if there else None
+    ref = log_of(lake, dataset, model, keys)
     # Who answers by other columns than anybody has answered by has answered nothing yet.
     if ref is None or not {*answers} <= {*lake.schema(ref).names}:
         return Stream(pa.schema([pa.field(one, pa.string()) for one in columns]), 0, lambda _: ())
@@ -80,6 +77,15 @@ def predictions_of(
     return Stream(pa.schema([schema.field(one) for one in columns]), ref.rows, read)
 
 
+def log_of(lake: Lake, dataset: DatasetSpec, model: str, keys: Sequence[str]) -> DatasetRef | None:
+    """What callers asked about some partitions, by the names and types that the dataset has now; None if nobody asked."""
+    name = f"predictions__{model}"
+    bring_up_to_date(lake, name)
+    follow(lake, name, arrow_schema(dataset))
+    there = sorted(set(keys) & set(lake.partitions(name)))
+    return lake.snapshot(name, there) if there else None
+
+
 def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -> Labelled:
     """Join by the keys that name a row. One asked for twice counts once, with its last answer.
 
@@ -87,8 +93,7 @@ def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -
     :param truths: ``keys``, partition and label, or one for each of several values
     :param keys: :attr:`~airloop.specs.dataset.DatasetSpec.row_keys`
     """
-    by = list(keys)
-    last = predictions.sort_values(PREDICTED_AT, kind="stable").drop_duplicates(by, keep="last")
+    by, last = list(keys), last_of_each(predictions, keys)
     named = [name for name in truths.columns if is_label(name)]
     truth = truths.drop_duplicates(by, keep="last")[list(dict.fromkeys([*by, PARTITION, *named]))]
     answers = answers_in(predictions)
@@ -96,6 +101,12 @@ def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -
     known = both.dropna(subset=[*named, *answers])
     rows = known[[PARTITION, *answers, *named]].reset_index(drop=True)
     return Labelled(rows=rows, predicted=len(last), matched=len(both))
+
+
+def last_of_each(predictions: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Predictions, each row's last one only."""
+    ordered = predictions.sort_values(PREDICTED_AT, kind="stable")
+    return ordered.drop_duplicates([*keys], keep="last")
 
 
 def parts(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
-from operator import xor
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from airloop.columns import LABEL, PARTITION, PREDICTED_AT, PREDICTION
 from airloop.data.labels import Labelled, join
-from airloop.data.lake.digest import column_words
+from airloop.data.parting import Parted, parts_for
 from airloop.data.schema import to_pandas
-from airloop.data.spool import HELD, Spool
+from airloop.data.spool import Spool
 from airloop.specs.dataset import DatasetSpec
 from airloop.types.registry import type_of
-
-#: Rows of both sides that are joined at a time.
-PART_ROWS: Final = 400_000
-#: Each has two files open: from some 80 million rows on, parts grow instead.
-MOST_PARTS: Final = 200
 
 
 class Matching:
@@ -41,27 +33,25 @@ class Matching:
         answers: Sequence[str] = (PREDICTION,),
         labels: Sequence[str] = (LABEL,),
     ) -> None:
-        self._keys, self._answers, self._labels = dataset.row_keys, [*answers], [*labels]
-        self._parts = max(1, min(MOST_PARTS, -(-rows // PART_ROWS)))
-        keys = [pa.field(name, _kind(dataset, name)) for name in self._keys]
-        numbers = [pa.field(name, pa.float64()) for name in self._answers]
+        keys, self._names = dataset.row_keys, [*answers, *labels]
+        self._keys, self._parts = keys, parts_for(rows)
+        named = [pa.field(name, _kind(dataset, name)) for name in keys]
         moment = pa.field(PREDICTED_AT, pa.timestamp("us", "UTC"))
-        self._asked = self._spools([*keys, *numbers, moment])
-        there = [] if PARTITION in self._keys else [pa.field(PARTITION, pa.string())]
-        told = [pa.field(name, pa.float64()) for name in self._labels]
-        self._true = self._spools([*keys, *there, *told])
+        self._asked = self._parted([*named, *_numbers(answers), moment])
+        there = [] if PARTITION in keys else [pa.field(PARTITION, pa.string())]
+        self._true = self._parted([*named, *there, *_numbers(labels)])
 
     def ask(self, predictions: pa.RecordBatch) -> None:
         """Put predictions aside: keys, partition, what was answered, and when it was predicted."""
-        self._add(predictions, self._asked)
+        self._asked.add(predictions)
 
     def tell(self, truths: pa.RecordBatch) -> None:
         """Put truths aside: keys, partition and label."""
-        self._add(truths, self._true)
+        self._true.add(truths)
 
     def joined(self) -> Labelled:
         """What :func:`~airloop.data.labels.join` says of all of them, the rows of each partition together."""
-        found = _Found([*self._answers, *self._labels])
+        found = _Found(self._names)
         predicted = matched = 0
         for part in self._each():
             predicted, matched = predicted + part.predicted, matched + part.matched
@@ -69,36 +59,13 @@ class Matching:
         return Labelled(rows=found.together(), predicted=predicted, matched=matched)
 
     def _each(self) -> Iterator[Labelled]:
-        for number, asked in enumerate(self._asked):
-            if asked.num_rows:
-                yield join(_frame(asked), _frame(self._true[number]), self._keys)
-            # What is joined is let go, with its files.
-            self._asked[number], self._true[number] = (
-                Spool(asked.schema),
-                Spool(self._true[number].schema),
-            )
+        for number in range(self._parts):
+            if self._asked.rows_in(number):
+                asked, true = self._asked.take(number), self._true.take(number)
+                yield join(to_pandas(asked), to_pandas(true), self._keys)
 
-    def _spools(self, fields: list[pa.Field]) -> list[Spool]:
-        return [Spool(pa.schema(fields), HELD // self._parts) for _ in range(self._parts)]
-
-    def _add(self, rows: pa.RecordBatch, into: list[Spool]) -> None:
-        schema = into[0].schema
-        rows = rows.select(schema.names).cast(schema)
-        if self._parts == 1:
-            into[0].add(rows)
-            return
-        places = self._places(rows)
-        order = np.argsort(places, kind="stable")
-        ends = np.searchsorted(places[order], np.arange(self._parts + 1))
-        ordered = rows.take(pa.array(order))
-        for number, spool in enumerate(into):
-            spool.add(ordered.slice(ends[number], ends[number + 1] - ends[number]))
-
-    def _places(self, rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
-        """Of which part each row is."""
-        words = (column_words(name, rows[name])[0] for name in self._keys)
-        found: npt.NDArray[np.uint64] = reduce(xor, words)
-        return (found % np.uint64(self._parts)).astype(np.int64)
+    def _parted(self, fields: list[pa.Field]) -> Parted:
+        return Parted(pa.schema(fields), self._keys, self._parts)
 
 
 class _Found:
@@ -135,9 +102,8 @@ class _Found:
         return pd.DataFrame({PARTITION: partitions, **filled}, copy=False)
 
 
-def _frame(spool: Spool) -> pd.DataFrame:
-    rows = spool.rows()
-    return to_pandas(pa.Table.from_batches(rows.to_batches(), rows.schema))
+def _numbers(names: Sequence[str]) -> list[pa.Field]:
+    return [pa.field(name, pa.float64()) for name in names]
 
 
 def _kind(dataset: DatasetSpec, name: str) -> pa.DataType:

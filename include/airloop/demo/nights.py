@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airloop.contracts import DriftReport, Triage
+from airloop.contracts import DriftReport
 from airloop.demo.serving import SUMMER_NIGHT, await_summer, days, requests_of
 from airloop.demo.stage import MODEL, DemoStage, dag_id, expect
 from airloop.demo.traffic import BackgroundLoad, send
 from airloop.demo.upstream import lose_weather
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, Triage
 
 QUIET_NIGHT = "2013-03-07"
 SHIFTED_NIGHT = SUMMER_NIGHT

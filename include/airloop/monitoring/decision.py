@@ -13,7 +13,7 @@ from airloop.contracts import Decision, DriftReport, Outcome, Trigger
 from airloop.ledger import Ledger, attempts, claims, decisions, triggers, verdicts
 from airloop.policy import retraining, shipping
 from airloop.policy.findings import Evidence, Findings
-from airloop.policy.retraining import History
+from airloop.policy.holding import History
 from airloop.specs.sections.watching import RetrainingSpec
 from airloop.vocabulary import Action, Topic
 

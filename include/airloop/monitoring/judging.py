@@ -13,11 +13,12 @@ from airloop.data.labels import Labelled
 from airloop.findings import Finding
 from airloop.ledger.incidents import Incident
 from airloop.monitoring import drift, health, performance
+from airloop.monitoring.asked.callers import NOBODY, Callers
 from airloop.monitoring.compare import missing_of
 from airloop.monitoring.costs import DayCosts
 from airloop.monitoring.health.columns import stuck
-from airloop.monitoring.health.variation import MIN_DAYS
 from airloop.monitoring.lasting import accepted, lasted
+from airloop.monitoring.limits import besides, unsaid
 from airloop.monitoring.performance import Performance
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.season import of_season
@@ -49,6 +50,8 @@ def judge(
     nights: Sequence[Means] = (),
     served: Mapping[str, DayCosts] = MappingProxyType({}),
     answers: Mapping[str, Counts] = MappingProxyType({}),
+    callers: Callers = NOBODY,
+    left_out: int = 0,
 ) -> Judged:
     """Whether the night's data is sound, a column moved, the model keeps its promise, and what that means.
 
@@ -57,20 +60,17 @@ def judge(
     :param nights: the means of the sound nights before, under this champion, the last at the end
     :param served: what its answers cost on the days before
     :param answers: those to the night's rows, counted column by column
+    :param callers: what was asked, of whatever version
+    :param left_out: how many answers performance says nothing of, since their rows were sent otherwise than delivered
     """
     measured = performance.measure(model, reference, labelled, served)
-    findings = (
-        *health.check(reference, window, model.monitoring),
-        *_of_answers(reference, answers),
-    )
-    recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
-    proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
-    findings = () if proven or accepted(findings, earlier) else findings
+    findings, proven = _broken(model, dataset, reference, window, answers, earlier, measured)
     season = _of_seasons(model, dataset, reference, window.partition)
     features = _features(model, dataset, season, window, findings, answers)
     means = {} if findings or window.night is None else standardised(season, window.night.columns)
     features = _over_time(season, features, [*nights, means], model.monitoring)
-    verdict = triage(findings, features, measured.check)
+    asked = drift.judge(season, callers.columns, callers.days, model.monitoring, callers.night)
+    verdict = triage(findings, features, measured.check, callers.skews, asked)
     size = model.monitoring.window_in(dataset.cadence)
     report = DriftReport(
         model=model.name,
@@ -83,9 +83,31 @@ def judge(
         triage=verdict.triage,
         kinds=verdict.kinds,
         findings=tuple(findings),
-        reason=verdict.reason + _besides(window, size, reference, season),
+        asked_rows=callers.rows,
+        asked=asked,
+        skews=callers.skews,
+        reason=verdict.reason + besides(window, size, reference, season) + unsaid(left_out),
     )
     return Judged(report, measured, proven, means)
+
+
+def _broken(
+    model: ModelSpec,
+    dataset: DatasetSpec,
+    reference: Reference,
+    window: Window,
+    answers: Mapping[str, Counts],
+    earlier: Sequence[Incident],
+    measured: Performance,
+) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
+    """What is wrong with the night, unless it has lasted or a person said so; and the incidents that it proves to be drift."""
+    findings = (
+        *health.check(reference, window, model.monitoring),
+        *_of_answers(reference, answers),
+    )
+    recent = keys_before(dataset, window.partition, model.monitoring.drift_after.of)
+    proven = lasted(model.monitoring, findings, earlier, recent, measured.check)
+    return () if proven or accepted(findings, earlier) else findings, proven
 
 
 def _of_answers(reference: Reference, answers: Mapping[str, Counts]) -> Iterator[Finding]:
@@ -175,24 +197,3 @@ def _one_day(of: FeatureDrift, day: str) -> FeatureDrift:
     why = f"the reference is of {day} alone, which does not say how days differ: raise training.window"
     update = {"outcome": Outcome.UNKNOWN, "p_value": None, "reason": f"could not tell: {why}"}
     return of.model_copy(update=update)
-
-
-def _besides(window: Window, size: int, reference: Reference, season: Reference) -> str:
-    """What limits the verdict, for who reads its reason."""
-    return _short_window(window, size) + _few_days(reference) + _of_its_season(season, reference)
-
-
-def _short_window(window: Window, size: int) -> str:
-    there = len(window.days)
-    return f"; only {there} of the window's {size} partitions are there" if there < size else ""
-
-
-def _of_its_season(season: Reference, reference: Reference) -> str:
-    there, days = len(season.days), len(reference.days)
-    return f"; held against the {there} of {days} days that are of its season" if there < days else ""  # fmt: skip
-
-
-def _few_days(reference: Reference) -> str:
-    days = len(reference.days)
-    few = f"; a reference of {days} partitions does not say how they vary"
-    return few if reference.health is not None and days < MIN_DAYS else ""

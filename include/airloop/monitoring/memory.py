@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from airloop.contracts import DriftReport, Triage
+from airloop.contracts import DriftReport
 from airloop.data.lake.lake import Lake
 from airloop.findings import Finding
 from airloop.ledger import Ledger
@@ -15,7 +15,7 @@ from airloop.monitoring import health
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.window import look
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.vocabulary import IncidentStatus
+from airloop.vocabulary import IncidentStatus, Triage
 
 log = logging.getLogger("airloop.monitor")
 

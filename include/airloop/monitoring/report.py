@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airloop.contracts import DriftReport, Outcome, Triage
+from airloop.contracts import DriftReport, Outcome
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.streams import Rows, Stream
 from airloop.data.schema import to_pandas
@@ -23,6 +23,7 @@ from airloop.monitoring.window import recent_keys
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.storage.files import Files
+from airloop.vocabulary import Triage
 
 log = logging.getLogger("airloop.report")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airloop.columns import is_answer, is_label, shown
-from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
-from airloop.findings import Finding
+from airloop.contracts import Check, FeatureDrift, Outcome
+from airloop.findings import Finding, Skew
+from airloop.vocabulary import DriftKind, Triage
 
 #: Columns named in a reason; the report has them all.
 NAMED = 4
@@ -23,9 +24,44 @@ class Verdict:
 
 
 def triage(
+    findings: Sequence[Finding],
+    features: Sequence[FeatureDrift],
+    performance: Check,
+    skews: Sequence[Skew] = (),
+    asked: Sequence[FeatureDrift] = (),
+) -> Verdict:
+    """An incident comes before everything else; what moved in the columns that are sound is told beside it.
+
+    What callers send otherwise than it is delivered comes last: drift of what is delivered is drift all the same.
+
+    :param asked: what callers ask about, column by column
+    """
+    told = _triage(findings, features, performance)
+    if skews:
+        what = f"callers send other values than are delivered: {'; '.join(map(str, skews))}"
+        if told.triage in {Triage.INCIDENT, Triage.DRIFT}:
+            return replace(told, reason=f"{told.reason}; besides, {what}")
+        return Verdict(Triage.SKEW, f"{what}; {told.reason}")
+    served = _served(features, asked)
+    if not served:
+        return told
+    what = f"callers ask about other rows than the reference's: {_moved(served)}"
+    kinds = (*told.kinds, DriftKind.SERVED)
+    if told.triage in {Triage.INCIDENT, Triage.DRIFT}:
+        return replace(told, kinds=kinds, reason=f"{told.reason}; besides, {what}")
+    return Verdict(Triage.DRIFT, f"{what}; {told.reason}", kinds)
+
+
+def _served(features: Sequence[FeatureDrift], asked: Sequence[FeatureDrift]) -> list[FeatureDrift]:
+    """What moved in what callers ask, and not in what is delivered."""
+    known = {one.column for one in features if one.outcome is Outcome.BAD}
+    return [one for one in asked if one.outcome is Outcome.BAD and one.column not in known]
+
+
+def _triage(
     findings: Sequence[Finding], features: Sequence[FeatureDrift], performance: Check
 ) -> Verdict:
-    """An incident comes before everything else; what moved in the columns that are sound is told beside it."""
+    """Of what was delivered, and what was answered."""
     moved = [one for one in features if one.outcome is Outcome.BAD]
     if findings:
         told = "; ".join(map(str, findings))

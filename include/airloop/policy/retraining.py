@@ -7,21 +7,20 @@ backfill of old nights spends what those nights would have spent, in any order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airloop.calendar import cadence_of, keys_between, moment_of
-from airloop.contracts import DriftKind, Triage, Trigger
+from airloop.contracts import DriftReport
 from airloop.figures import Figures
 from airloop.policy.findings import Findings
-from airloop.policy.shipping import EXPLORED, Case, forecast
+from airloop.policy.holding import History, held_back, said
+from airloop.policy.shipping import EXPLORED, forecast
 from airloop.policy.worth import Worth, weighed, worth_of
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Cause
+from airloop.vocabulary import Action, Cause, DriftKind, Triage
 
 #: What cooldown and budget count: the trainings the loop started by itself.
 AUTOMATIC = (Cause.DRIFT, Cause.PERFORMANCE, Cause.GAIN, Cause.NEW_DATA, Cause.CALENDAR)
-#: A night so far behind the newest day says nothing of the data that a training would learn from.
-OLD = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,6 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class History:
-    """The trainings of one model that a night's answer rests on."""
-
-    #: The night has had its own training.
-    trained: bool = False
-    #: Begun and not finished, the oldest first.
-    in_flight: tuple[Trigger, ...] = ()
-    #: Told, and not begun by any run, the oldest first.
-    waiting: tuple[Trigger, ...] = ()
-    #: The newest day there is: what a training would learn from.
-    newest: str | None = None
-    #: Started by the loop for nights near this one, the oldest first; :func:`span` says how near.
-    automatic: tuple[Trigger, ...] = ()
-    #: The night on which the champion's labels were complete; None where that is not known.
-    champion: str | None = None
-    #: The trainings before this night that were judged, the oldest first.
-    cases: tuple[Case, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Reason:
     cause: Cause
     why: str
@@ -67,6 +46,8 @@ def decide(spec: RetrainingSpec, history: History, findings: Findings) -> Answer
     if findings.report.triage is Triage.INCIDENT:
         reason = f"data incident, no model learns from it: {findings.report.reason}"
         return Answer(Action.ALERT, reason)
+    if findings.report.triage is Triage.SKEW:
+        return _skewed(spec, history, findings.report)
     if spec.policy == "on_drift":
         return _on_drift(spec, history, findings)
     return _by_gain(spec, history, findings)
@@ -83,11 +64,6 @@ def span(spec: RetrainingSpec, partition: str) -> tuple[str, str]:
     return keys_between(min(night - before, month), max(night + reach, after), partition)
 
 
-def is_old(partition: str, newest: str | None) -> bool:
-    """Whether a night lies so far back that no training follows from it, whatever it shows."""
-    return newest is not None and moment_of(newest) - moment_of(partition) >= OLD
-
-
 def overdue(spec: RetrainingSpec, history: History, partition: str) -> str | None:
     """Why the calendar asks for a training; None where it does not."""
     floor = spec.floor_of(cadence_of(partition))
@@ -99,7 +75,7 @@ def overdue(spec: RetrainingSpec, history: History, partition: str) -> str | Non
     last = max(known, key=moment_of)
     if night - moment_of(last) < floor:
         return None
-    return f"no training since {last}, and one is due every {_said(floor)}"
+    return f"no training since {last}, and one is due every {said(floor)}"
 
 
 def arrived(spec: RetrainingSpec, findings: Findings) -> str | None:
@@ -116,18 +92,31 @@ def arrived(spec: RetrainingSpec, findings: Findings) -> str | None:
     return None
 
 
+def _skewed(spec: RetrainingSpec, history: History, report: DriftReport) -> Answer:
+    """No model is better for who is asked otherwise than it learned; only the calendar does not wait for that to be mended."""
+    why = f"skew, which no training cures: {report.reason}"
+    late = overdue(spec, history, report.partition) if spec.policy == "by_gain" else None
+    if late is None or held_back(spec, history, report.partition):
+        return Answer(Action.ALERT, why)
+    figures: Figures = {"cause": Cause.CALENDAR.value}
+    return Answer(Action.RETRAIN, f"{late}; {why}", Cause.CALENDAR, figures)
+
+
 def _on_drift(spec: RetrainingSpec, history: History, findings: Findings) -> Answer:
     """Drift trains, and new data where the spec says how much; nothing else."""
     report = findings.report
     if report.triage is not Triage.DRIFT and (enough := arrived(spec, findings)):
-        if held := _held_back(spec, history, report.partition):
+        if held := held_back(spec, history, report.partition):
             return Answer(Action.WAIT, f"{enough}, but {held}")
         return Answer(Action.RETRAIN, enough, Cause.NEW_DATA)
     if report.triage is Triage.UNKNOWN:
         return Answer(Action.WAIT, f"could not tell, so nothing follows: {report.reason}")
     if report.triage is not Triage.DRIFT:
         return Answer(Action.WAIT, f"nothing that matters: {report.reason}")
-    if held := _held_back(spec, history, report.partition):
+    if report.kinds == (DriftKind.SERVED,):
+        why = "what is delivered has not moved, and a training learns from that"
+        return Answer(Action.WAIT, f"drift ({report.reason}), but {why}")
+    if held := held_back(spec, history, report.partition):
         return Answer(Action.WAIT, f"drift ({report.reason}), but {held}")
     return Answer(Action.RETRAIN, report.reason, _explained(findings))
 
@@ -139,7 +128,7 @@ def _by_gain(spec: RetrainingSpec, history: History, findings: Findings) -> Answ
     figures = weighed(findings, worth)
     if reason is None:
         return Answer(Action.WAIT, _quiet(findings, worth), figures=figures)
-    held = _nothing_new(findings) or _held_back(spec, history, findings.report.partition)
+    held = _nothing_new(findings) or held_back(spec, history, findings.report.partition)
     figures |= {"cause": reason.cause.value}
     if held:
         return Answer(Action.WAIT, f"{reason.why}, but {held}", figures=figures)
@@ -206,39 +195,3 @@ def _quiet(findings: Findings, worth: Worth | None) -> str:
 def _nothing_new(findings: Findings) -> str | None:
     new = findings.evidence.new_data
     return "nothing has arrived since its days" if new is not None and not new.rows else None
-
-
-def _held_back(spec: RetrainingSpec, history: History, partition: str) -> str | None:
-    """Why a night with a reason to train does not train all the same."""
-    night = moment_of(partition)
-    if is_old(partition, history.newest):
-        return f"the night is old: a training learns from the data up to {history.newest}"
-    if history.trained:
-        return f"{partition} has had its training"
-    if history.in_flight:
-        flying = history.in_flight[0]
-        return f"a training is in flight (trigger {flying.id}, {flying.cause})"
-    if history.waiting:
-        first = history.waiting[0]
-        return f"a reason to train waits for its run already (trigger {first.id}, {first.cause})"
-    automatic = [(moment_of(one.partition), one) for one in history.automatic if one.partition]
-    cooldown = spec.cooldown_of(cadence_of(partition))
-    # A training too near to this night, before it or (when nights come out of order) after it.
-    for at, near in automatic:
-        if abs(at - night) < cooldown:
-            return f"within {_said(cooldown)} of the training of {near.partition}"
-    return _spent(spec, night, [at for at, _ in automatic])
-
-
-def _spent(spec: RetrainingSpec, night: datetime, automatic: list[datetime]) -> str | None:
-    month = f"{night:%Y-%m}"
-    spent = sum(f"{at:%Y-%m}" == month for at in automatic)
-    if spent >= spec.monthly_budget:
-        return f"{spent} of {spec.monthly_budget} trainings of {month} are spent"
-    return None
-
-
-def _said(length: timedelta) -> str:
-    """A length in the largest unit that it is a whole number of."""
-    hours = round(length / timedelta(hours=1))
-    return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"

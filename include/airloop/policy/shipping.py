@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log1p
 
-from airloop.contracts import DriftKind, Triage
 from airloop.figures import Figures
 from airloop.policy.findings import Findings
+from airloop.vocabulary import DriftKind, Triage
 
 #: With fewer cases nothing is said, and nothing follows.
 LEAST = 30

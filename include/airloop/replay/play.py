@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from airloop.contracts import DriftKind, DriftReport, Outcome, Triage
+from airloop.contracts import DriftReport, Outcome
 from airloop.durations import spanned
 from airloop.errors import DataError
 from airloop.partition import LENGTHS
@@ -23,7 +23,7 @@ from airloop.replay.memory import Memory
 from airloop.replay.nights import Nights
 from airloop.replay.policies import Kind, Policy, Signal
 from airloop.training import shadow
-from airloop.vocabulary import Action
+from airloop.vocabulary import Action, DriftKind, Triage
 
 #: By how far an oracle sees.
 WEEK = "7d"

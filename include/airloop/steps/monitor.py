@@ -6,15 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from airloop.alerts import sending
-from airloop.contracts import (
-    Decision,
-    Deployment,
-    DriftReport,
-    Name,
-    PartitionKey,
-    Triage,
-    Trigger,
-)
+from airloop.contracts import Decision, Deployment, DriftReport, Name, PartitionKey, Trigger
 from airloop.data.lake.lake import Lake
 from airloop.data.unsound import standing
 from airloop.errors import RequestError
@@ -22,6 +14,9 @@ from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.monitoring import measured, nights, reference, report
 from airloop.monitoring.answers import Answers
+from airloop.monitoring.asked import record as skews
+from airloop.monitoring.asked.callers import look as look_at_callers
+from airloop.monitoring.asked.record import remembered
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
 from airloop.monitoring.memory import forget_mended, mislabelled, own, remember, settle
@@ -30,6 +25,7 @@ from airloop.registry.artifacts import fetch
 from airloop.serving.log.compaction import compact
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training.evidence import Night, gather
+from airloop.vocabulary import Triage
 
 log = logging.getLogger("airloop.monitor")
 
@@ -78,6 +74,7 @@ def run(request: Request, context: StepContext) -> Result:
     found = report.publish(context.settings, lake, model, dataset, profile, judged.report)
     context.ledger.check_fence(request.fence)
     remember(context.ledger, lake, model, dataset, found)
+    news = skews.record(context.ledger, found)
     settle(context.ledger, judged.proven, request.partition)
     nights.record(context.ledger, deployment, request.partition, judged.means)
     measured.record(
@@ -94,7 +91,7 @@ def run(request: Request, context: StepContext) -> Result:
         partition=request.partition,
         fence=request.fence,
     )
-    return _decide(context, night, found)
+    return _decide(context, night, found, news=news)
 
 
 def _judge(
@@ -112,21 +109,25 @@ def _judge(
     broken = {one.partition for one in stand}
     wrong = mislabelled(stand, model) - {request.partition}
     night, version = request.partition, deployment.version
-    given = Answers(lake, model, dataset, profile, night, version)
+    callers = look_at_callers(lake, model, dataset, profile, night, version)
+    complete = labelled_keys(model, dataset, request.partition)
+    spoiled = remembered(context.ledger, lake, model, dataset, {*complete} - {night})
+    spoiled |= {night: callers.spoiled} if len(callers.spoiled) else {}
+    given = Answers(lake, model, dataset, profile, night, version, spoiled)
     window = look(lake, model, dataset, profile, night, broken, wrong, given.tell)
     labelled = given.labelled()
     mine = own(context.ledger, model, profile, stand)
     earlier = nights.before(context.ledger, deployment, request.partition)
-    complete = labelled_keys(model, dataset, request.partition)[-1]
-    spent = nights.costs_before(context.ledger, deployment, complete)
+    spent = nights.costs_before(context.ledger, deployment, complete[-1])
     # What answers cost by labels that are broken was put down on the night that found them so.
     served = {key: costs for key, costs in spent.items() if key not in wrong}
     return judge(
-        model, dataset, profile, window, labelled, mine, earlier, served, given.tonight
+        model, dataset, profile, window, labelled, mine, earlier, served, given.tonight, callers, given.left_out
     )  # fmt: skip
 
 
-def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
+def _decide(context: StepContext, night: Night, found: DriftReport, *, news: bool) -> Result:
+    """:param news: there is a skew of which nobody was told"""
     model, now = night.model, datetime.now(UTC)
     decision, trigger = answer(
         context.ledger,
@@ -139,7 +140,7 @@ def _decide(context: StepContext, night: Night, found: DriftReport) -> Result:
     )
     log.info("%s %s: %s → %s", model.name, found.partition, found.triage, decision.reason)
     told = None
-    if found.triage is Triage.INCIDENT:
+    if found.triage is Triage.INCIDENT or news:
         told = sending.send(context.settings, context.ledger, found, decision)
     return Result(
         report=found, decision=decision, trigger=trigger, created=decision.at == now, alert=told

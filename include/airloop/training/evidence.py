@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
 
-from airloop.contracts import Decision, Deployment, DriftReport, Fence, Triage
+from airloop.contracts import Decision, Deployment, DriftReport, Fence
 from airloop.data.lake.lake import Lake
 from airloop.data.unsound import unsound
 from airloop.errors import AirloopError, TransientError
@@ -17,12 +17,12 @@ from airloop.monitoring.reference import Reference
 from airloop.partition import LENGTHS
 from airloop.policy.arrivals import arrived
 from airloop.policy.findings import Cost, Evidence, NewData, PairedGain
-from airloop.policy.retraining import is_old
+from airloop.policy.holding import is_old
 from airloop.policy.shadows import due
 from airloop.settings import Settings
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.training import shadow, windows
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, Triage
 
 log = logging.getLogger("airloop.shadow")
 
@@ -77,11 +77,11 @@ class Night:
 
 
 def gather(night: Night, report: DriftReport) -> Evidence:
-    """All of it; of a broken night nothing, since no model learns from it.
+    """All of it; of a broken night nothing, since no model learns from it, nor of one on which callers ask otherwise.
 
     :raises TransientError: if the lake or the artifact store does not answer
     """
-    if report.triage is Triage.INCIDENT:
+    if report.triage in {Triage.INCIDENT, Triage.SKEW}:
         return Evidence()
     if night.model.retraining.policy == "on_drift":
         return Evidence(fresh=_fresh(night))

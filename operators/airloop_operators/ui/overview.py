@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airloop.check import broken
-from airloop.contracts import Decision, Deployment, Triage
+from airloop.contracts import Decision, Deployment
 from airloop.ledger import Ledger
 from airloop.ledger.incidents import Incident
 from airloop.settings import Settings
 from airloop.specs import Catalog, ModelSpec
 from airloop.specs.catalog import CatalogEntry
-from airloop.vocabulary import Action
+from airloop.vocabulary import Action, Triage
 from airloop_operators.links import REPORTS_PATH
 from airloop_operators.ui.pictures import Bar, Point, bars, curve
 from airloop_operators.ui.records import Records, read
@@ -202,7 +202,11 @@ def _bar(decision: Decision) -> Bar:
     partition = str(decision.figures["partition"])
     count = int(_number(decision, "features_drifted") or 0)
     triage = str(decision.figures.get("triage", Triage.NOTHING))
-    kinds: dict[str, str] = {Triage.DRIFT: "drift", Triage.INCIDENT: "incident"}
+    kinds: dict[str, str] = {
+        Triage.DRIFT: "drift",
+        Triage.INCIDENT: "incident",
+        Triage.SKEW: "incident",
+    }
     return Bar(
         partition,
         count,

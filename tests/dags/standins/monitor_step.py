@@ -1,8 +1,9 @@
 """Drift on 2013-07-01, nothing on other days."""
 
-from airloop.contracts import Decision, DriftReport, Triage, Trigger
+from airloop.contracts import Decision, DriftReport, Trigger
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
+from airloop.vocabulary import Triage
 
 
 class Request(StepRequest):

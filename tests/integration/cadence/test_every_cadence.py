@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from airloop.columns import MODEL_VERSION, PREDICTION
-from airloop.contracts import Triage
 from airloop.errors import DataError
 from airloop.partition import Cadence, Partition
 from airloop.registry import loader
 from airloop.steps import score
+from airloop.vocabulary import Triage
 from tests.support.loop import cadences
 from tests.support.loop.orders import dataset, model
 from tests.support.loop.world import World

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from airloop.columns import ANSWERS, LABELS, PREDICTION
-from airloop.contracts import Outcome, Triage
+from airloop.contracts import Outcome
 from airloop.delivery.verification import verify
 from airloop.partition import Cadence
 from airloop.registry import loader
 from airloop.steps import evaluate, score
+from airloop.vocabulary import Triage
 from tests.support.loop import intervals, orders, outcomes, pairs
 from tests.support.loop.world import World
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from airloop.contracts import Triage
 from airloop.errors import DataError
 from airloop.partition import Cadence
 from airloop.steps import score
+from airloop.vocabulary import Triage
 from tests.support.loop import orders
 from tests.support.loop.world import World
 

@@ -14,14 +14,14 @@ from sqlalchemy import Table, delete, event, make_url, update
 from sqlalchemy.exc import IntegrityError
 
 from airloop.accounting.figures import Usage
-from airloop.contracts import ArtifactRef, DriftReport, Triage
+from airloop.contracts import ArtifactRef, DriftReport
 from airloop.errors import SupersededError, UnreachableError
 from airloop.ledger import Ledger, attempts, schema, verdicts
 from airloop.ledger.tables import decisions, deployments, metadata
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Topic, TriggerState
+from airloop.vocabulary import Action, Topic, Triage, TriggerState
 from tests.support.servers import PostgresServer
 from tests.support.verdicts import MODEL, drift_is_refused, judged
 
@@ -201,14 +201,14 @@ def test_without_deciding_one_at_a_time_they_would(
 ) -> None:
     """The control of the test above."""
     monkeypatch.setattr(attempts, "alone", lambda *_: None)
-    held_back = retraining._held_back
+    held_back = retraining.held_back
 
     def slow(*arguments: object) -> str | None:
         found = held_back(*arguments)  # type: ignore[arg-type]
         time.sleep(0.5)
         return found
 
-    monkeypatch.setattr(retraining, "_held_back", slow)
+    monkeypatch.setattr(retraining, "held_back", slow)
     nights = [_night(f"2013-07-{day:02}") for day in range(1, 5)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: answer(ledger, RetrainingSpec(), n, now=NOW), nights))

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Check, DriftKind, Outcome, Triage
+from airloop.contracts import Check, Outcome
 from airloop.monitoring import drift, health, reference
 from airloop.monitoring.day import Day, observe
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
 from airloop.monitoring.window import Window, keys_before
 from airloop.specs import Catalog
+from airloop.vocabulary import DriftKind, Triage
 from tests.support.checkout import ROOT
 
 WEATHER = [

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from airloop.contracts import Outcome, Triage
+from airloop.contracts import Outcome
 from airloop.data.validation.quarantine import quarantined_rows
 from airloop.errors import DataError
 from airloop.serving.log.compaction import compact
 from airloop.steps import monitor, score
+from airloop.vocabulary import Triage
 from tests.support.loop import free_names as made
 from tests.support.loop.home import Home, predict, requested
 

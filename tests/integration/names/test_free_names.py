@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Outcome, Triage
+from airloop.contracts import Outcome
 from airloop.registry.loaded import LoadedModel
 from airloop.serving.log.compaction import compact
 from airloop.steps import monitor, score
+from airloop.vocabulary import Triage
 from tests.support.loop import free_names as made
 from tests.support.loop.home import Home, predict, requested
 

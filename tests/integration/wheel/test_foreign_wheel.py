@@ -35,13 +35,13 @@ DAYS = [f"2024-03-0{day}" for day in range(1, 7)]
 LOOP = """
 import json, sys
 from airloop.alerts import sending
-from airloop.contracts import DriftReport, Triage
+from airloop.contracts import (DriftReport)
 from airloop.exchange import keys
 from airloop.execution.runner import StepRunner
 from airloop.ledger import open_ledger
 from airloop.settings import load_settings
 from airloop.specs import load_catalog
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import (Action, Topic, Triage)
 
 settings, catalog = load_settings(), load_catalog()
 ledger, model = open_ledger(settings), catalog.model("arrival")

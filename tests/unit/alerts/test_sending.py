@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from airloop.alerts import sending
 from airloop.alerts.routes import WebhookSpec
-from airloop.contracts import Decision, DriftReport, Triage
+from airloop.contracts import Decision, DriftReport
 from airloop.ledger import Ledger
 from airloop.plugins.alert import AlertSpec
-from airloop.vocabulary import Action, Topic
+from airloop.vocabulary import Action, Topic, Triage
 
 REPORT = DriftReport(
     model="guess",

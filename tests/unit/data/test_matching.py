@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from airloop.columns import LABEL, PARTITION, PREDICTED_AT, PREDICTION
-from airloop.data import matching
+from airloop.data import parting
 from airloop.data.labels import Labelled, join
 from airloop.data.matching import Matching
 from airloop.data.schema import to_pandas
@@ -59,7 +59,7 @@ def listed(of: Labelled) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("rows", [800, 100, 1])
 def test_parts_answer_what_all_rows_at_once_do(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "PART_ROWS", rows)
+    monkeypatch.setattr(parting, "PART_ROWS", rows)
     wanted = join(to_pandas(asked()), to_pandas(true()), dataset_spec().row_keys)
     found = matched()
     assert len(wanted.rows) > 20

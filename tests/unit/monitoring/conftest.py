@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import DriftReport, Triage
+from airloop.contracts import DriftReport
 from airloop.ledger import Ledger
 from airloop.monitoring import reference
 from airloop.monitoring.day import observe
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.vocabulary import Triage
 from tests.support.small_world import small_world
 
 NUMBERS = [f"x{index}" for index in range(6)]

@@ -14,22 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import event
 
-from airloop.contracts import (
-    Decision,
-    DriftKind,
-    DriftReport,
-    FeatureDrift,
-    Outcome,
-    Triage,
-    Trigger,
-)
+from airloop.contracts import Decision, DriftReport, FeatureDrift, Outcome, Trigger
 from airloop.ledger import Ledger, claims, triggers
 from airloop.monitoring import decision as recorder
 from airloop.monitoring.decision import answer
 from airloop.policy import retraining
 from airloop.policy.findings import Evidence, NewData, PairedGain
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Cause, Topic, TriggerState
+from airloop.vocabulary import Action, Cause, DriftKind, Topic, Triage, TriggerState
 from tests.support.verdicts import drift_is_refused, judged
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -124,7 +116,7 @@ def test_without_its_key_a_replayed_night_would_train_ten_times(
     numbers = iter(range(100))
     monkeypatch.setattr(recorder, "dedup_key", lambda _: f"night:{next(numbers)}")
     monkeypatch.setattr(recorder, "_identity", lambda _: str(next(numbers)))
-    monkeypatch.setattr(retraining, "_held_back", lambda *_: None)
+    monkeypatch.setattr(retraining, "held_back", lambda *_: None)
     for _ in range(10):
         answer(ledger, WEEKLY, night("2013-07-14"), now=NOW)
     assert len(ledger.open_triggers(MODEL)) == 10
@@ -328,7 +320,7 @@ def test_without_the_guard_it_would_be(
     ledger: Ledger, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(retraining, "_held_back", lambda *_: None)
+    monkeypatch.setattr(retraining, "held_back", lambda *_: None)
     spec = RetrainingSpec(cooldown_days=7, monthly_budget=3)
     drift_for_a_year(hurried(ledger), night, spec, days=40)
     assert len(trained(ledger)) == 40

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import Check, DriftReport, Outcome, Triage
+from airloop.contracts import Check, DriftReport, Outcome
 from airloop.ledger import Ledger
 from airloop.monitoring import decision as recorder
 from airloop.monitoring import drift, health
@@ -18,7 +18,7 @@ from airloop.monitoring.reference import Reference
 from airloop.monitoring.triage import Verdict, triage
 from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
-from airloop.vocabulary import Action
+from airloop.vocabulary import Action, Triage
 
 Frame = pd.DataFrame
 NOT_MEASURED = Check(name="performance", outcome=Outcome.UNKNOWN, reason="could not tell")

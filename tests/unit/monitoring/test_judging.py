@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from airloop.columns import LABEL, PARTITION, PREDICTION
-from airloop.contracts import DriftKind, Outcome, Triage
+from airloop.contracts import Outcome
 from airloop.data.labels import Labelled
 from airloop.data.snapshot import Part
 from airloop.monitoring import reference
@@ -18,6 +18,7 @@ from airloop.monitoring.judging import judge
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
+from airloop.vocabulary import DriftKind, Triage
 
 NIGHT = "2013-03-02"
 UNLABELLED = Labelled(pd.DataFrame(columns=[PARTITION, LABEL, PREDICTION]), 0, 0)

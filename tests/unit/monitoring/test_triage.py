@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from airloop.columns import LABEL
-from airloop.contracts import Check, DriftKind, FeatureDrift, Outcome, Triage
+from airloop.contracts import Check, FeatureDrift, Outcome
 from airloop.monitoring.health import Finding
 from airloop.monitoring.triage import triage
+from airloop.vocabulary import DriftKind, Triage
 
 
 def feature(column: str, outcome: Outcome, psi: float = 0.3) -> FeatureDrift:

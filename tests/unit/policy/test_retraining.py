@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airloop.contracts import DriftReport, Triage, Trigger
+from airloop.contracts import DriftReport, Trigger
 from airloop.policy import Answer, Evidence, Findings, History, decide
 from airloop.policy.findings import Cost, NewData, PairedGain
 from airloop.policy.retraining import span
 from airloop.specs.sections.watching import NewDataSpec, PricesSpec, RetrainingSpec
-from airloop.vocabulary import Action, Cause
+from airloop.vocabulary import Action, Cause, Triage
 
 WEEKLY = RetrainingSpec(policy="on_drift", cooldown_days=7, monthly_budget=2)
 BY_GAIN = RetrainingSpec(cooldown_days=7, monthly_budget=2)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airloop.contracts import DriftKind, DriftReport, Outcome, Triage, Trigger
+from airloop.contracts import DriftReport, Outcome, Trigger
 from airloop.policy import Answer, Evidence, Findings, History, decide, shipping
 from airloop.policy.findings import NewData, PairedGain
 from airloop.policy.shipping import EXPLORED, LEAST, Case, Signs, chance, forecast, signs_of
 from airloop.replay.memory import Memory
 from airloop.specs.sections.watching import RetrainingSpec
-from airloop.vocabulary import Action, Cause
+from airloop.vocabulary import Action, Cause, DriftKind, Triage
 
 SPEC = RetrainingSpec()
 SURE = PairedGain(gain=0.02, low=0.01, high=0.03, days=10, rows=9_000)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airloop.contracts import Triage
 from airloop.replay import past as pasts
 from airloop.replay.fits import Fits, Made
 from airloop.replay.judges import Judges
@@ -19,6 +18,7 @@ from airloop.replay.past import Past
 from airloop.replay.play import Player, Run
 from airloop.replay.policies import Kind, Policy
 from airloop.storage.files import Files
+from airloop.vocabulary import Triage
 from tests.unit.replay.conftest import TURN, world
 
 #: The day of the turn, after which a training comes soon.

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from airloop.columns import MODEL_VERSION, PARTITION, PREDICTED_AT, PREDICTION
-from airloop.contracts import ArtifactRef, DriftKind, DriftReport, Outcome, Triage
-from airloop.data import matching, snapshot
+from airloop.contracts import ArtifactRef, DriftReport, Outcome
+from airloop.data import parting, snapshot
 from airloop.data.lake import written
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
@@ -33,7 +33,7 @@ from airloop.settings import Settings
 from airloop.specs import Catalog, DatasetSpec, ModelSpec
 from airloop.steps import monitor
 from airloop.training.validation import with_training
-from airloop.vocabulary import Action, IncidentStatus
+from airloop.vocabulary import Action, DriftKind, IncidentStatus, Triage
 
 DATASET = {
     "description": "a small world",
@@ -530,7 +530,7 @@ def test_a_night_is_judged_alike_in_whatever_pieces_it_is_read(
     whole = world.monitor(days[-1]).report
     monkeypatch.setattr(Lake.batches, "__defaults__", (None, 97))
     monkeypatch.setattr(window, "BATCH_ROWS", 89)
-    monkeypatch.setattr(matching, "PART_ROWS", 211)
+    monkeypatch.setattr(parting, "PART_ROWS", 211)
     monkeypatch.setattr(metric, "PIECE", 301)
     pieces = world.monitor(days[-1]).report
     assert rounded(pieces) == rounded(whole)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airloop.contracts import Triage
 from airloop.data.unsound import unsound
 from airloop.steps import monitor
-from airloop.vocabulary import IncidentStatus
+from airloop.vocabulary import IncidentStatus, Triage
 from tests.unit.steps.test_monitor import NIGHTS, World, in_celsius, rows_of
 from tests.unit.steps.test_monitor import world as world
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airloop.contracts import ArtifactRef, Deployment, DriftReport, Triage
+from airloop.contracts import ArtifactRef, Deployment, DriftReport
 from airloop.data.lake.lake import Lake
 from airloop.data.rows import rows_in
 from airloop.errors import DataError
@@ -25,7 +25,7 @@ from airloop.specs import ModelSpec
 from airloop.specs.sections.watching import NewDataSpec, RetrainingSpec
 from airloop.training import evidence, shadow
 from airloop.training.evidence import Night, gather
-from airloop.vocabulary import Action, Cause, Topic, TriggerState
+from airloop.vocabulary import Action, Cause, Topic, Triage, TriggerState
 from tests.support.small_world import FLIGHTS, guess, small_world
 from tests.support.toy_lake import filled
 

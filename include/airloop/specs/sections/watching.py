@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from airloop.contracts import Contract
 from airloop.durations import lasting, spanned
-from airloop.fields import Fraction, Number, Span, When, Whole
+from airloop.fields import ColumnName, Fraction, Number, Span, When, Whole
 from airloop.partition import Cadence
 
 
@@ -31,6 +31,17 @@ class LastingSpec(Contract):
         if self.nights > self.of:
             raise ValueError(f"{self.nights} nights of {self.of} never come")
         return self
+
+
+class SkewSpec(Contract):
+    """How far what callers send may be from what is delivered of the same rows."""
+
+    #: So many of a column's rows may differ: what was corrected since it was asked about.
+    max_share: Fraction = 0.02
+    #: Of fewer rows that both sides have nothing is said.
+    min_rows: Whole = Field(default=20, ge=1)
+    #: Columns that are meant to differ: a forecast is not what came.
+    may_differ: tuple[ColumnName, ...] = ()
 
 
 class MonitoringSpec(Contract):
@@ -59,6 +70,8 @@ class MonitoringSpec(Contract):
     loss_margin: Number = Field(default=0.2, ge=0)
     #: A change of one night that comes again in so many nights, of so many, with performance still good, is drift.
     drift_after: LastingSpec = LastingSpec()
+    #: When what callers send is another thing than what is delivered.
+    skew: SkewSpec = SkewSpec()
     report_rows: Whole = Field(default=5_000, ge=100)
 
     def window_in(self, cadence: Cadence) -> int:
