@@ -26,7 +26,7 @@ from airloop.specs.model import (
     TrainingSpec,
 )
 from airloop.specs.pools import Pool
-from airloop.specs.sections.outputs import OutputsSpec, ValueSpec
+from airloop.specs.sections.outputs import OutputsSpec, ValueSpec, VectorSpec
 from airloop.specs.sections.resources import (
     EnvironmentSpec,
     KubernetesSettings,
@@ -55,6 +55,7 @@ TABLES = [
     ModelSpec,
     OutputsSpec,
     ValueSpec,
+    VectorSpec,
     Target,
     TrainingSpec,
     TuningSpec,

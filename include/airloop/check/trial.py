@@ -167,9 +167,10 @@ def _rehearsed(key: str, model: ModelSpec, features: pd.DataFrame | None) -> Ite
     classes = len(model.answer.names) if model.answer.of_classes else 2
     made_up = np.arange(len(rows)) % classes
     truth: Truth = pd.Series(made_up, index=rows.index, dtype="float64")
-    if each := model.answer.each:
-        columns = np.column_stack([made_up + place for place in range(len(each))])
-        truth = pd.DataFrame(columns, index=rows.index, columns=list(each), dtype="float64")
+    if model.answer.apart:
+        names = list(model.answer.names)
+        columns = np.column_stack([made_up + place for place in range(len(names))])
+        truth = pd.DataFrame(columns, index=rows.index, columns=names, dtype="float64")
     with TemporaryDirectory(prefix="airloop-trial-") as scratch:
         job = FitJob(
             model, rows, truth, dict(model.training.params), False, FitPlace(Path(scratch))

@@ -141,7 +141,7 @@ def truths(rows: pd.DataFrame, output: Output | None = None) -> npt.NDArray[np.f
     """
     if output is None:
         return rows[LABEL].to_numpy(dtype=np.float64)
-    columns = list(output.labels) if output.each else LABEL
+    columns = list(output.labels) if output.apart else LABEL
     return np.asarray(output.truths(rows[columns].to_numpy(dtype=np.float64)), np.float64)
 
 

@@ -62,7 +62,7 @@ class Case:
 
     @cached_property
     def values(self) -> Floats:
-        """Their labels, a number each, or a row of several values."""
+        """Their labels, a number each, or a row of several."""
         return np.asarray(self.split.holdout.truth, dtype=np.float64)
 
     @cached_property
@@ -90,7 +90,7 @@ class Case:
             shares = is_of(np.asarray(known, np.float64), *self.model.answer.shape).mean(axis=0)
             trivial_answer = self.model.answer.decided(shares[None])
             return np.tile(trivial_answer, (len(self.truth), 1))
-        if self.model.goal == "values":
+        if self.model.answer.apart:
             return np.tile(np.asarray(known, np.float64).mean(axis=0), (len(self.truth), 1))
         return np.full(len(self.truth), float(np.mean(known)))
 

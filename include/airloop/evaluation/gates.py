@@ -154,6 +154,11 @@ def calibration(case: Case) -> Check:
             f"{name} {one:+.4g}" for name, one in zip(case.model.answer.names, off, strict=True)
         )
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {told}")
+    if case.model.goal == "vector":
+        off = float(np.linalg.norm((case.scores - case.truth).mean(axis=0)))
+        size = float(np.linalg.norm(case.truth, axis=1).mean())
+        reason = f"the mean error is {off:.4g} long, a vector that came true {size:.4g}"
+        return Check(name="calibration", outcome=Outcome.OK, reason=reason)
     if case.model.task == "regression":
         bias = float(np.mean(case.scores - case.truth))
         return Check(name="calibration", outcome=Outcome.OK, reason=f"mean error {bias:+.4g}")

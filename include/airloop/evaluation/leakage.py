@@ -23,6 +23,7 @@ SUSPICIOUS: dict[Task, float] = {
     "labels": 0.98,
     "quantiles": 0.98,
     "values": 0.98,
+    "vector": 0.98,
 }
 #: Levels that a numeric column is cut into: enough to follow any shape of dependence.
 BINS = 200
@@ -60,9 +61,9 @@ def alone(
 ) -> float:
     """How well one column predicts on its own: each level's mean label, learned before, asked later.
 
-    Of several classes: how well it tells the one that it tells best from the rest. Of several values: the one that it tells best.
+    Of several classes: how well it tells the one that it tells best from the rest. Of several values, and of a vector's numbers: the one that it tells best.
     """
-    if task == "values":
+    if task in {"values", "vector"}:
         both = zip(truth.T, later_truth.T, strict=True)
         return max(alone(column, one, later, then, "regression") for one, then in both)
     if task in {"multiclass", "labels"}:

@@ -24,6 +24,7 @@ PROPER: dict[Task, str] = {
     "labels": "error_rate",
     "quantiles": "pinball",
     "values": "relative_rmse",
+    "vector": "rmse",
 }
 #: A probability nearer than this to 0 or 1 is taken as this far away by the logarithm, as scikit-learn does.
 EPSILON = float(np.finfo(np.float64).eps)

@@ -18,6 +18,7 @@ _SCORES: Final[dict[Task, tuple[str, ...]]] = {
     "labels": ("error_rate",),
     "quantiles": ("pinball",),
     "values": ("relative_mae", "relative_rmse"),
+    "vector": ("rmse",),
 }
 #: A loss of less than this share of the other's own score is not worth a refusal, however certain.
 TOLERANCE: Final = 0.005

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from airloop.contracts import Candidate, GateReport, Outcome
 from airloop.data.known import newest_rows
 from airloop.errors import TransientError
-from airloop.evaluation import multiclass, quantiles, values
+from airloop.evaluation import multiclass, quantiles, values, vectors
 from airloop.evaluation.blocks import Blocks, blocks_of
 from airloop.evaluation.case import Case
 from airloop.evaluation.metrics import Floats
@@ -70,7 +70,8 @@ class Answered:
         """How far the answers lie from each other, as a root mean square, a block each; of several values by how much each varies."""
         squares = np.square(self.after - self.before)
         if self.truth.ndim > 1 and self.truth.shape == squares.shape:
-            squares /= np.maximum(self.truth.var(axis=0), np.finfo(np.float64).tiny)
+            spread = self.truth.var(axis=0)
+            squares /= np.where(spread > 0, spread, 1.0)
         return np.sqrt(self._by_block(_each(squares)))
 
     def losses(self, task: Task) -> Floats:
@@ -198,6 +199,8 @@ def _loss(task: Task, truth: Floats, answers: Floats) -> npt.NDArray[np.float64]
         return np.square(truth - answers)
     if task == "values":
         return values.losses(truth, answers)
+    if task == "vector":
+        return vectors.squared(truth, answers)
     if task == "quantiles":
         return quantiles.pinball(truth, answers)
     if task == "labels":

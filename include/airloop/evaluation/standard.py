@@ -134,16 +134,18 @@ class MeanAbsoluteError(MeanMetric):
 
 
 class RootMeanSquaredError(Metric):
-    """The root of the mean squared error."""
+    """The root of the mean squared error; of a vector over all its numbers."""
 
-    tasks: tuple[Task, ...] = ("regression",)
+    tasks: tuple[Task, ...] = ("regression", "vector")
     higher_is_better = False
     in_label_units = True
 
     def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
         """The root of the mean squared error."""
-        from airloop.evaluation import metrics
+        from airloop.evaluation import metrics, vectors
 
+        if scores.ndim > 1:
+            return vectors.rmse(truth, scores, weights)
         return metrics.rmse(truth, scores, weights)
 
     def whole(self, truth: Floats, scores: Floats) -> float:
@@ -153,6 +155,19 @@ class RootMeanSquaredError(Metric):
             for share, *piece in pieces(truth, scores)
         )
         return float(sum(means) ** 0.5)
+
+
+class CosineDistance(MeanMetric):
+    """One minus the cosine of the angle between what was answered and what came true: 0 for the same direction, 2 for the contrary."""
+
+    tasks: tuple[Task, ...] = ("vector",)
+    higher_is_better = False
+
+    def each(self, truth: Floats, scores: Floats) -> Floats:
+        """Each distance."""
+        from airloop.evaluation import vectors
+
+        return vectors.cosine_distance(truth, scores)
 
 
 class R2(Metric):

@@ -10,16 +10,16 @@ import pandas as pd
 from airloop.errors import DataError
 from airloop.features.transform import called, function_of, model_function, model_module
 from airloop.specs.model import ModelSpec
-from airloop.specs.sections.outputs import ValueSpec
+from airloop.specs.sections.outputs import ValueSpec, VectorSpec
 
-#: The truth of some rows: a number each, or a column for each of several values.
+#: The truth of some rows: a number each, or a column for each of several values, and of a vector's numbers.
 Truth: TypeAlias = "pd.Series[float] | pd.DataFrame"
 
 
 def labels(model: ModelSpec, frame: pd.DataFrame) -> Truth:
     """The truth of these rows as float64: the module's ``label(frame)``, or the target column; NaN where unknown.
 
-    Of a model with classes it is the class's place among them, of one with several values a column each, by their names.
+    Of a model with classes it is the class's place among them, of one with several values, or a vector, a column each, by their names.
 
     :param frame: of which ``label`` is shown what :func:`labels_read` names
     :raises DataError: if a target column is missing, or a class is neither 0 nor 1, or none of those declared
@@ -36,6 +36,8 @@ def labels(model: ModelSpec, frame: pd.DataFrame) -> Truth:
         return pd.DataFrame(
             {one.name: _of_value(model, one, frame) for one in model.outputs.values}
         )
+    if model.outputs is not None and model.outputs.vector is not None:
+        return _vectors(model, model.outputs.vector, frame)
     where = f"{module.__name__}.label"
     (target,) = model.targets
     raw = called(module.label, frame, where) if hasattr(module, "label") else frame[target]
@@ -49,9 +51,8 @@ def labels_read(model: ModelSpec) -> tuple[str, ...] | None:
 
     :returns: None where a function of the module does it, and ``target.reads`` does not say what it reads
     """
-    values = model.outputs.values if model.outputs is not None else None
-    if values:
-        own = any(one.label is not None for one in values)
+    if model.outputs is not None and model.answer.apart:
+        own = bool(model.outputs.functions)
     else:
         own = function_of(model_module(model), "label") is not None
     if own and model.target.reads is None:
@@ -60,7 +61,7 @@ def labels_read(model: ModelSpec) -> tuple[str, ...] | None:
 
 
 def known(truth: Truth) -> pd.Series[bool]:
-    """Which rows have a truth: of several values all of them."""
+    """Which rows have a truth: of several numbers all of them."""
     there = truth.notna()
     return there if isinstance(there, pd.Series) else there.all(axis=1)
 
@@ -72,6 +73,32 @@ def _of_value(model: ModelSpec, value: ValueSpec, frame: pd.DataFrame) -> pd.Ser
     function = model_function(model, value.label)
     where = f"{model.module}.{value.label}"
     return _numbers(model, called(function, frame, where), frame, value.label)
+
+
+def _vectors(model: ModelSpec, vector: VectorSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    """The truth of a vector: its function's rows of numbers, or its columns as they are."""
+    names, columns = model.answer.names, vector.columns
+    if vector.label is None:
+        told = {
+            name: (frame[one], f"column {one}") for name, one in zip(names, columns, strict=True)
+        }
+        return pd.DataFrame(
+            {name: _numbers(model, raw, frame, what) for name, (raw, what) in told.items()}
+        )
+    where = f"{model.module}.{vector.label}"
+    raw = called(model_function(model, vector.label), frame, where)
+    try:
+        made = np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError):
+        made = np.empty(0)
+    if made.shape != (len(frame), vector.length):
+        raise DataError(
+            "the truth of a vector must be a row of numbers for each row",
+            value=f"{type(raw).__name__} of shape {np.shape(made)}",
+            where=where,
+            valid=[f"({len(frame)}, {vector.length})"],
+        )
+    return pd.DataFrame(made, index=frame.index, columns=list(names))
 
 
 def _numbers(model: ModelSpec, raw: Any, frame: pd.DataFrame, what: str) -> pd.Series[float]:

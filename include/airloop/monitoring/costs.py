@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from airloop.data.labels import answered, parts, truths
-from airloop.evaluation import multiclass, quantiles
+from airloop.evaluation import multiclass, quantiles, vectors
 from airloop.evaluation.metrics import cross_entropy, squared
 from airloop.monitoring.sketch import Floats
 from airloop.plugins.metric import Task, pieces
@@ -67,6 +67,9 @@ def _costs_of(task: Task, truth: Floats, scores: Floats) -> dict[str, float]:
     if task == "multiclass":
         lost, right = multiclass.cross_entropy(truth, scores), multiclass.right(truth, scores)
         return {"log loss": float(lost.mean()), "error rate": float(1 - right.mean())}
+    if task == "vector":
+        lost, turned = vectors.squared(truth, scores), vectors.cosine_distance(truth, scores)
+        return {"squared error": float(lost.mean()), "cosine distance": float(turned.mean())}
     if task == "quantiles":
         lost, away = quantiles.pinball(truth, scores), quantiles.outside(truth, scores)
         return {"pinball loss": float(lost.mean()), "outside": float(away.mean())}

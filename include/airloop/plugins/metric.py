@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 #: What answers are good for: a spec's task, or the kind of several numbers where its outputs name more than one.
-Task = Literal["classification", "regression", "multiclass", "labels", "quantiles", "values"]
+Task = Literal[
+    "classification", "regression", "multiclass", "labels", "quantiles", "values", "vector"
+]
 
 #: Rows whose costs are added up at a time.
 PIECE: Final = 1 << 20
@@ -33,7 +35,7 @@ class Metric(Protocol):
     Of ``multiclass`` the truth is a class's place among the classes, and the scores have a column a class; so they have of
     ``labels``, where they are 1 for the class that was answered. Of ``quantiles``
     a row of the truth is the value, and behind it the level of each column of the scores. Of ``values`` both have a column
-    a value, in an order of their own units.
+    a value, in an order of their own units. Of ``vector`` both have a column a number, of one unit.
     """
 
     tasks: tuple[Task, ...]

@@ -34,6 +34,8 @@ class OutputKind(StrEnum):
     QUANTILES = "quantiles"
     #: Several numbers, each with a truth of its own.
     VALUES = "values"
+    #: So many numbers of one unit, which say one thing together.
+    VECTOR = "vector"
 
 
 class Output(Contract):
@@ -56,10 +58,15 @@ class Output(Contract):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The truths beside them: one, or of several values one each."""
-        if self.kind is OutputKind.VALUES:
+        """The truths beside them: one, or one for each of several values and of a vector's numbers."""
+        if self.apart:
             return tuple(f"{LABELS}{name}" for name in self.names)
         return (LABEL,)
+
+    @property
+    def apart(self) -> bool:
+        """Whether each of its numbers has a truth of its own."""
+        return self.kind in {OutputKind.VALUES, OutputKind.VECTOR}
 
     @property
     def each(self) -> tuple[str, ...]:
@@ -86,10 +93,10 @@ class Output(Contract):
         return np.column_stack([values, np.tile(self.levels, (len(values), 1))])
 
     def heard(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """The same as a caller hears them: of a label its name alone."""
-        if self.kind is not OutputKind.LABELS:
-            return rows
-        return [max(row, key=row.__getitem__) for row in rows]
+        """The same as a caller hears them: of a label its name alone, of a vector a list."""
+        if self.kind is OutputKind.LABELS:
+            return [max(row, key=row.__getitem__) for row in rows]
+        return [[*row.values()] for row in rows] if self.kind is OutputKind.VECTOR else rows
 
     def decided(self, numbers: Any) -> Any:
         """Of labels a 1 for the class with the largest of a row's numbers, or for the one whose place is told; all else as it is."""
@@ -103,7 +110,7 @@ class Output(Contract):
 
     def numbers(self, rows: list[Any]) -> list[Any]:
         """What a caller heard as rows of numbers again."""
-        if not self.shape:
+        if not self.shape or self.kind is OutputKind.VECTOR:
             return rows
         if self.kind is OutputKind.LABELS:
             return [[float(name == row) for name in self.names] for row in rows]
@@ -112,6 +119,8 @@ class Output(Contract):
     @property
     def told(self) -> str:
         """For a message."""
+        if self.kind is OutputKind.VECTOR:
+            return f"a vector of {len(self.names)} numbers"
         return f"{self.kind} {', '.join(self.names)}" if self.shape else f"a {self.kind}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,16 @@ def read_skops(path: Path) -> Any:
         ) from error
 
 
+def vectors_of(estimator: Any) -> Callable[[Any], Any]:
+    """What an estimator makes a vector by: one that decomposes, or encodes, has no ``predict``."""
+    found: Callable[[Any], Any] = (
+        estimator.predict if hasattr(estimator, "predict") else estimator.transform
+    )
+    return found
+
+
 def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
-    """The answers of a scikit-learn estimator: P(positive), one a class, the class, quantiles, the value, or several."""
+    """The answers of a scikit-learn estimator: P(positive), one a class, the class, quantiles, the value, several, or a vector."""
     (output,) = outputs
 
     def score(rows: pd.DataFrame) -> Scores:
@@ -192,6 +201,8 @@ def estimator_scorer(estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
             found = np.zeros((len(rows), *output.shape))
             found[:, np.asarray(estimator.classes_, np.intp)] = estimator.predict_proba(rows)
             return found
+        if output.kind is OutputKind.VECTOR:
+            return np.asarray(vectors_of(estimator)(rows), np.float64)
         if output.kind is OutputKind.LABELS:
             return np.asarray(output.decided(estimator.predict(rows)), np.float64)
         if output.kind is OutputKind.PROBABILITY:

@@ -51,10 +51,16 @@ class LabelledPredictionBody(_Body):
     predictions: tuple[str, ...]
 
 
+class VectorPredictionBody(_Body):
+    """One answer as it is sent of a model that declares a vector: a list of numbers a row."""
+
+    predictions: tuple[tuple[Finite, ...], ...]
+
+
 class PredictionResponse(_Body):
     """One answer of any shape. ``logged`` is false where the service says its prediction log is degraded."""
 
-    predictions: tuple[Finite | str | dict[str, Finite], ...]
+    predictions: tuple[Finite | str | tuple[Finite, ...] | dict[str, Finite], ...]
 
     logged: bool = True
 

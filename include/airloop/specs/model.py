@@ -213,9 +213,9 @@ class ModelSpec(Contract):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The columns that the truth is known from: one, or one for each of several values."""
+        """The columns that the truth is known from: one, or those of several values and of a vector."""
         named = (self.target.column,) if self.target.column is not None else ()
-        return self.outputs.columns if self.outputs and self.outputs.values else named
+        return self.outputs.columns if self.outputs and self.answer.apart else named
 
     @property
     def goal(self) -> Task:

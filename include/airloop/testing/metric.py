@@ -35,6 +35,8 @@ class MetricContract(PluginContract):
             return _frozen((random.random(_ROWS) < 0.4).astype(np.float64))
         if plugin.tasks[0] == "values":
             return _frozen(random.normal(size=(_ROWS, 2)) * [1.0, 1000.0])
+        if plugin.tasks[0] == "vector":
+            return _frozen(random.normal(size=(_ROWS, 3)))
         return _frozen(random.normal(size=_ROWS))
 
     @pytest.fixture

@@ -1,4 +1,4 @@
-"""A model of several classes, one of labels, one of quantiles and one of two values go through every step of the loop: real lake, ledger, MLflow store, service and log."""
+"""A model of several classes, one of labels, one of quantiles, one of two values and one of a vector go through every step of the loop: real lake, ledger, MLflow store, service and log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airloop.partition import Cadence
 from airloop.registry import loader
 from airloop.steps import evaluate, score
 from airloop.vocabulary import Triage
-from tests.support.loop import intervals, orders, outcomes, pairs
+from tests.support.loop import intervals, orders, outcomes, pairs, places
 from tests.support.loop.world import World
 
 DAYS = [str(date(2013, 1, 1) + timedelta(days=day)) for day in range(14)]
@@ -113,6 +113,26 @@ def test_the_loop_closes_for_quantiles(home: Path, tmp_path: Path) -> None:
     assert {one.column for one in found.features} >= {*columns}
     assert found.performance["labelled"] > 0
     assert 0 < found.performance["pinball"] < 1.5
+
+
+def test_the_loop_closes_for_a_vector(home: Path, tmp_path: Path) -> None:
+    world = World(home, orders.dataset(Cadence.DAY), places.spec())
+    world.ingest(*DAYS)
+    candidate, version = world.deliver("first")
+    assert {"rmse", "cosine_distance"} <= {*candidate.metrics}
+    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    columns = [f"{ANSWERS}{number}" for number in range(places.LENGTH)]
+    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    model = loader.load(version.artifact, world.settings)
+    rows = world.lake.read(world.lake.snapshot("orders", [DAYS[-1]]))
+    assert np.array_equal(world.lake.read(scored.table)[columns].to_numpy(), model.predict(rows))
+    world.answer(*DAYS[-9:])
+    found = world.night(DAYS[-1])
+    assert found.triage is Triage.NOTHING, found.reason
+    assert {one.column for one in found.features} >= {*columns, f"{LABELS}0", f"{LABELS}2"}
+    assert found.performance["labelled"] > 0
+    assert found.performance["rmse"] == pytest.approx(found.baseline_performance["rmse"], rel=0.5)
 
 
 def test_the_loop_closes_for_two_values(home: Path, tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def _several() -> dict[str, Callable[[], Any]]:
         found[f"{library}, classes"] = behind(one_hot, library, "classification")
         found[f"{library}, quantiles"] = behind(codes, library, "regression")
         found[f"{library}, values"] = behind(codes, library, "regression")
+        found[f"{library}, vector"] = behind(codes, library, "regression")
     on = "classification"
     return found | {
         "xgboost, classes, forest": behind(codes, "xgboost", on, num_parallel_tree=2),

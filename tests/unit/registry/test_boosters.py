@@ -28,6 +28,7 @@ from airloop.training.trainers.boosting import fitting, libraries
 from tests.support.loop import boosters
 from tests.support.loop.outcomes import CLASSES
 from tests.support.loop.pairs import VALUES
+from tests.support.loop.places import VECTOR
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 for _library in boosters.LIBRARIES:
@@ -45,6 +46,7 @@ SEVERAL: dict[str, tuple[Any, str, Any]] = {
     "classes": (CLASSES, "outcomes", {"primary": "log_loss", "absolute": {"log_loss": {"max": 9}}}),
     "quantiles": ([0.1, 0.5, 0.9], "values", {"primary": "pinball", "absolute": {"pinball": {"max": 9}}}),
     "values": (VALUES, "pairs", {"primary": "relative_rmse", "absolute": {"relative_rmse": {"max": 1}}}),
+    "vector": (VECTOR, "places", {"primary": "rmse", "absolute": {"rmse": {"max": 9}}}),
 }  # fmt: skip
 
 
@@ -60,7 +62,7 @@ def several(which: str, params: dict[str, Any] | None = None, **changes: Any) ->
         "training": {"trainer": library, "params": {"which": which, **(params or {})}},
         "gates": gates,
     }
-    if kind == "values":
+    if kind in {"values", "vector"}:
         fields["target"] = {"column": None}
     return model_spec(**fields | changes)
 

@@ -72,6 +72,22 @@ class Labeller(FakeModel):
         return np.asarray(self.spec.answer.decided(high.astype(float)))
 
 
+class Encoder(FakeModel):
+    """A place by ``x``."""
+
+    def __init__(self) -> None:
+        fields = model_spec().model_dump(mode="json", by_alias=True) | {
+            "target": {"delay_days": 1},
+            "outputs": {"vector": {"length": 3, "columns": ["late"], "label": "place"}},
+            "gates": {"primary": "rmse", "absolute": {"rmse": {"max": 1}}},
+        }
+        super().__init__(1.0, ModelSpec.model_validate(fields))
+
+    def predict(self, frame: pd.DataFrame, now: Any = None) -> np.ndarray:
+        x = super().predict(frame, now)
+        return np.column_stack([x, -x, np.ones(len(x))])
+
+
 def ask(home: Path, model: FakeModel) -> tuple[dict[str, Any], dict[str, Any]]:
     """An answer to two rows, and the service's document."""
     ledger = FakeLedger()
@@ -122,6 +138,19 @@ def test_a_label_is_answered_by_its_name_and_logged_as_a_column_a_class(tmp_path
     frame = decode(logged(tmp_path), dataset_spec())
     assert frame[f"{ANSWERS}high"].to_pylist() == [1.0, 0.0]
     assert frame[f"{ANSWERS}low"].to_pylist() == [0.0, 1.0]
+
+
+def test_a_vector_is_answered_as_a_list_and_logged_by_place(tmp_path: Path) -> None:
+    answer, document = ask(tmp_path, Encoder())
+    assert answer["predictions"] == [[2.0, -2.0, 1.0], [0.0, 0.0, 1.0]]
+    assert PredictionResponse.model_validate(answer).predictions[0] == (2.0, -2.0, 1.0)
+    found = document["paths"]["/models/doubler/predict"]["post"]["responses"]["200"]
+    schema = found["content"]["application/json"]["schema"] | {"components": document["components"]}
+    jsonschema.validate(answer, schema)
+    answer["predictions"][0].pop()
+    assert not jsonschema.Draft202012Validator(schema).is_valid(answer)
+    frame = decode(logged(tmp_path), dataset_spec())
+    assert frame[f"{ANSWERS}1"].to_pylist() == [-2.0, 0.0]
 
 
 def test_one_number_keeps_its_answer_its_document_and_the_bytes_of_its_log(tmp_path: Path) -> None:

@@ -196,6 +196,59 @@ def test_what_does_not_go_with_values_is_named(
     assert told in said[key]
 
 
+def vector(declared: Any, **changes: Any) -> ModelSpec:
+    gates = {"primary": "rmse", "absolute": {"cosine_distance": {"max": 1}}}
+    fields = {"task": "regression", "outputs": {"vector": declared}, "gates": gates}
+    return model_spec(**fields | {"target": {"column": None}} | changes)
+
+
+PLAIN = {"length": 2, "columns": ["minutes_late", "parcels"]}
+
+
+def test_a_vector_is_a_list_to_its_caller_and_columns_by_place() -> None:
+    spec = vector(PLAIN)
+    one = spec.answer
+    assert (one.names, one.shape) == (("0", "1"), (2,))
+    assert one.columns == ("airloop_prediction_0", "airloop_prediction_1")
+    assert one.labels == ("airloop_label_0", "airloop_label_1")
+    assert one.heard(one.named([[1.5, 2.5]])) == [[1.5, 2.5]] == one.numbers([[1.5, 2.5]])
+    assert one.told == "a vector of 2 numbers"
+    assert spec.targets == ("minutes_late", "parcels")
+    assert ModelSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("declared", "changes", "key", "told"),
+    [
+        ({"length": 2}, {}, "outputs.vector.columns", "without a truth cannot be judged"),
+        (PLAIN | {"length": 3}, {}, "outputs.vector.columns", "are not the 3 numbers"),
+        (PLAIN, {"target": {}}, "target.column", "columns of its own"),
+        (PLAIN, {"task": "classification"}, "outputs.vector", "are of a regression"),
+        (PLAIN, {"inputs": ["distance", "parcels"]}, "inputs[1]", "among the inputs"),
+        (PLAIN, {"segments": {"column": "courier"}}, "segments", "one number"),
+        (
+            PLAIN,
+            {"gates": {"primary": "mae", "absolute": {"rmse": {"max": 1}}}},
+            "gates.primary",
+            "is no metric of vector",
+        ),
+    ],
+)
+def test_what_does_not_go_with_a_vector_is_named(
+    declared: Any, changes: dict[str, Any], key: str, told: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        vector(declared, **changes)
+    said = {one.key: one.what for one in issues_of(raised.value, ModelSpec)}
+    assert told in said[key]
+
+
+@pytest.mark.parametrize("length", [0, 1, 1025, "3", True])
+def test_lengths_that_are_none_are_refused(length: Any) -> None:
+    with pytest.raises(ValidationError):
+        vector(PLAIN | {"length": length, "label": "place"})
+
+
 @pytest.mark.parametrize("kind", ["classes", "values"])
 def test_a_trainer_that_makes_none_of_them_is_named(
     kind: str, monkeypatch: pytest.MonkeyPatch

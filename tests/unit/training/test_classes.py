@@ -22,6 +22,7 @@ from airloop.training.trainer import FitJob, FitPlace
 from airloop.training.trainers import scikit
 from tests.support.loop.outcomes import CLASSES
 from tests.support.loop.pairs import VALUES
+from tests.support.loop.places import VECTOR
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, model_spec, rows
 
 
@@ -184,6 +185,78 @@ def test_several_values_are_one_fit_and_answer_from_their_file(
     assert opened.predict(parts.holdout.frame.iloc[:0]).shape == (0, 2)
     draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "relative_rmse")
     assert (tmp_path / "plots" / "predicted_vs_actual_cost.png").stat().st_size > 1000
+
+
+def vector(build: str = "build", **changes: Any) -> Any:
+    return model_spec(
+        **{
+            "module": "tests.support.loop.places",
+            "task": "regression",
+            "target": {"column": None},
+            "outputs": {"vector": VECTOR},
+            "training": {"params": {}, "build": build},
+            "gates": {"primary": "rmse", "absolute": {"cosine_distance": {"max": 2}}},
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "runtime"),
+    [("build", "onnx"), ("build_forest", "sklearn"), ("build_projection", None)],
+)
+def test_a_vector_is_what_an_estimator_predicts_or_makes_of_a_row(
+    build: str, runtime: str | None, tmp_path: Path
+) -> None:
+    model = vector(build)
+    frame = rows(per_day=60).assign(rain=lambda one: one["rain"].fillna(0.0))
+    parts = split(model, dataset_spec(), frame, HOLDOUT)
+    assert list(parts.training.truth) == ["0", "1", "2"]
+    fitted = fit(model, dataset_spec(), parts, {})
+    made = fitted.estimator
+    asked = made.predict if hasattr(made, "predict") else made.transform
+    np.testing.assert_array_equal(fitted.scores, asked(fitted.features))
+    assert {"rmse", "cosine_distance"} == {*fitted.metrics}
+    package = pack(model, dataset_spec(), parts, fitted, tmp_path / "model", trained_on=DAYS[:-2])
+    opened = loader.open_folder(tmp_path / "model", package.digest)
+    assert runtime in {None, opened.runtime}, package.conversion.reason
+    np.testing.assert_allclose(opened.predict(parts.holdout.frame), fitted.scores, atol=1e-5)
+    (tmp_path / "model" / artifacts.ONNX).unlink(missing_ok=True)
+    scorer = loader.skops_scorer(tmp_path / "model", frozen_of(model, fitted))
+    np.testing.assert_array_equal(scorer(fitted.features), fitted.scores)
+    draw(tmp_path / "plots", model, fitted.truth, fitted.scores, {"rain": 0.1}, "rmse")
+    assert (tmp_path / "plots" / "predicted_vs_actual.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        ("build_short", r"answers 1 numbers a row.*a vector of 3; got 'TruncatedSVD'"),
+        ("build_alone", r"answers one value a row.*HistGradientBoosting"),
+    ],
+)
+def test_an_estimator_of_another_length_is_refused_before_any_fit(
+    build: str, told: str, tmp_path: Path
+) -> None:
+    model = vector(build)
+    frame = rows(per_day=60).assign(rain=lambda one: one["rain"].fillna(0.0))
+    parts = split(model, dataset_spec(), frame, HOLDOUT)
+    few = transform(model, dataset_spec(), parts.training.frame.iloc[:50])
+    job = FitJob(model, few, parts.training.truth.iloc[:50], {}, False, FitPlace(tmp_path))
+    with pytest.raises(SpecError, match=told):
+        scikit.rehearse(job)
+
+
+def test_the_truth_of_a_vector_is_its_columns_or_what_a_function_makes() -> None:
+    frame = rows(per_day=20)
+    plain = vector(outputs={"vector": {"length": 2, "columns": ["minutes_late", "stops"]}})
+    truth = labels(plain, frame)
+    assert list(truth) == ["0", "1"]
+    assert truth["1"].tolist() == frame["stops"].tolist()
+    assert known(truth).sum() == frame["minutes_late"].notna().sum()
+    other = vector(outputs={"vector": VECTOR | {"length": 4}})
+    with pytest.raises(DataError, match=r"a row of numbers for each row; got .*\(120, 3\).*place"):
+        labels(other, frame)
 
 
 def test_an_estimator_of_one_value_is_refused_before_any_fit(tmp_path: Path) -> None:

@@ -38,8 +38,7 @@ def needed(model: ModelSpec, root: Path) -> Lock | None:
     :raises SpecError: if a library's version is no version
     """
     module = current(model.module)
-    values = (model.outputs.values if model.outputs is not None else None) or ()
-    unasked = {"build", "label", *(one.label for one in values if one.label)}
+    unasked = {"build", "label", *(model.outputs.functions if model.outputs is not None else ())}
     unasked |= {name for _, name in builds(model.model_dump())}
     tops = foreign(module, root, unasked)
     own = {canonicalize_name(name) for name in _distributions(tops)} - _named_by_airloop()

@@ -12,13 +12,14 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from airloop.contracts import Contract
-from airloop.plugins.trainer import OutputKind
+from airloop.plugins.trainer import Output, OutputKind
 from airloop.serving.responses import (
     ErrorBody,
     LabelledPredictionBody,
     NamedPredictionBody,
     PredictionBody,
     Readiness,
+    VectorPredictionBody,
 )
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.version import Version
@@ -38,7 +39,10 @@ _ROW_ERRORS = {
     "415": "Not plain application/json",
     "422": "The rows do not fit the schema, or the model refuses some of them",
 }
-_BODIES = (PredictionBody, NamedPredictionBody, LabelledPredictionBody, ErrorBody, Readiness)
+_BODIES = (
+    *(PredictionBody, NamedPredictionBody, LabelledPredictionBody, VectorPredictionBody),
+    *(ErrorBody, Readiness),
+)
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -107,22 +111,14 @@ def _operation(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prediction(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
-    """What a version answers: a number a row, one for each of the names that it declares, or one of these."""
+    """What a version answers: a number a row, or what else it declares."""
     text, output = "One prediction a row, with version and request id", version.model.spec.answer
     if not output.shape:
         return _answer(text, PredictionBody)
-    named: dict[str, Any] = {
-        "type": "object",
-        "properties": {name: {"type": "number"} for name in output.names},
-        "required": list(output.names),
-        "additionalProperties": False,
-    }
-    kind: type[Contract] = NamedPredictionBody
-    if output.kind is OutputKind.LABELS:
-        kind, named = LabelledPredictionBody, {"type": "string", "enum": list(output.names)}
+    kind, row = _row(output)
     body = schemas[kind.__name__]
     mine = f"{version.model.spec.name}_answer"
-    predictions = {**body["properties"]["predictions"], "items": named}
+    predictions = {**body["properties"]["predictions"], "items": row}
     schemas[mine] = {
         **body,
         "title": mine,
@@ -130,6 +126,22 @@ def _prediction(version: Version, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     schema = {"$ref": f"#/components/schemas/{mine}"}
     return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _row(output: Output) -> tuple[type[Contract], dict[str, Any]]:
+    """What is answered about a row: one of the names, a list of numbers, or a number for each of the names."""
+    number, count = {"type": "number"}, len(output.names)
+    if output.kind is OutputKind.LABELS:
+        return LabelledPredictionBody, {"type": "string", "enum": list(output.names)}
+    if output.kind is OutputKind.VECTOR:
+        listed = {"type": "array", "items": number, "minItems": count, "maxItems": count}
+        return VectorPredictionBody, listed
+    return NamedPredictionBody, {
+        "type": "object",
+        "properties": dict.fromkeys(output.names, number),
+        "required": list(output.names),
+        "additionalProperties": False,
+    }
 
 
 def _page(path: str, methods: dict[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,8 @@ RECORD_TYPES: dict[str, pa.DataType] = {
 
 #: What is answered about a row: a number, or several by their names ...
 Told = float | dict[str, float]
-#: ... and what its caller hears: of a label its name.
-Heard = Told | str
+#: ... and what its caller hears: of a label its name, of a vector a list.
+Heard = Told | str | list[float]
 
 
 @dataclass(frozen=True, slots=True)

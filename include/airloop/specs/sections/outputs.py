@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, model_validator
 
 from airloop.contracts import Contract
-from airloop.fields import ColumnName, Number
+from airloop.fields import ColumnName, Number, Whole
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.metric import Task
 from airloop.plugins.registry import TRAINERS, load
@@ -27,7 +27,10 @@ KEYS: Final[dict[str, tuple[str, Task]]] = {
     OutputKind.LABELS: ("classification", "labels"),
     OutputKind.QUANTILES: ("regression", "quantiles"),
     OutputKind.VALUES: ("regression", "values"),
+    OutputKind.VECTOR: ("regression", "vector"),
 }
+#: More numbers than these would be most of the log, which names each.
+MOST_NUMBERS: Final = 1024
 
 
 def _output_name(name: str) -> str:
@@ -57,6 +60,16 @@ class ValueSpec(Contract):
     label: FunctionName | None = None
 
 
+class VectorSpec(Contract):
+    """Numbers of one unit that say one thing together, such as a place or an embedding; their names are their places, from 0 on."""
+
+    length: Annotated[Whole, Field(ge=2, le=MOST_NUMBERS)]
+    #: What the truth is known from: no inputs, and their quality is watched.
+    columns: tuple[ColumnName, ...] = ()
+    #: The function of the module that makes a row of numbers of each row; without one the columns are the numbers.
+    label: FunctionName | None = None
+
+
 class OutputsSpec(Contract):
     """What is answered. Without this section it is one number: P(positive) of a classification, the value of a regression."""
 
@@ -68,6 +81,8 @@ class OutputsSpec(Contract):
     quantiles: Annotated[tuple[_Level, ...], Field(min_length=2)] | None = None
     #: Several values, each with a truth of its own.
     values: Annotated[tuple[ValueSpec, ...], Field(min_length=2)] | None = None
+    #: A list of so many numbers.
+    vector: VectorSpec | None = None
 
     @model_validator(mode="after")
     def _one(self) -> OutputsSpec:
@@ -87,14 +102,23 @@ class OutputsSpec(Contract):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of several values the columns that their truths are known from."""
+        """Of several values, and of a vector, the columns that their truths are known from."""
+        if self.vector is not None:
+            return self.vector.columns
         return tuple(dict.fromkeys(one.column for one in self.values or ()))
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions of the module that make those truths."""
+        named = (*(one.label for one in self.values or ()), self.vector and self.vector.label)
+        return tuple(one for one in named if one)
 
     @property
     def answers(self) -> tuple[Output, ...]:
         """The same as a trainer is told."""
-        values = tuple(one.name for one in self.values or ())
-        return _answers(self.kind, self.classes or self.labels or values, self.quantiles or ())
+        numbered = range(self.vector.length if self.vector is not None else 0)
+        names = (*(one.name for one in self.values or ()), *map(str, numbered))
+        return _answers(self.kind, self.classes or self.labels or names, self.quantiles or ())
 
 
 # Asked for each request.
@@ -121,10 +145,13 @@ def output_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
     yield from _targets(data)
     for key, (task, _) in KEYS.items():
         declared = value_at(data, ("outputs", key))
-        if not isinstance(declared, list | tuple) or not declared:
+        if not isinstance(declared, list | tuple | Mapping) or not declared:
             continue
-        yield from _twice(key, declared)
-        if key == "quantiles":
+        if isinstance(declared, Mapping):
+            yield from _unjudged(declared)
+        else:
+            yield from _twice(key, declared)
+        if key == "quantiles" and isinstance(declared, list | tuple):
             yield from _falling(declared)
         if data.get("task") in {"classification", "regression"} - {task}:
             what, remedy = f"{key} are of a {task}", f"set task: {task}"
@@ -136,14 +163,34 @@ def output_rules(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
 
 
 def _targets(data: Mapping[str, Any]) -> Iterator[SpecIssue]:
-    """A truth is known from one column, or from one for each of several values."""
+    """A truth is known from one column, or from one for each of several values and those of a vector."""
     path: KeyPath = ("target", "column")
     column, values = value_at(data, path), value_at(data, ("outputs", "values"))
-    if column is None and not values and isinstance(data.get("target"), Mapping):
+    several = values or value_at(data, ("outputs", "vector"))
+    if column is None and not several and isinstance(data.get("target"), Mapping):
         yield SpecIssue(path, "is missing", None, "name the column that tells what came true")
-    if column is not None and values:
-        what = "each of outputs.values names a column of its own"
+    if column is not None and several:
+        told = "each of outputs.values names a column" if values else "outputs.vector names columns"
+        what = f"{told} of its own"
         yield SpecIssue(path, what, column, "leave it out")
+
+
+def _unjudged(vector: Mapping[str, Any]) -> Iterator[SpecIssue]:
+    """A vector is judged against one that came true."""
+    path: KeyPath = ("outputs", "vector", "columns")
+    columns, length = vector.get("columns"), vector.get("length")
+    if not columns:
+        what = "a vector without a truth cannot be judged, so that none is delivered"
+        remedy = "name the columns that tell what came true, with label a function that makes the vector of them"
+        yield SpecIssue(path, what, None, remedy)
+    elif (
+        isinstance(columns, list | tuple) and vector.get("label") is None and len(columns) != length
+    ):
+        what = f"are not the {length} numbers of the vector"
+        remedy = (
+            "name as many, in their order, or with label the function that makes the vector of them"
+        )
+        yield SpecIssue(path, what, len(columns), remedy)
 
 
 def target_paths(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -154,6 +201,10 @@ def target_paths(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for place, one in enumerate(values if isinstance(values, list | tuple) else ()):
         if isinstance(column := value_at(one, ("column",)), str):
             yield ("outputs", "values", place, "column"), column
+    columns = value_at(data, ("outputs", "vector", "columns"))
+    for place, column in enumerate(columns if isinstance(columns, list | tuple) else ()):
+        if isinstance(column, str):
+            yield ("outputs", "vector", "columns", place), column
 
 
 def _unmade(data: Mapping[str, Any], kind: OutputKind) -> Iterator[SpecIssue]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airloop.training.trainer import FitJob
 from airloop.training.trainers import scikit
+from airloop.training.trainers.answering import last_step
 
 #: Which they are, and the parameter that says how far.
 _GROWING = {
@@ -39,7 +40,7 @@ def grow(job: FitJob, rungs: int) -> Iterator[tuple[float, Any]]:
 
 def growing(estimator: Any) -> tuple[str, str] | None:
     """The parameters for length and warm start of an estimator that can go on where it stopped, or its last step."""
-    prefix, last = scikit.last_step(estimator)
+    prefix, last = last_step(estimator)
     length = _GROWING.get(type(last).__name__)
     if length is None or not type(last).__module__.startswith("sklearn."):
         return None

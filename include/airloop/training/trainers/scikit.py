@@ -6,16 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from airloop.errors import AirloopError, DataError, RequestError, SpecError
 from airloop.features.transform import model_function
-from airloop.plugins.trainer import OutputKind
 from airloop.registry import artifacts
 from airloop.registry.formats import bounds
 from airloop.registry.formats.skops import settle
 from airloop.registry.formats.trust import TRUSTED_TYPES
 from airloop.training.trainer import FitJob
+from airloop.training.trainers.answering import answering, check_several, last_step, where_of
 
 _BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
 
@@ -28,7 +26,7 @@ def fit(job: FitJob) -> Any:
     """
     if levels := job.outputs[0].levels:
         return [fit_estimator(job, _own(job, build(job, level))) for level in levels]
-    return _answering(job, fit_estimator(job, _own(job, build(job))))
+    return answering(job, fit_estimator(job, _own(job, build(job))))
 
 
 def fit_estimator(job: FitJob, estimator: Any) -> Any:
@@ -38,7 +36,7 @@ def fit_estimator(job: FitJob, estimator: Any) -> Any:
     :raises SpecError: if one of the spec's does not
     """
     target: Any = job.truth.astype(int) if job.model.task == "classification" else job.truth
-    if job.outputs[0].each:
+    if job.outputs[0].apart:
         target = target.to_numpy()
     name = weight_of(estimator) if job.weights is not None else None
     weights = {} if name is None else {name: job.weights}
@@ -58,15 +56,6 @@ def weight_of(estimator: Any) -> str | None:
     # What is no estimator, such as "passthrough", has no fit.
     there = hasattr(last, "fit") and has_fit_parameter(last, "sample_weight")
     return f"{prefix}sample_weight" if there else None
-
-
-def last_step(estimator: Any) -> tuple[str, Any]:
-    """What a pipeline ends with, and the prefix of its parameters; of all else the estimator itself."""
-    prefix, last = "", estimator
-    while hasattr(last, "steps"):
-        name, last = last.steps[-1]
-        prefix += f"{name}__"
-    return prefix, last
 
 
 def without_indices(estimator: Any) -> Any:
@@ -116,9 +105,10 @@ def rehearse(job: FitJob) -> None:
             estimator = fit_estimator(job, estimator)
         # Of a few rows with made-up labels: no proof that the training would fail, too.
         except (Exception, SystemExit) as error:
-            _check_several(job, error)
+            if job.outputs[0].apart:
+                check_several(job, build(job), error)
             raise unfitted(job, error) from error
-        _answering(job, estimator)
+        answering(job, estimator)
     with TemporaryDirectory() as scratch:
         save(estimator, Path(scratch))
 
@@ -130,28 +120,6 @@ def unfitted(job: FitJob, error: BaseException) -> DataError:
         value=f"{type(error).__name__}: {error}",
         where=where_of(job),
     )
-
-
-def _check_several(job: FitJob, error: BaseException) -> None:
-    """Whether it is only several values that an estimator cannot learn: its tags do not always say.
-
-    :raises SpecError: if it learns the first of them
-    """
-    if not job.outputs[0].each:
-        return
-    estimator = build(job)
-    try:
-        estimator.fit(job.features, np.asarray(job.truth)[:, 0])
-    # What fails on one value as well is told as that, by the caller.
-    except (Exception, SystemExit):
-        return
-    raise SpecError(
-        "the estimator answers one value a row, and the model declares several",
-        value=type(last_step(estimator)[1]).__name__,
-        where=where_of(job),
-        remedy="build one that learns several, such as RandomForestRegressor, Ridge or MLPRegressor, "
-        "or wrap it: sklearn.multioutput.MultiOutputRegressor(...)",
-    ) from error
 
 
 def build(job: FitJob, level: float | None = None) -> Any:
@@ -202,32 +170,6 @@ def _own(job: FitJob, estimator: Any) -> Any:
             remedy=f"set training.trainer: {package}",
         )
     return estimator
-
-
-def _answering(job: FitJob, estimator: Any) -> Any:
-    """The fitted estimator, unless it cannot answer what the model declares; which of them can is known once it is fitted.
-
-    :raises SpecError: if it has no probabilities, or no classes
-    """
-    from sklearn.base import is_classifier
-
-    output = job.outputs[0]
-    probable = output.kind in {OutputKind.PROBABILITY, OutputKind.CLASSES}
-    if probable and not hasattr(estimator, "predict_proba"):
-        names = ", ".join(output.names if output.shape else ("no", "yes"))
-        what = "the estimator answers no probabilities"
-        way = f"wrap it in CalibratedClassifierCV, or declare outputs: {{labels: [{names}]}}, the class itself"
-    elif output.kind is OutputKind.LABELS and not is_classifier(estimator):
-        what, way = "the estimator answers no classes", "return a classifier of scikit-learn"
-    else:
-        return estimator
-    kind = type(last_step(estimator)[1]).__name__
-    raise SpecError(what, value=kind, where=where_of(job), remedy=way)
-
-
-def where_of(job: FitJob) -> str:
-    """Where the estimator comes from."""
-    return f"{job.model.module}.{job.model.training.build}"
 
 
 def kind_of(job: FitJob) -> type[AirloopError]:

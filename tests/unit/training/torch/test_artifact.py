@@ -24,6 +24,7 @@ from airloop.training.trainer import open_trainer
 from tests.support.checkout import ROOT
 from tests.support.loop.outcomes import CLASSES
 from tests.support.loop.pairs import VALUES
+from tests.support.loop.places import VECTOR
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec, rows
 from tests.support.loop.torch import torch_spec
 
@@ -66,6 +67,7 @@ SEVERAL = {
     "torch_outcomes, labels": ({"outputs": {"labels": CLASSES}}, "error_rate", 0.5),
     "torch_intervals": ({"task": "regression", "outputs": {"quantiles": [0.1, 0.5, 0.9]}}, "pinball", 1.5),
     "torch_pairs": ({"task": "regression", "outputs": {"values": VALUES}, "target": {"column": None}}, "relative_rmse", 0.9),
+    "torch_places": ({"task": "regression", "outputs": {"vector": VECTOR}, "target": {"column": None}}, "rmse", 5.5),
 }  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def learned(output: Output, count: int) -> tuple[OutputKind, int]:
     """What a library learns for an output of so many numbers, and how many it then answers: of two classes it is P(the second)."""
     if output.of_classes:
         return (OutputKind.PROBABILITY, 1) if count == 2 else (OutputKind.CLASSES, count)
-    return output.kind, count
+    return (OutputKind.VALUES if output.apart else output.kind), count
 
 
 def open_boosted(library: str, head: Any, folder: Path, output: Output) -> Boosted:

@@ -98,7 +98,7 @@ def measure(
             numbers[name] = _number(column.to_numpy(dtype=np.float64))
     mean, scale = (
         (target.mean(axis=0).tolist(), [_scale(one) for one in target.T])
-        if output.each
+        if output.apart
         else (float(target.mean()), _scale(target))
     )
     return columns_of(categories, numbers, output, mean, scale)

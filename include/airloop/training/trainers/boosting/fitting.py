@@ -14,6 +14,7 @@ from airloop.plugins.trainer import Output
 from airloop.registry.formats.boosters.model import FILES, Boosted, boosted, columns, learned
 from airloop.training.trainer import FitJob
 from airloop.training.trainers import scikit
+from airloop.training.trainers.answering import where_of
 from airloop.training.trainers.boosting.libraries import Library
 
 #: Of the training rows, drawn by the seed, where the user asked to stop early; scikit-learn's own boosting holds as many.
@@ -37,7 +38,7 @@ def fit(job: FitJob, library: Library) -> Boosted:
         raise scikit.kind_of(job)(
             "the estimator could not be fitted",
             value=f"{type(error).__name__}: {str(error)[:500]}",
-            where=scikit.where_of(job),
+            where=where_of(job),
         ) from error
 
 
@@ -150,7 +151,7 @@ def _plain(value: Any) -> bool:
 
 
 def _refused(job: FitJob, what: str, value: Any, remedy: str) -> SpecError:
-    return SpecError(what, value=value, where=scikit.where_of(job), remedy=remedy)
+    return SpecError(what, value=value, where=where_of(job), remedy=remedy)
 
 
 def divided(estimator: Any) -> tuple[Any, Any]:
@@ -189,7 +190,7 @@ def _fitted(job: FitJob, library: Library, estimator: Any) -> Boosted:
         one, fixed = _aimed(library, last, job, place, len(places))
         one.fit(rows, own[train], **fixed, **more)
         contents.append(library.dump(one))
-    return boosted(library.name, head, b"".join(contents), scikit.where_of(job), output, places)
+    return boosted(library.name, head, b"".join(contents), where_of(job), output, places)
 
 
 def _target(job: FitJob) -> tuple[Any, Any]:
@@ -209,9 +210,9 @@ def _target(job: FitJob) -> tuple[Any, Any]:
 
 def _targets(library: Library, output: Output, target: Any) -> list[Any]:
     """The target of each model that is fitted."""
-    if output.kind not in library.apart:
+    if learned(output, len(output.names))[0] not in library.apart:
         return [target]
-    return list(target.T) if output.each else [target] * len(output.names)
+    return list(target.T) if output.apart else [target] * len(output.names)
 
 
 def _aimed(library: Library, last: Any, job: FitJob, place: int, count: int) -> tuple[Any, Any]:

@@ -192,7 +192,7 @@ class CatBoost(Library):
         if output.levels:
             levels = ",".join(str(level) for level in output.levels)
             return {"loss_function": f"MultiQuantile:alpha={levels}"}
-        return {"loss_function": "MultiRMSE"} if output.kind is OutputKind.VALUES else {}
+        return {"loss_function": "MultiRMSE"} if output.apart else {}
 
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """As a pool where they have weights."""

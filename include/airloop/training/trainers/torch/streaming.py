@@ -86,8 +86,8 @@ class Measured:
         self._output, self._least = output, least
         self._texts: dict[str, Counter[str]] = {}
         self._numbers: dict[str, Moments] = {}
-        #: Of several values one each.
-        self._targets = [Moments() for _ in output.each or (None,)]
+        #: Of several truths one each.
+        self._targets = [Moments() for _ in output.labels]
 
     def add(self, rows: pd.DataFrame, target: Floats) -> None:
         """Take some rows.
@@ -119,7 +119,7 @@ class Measured:
         numbers = {name: one.number for name, one in self._numbers.items()}
         mean: Any = [one.mean for one in self._targets]
         scale: Any = [one.scale for one in self._targets]
-        if not self._output.each:
+        if not self._output.apart:
             mean, scale = mean[0], scale[0]
         return columns_of(categories, numbers, self._output, mean, scale)
 
