@@ -23,7 +23,7 @@ LAST_LINES: Final = 20
 _LESS: Final = {
     "ingest": "make the partitions smaller, or a sql source's batch_rows",
     "recheck": "make the partitions smaller, or a sql source's batch_rows",
-    "train": "lower training.window, or set training.stream with a trainer that can, such as torch",
+    "train": "lower training.window, or set training.stream with a trainer that can, such as lightgbm or torch",
     "evaluate": "lower training.holdout",
     "monitor": "lower monitoring.window",
     "score": "make the partitions smaller",

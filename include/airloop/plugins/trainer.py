@@ -192,10 +192,8 @@ def trainer_issues(training: Any) -> Iterator[SpecIssue]:
         what, remedy = f"trainer {name} writes no checkpoints", "leave it out"
         yield SpecIssue(("training", "checkpoint"), what, training["checkpoint"], remedy)
     if training.get("stream") is True and not trainer.streams:
-        what, remedy = (
-            f"trainer {name} fits all rows at once",
-            "leave it out, or set trainer: torch",
-        )
+        what = f"trainer {name} fits all rows at once"
+        remedy = f"leave it out, or set trainer: {' or '.join(_streaming())}"
         yield SpecIssue(("training", "stream"), what, True, remedy)
     yield from options_issues(trainer.options, training.get("params"))
 
@@ -230,10 +228,18 @@ def needs_build(trainers: Iterable[str]) -> bool:
 @cache
 def files_of_all() -> frozenset[str]:
     """The files of every trainer's format that is installed here and can be loaded."""
-    found: set[str] = set()
-    for name in names(TRAINERS):
+    return frozenset(one for _, trainer in _all() for one in trainer.files)
+
+
+@cache
+def _streaming() -> tuple[str, ...]:
+    """The trainers that can learn from a stream."""
+    return tuple(name for name, trainer in _all() if trainer.streams)
+
+
+def _all() -> Iterator[tuple[str, TrainerCapabilities]]:
+    for name in sorted(names(TRAINERS)):
         try:
-            found |= load(TRAINERS, name).files
+            yield name, load(TRAINERS, name)
         except SpecError:  # a broken plug-in harms only who names it
             continue
-    return frozenset(found)

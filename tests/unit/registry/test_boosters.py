@@ -101,8 +101,8 @@ def test_it_answers_from_its_file_as_its_library_did(
     # What the library itself fitted, before anything was made of it.
     seen: list[Any] = []
     library = KNOWN[which.partition(",")[0]]
-    dump = library.dump
-    monkeypatch.setattr(type(library), "dump", lambda _, one: seen.append(one) or dump(one))
+    native = library.native
+    monkeypatch.setattr(type(library), "native", lambda _, one: seen.append(one) or native(one))
     spec = spec_of(which)
     parts = split(spec, dataset_spec(), rows(per_day=60), HOLDOUT)
     fitted = fit(spec, dataset_spec(), parts, {})

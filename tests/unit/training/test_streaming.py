@@ -214,17 +214,26 @@ def test_a_stream_is_fitted_once():
 BOUNDED = """
 import os, resource, sys
 import airloop.training.trainers.torch.trainer, onnxruntime, pyarrow.dataset, sklearn.metrics
+import catboost, lightgbm, xgboost, sklearn.utils.class_weight, tests.support.loop.boosters
+import airloop.training.trainers.boosting.streaming
 from airloop.accounting.limits import exhausted
 from airloop.data.lake.lake import Lake
 from airloop.data.streamed_split import divided
 from airloop.settings import Settings
 from airloop.training.fitted import fit
 from tests.support.loop.specimens import DAYS, HOLDOUT, dataset_spec
+from tests.support.loop.specimens import model_spec
 from tests.support.loop.torch import torch_spec
+
+TRAINER = sys.argv[3]
 
 def train(stream):
     training = {"stream": stream, "window": "6d", "window_days": None}
-    spec = torch_spec({"epochs": 1, "batch_rows": 8192}, training=training)
+    if TRAINER == "torch":
+        spec = torch_spec({"epochs": 1, "batch_rows": 8192}, training=training)
+    else:
+        training |= {"trainer": TRAINER, "params": {"which": TRAINER + ", monotone"}}
+        spec = model_spec(module="tests.support.loop.boosters", training=training)
     lake = Lake(Settings(lake_uri=sys.argv[1]))
     rows = divided(lake, spec, dataset_spec(), lake.snapshot("deliveries", DAYS), HOLDOUT[-1:])
     return fit(spec, dataset_spec(), rows).training_rows
@@ -243,16 +252,27 @@ for how in ("stream", "memory"):
     os._exit(0)
 """
 ROOM_MB = 480
+#: What keeps allocators and threads from reserving address space, as a step does for its process.
+SPARING = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "MIMALLOC_ARENA_RESERVE": "131072"}
 
 
-def test_a_stream_is_learned_from_in_memory_that_the_rows_do_not_fit_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
-    for name, value in {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}.items():
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    home = tmp_path_factory.mktemp("large")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRLOOP_HOME", str(home))
+        project = Project(home, dataset_spec().model_dump(mode="json", by_alias=True))
+        project.put(dataset_spec(), rows(per_day=140_000))
+    return project.settings.lake_uri
+
+
+@pytest.mark.parametrize("trainer", ["torch", "xgboost", "lightgbm"])
+def test_a_stream_is_learned_from_in_memory_that_the_rows_do_not_fit_in(
+    trainer, large, monkeypatch
+):
+    for name, value in SPARING.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MIMALLOC_ARENA_RESERVE", "131072")
-    project = Project(tmp_path, dataset_spec().model_dump(mode="json", by_alias=True))
-    project.put(dataset_spec(), rows(per_day=140_000))
-    command = [sys.executable, "-c", BOUNDED, project.settings.lake_uri, str(ROOM_MB)]
+    command = [sys.executable, "-c", BOUNDED, large, str(ROOM_MB), trainer]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )

@@ -29,14 +29,18 @@ class _BoosterTrainer(Trainer):
 
     def fit(self, job: FitJob) -> Any:
         """Build and fit the estimator, and open it from its own bytes."""
-        from airloop.training.trainers.boosting import fitting
+        from airloop.training.trainers.boosting import fitting, streaming
 
+        if job.stream is not None:
+            return streaming.fit(job, job.stream, self._library())
         return fitting.fit(job, self._library())
 
     def rehearse(self, job: FitJob) -> None:
         """Build it, look whether it can be stored, and store what a few rows make of it."""
-        from airloop.training.trainers.boosting import fitting
+        from airloop.training.trainers.boosting import fitting, streaming
 
+        if job.model.training.stream:
+            streaming.check(job, self._library())
         fitting.rehearse(job, self._library())
 
     def scorer(self, estimator: Any, outputs: tuple[Output, ...]) -> Scorer:
@@ -74,6 +78,7 @@ class XGBoostTrainer(_BoosterTrainer):
         "pip install xgboost-cpu, or xgboost for GPUs (Airloop's extra `xgboost`)"
     )
     files: ClassVar[frozenset[str]] = frozenset({"model.ubj", "model.skops"})
+    streams: ClassVar[bool] = True
 
     def _library(self) -> Library:
         from airloop.training.trainers.boosting.libraries import XGBoost
@@ -89,6 +94,7 @@ class LightGBMTrainer(_BoosterTrainer):
     distributions: ClassVar[tuple[str, ...]] = ("lightgbm", "scikit-learn", "skops")
     remedy: ClassVar[str] = "pip install lightgbm (Airloop's extra `lightgbm`)"
     files: ClassVar[frozenset[str]] = frozenset({"model.txt", "model.skops"})
+    streams: ClassVar[bool] = True
 
     def _library(self) -> Library:
         from airloop.training.trainers.boosting.libraries import LightGBM

@@ -41,6 +41,8 @@ class Library(Protocol):
     of_fit: ClassVar[tuple[str, ...]] = ()
     #: The parameter that names columns of texts; None where it takes none.
     categorical: ClassVar[str | None] = None
+    #: Parameters with the only values with which it takes a stream.
+    streamed: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """What is set where the user's code left it open: the seed, silence, no files, the same model each time."""
@@ -54,8 +56,11 @@ class Library(Protocol):
     def validation(self, rows: Any, truth: Any, weights: Any) -> dict[str, Any]:
         """Rows that decide when to stop, as its ``fit`` takes them."""
 
-    def dump(self, estimator: Any) -> bytes:
-        """A fitted estimator as the content of its file, up to the best iteration."""
+    def native(self, estimator: Any) -> Any:
+        """The booster within a fitted estimator."""
+
+    def content(self, booster: Any) -> bytes:
+        """Such a booster as the content of its file, up to the best iteration."""
 
 
 class XGBoost(Library):
@@ -81,6 +86,7 @@ class XGBoost(Library):
         "booster": ("gbtree", "dart"),
         "multi_strategy": ("one_output_per_tree",),
     }
+    streamed: ClassVar[Mapping[str, tuple[str, ...]]] = {"tree_method": ("auto", "hist")}
 
     def settings(self, params: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """It has the seed already."""
@@ -97,9 +103,12 @@ class XGBoost(Library):
         found = {"eval_set": [(rows, truth)], "verbose": False}
         return found if weights is None else {**found, "sample_weight_eval_set": [weights]}
 
-    def dump(self, estimator: Any) -> bytes:
+    def native(self, estimator: Any) -> Any:
+        """By its own name for it."""
+        return estimator.get_booster()
+
+    def content(self, booster: Any) -> bytes:
         """Without attributes: what they tell was of the fit."""
-        booster = estimator.get_booster()
         best = booster.attr("best_iteration")
         if best is not None:
             booster = booster[: int(best) + 1]
@@ -151,9 +160,13 @@ class LightGBM(Library):
         found = {"eval_X": rows, "eval_y": truth}
         return found if weights is None else {**found, "eval_sample_weight": [weights]}
 
-    def dump(self, estimator: Any) -> bytes:
+    def native(self, estimator: Any) -> Any:
+        """By its own name for it."""
+        return estimator.booster_
+
+    def content(self, booster: Any) -> bytes:
         """The trees alone; parameters and importances follow them, which nobody asks."""
-        text: str = estimator.booster_.model_to_string()
+        text: str = booster.model_to_string()
         return (text.partition(lgbm.END)[0] + lgbm.END).encode("ascii")
 
 
@@ -198,14 +211,18 @@ class CatBoost(Library):
         """As a pool where they have weights."""
         return {"eval_set": (rows, truth)}
 
-    def dump(self, estimator: Any) -> bytes:
+    def native(self, estimator: Any) -> Any:
+        """They are one."""
+        return estimator
+
+    def content(self, booster: Any) -> bytes:
         """With how it answers in place of what it tells of itself: its moment and its random number among that."""
-        loss = str(estimator.get_all_params()["loss_function"]).partition(":")[0]
-        told = estimator.get_metadata()
+        loss = str(booster.get_all_params()["loss_function"]).partition(":")[0]
+        told = booster.get_metadata()
         for name in list(told.keys()):
             del told[name]
         told[cat.ANSWERS] = cat.WAYS.get(loss, cat.SUMS)
         with TemporaryDirectory(prefix="airloop-catboost-") as scratch:
             path = Path(scratch) / "model.cbm"
-            estimator.save_model(str(path))
+            booster.save_model(str(path))
             return path.read_bytes()
