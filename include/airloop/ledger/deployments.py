@@ -47,15 +47,13 @@ def record(
     attempts.check(connection, fence, lock=True)
     if request is not None and (done := _done(connection, model, request)):
         return done
-    last = last_numbers(connection, model).get(model, 0)
     # What a hand put there never served, and is nothing to go back to.
     served = next(proven(connection, model), None)
     if served is not None and kind is DeploymentKind.PROMOTE:
-        shared, _ = in_force(last_rows(connection, model).get(model), served.sequence)
-        refuse_other(shared, version)
+        _refuse_second(connection, served, version)
     deployment = Deployment(
         model=model,
-        sequence=last + 1,
+        sequence=last_numbers(connection, model).get(model, 0) + 1,
         version=version,
         previous=served.version if served else None,
         artifact=artifact,
@@ -74,6 +72,13 @@ def record(
     connection.execute(insert(deployments).values(values))
     note(connection, "deployment", model, deployment.sequence)
     return deployment
+
+
+def _refuse_second(connection: Connection, served: Deployment, version: int) -> None:
+    """:raises GateError: if another version shares the callers by now"""
+    last = last_rows(connection, served.model).get(served.model)
+    shared, _ = in_force(last, served.sequence)
+    refuse_other(shared, version)
 
 
 def decision(deployment: Deployment, action: Action) -> Decision:

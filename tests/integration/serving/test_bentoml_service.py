@@ -21,12 +21,13 @@ import httpx
 import numpy as np
 import pytest
 
+from airloop.client import AsyncClient, Client
 from airloop.contracts import ArtifactRef, ModelVersion
 from airloop.delivery.delivery import promote
 from airloop.delivery.rollback import rollback
 from airloop.delivery.verification import verify
 from airloop.devstack.processes import processes
-from airloop.errors import ArtifactError
+from airloop.errors import ArtifactError, RequestError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger, open_ledger
 from airloop.registry import artifacts, loader, models
@@ -127,6 +128,22 @@ def test_answers_over_http_are_the_offline_ones(world: World):
     answer = world.client.predict(MODEL, world.rows)
     assert answer.logged
     assert np.abs(np.array(answer.predictions) - model.predict(frame)).max() <= 1e-9
+
+
+def test_both_clients_get_the_same_answers_whatever_they_ask_at_a_time(world: World):
+    wanted = world.client.predict(MODEL, world.rows).predictions
+    with Client(world.url, TOKEN, batch_rows=100) as client:
+        assert client.predict(MODEL, world.rows).predictions == wanted
+        with pytest.raises(RequestError, match="422: "):
+            client.predict(MODEL, [{**world.rows[0], "distance": "far"}])
+    with Client(world.url, "no", attempts=1) as stranger, pytest.raises(RequestError, match="401"):
+        stranger.predict(MODEL, world.rows[:1])
+
+    async def main() -> tuple[Any, ...]:
+        async with AsyncClient(world.url, TOKEN, batch_rows=10, at_once=8) as client:
+            return (await client.predict(MODEL, world.rows)).predictions
+
+    assert asyncio.run(main()) == wanted
 
 
 def test_it_answers_beside_broken_files_and_through_a_broken_spec_of_its_own(world: World):
