@@ -12,6 +12,7 @@ import pytest
 import yaml
 from sqlalchemy import select
 
+from airloop.accounting import limits
 from airloop.contracts import Candidate, Outcome, PartitionKey
 from airloop.data.lake.digest import rows_digest
 from airloop.data.lake.lake import Lake
@@ -20,6 +21,7 @@ from airloop.errors import (
     ArtifactError,
     DataError,
     GateError,
+    MemoryLimitError,
     RequestError,
     SupersededError,
     UnreachableError,
@@ -382,3 +384,18 @@ def test_a_champion_gets_the_inputs_that_the_candidate_no_longer_reads(world, mo
     monkeypatch.setattr(evaluate, "_asked", lambda *_: ())
     told = [check for check in world.evaluate(candidate).checks if check.outcome is Outcome.UNKNOWN]
     assert any("parcels" in check.reason for check in told), told
+
+
+def test_what_all_rows_take_is_told_before_the_first_is_read(world, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    told = "2,400 rows of 10 columns, all of which trainer sklearn holds"
+    world.train()
+    (said,) = [place for place, line in enumerate(caplog.messages) if line.startswith(told)]
+    assert any("fitted on" in line for line in caplog.messages[said:])
+    assert not any("fitted on" in line for line in caplog.messages[:said])
+    # Two words a value; of what can be known before, nothing is read where that is too much.
+    monkeypatch.setattr(limits, "_bounds", lambda: [(2 * 8 * 2_400 * 10 - 1, "by the test")])
+    monkeypatch.setattr(Lake, "batches", None)
+    with pytest.raises(MemoryLimitError, match=f"{told} take 0 MiB at least"):
+        world.train("train:lateness:run2")
+    assert len(world.runs()) == 1
