@@ -7,12 +7,13 @@ and as one sorted cumulative sum 0.1 s. Tests hold every metric to scikit-learn'
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from airloop.plugins.metric import PIECE, Task, find_metric, standard
+from airloop.plugins.metric import PIECE, Task, find_metric, pieces, standard
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     return np.asarray(np.einsum("ij,ij->i", positive, outranked) / 2 / pairs)
 
 
-def roc_auc_of_all(truth: Floats, scores: Floats) -> float:
+def roc_auc_of_all(truth: npt.NDArray[Any], scores: Floats) -> float:
     """:func:`roc_auc` of rows that each count once: the same number, in a third of the memory."""
     is_positive = truth == 1
     asked, ranked = scores[is_positive], scores[~is_positive]
@@ -144,6 +145,23 @@ def average_precision(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) 
     return np.asarray((precision * positive).sum(axis=1) / hits[:, -1])
 
 
+def average_precision_of_all(truth: Floats, scores: Floats) -> float:
+    """:func:`average_precision` of rows that each count once: the same number, in the memory of their scores."""
+    is_positive = truth == 1
+    asked, others = scores[is_positive], scores[~is_positive]
+    if not len(asked):
+        return float("nan")
+    asked.sort()
+    others.sort()
+    total = 0.0
+    for start in range(0, len(asked), PIECE):
+        some = asked[start : start + PIECE]
+        hits = len(asked) - np.searchsorted(asked, some, side="left")
+        taken = hits + len(others) - np.searchsorted(others, some, side="left")
+        total += float((hits / taken).sum())
+    return total / len(asked)
+
+
 def _mean(losses: Floats, weights: npt.NDArray[Any]) -> Floats:
     return np.asarray(weights @ losses / weights.sum(axis=1))
 
@@ -166,6 +184,35 @@ def r2(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     centred = truth - truth.mean()
     spread = weights @ centred**2 / weights.sum(axis=1) - (mean - truth.mean()) ** 2
     return np.asarray(1 - _mean(squared(truth, scores), weights) / spread)
+
+
+def r2_of_all(truth: Floats, scores: Floats) -> float:
+    """:func:`r2` of rows that each count once."""
+    found = errors_of_all(truth, scores)
+    return float(1 - found.squares / found.variance)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What the errors of all rows come to, a number or one of each column."""
+
+    squares: Floats
+    distances: Floats
+    #: Of the truth.
+    variance: Floats
+
+
+def errors_of_all(truth: Floats, scores: Floats) -> Errors:
+    """The means of errors of rows that each count once, added up piece by piece."""
+    # Shifted first: the difference of two large squares would eat the digits.
+    middle = truth.mean(axis=0)
+    sums = np.zeros((4, *truth.shape[1:]))
+    for share, known, said in pieces(truth, scores):
+        error, centred = known - said, known - middle
+        parts = (error**2, np.abs(error), centred**2, centred)
+        sums += share * np.stack([part.mean(axis=0) for part in parts])
+    squares, distances, around, shift = sums
+    return Errors(squares, distances, around - shift**2)
 
 
 def squared(truth: Floats, scores: Floats) -> Floats:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from airloop.evaluation.metrics import EPSILON, Floats, expected_calibration_error, roc_auc
+from airloop.evaluation.metrics import (
+    EPSILON,
+    Floats,
+    expected_calibration_error,
+    roc_auc,
+    roc_auc_of_all,
+)
+from airloop.plugins.metric import pieces
 
 
 def is_of(truth: Floats, classes: int) -> Floats:
@@ -40,6 +47,19 @@ def macro_f1(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats
     return np.asarray(np.nanmean(each, axis=1))
 
 
+def macro_f1_of_all(truth: Floats, scores: Floats) -> float:
+    """:func:`macro_f1` of rows that each count once, counted piece by piece."""
+    classes = scores.shape[1]
+    hits, both = np.zeros(classes), np.zeros(classes)
+    for _, known, said in pieces(truth, scores):
+        was, chosen = known.astype(np.intp), said.argmax(axis=1)
+        hits += np.bincount(was[was == chosen], minlength=classes)
+        both += np.bincount(was, minlength=classes) + np.bincount(chosen, minlength=classes)
+    return float(
+        np.nanmean(np.divide(2 * hits, both, out=np.full(classes, np.nan), where=both > 0))
+    )
+
+
 def macro_roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
     """The mean over the classes of one against the rest; a class that is not there, or alone, has none."""
     each = np.stack(
@@ -48,6 +68,17 @@ def macro_roc_auc(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> F
             for place in range(scores.shape[1])
         ]
     )
+    return _mean_of_known(each)
+
+
+def macro_roc_auc_of_all(truth: Floats, scores: Floats) -> float:
+    """:func:`macro_roc_auc` of rows that each count once: the same number, one class after the other."""
+    places = range(scores.shape[1])
+    each = [roc_auc_of_all(truth == place, scores[:, place]) for place in places]
+    return float(_mean_of_known(np.array(each)))
+
+
+def _mean_of_known(each: Floats) -> Floats:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         return np.asarray(np.nanmean(each, axis=0))

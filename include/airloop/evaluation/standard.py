@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airloop.evaluation.relative import Relative
 from airloop.plugins.metric import MeanMetric, Metric, Task, pieces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from airloop.evaluation.metrics import Floats
+    from airloop.evaluation.metrics import Errors, Floats
 
 
 class RocAuc(Metric):
@@ -27,11 +28,11 @@ class RocAuc(Metric):
         return metrics.roc_auc(truth, scores, weights)
 
     def whole(self, truth: Floats, scores: Floats) -> float:
-        """The same of all rows; of two classes without weights."""
-        from airloop.evaluation import metrics
+        """The same of all rows, without weights."""
+        from airloop.evaluation import metrics, multiclass
 
         if scores.ndim > 1:
-            return super().whole(truth, scores)
+            return multiclass.macro_roc_auc_of_all(truth, scores)
         return metrics.roc_auc_of_all(truth, scores)
 
 
@@ -46,6 +47,12 @@ class AveragePrecision(Metric):
         from airloop.evaluation import metrics
 
         return metrics.average_precision(truth, scores, weights)
+
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The same of all rows, without weights."""
+        from airloop.evaluation import metrics
+
+        return metrics.average_precision_of_all(truth, scores)
 
 
 class LogLoss(MeanMetric):
@@ -119,6 +126,12 @@ class F1(Metric):
 
         return multiclass.macro_f1(truth, scores, weights)
 
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The same of all rows, counted."""
+        from airloop.evaluation import multiclass
+
+        return multiclass.macro_f1_of_all(truth, scores)
+
 
 class MeanAbsoluteError(MeanMetric):
     """The mean distance."""
@@ -181,8 +194,16 @@ class R2(Metric):
         from airloop.evaluation import metrics, values
 
         if scores.ndim > 1:
-            return values.r2(truth, scores, weights)
+            return values.explained(values.errors(truth, scores, weights))
         return metrics.r2(truth, scores, weights)
+
+    def whole(self, truth: Floats, scores: Floats) -> float:
+        """The same, added up piece by piece."""
+        from airloop.evaluation import metrics, values
+
+        if scores.ndim > 1:
+            return float(values.explained(metrics.errors_of_all(truth, scores)))
+        return metrics.r2_of_all(truth, scores)
 
 
 class Pinball(MeanMetric):
@@ -199,27 +220,18 @@ class Pinball(MeanMetric):
         return quantiles.pinball(truth, scores)
 
 
-class RelativeRmse(Metric):
-    """The root of the mean squared error in standard deviations of the label, the mean over several values."""
+class RelativeRmse(Relative):
+    """The root of the mean squared error."""
 
-    tasks: tuple[Task, ...] = ("values",)
-    higher_is_better = False
-
-    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-        """Each value's own, and their mean."""
-        from airloop.evaluation import values
-
-        return values.relative_rmse(truth, scores, weights)
+    def sizes(self, found: Errors) -> Floats:
+        """The root of the squares."""
+        root: Floats = found.squares**0.5
+        return root
 
 
-class RelativeMae(Metric):
-    """The mean distance in standard deviations of the label, the mean over several values."""
+class RelativeMae(Relative):
+    """The mean distance."""
 
-    tasks: tuple[Task, ...] = ("values",)
-    higher_is_better = False
-
-    def compute(self, truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-        """Each value's own, and their mean."""
-        from airloop.evaluation import values
-
-        return values.relative_mae(truth, scores, weights)
+    def sizes(self, found: Errors) -> Floats:
+        """The distances as they are."""
+        return found.distances

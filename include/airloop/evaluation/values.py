@@ -7,25 +7,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from airloop.evaluation.metrics import Floats, squared
+from airloop.evaluation.metrics import Errors, Floats, squared
 
 
-def relative_rmse(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-    """The mean over the values of the root mean squared error over the standard deviation: 1 for who answers the mean."""
-    squares = _mean(squared(truth, scores), weights)
-    return np.asarray(np.sqrt(squares / _variances(truth, weights)).mean(axis=1))
+def errors(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Errors:
+    """What the errors come to under each row of weights, of each value."""
+    # Shifted first: the difference of two large squares would eat the digits.
+    centred = truth - truth.mean(axis=0)
+    variance = _mean(centred**2, weights) - _mean(centred, weights) ** 2
+    distances = np.abs(truth - scores)
+    return Errors(_mean(squared(truth, scores), weights), _mean(distances, weights), variance)
 
 
-def relative_mae(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-    """The mean over the values of the mean distance over the standard deviation."""
-    distances = _mean(np.abs(truth - scores), weights)
-    return np.asarray((distances / np.sqrt(_variances(truth, weights))).mean(axis=1))
+def relative(sizes: Floats, found: Errors) -> Floats:
+    """The mean over the values of what errors come to over the standard deviation: of squares' roots 1 for who answers the mean."""
+    return np.asarray((sizes / np.sqrt(_varying(found))).mean(axis=-1))
 
 
-def r2(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+def explained(found: Errors) -> Floats:
     """The mean over the values of the share of the variance that is explained."""
-    squares = _mean(squared(truth, scores), weights)
-    return np.asarray((1 - squares / _variances(truth, weights)).mean(axis=1))
+    return np.asarray((1 - found.squares / _varying(found)).mean(axis=-1))
 
 
 def losses(truth: Floats, scores: Floats) -> Floats:
@@ -38,9 +39,6 @@ def _mean(costs: Floats, weights: npt.NDArray[Any]) -> Floats:
     return np.asarray(weights @ costs / weights.sum(axis=1, keepdims=True))
 
 
-def _variances(truth: Floats, weights: npt.NDArray[Any]) -> Floats:
-    """Of each value under each row of weights; NaN where it does not vary, since no error is relative to nothing."""
-    # Shifted first: the difference of two large squares would eat the digits.
-    centred = truth - truth.mean(axis=0)
-    found = _mean(centred**2, weights) - _mean(centred, weights) ** 2
-    return np.where(found > 0, found, np.nan)
+def _varying(found: Errors) -> Floats:
+    """Each variance; NaN where a value does not vary, since no error is relative to nothing."""
+    return np.where(found.variance > 0, found.variance, np.nan)
