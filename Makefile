@@ -104,7 +104,7 @@ killed-starts: .venv/.torch ## kill ten starts at random moments; `airloop up` m
 fuzz-api: .venv/.self ## ask the prediction service 50,000 requests made from its own OpenAPI document
 	@AIRLOOP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q -rP --timeout 0 tests/unit/serving/test_api_schema.py
 
-roll-outs: .venv/.self ## ask 100,000 requests while two versions of different code take turns; each answer is its version's own
+roll-outs: .venv/.self ## ask 100,000 requests while versions take turns, and as many in canaries, shadows, A/B tests and fallbacks; each answer is its version's own
 	@AIRLOOP_ROLL_OUTS=100000 $(BIN)/python -m pytest -q -rP --timeout 0 tests/integration/serving/test_roll_outs.py
 
 flipped-bits: .venv/.self ## flip 300 bits each of lake, artifacts, step store, prediction log and ledger; none is used in silence

@@ -18,6 +18,8 @@ MODEL_VERSION: Final = f"{PREFIX}model_version"
 PREDICTED_AT: Final = f"{PREFIX}predicted_at"
 REQUEST_ID: Final = f"{PREFIX}request_id"
 REQUEST_ROW: Final = f"{PREFIX}request_row"
+#: In which role of the traffic the version answered; nothing where nobody but the champion did.
+ROLE: Final = f"{PREFIX}role"
 #: Of a row in quarantine: when it was put there, for which expectations, and the digest of the good rows beside it.
 AT: Final = f"{PREFIX}at"
 REASONS: Final = f"{PREFIX}reasons"

@@ -19,6 +19,8 @@ from airloop.serving.http.tokens import Tokens
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+from airloop.traffic import Share, Traffic, alone
+from airloop.vocabulary import Role
 
 TOKEN = "a-token-of-the-test"
 GOOD_ROW: dict[str, Any] = {"key": "k1", "day": "2013-03-01", "x": 2.0, "n": 1, "class": "a"}
@@ -112,6 +114,7 @@ class FakeLedger:
         self.names: list[str] = ["doubler"]
         self.artifacts: dict[str, Any] = {}
         self.loads: list[str] = []
+        self.shared: dict[str, Traffic] = {}
         #: Why the ledger cannot be read, if so.
         self.down: Exception | None = None
         #: What the slots take for the time.
@@ -123,6 +126,21 @@ class FakeLedger:
         """``model``: what loading gives, or the exception it raises."""
         self.artifacts[artifact(number).uri] = model
         self.current[name] = deployment(number, sequence, name)
+
+    def direct(self, *others: tuple[int, Any, Role, float], **more: Any) -> None:
+        """Let other versions answer beside the one that is deployed: number, model, role and weight."""
+        now, before = self.current["doubler"], self.shared.get("doubler")
+        for number, model, _, _ in others:
+            self.artifacts[artifact(number).uri] = model
+        left = 100 - sum(weight for _, _, role, weight in others if role is not Role.SHADOW)
+        standing = [(now.version, None, Role.CHAMPION, left), *others]
+        shares = [
+            Share(version=number, role=role, weight=weight, artifact=artifact(number))
+            for number, _, role, weight in standing
+        ]
+        self.shared["doubler"] = alone(now).model_copy(
+            update={"number": before.number + 1 if before else 1, "shares": tuple(shares), **more}
+        )
 
     def deployed(self) -> dict[str, Deployment]:
         if self.down is not None:
@@ -142,6 +160,7 @@ class FakeLedger:
             models=lambda: self.names,
             deployed=self.deployed,
             load=self.load,
+            traffic=self.shared.get,
             clock=lambda: self.now,
         )
 

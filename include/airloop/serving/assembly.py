@@ -68,6 +68,7 @@ def build_endpoints(settings: Settings, catalog: Catalog) -> Endpoints:
         deployed=deployed,
         deployed_one=deployed_one,
         doubt=following.doubt,
+        traffic=following.traffic,
         load=load,
         example=example,
         dataset=dataset,

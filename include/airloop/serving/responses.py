@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from airloop.contracts import Contract, Name
 from airloop.figures import Finite
+from airloop.serving.tally import VersionState
 
 #: Set on an answer whose rows could not be written to the prediction log (a full disk).
 LOG_HEADER = "x-airloop-prediction-log"
@@ -31,6 +32,8 @@ class _Body(Contract):
     request_id: str
     #: Values that the dataset's expectations only warn of: answered all the same. Not there where there are none.
     warnings: tuple[ErrorDetail, ...] = ()
+    #: The version that this request belonged to and that could not answer, or not in time. Not there where it did.
+    fallback_for: int | None = None
 
 
 class PredictionBody(_Body):
@@ -127,6 +130,12 @@ class EndpointState(Contract):
     batches: int = 0
     log_failures: int = 0
     log_error: str | None = None
+    #: The row of the ledger's traffic that it answers by; None where the champion answers everything.
+    traffic: int | None = None
+    #: Each version in it, with what became of its requests since.
+    versions: tuple[VersionState, ...] = ()
+    #: Requests that the champion of before answered, since the one of now could not.
+    fallbacks: int = 0
 
 
 class EndpointsResponse(Contract):

@@ -1,5 +1,6 @@
-"""Two versions whose code differs answer in one process, roll-out after roll-out; each is right by its own code.
+"""Versions whose code differs answer in one process, roll-out after roll-out; each is right by its own code.
 
+All at once, and in canaries, shadows and A/B tests; one that crashes fails nobody.
 `AIRLOOP_ROLL_OUTS` (`make roll-outs`) asks 100,000 requests.
 """
 
@@ -8,22 +9,35 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
 
+from airloop.columns import MODEL_VERSION, PREDICTED_AT, ROLE
 from airloop.contracts import ModelVersion
 from airloop.delivery.rollback import rollback
 from airloop.delivery.verification import newest_rows
-from airloop.ledger import open_ledger
-from airloop.registry import loader, models
+from airloop.ledger import Ledger, open_ledger
+from airloop.registry import artifacts, loader, models
 from airloop.serving.client import ServiceClient
 from airloop.serving.command import service_command
+from airloop.serving.log.frames import read_segment
+from airloop.serving.log.predictionlog import log_folder, segments
+from airloop.serving.log.records import decode
+from airloop.serving.responses import EndpointState
+from airloop.serving.runtime.choosing import lot
 from airloop.settings import Settings
+from airloop.specs import load_catalog
+from airloop.traffic import Share, Split
+from airloop.vocabulary import Role
 from bench import serving_world as made
 from bench.rivals import servers
 from tests.support.asking import Asking
@@ -37,6 +51,26 @@ ROLL_OUTS = 20 if REQUESTS >= 10_000 else 4
 #: Every third is taken back again.
 SWITCHES = ROLL_OUTS + ROLL_OUTS // 3
 ROWS = 200
+#: The input that an A/B test shares requests out by; of each of the other four kinds of roll-out, and their requests.
+KEY = "flight_id"
+EACH = 20 if REQUESTS >= 10_000 else 2
+SHARED = max(300, REQUESTS // 4)
+CRASHES = 999
+#: A helper that answers for a while, and then crashes with every row.
+CRASHING = """
+class Mile:
+    __array_ufunc__ = None
+    calls = 0
+
+    def __rmul__(self, distance):
+        self.calls += 1
+        if self.calls > 60:
+            raise RuntimeError("a bug that shows later")
+        return distance * 1.609344
+
+
+MILE, MONDAY = Mile(), 0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +94,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def versions(home: Path) -> dict[int, ModelVersion]:
-    """Version 1, and version 2 trained after the helper was changed; the project keeps the second's."""
+    """Version 1, version 2 trained after the helper was changed, and then one whose helper crashes some day."""
     found = {}
-    for number in (1, 2):
-        write_project(home / "project", number)
+    for number in (1, 2, 3):
+        write_project(home / "project", min(number, 2))
+        if number == 3:
+            helper = home / "project" / "include" / "flights" / "measures.py"
+            helper.write_text(CRASHING, encoding="utf-8")
         argv = [sys.executable, "-m", "tests.support.versions_of_code", str(number)]
-        trained = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True)
-        found[number] = ModelVersion.model_validate_json(trained.stdout.splitlines()[-1])
+        # The project's own module goes before the checkout's, which this environment has on its path: else no code travels.
+        env = {**os.environ, "PYTHONPATH": str(home / "project" / "include")}
+        trained = subprocess.run(
+            argv, cwd=ROOT, env=env, check=True, capture_output=True, text=True
+        )
+        version = ModelVersion.model_validate_json(trained.stdout.splitlines()[-1])
+        assert (Path(urlsplit(version.artifact.uri).path) / artifacts.CODE).is_file()
+        found[number] = version
+    write_project(home / "project", 2)
     return found
 
 
@@ -77,7 +121,8 @@ def asking(home: Path, versions: dict[int, ModelVersion]) -> Iterator[Asking]:
     made.deploy(settings, versions[1])
     rows = made.request_rows(settings)[:ROWS]
     offline = {number: _offline(version, settings) for number, version in versions.items()}
-    right = {number: offline[2 - number % 2] for number in range(1, ROLL_OUTS + 2)}
+    right = {number: offline[2 - number % 2] for number in range(1, ROLL_OUTS + 4 * EACH + 2)}
+    right[CRASHES] = offline[3]
     path = f"/models/{MODEL}/predict"
     argv, env = service_command(settings)
     port = urlsplit(settings.serving.url).port
@@ -133,3 +178,152 @@ def test_control_answers_of_the_other_version_are_told(home: Path, asking: Askin
         pass
     assert told.wrong > 0.9 * told.asked > 0
     assert told.failed == 0
+
+
+@dataclass(frozen=True)
+class World:
+    """The service, its versions and its ledger."""
+
+    asking: Asking
+    versions: dict[int, ModelVersion]
+    ledger: Ledger
+    home: Path
+
+    def split(self, strategy: str, *others: tuple[int, Role, float], **more: Any) -> Split:
+        now = self.ledger.current_deployment(MODEL)
+        assert now is not None
+        left = 100 - sum(weight for _, role, weight in others if role is not Role.SHADOW)
+        shares = [
+            Share(version=now.version, role=Role.CHAMPION, weight=left, artifact=now.artifact)
+        ]
+        shares += [
+            Share(version=number, role=role, weight=weight, artifact=self.named(number).artifact)
+            for number, role, weight in others
+        ]
+        return Split(strategy=strategy, shares=tuple(shares), options={"error_rate": 0.01}, **more)
+
+    def named(self, number: int) -> ModelVersion:
+        """Odd numbers are the first version's bytes, even ones the second's; CRASHES is the one that does."""
+        which = 3 if number == CRASHES else 2 - number % 2
+        return self.versions[which].model_copy(update={"version": number})
+
+    def direct(self, client: ServiceClient, split: Split, request: str) -> EndpointState:
+        fence = self.ledger.begin_attempt(f"promote:{MODEL}")
+        row = self.ledger.direct(fence, model=MODEL, split=split, reason="r", request=request)
+        state = client.refresh(MODEL)
+        assert (state.traffic, state.error) == (row.number if split.open else None, None)
+        return state
+
+    def serve(self, client: ServiceClient, number: int) -> None:
+        made.deploy(Settings(), self.named(number))
+        state = client.refresh(MODEL)
+        assert (state.version, state.error, state.traffic) == (number, None, None)
+
+    def logged(self) -> list[dict[str, Any]]:
+        spec = load_catalog().dataset("flights")
+        folder = log_folder(Settings().home, MODEL)
+        frames = [frame for path in segments(folder) for frame in read_segment(path).frames]
+        return [dict(row) for row in decode(frames, spec).to_pylist()]
+
+
+@pytest.fixture
+def world(asking: Asking, versions: dict[int, ModelVersion], home: Path) -> World:
+    """What the tests of traffic act on: whatever served last is the champion."""
+    return World(asking, versions, open_ledger(Settings()), home)
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[ServiceClient]:
+    with ServiceClient(Settings()) as client:
+        yield client
+
+
+def test_canaries_under_load_from_one_percent_to_all(world: World, client: ServiceClient) -> None:
+    now = world.ledger.current_deployment(MODEL)
+    assert now is not None
+    first = now.version
+    each = SHARED / (4 * EACH)
+    with world.asking.traffic(world.home, SHARED) as told:
+        for number in range(first + 1, first + EACH + 1):
+            for step, weight in enumerate((1.0, 10.0, 50.0)):
+                split = world.split("canary", (number, Role.CANARY, weight), step=step)
+                world.direct(client, split, f"canary:{number}:{step}")
+                asked = told.asked
+                told.wait(number if weight == 50 else number - 1, each)
+                assert told.asked > asked
+            world.serve(client, number)
+            told.wait(number, each)
+    print(f"canary: {told.right:,} right of {told.asked:,}: {dict(told.versions)}")
+    assert (told.wrong, told.failed) == (0, 0), told.example
+    assert set(told.versions) == set(range(first, first + EACH + 1))
+
+
+def test_shadows_under_load_answer_nobody(world: World, client: ServiceClient) -> None:
+    now = world.ledger.current_deployment(MODEL)
+    assert now is not None
+    first = now.version
+    with world.asking.traffic(world.home, SHARED) as told:
+        for number in range(first + 1, first + EACH + 1):
+            world.direct(
+                client, world.split("shadow", (number, Role.SHADOW, 100.0)), f"shadow:{number}"
+            )
+            told.wait(first, SHARED / EACH)
+            (_, shadow) = client.endpoint(MODEL).versions
+            assert (shadow.version, shadow.role) == (number, Role.SHADOW)
+            assert shadow.answered > 0
+            assert shadow.answered + shadow.shed <= shadow.asked
+            world.direct(client, world.split("shadow"), f"shadow:{number}:over")
+    print(f"shadow: {told.right:,} right of {told.asked:,}: {dict(told.versions)}; {shadow}")
+    assert (told.wrong, told.failed) == (0, 0), told.example
+    assert set(told.versions) == {first}
+
+
+def test_ab_tests_under_load_keep_each_key_at_its_version(
+    world: World, client: ServiceClient
+) -> None:
+    now = world.ledger.current_deployment(MODEL)
+    assert now is not None
+    first, tests = now.version, dict[int, tuple[datetime, datetime]]()
+    with world.asking.traffic(world.home, SHARED) as told:
+        for number in range(first + 1, first + EACH + 1):
+            split = world.split(
+                "ab_test", (number, Role.CHALLENGER, 50.0), key=KEY, salt=str(number)
+            )
+            world.direct(client, split, f"ab:{number}")
+            began = datetime.now(UTC)
+            told.wait(number, SHARED / EACH)
+            tests[number] = began, datetime.now(UTC)
+            world.direct(client, world.split("ab_test"), f"ab:{number}:over")
+    print(f"A/B: {told.right:,} right of {told.asked:,}: {dict(told.versions)}")
+    assert (told.wrong, told.failed) == (0, 0), told.example
+    met: Counter[bool] = Counter()
+    for row in world.logged():
+        for number, (began, ended) in tests.items():
+            # What was read before the test began may be answered after it.
+            if began < row[PREDICTED_AT] < ended and row[ROLE] is not None:
+                challenged = lot(f'"{row[KEY]}"', str(number)) < 50
+                assert (row[MODEL_VERSION] == number) is challenged
+                assert row[ROLE] == (Role.CHALLENGER if challenged else Role.CHAMPION)
+                met[challenged] += 1
+    assert min(met[True], met[False]) > 0.2 * (met[True] + met[False])
+
+
+def test_a_version_that_begins_to_crash_under_load_fails_nobody(
+    world: World, client: ServiceClient
+) -> None:
+    now = world.ledger.current_deployment(MODEL)
+    assert now is not None
+    with world.asking.traffic(world.home, SHARED) as told:
+        world.direct(client, world.split("canary", (CRASHES, Role.CANARY, 50.0)), "crashing")
+        deadline = time.monotonic() + 60
+        while not (found := client.endpoint(MODEL)).versions[1].open:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        told.wait(now.version, SHARED / 2)
+        found = client.endpoint(MODEL)
+        world.direct(client, world.split("canary"), "crashing:over")
+    (_, canary) = found.versions
+    print(f"fallback: {told.right:,} right of {told.asked:,}: {dict(told.versions)}; {canary}")
+    assert (told.wrong, told.failed) == (0, 0), told.example
+    assert 0 < told.versions[CRASHES] == canary.answered
+    assert canary.fallbacks == canary.failed + canary.spared + canary.late > 0

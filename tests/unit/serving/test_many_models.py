@@ -14,7 +14,7 @@ from airloop.serving.log.frames import read_segment
 from airloop.serving.log.openlogs import OpenLogs
 from airloop.serving.log.predictionlog import log_folder, segments
 from airloop.serving.log.records import decode
-from airloop.serving.runtime import endpoints
+from airloop.serving.runtime import bringing, endpoints
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.following import Following
 from airloop.vocabulary import DeploymentKind
@@ -62,7 +62,7 @@ def test_threads_and_descriptors_do_not_grow_with_the_number_of_models(tmp_path:
     slots._open_logs = OpenLogs(limit=OPEN)
     threads, opened = asyncio.run(ask_all_twice(slots, ledger.names))
     # Those that predict, those that load, and asyncio's own.
-    assert threads <= endpoints.THREADS + endpoints.LOADS + 10
+    assert threads <= endpoints.THREADS + bringing.LOADS + 10
     assert opened <= OPEN + 10
     for name in ledger.names:
         (path,) = segments(log_folder(tmp_path, name))

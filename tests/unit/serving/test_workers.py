@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
@@ -158,7 +159,9 @@ def test_one_that_lives_and_says_nothing_or_breaks_off_confirms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "FOLLOW_SECONDS", 0.2)
-    path = tmp_path / "77-hung.sock"
+    # Of a process that lives: a dead one's socket is taken away.
+    lives = os.getppid()
+    path = tmp_path / f"{lives}-hung.sock"
 
     async def main() -> None:
         one = Worker(tmp_path, "one")
@@ -166,7 +169,7 @@ def test_one_that_lives_and_says_nothing_or_breaks_off_confirms_nothing(
             hung.bind(str(path))
             hung.listen()
             await one.workers.open()
-            with pytest.raises(SilentError, match="worker 77 of the service does not answer"):
+            with pytest.raises(SilentError, match=f"worker {lives} of the service does not answer"):
                 await one.workers.follow(None)
         path.unlink()
 
@@ -174,7 +177,7 @@ def test_one_that_lives_and_says_nothing_or_breaks_off_confirms_nothing(
             writer.close()
 
         server = await asyncio.start_unix_server(break_off, path)
-        with pytest.raises(SilentError, match="worker 77"):
+        with pytest.raises(SilentError, match=f"worker {lives}"):
             await one.workers.follow(None)
         server.close()
         await one.close()

@@ -19,7 +19,7 @@ from airloop.serving.responses import LOG_HEADER
 from airloop.serving.runtime.admission import Admission, FullError
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.endpoints import Endpoints
-from airloop.serving.runtime.questions import Answer, Question
+from airloop.serving.runtime.questions import Answer
 from airloop.serving.runtime.version import NotFiniteError, Version
 
 log = logging.getLogger("airloop.serving")
@@ -52,6 +52,8 @@ class PredictionRoutes:
         }
         if answer.warnings:
             content["warnings"] = answer.warnings
+        if answer.asked is not None:
+            content["fallback_for"] = answer.asked
         headers = None if answer.logged else {LOG_HEADER: "degraded"}
         response = Response(orjson.dumps(content), 200, headers, "application/json")
         await response(scope, receive, send)
@@ -65,12 +67,12 @@ class PredictionRoutes:
             # A body that comes slowly takes no place of one that can be answered.
             with admission.reading():
                 body = await read_body(request, limits.max_body_bytes)
-            rows = version.schema.parse(body)
+            question = endpoint.question(version, body, request_id)
             begun = admission.begin()
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await endpoint.ask(Question(version, rows, request_id))
+                answer = await endpoint.ask(question)
             answered = True
-            warnings = version.schema.warnings(rows)
+            warnings = question.version.schema.warnings(question.rows)
             return replace(answer, warnings=warnings) if warnings else answer
         except FullError as full:
             raise overloaded(str(full)) from None

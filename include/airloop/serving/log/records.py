@@ -23,6 +23,7 @@ from airloop.columns import (
     PREDICTION,
     REQUEST_ID,
     REQUEST_ROW,
+    ROLE,
     is_answer,
 )
 from airloop.data.lake.evolution import GONE
@@ -44,6 +45,8 @@ RECORD_TYPES: dict[str, pa.DataType] = {
     REQUEST_ID: pa.string(),
     REQUEST_ROW: pa.int64(),
 }
+#: Columns that a table has once there is something to say in them.
+_LATER = {ROLE: pa.string()}
 
 
 #: What is answered about a row: a number, or several by their names ...
@@ -64,6 +67,8 @@ class Answered:
     #: The input whose time says of which partition a row is, if any.
     event_time: str | None
     dataset: DatasetSpec
+    #: In which role the version answered; empty where nobody but the champion does.
+    role: str = ""
 
 
 def encode(answered: Iterable[Answered]) -> bytes:
@@ -77,6 +82,7 @@ def encode(answered: Iterable[Answered]) -> bytes:
                 "dates": [partition_of(row, one) for row in one.rows],
                 "rows": one.rows,
                 "predictions": one.predictions,
+                **({"role": one.role} if one.role else {}),
             }
             for one in answered
         ]
@@ -128,7 +134,7 @@ def _decoded(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
         names.update(dict.fromkeys(record))
     columns = {name: [record.get(name) for record in records] for name in names}
     rows = pa.table({name: _array(name, values, dataset) for name, values in columns.items()})
-    known = {*RECORD_TYPES, *dataset.columns}
+    known = {*RECORD_TYPES, *_LATER, *dataset.columns}
     gone = {name for name in columns if name not in known and not is_answer(name)}
     fields = [
         field.with_metadata({GONE: b"true"}) if field.name in gone else field
@@ -139,6 +145,7 @@ def _decoded(frames: Iterable[bytes], dataset: DatasetSpec) -> pa.Table:
 
 def _records(batch: list[dict[str, Any]], present: Mapping[str, str]) -> Iterable[Row]:
     for request in batch:
+        role = {ROLE: request["role"]} if "role" in request else {}
         lines = zip(request["rows"], request["predictions"], request["dates"], strict=True)
         for index, (row, prediction, key) in enumerate(lines):
             yield {
@@ -149,6 +156,7 @@ def _records(batch: list[dict[str, Any]], present: Mapping[str, str]) -> Iterabl
                 PREDICTED_AT: request["at"],
                 REQUEST_ID: request["id"],
                 REQUEST_ROW: index,
+                **role,
             }
 
 
@@ -164,7 +172,7 @@ def _renamed(row: Row, present: Mapping[str, str]) -> Row:
 
 
 def _array(name: str, values: list[Any], dataset: DatasetSpec) -> pa.Array:
-    own = pa.float64() if is_answer(name) else RECORD_TYPES.get(name)
+    own = pa.float64() if is_answer(name) else (RECORD_TYPES | _LATER).get(name)
     column = dataset.columns.get(name)
     if own is None and column is None:
         return pa.array([None if value is None else str(value) for value in values], pa.string())

@@ -127,6 +127,11 @@ class Admission:
             self.turn.wait() > max(self.within, BATCHES * self.turn.usual)
         )
 
+    @property
+    def pressed(self) -> bool:
+        """Whether there is no time for what nobody waits for."""
+        return 2 * (self.inflight + self.promised) >= self.limit
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """While a request's body comes.

@@ -24,10 +24,10 @@ class Arrival:
     _settled: bool = False
 
     def version(self, endpoint: Endpoint, wanted: Deployment) -> Version:
-        """The wanted version, in memory: one of the two at hand where its bytes are the same, else loaded."""
+        """The wanted version, in memory: one of those at hand where its bytes are the same, else loaded."""
         since = datetime.now(UTC)
-        for held in (endpoint.current, endpoint.previous):
-            if held is not None and held.deployment.artifact == wanted.artifact:
+        for held in endpoint.held:
+            if held.deployment.artifact == wanted.artifact:
                 return Version(wanted, held.model, held.schema, since, held.example)
         model, rested = self.load(wanted.artifact), endpoint.rested
         if rested is not None and rested.deployment.artifact == wanted.artifact:

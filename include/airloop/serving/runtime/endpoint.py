@@ -8,21 +8,23 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from airloop.contracts import Deployment
 from airloop.serving.log.openlogs import OpenLogs
-from airloop.serving.log.predictionlog import PredictionLog
-from airloop.serving.log.records import Answered, encode
 from airloop.serving.requests import Row
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.admission import Admission
 from airloop.serving.runtime.batcher import MicroBatcher
 from airloop.serving.runtime.condition import condition_of
+from airloop.serving.runtime.directions import Directions
+from airloop.serving.runtime.keeping import Keeping
+from airloop.serving.runtime.lane import Lane
 from airloop.serving.runtime.questions import Answer, Question, predicted
 from airloop.serving.runtime.retry import Retry
+from airloop.serving.runtime.standby import Standby
 from airloop.serving.runtime.version import Version
+from airloop.traffic import Traffic
 from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
@@ -81,12 +83,23 @@ class Endpoint:
         #: How many requests can be answered in time.
         self.admission = Admission(workers=workers)
         self.recent: Sequence[Row] = ()
-        self._log = PredictionLog(log_folder, open_logs=open_logs)
+        #: Which other versions answer, or are asked beside.
+        self.directions = Directions(model)
+        self._threads = threads
+        self._keeping = Keeping(model, log_folder, open_logs)
         self._batcher: MicroBatcher[Question, Answer] = MicroBatcher(
             self._answer, threads, self.admission.turn
         )
-        self._requests = self._rows = self._log_failures = 0
-        self._log_error: str | None = None
+        self._standby = Standby(self._submit, self.lane)
+
+    def question(self, champion: Version, body: bytes, request_id: str) -> Question:
+        """A request, bound to the version that it belongs to.
+
+        :raises InvalidRequestError: if the body is not what that one's schema asks for, nor the champion's
+        """
+        if (sharing := self.directions.sharing) is not None:
+            return sharing.question(body, request_id)
+        return Question(champion, champion.schema.parse(body), request_id, body=body)
 
     async def ask(self, question: Question) -> Answer:
         """Predict and log; returns only when both are done, or logging has failed and says so.
@@ -94,7 +107,25 @@ class Endpoint:
         :raises NotFiniteError: if the model has no finite answer for these rows
         """
         self.used = time.monotonic()
+        if (sharing := self.directions.sharing) is not None:
+            return await sharing.ask(question, self._serve)
+        return await self._serve(question)
+
+    async def _serve(self, question: Question) -> Answer:
+        return await self._standby.ask(question, self.previous)
+
+    async def _submit(self, question: Question) -> Answer:
         return await self._batcher.submit(question, len(question.rows))
+
+    def lane(self, version: Version) -> Lane:
+        """A way to ask a version beside the one that serves."""
+        return Lane(version, self._beside, self._threads)
+
+    @property
+    def held(self) -> tuple[Version, ...]:
+        """All versions in memory."""
+        ours = (self.current, self.previous)
+        return (*(version for version in ours if version is not None), *self.directions.held)
 
     @property
     def restable(self) -> bool:
@@ -107,7 +138,12 @@ class Endpoint:
         if (now := self.current) is not None:
             real = None if now.example == now.schema.placeholder else now.example
             self.rested = Rested(now.deployment, real)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.directions.swapped()
         self.current = self.previous = None
+        self._standby.reset()
 
     @property
     def asleep(self) -> Deployment | None:
@@ -128,9 +164,9 @@ class Endpoint:
         while self.admission.inflight and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
         await self._batcher.close()
-        self._log.close()
+        self._keeping.close()
         # Not by a collection of garbage, which passes over what was there when the first version came.
-        self.current = self.previous = None
+        self._forget()
 
     def swap(self, version: Version) -> None:
         """Let another version answer from now on, or one that rested again."""
@@ -140,18 +176,22 @@ class Endpoint:
         if self.rested is None or self.rested.deployment != version.deployment:
             self.admission.promise(version.model.spec.serving)
         self.current, self.rested, self.used = version, None, time.monotonic()
+        self.directions.swapped()
+        self._standby.reset()
         # One that answers on since another is refused takes the refusal's reason from nobody.
         if version.deployment == self.wanted:
             self.error, self.retry = None, Retry()
         sequence = version.deployment.sequence
         log.info("%s: version %d answers, deployment %d", self.model, version.number, sequence)
 
-    def want(self, deployment: Deployment | None) -> None:
+    def want(self, deployment: Deployment | None, directed: Traffic | None = None) -> None:
         """Put down what the ledger names; a refusal of another deployment says nothing about this one."""
         if deployment != self.wanted:
             self.error, self.retry = None, Retry()
+        self.directions.want(directed)
         if deployment is not None and deployment.kind is DeploymentKind.RETIRE:
-            self.current = self.previous = self.rested = None
+            self.rested = None
+            self._forget()
         self.wanted, self.looked = deployment, True
 
     def refuse(self, deployment: Deployment, error: BaseException, now: float) -> None:
@@ -169,6 +209,7 @@ class Endpoint:
         now, wanted = self.current, self.wanted
         answers = now.deployment if now else self.rested.deployment if self.rested else None
         condition, says = self.condition()
+        sharing = self.directions.sharing
         return EndpointState(
             model=self.model,
             condition=condition,
@@ -180,55 +221,28 @@ class Endpoint:
             since=now.since if now else None,
             wanted_version=wanted.version if wanted else None,
             wanted_sequence=wanted.sequence if wanted else None,
-            error=self.error or self.doubt or self.trouble,
+            error=self.error or self.directions.error or self.doubt or self.trouble,
             limit=self.admission.limit if now else None,
-            requests=self._requests,
-            rows=self._rows,
+            requests=self._keeping.requests,
+            rows=self._keeping.rows,
             batches=self._batcher.batches,
-            log_failures=self._log_failures,
-            log_error=self._log_error,
+            log_failures=self._keeping.failures,
+            log_error=self._keeping.error,
+            traffic=sharing.traffic.number if sharing is not None else None,
+            versions=sharing.states() if sharing is not None else (),
+            fallbacks=self._standby.fallbacks,
         )
 
     def _answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         """One batch, in a thread: predict, make durable, then answer."""
         began = time.thread_time()
-        predictions = predicted(questions)
-        at = datetime.now(UTC)
-        answered = [
-            Answered(
-                question.request_id,
-                question.version.number,
-                at,
-                question.rows,
-                found,
-                question.version.model.spec.serving.event_time,
-                question.version.model.dataset,
-            )
-            for question, found in zip(questions, predictions, strict=True)
-            if not isinstance(found, Exception)
-        ]
-        logged = self._write(answered) if answered else True
-        if answered:
-            self.recent = answered[-1].rows[:RECENT_ROWS]
+        answers = self._beside(questions)
+        right = [q.rows for q, a in zip(questions, answers, strict=True) if isinstance(a, Answer)]
+        if right:
+            self.recent = right[-1][:RECENT_ROWS]
         self.admission.worked(len(questions), time.thread_time() - began)
-        return [
-            found
-            if isinstance(found, Exception)
-            else Answer(question.version.number, question.version.heard(found), logged)
-            for question, found in zip(questions, predictions, strict=True)
-        ]
+        return answers
 
-    def _write(self, answered: Sequence[Answered]) -> bool:
-        rows = sum(len(one.rows) for one in answered)
-        self._requests += len(answered)
-        self._rows += rows
-        try:
-            self._log.append(encode(answered))
-        except OSError as error:
-            if self._log_error is None:
-                log.error("%s: the prediction log cannot be written: %s", self.model, error)
-            self._log_failures += rows
-            self._log_error = str(error)
-            return False
-        self._log_error = None
-        return True
+    def _beside(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        """The same of a version beside: neither its rows nor what they cost say anything of the champion."""
+        return self._keeping.kept(questions, predicted(questions))

@@ -17,11 +17,13 @@ from airloop.serving.log.predictionlog import log_folder
 from airloop.serving.requests import Row
 from airloop.serving.responses import EndpointState
 from airloop.serving.runtime.arrival import Arrival
+from airloop.serving.runtime.bringing import Bringing
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.residence import Residence
 from airloop.serving.runtime.retry import Retry
 from airloop.serving.runtime.version import Model
 from airloop.specs.dataset import DatasetSpec
+from airloop.traffic import Traffic
 from airloop.vocabulary import DeploymentKind
 
 log = logging.getLogger("airloop.serving")
@@ -30,8 +32,6 @@ log = logging.getLogger("airloop.serving")
 POLL_SECONDS = 10.0
 #: How long an endpoint whose spec is gone still answers what it had begun.
 CLOSE_SECONDS = 15.0
-#: Versions loaded side by side.
-LOADS = 8
 #: Models that predict side by side: far more than cores, since one that waits, for a lock or a disk, holds its thread.
 THREADS = 32
 
@@ -42,6 +42,7 @@ class Endpoints:
     :param deployed: the ledger's current deployments by model: one query for all of them
     :param deployed_one: that of one model; without it all are asked for
     :param doubt: why a model's last deployment in the ledger is not the one that is followed
+    :param traffic: who answers a model's requests beside the version of that deployment, as it was at the last look
     :param load: loads and verifies an artifact
     :param example: a real row of a model, or None
     :param dataset: a model's dataset as the project has it now, or None
@@ -58,6 +59,7 @@ class Endpoints:
         deployed: Callable[[], Mapping[str, Deployment]],
         deployed_one: Callable[[str], Deployment | None] | None = None,
         doubt: Callable[[str], str | None] = lambda _: None,
+        traffic: Callable[[str], Traffic | None] = lambda _: None,
         load: Callable[[ArtifactRef], Model],
         example: Callable[[Model], Row | None] = lambda _: None,
         dataset: Callable[[Model], DatasetSpec | None] = lambda _: None,
@@ -67,17 +69,15 @@ class Endpoints:
         workers: int = 1,
     ) -> None:
         self._home, self._clock, self._workers = home, clock, workers
-        self._models, self._deployed, self._doubt = models, deployed, doubt
-        self._arrival = Arrival(load, example, dataset)
+        self._models, self._deployed, self._doubt, self._traffic = models, deployed, doubt, traffic
         self._deployed_one = deployed_one or (lambda model: deployed().get(model))
         self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        # Of their own: a store that hangs must not take the threads in which the ledger is asked.
-        self._loaders = ThreadPoolExecutor(max_workers=LOADS, thread_name_prefix="load")
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="batch")
         self._open_logs = OpenLogs()
         self._residence = Residence(self.all, memory, pinned)
+        self._bringing = Bringing(Arrival(load, example, dataset), lambda: self._residence, clock)
         #: Whether the names of the models have been read once: until then none is unknown.
         self.named = False
         #: Why the endpoints cannot be followed, if so, and since when: the ledger does not answer, a folder is gone.
@@ -109,7 +109,7 @@ class Endpoints:
             task.cancel()
         for endpoint in self._endpoints.values():
             await endpoint.close()
-        self._loaders.shutdown(wait=False, cancel_futures=True)
+        self._bringing.close()
         self._threads.shutdown(wait=False)
 
     async def follow(self) -> None:
@@ -117,8 +117,7 @@ class Endpoints:
         while True:
             await self._look()
             for endpoint in self.all():
-                behind = _behind(endpoint) and not _waits(endpoint)
-                if behind and not self._lock(endpoint).locked():
+                if _is_behind(endpoint) and not self._lock(endpoint).locked():
                     self._start(self._catch_up(endpoint, asked=False))
             await self._residence.keep()
             self._open_logs.rest_idle()
@@ -167,7 +166,7 @@ class Endpoints:
         else:
             self.error = None
             for endpoint in asked:
-                endpoint.want(wanted.get(endpoint.model))
+                endpoint.want(wanted.get(endpoint.model), self._traffic(endpoint.model))
                 endpoint.doubt = self._doubt(endpoint.model)
         for endpoint in self._endpoints.values():
             endpoint.trouble = self.error
@@ -189,14 +188,14 @@ class Endpoints:
     async def _catch_up(self, endpoint: Endpoint, *, asked: bool, woken: bool = False) -> None:
         async with self._lock(endpoint):
             wanted = _behind(endpoint)
-            if wanted is None:
-                return
-            if _waits(endpoint) and not woken:
+            if wanted is not None and _waits(endpoint) and not woken:
                 if asked:  # by the next request, whatever was refused before
                     endpoint.retry = Retry()
                 return
-            if endpoint.error is None or asked or self._clock() >= endpoint.retry.at:
-                await self._bring(endpoint, wanted)
+            due = endpoint.error is None or asked or self._clock() >= endpoint.retry.at
+            if wanted is not None and due:
+                await self._bringing.champion(endpoint, wanted)
+            await self._bringing.shares(endpoint, asked=asked)
 
     async def _wake(self, endpoint: Endpoint) -> None:
         await self._catch_up(endpoint, asked=False, woken=True)
@@ -204,27 +203,8 @@ class Endpoints:
             # Where the ledger names a version that is refused, the one that was let go answers on.
             rested = endpoint.rested.deployment if endpoint.rested is not None else None
             if endpoint.current is None and rested not in (None, endpoint.wanted):
-                await self._bring(endpoint, rested)
+                await self._bringing.champion(endpoint, rested)
                 endpoint.rested = None  # it answers, or is refused as well
-
-    async def _bring(self, endpoint: Endpoint, wanted: Deployment) -> None:
-        """Load a version, and let it answer."""
-        endpoint.loading = wanted
-        try:
-            async with self._residence.room():
-                loop = asyncio.get_running_loop()
-                version = await loop.run_in_executor(
-                    self._loaders, self._arrival.version, endpoint, wanted
-                )
-        # A user's model may raise anything while warming, and even exit: the loop serves others, too.
-        except (Exception, SystemExit) as error:
-            endpoint.refuse(wanted, error, self._clock())
-        else:
-            self._arrival.settle()
-            endpoint.swap(version)
-        finally:
-            endpoint.loading = None
-        await self._residence.keep()
 
     def _lock(self, endpoint: Endpoint) -> asyncio.Lock:
         return self._locks.setdefault(endpoint.model, asyncio.Lock())
@@ -239,6 +219,13 @@ class Endpoints:
 def _waits(endpoint: Endpoint) -> bool:
     """Whether its version is loaded by the next request, and not before."""
     return endpoint.on_demand and endpoint.current is None
+
+
+def _is_behind(endpoint: Endpoint) -> bool:
+    """Whether there is something to load, and now."""
+    if _behind(endpoint) is not None:
+        return not _waits(endpoint)
+    return endpoint.directions.behind(endpoint.current) is not None
 
 
 def _behind(endpoint: Endpoint) -> Deployment | None:

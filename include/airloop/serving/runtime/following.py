@@ -11,6 +11,7 @@ from airloop.contracts import Deployment
 
 if TYPE_CHECKING:
     from airloop.ledger.serving import Serving
+    from airloop.traffic import Traffic
 
 log = logging.getLogger("airloop.serving")
 
@@ -61,6 +62,14 @@ class Following:
         """Of one model."""
         self._follow(model, ledger.serving(model, self._found).get(model))
         return self._followed.get(model)
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Who answers a model's requests, as far as it is about the deployment that is followed."""
+        found, followed = self._found.get(model), self._followed.get(model)
+        shared = found.shared if found is not None else None
+        if shared is None or followed is None or shared.deployment != followed.sequence:
+            return None
+        return shared
 
     def doubt(self, model: str) -> str | None:
         """Why a model's last row is not followed, if so."""

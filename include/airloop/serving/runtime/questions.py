@@ -12,13 +12,21 @@ from airloop.serving.runtime.refusal import explained
 from airloop.serving.runtime.version import NotFiniteError, Version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """One request on its way through an endpoint, bound to the version whose schema it passed."""
 
     version: Version
     rows: Sequence[Row]
     request_id: str
+    #: In which role its version answers, as the log has it; empty where nobody but the champion does.
+    role: str = ""
+    #: As it came, to be read by another version's schema where this one cannot answer.
+    body: bytes = b""
+    #: The version that it belongs to, where another one answers in its place.
+    asked: int | None = None
+    #: Nobody waits for this answer any more: it is none, and not logged.
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,10 @@ class Answer:
     logged: bool
     #: What the dataset's expectations warn of in the rows, as details of an error are.
     warnings: Sequence[Mapping[str, Any]] = ()
+    #: The version that was to answer and could not.
+    asked: int | None = None
+    #: The same as the log has it, to be held against another version's.
+    told: Sequence[Told] = ()
 
 
 def predicted(questions: Sequence[Question]) -> list[list[Told] | Exception]:

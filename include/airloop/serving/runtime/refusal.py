@@ -20,7 +20,9 @@ def explained(version: Version, rows: Sequence[Row], error: Exception) -> Except
         {"loc": ["rows", index], "msg": _sentence(one), "type": "refused"} for index, one in found
     ]
     first = details[0]
-    return InvalidRequestError(f"rows.{found[0][0]}: {first['msg']}", details)
+    refused = InvalidRequestError(f"rows.{found[0][0]}: {first['msg']}", details)
+    refused.__cause__ = error
+    return refused
 
 
 def _sentence(error: Exception) -> str:

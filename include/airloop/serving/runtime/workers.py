@@ -14,6 +14,7 @@ from airloop.contracts import Contract
 from airloop.serving.responses import Condition, EndpointState
 from airloop.serving.runtime.endpoints import Endpoints
 from airloop.serving.runtime.peers import Peers
+from airloop.serving.tally import VersionState, added
 
 #: How long a worker may take to say something.
 TELL_SECONDS = 5.0
@@ -156,8 +157,23 @@ def _one(states: Sequence[EndpointState]) -> EndpointState:
             "batches": sum(state.batches for state in states),
             "log_failures": sum(state.log_failures for state in states),
             "log_error": _first(state.log_error for state in states),
+            "traffic": _agreed([state.traffic for state in states]),
+            "versions": _versions(states),
+            "fallbacks": sum(state.fallbacks for state in states),
         }
     )
+
+
+def _agreed(rows: Sequence[int | None]) -> int | None:
+    """The row of the traffic that all answer by, be it the one that the slowest does."""
+    return None if None in rows else min(row for row in rows if row is not None)
+
+
+def _versions(states: Sequence[EndpointState]) -> tuple[VersionState, ...]:
+    """What is counted of each version by the workers that answer by that row."""
+    row = _agreed([state.traffic for state in states])
+    told = [state.versions for state in states if row is not None and state.traffic == row]
+    return tuple(added(each) for each in zip(*told, strict=True)) if told else ()
 
 
 def _reached(state: EndpointState) -> tuple[float, bool]:
