@@ -17,15 +17,14 @@ from airloop.specs.dataset import (
     Expectation,
 )
 from airloop.specs.model import (
-    GatesSpec,
     ModelSpec,
     MonitoringSpec,
     RetrainingSpec,
     Target,
-    Threshold,
     TrainingSpec,
 )
 from airloop.specs.pools import Pool
+from airloop.specs.sections.gating import GatesSpec, Threshold
 from airloop.specs.sections.outputs import OutputsSpec, ValueSpec, VectorSpec
 from airloop.specs.sections.resources import (
     EnvironmentSpec,

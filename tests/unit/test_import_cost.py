@@ -67,8 +67,8 @@ def test_an_operator_loads_little_beside_airflow(
 ) -> None:
     found = by_operator[f"airloop_operators.{name}"]
     assert not tops(found) & HEAVY
-    # 73 to 113 modules when this was written, up to 150 now.
-    assert len(found) < 160
+    # 73 to 113 modules when this was written, up to 161 now: each section of a spec is one more, and none is heavy.
+    assert len(found) < 170
 
 
 def test_the_service_s_supervisor_knows_no_database() -> None:

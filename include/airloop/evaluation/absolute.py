@@ -10,9 +10,10 @@ import numpy as np
 from airloop.contracts import Check, Outcome
 from airloop.evaluation.case import Case
 from airloop.evaluation.gates import too_few
-from airloop.evaluation.metrics import evaluate, gain, metric
+from airloop.evaluation.metrics import evaluate, gain
+from airloop.evaluation.parts import figure, judged_by
 from airloop.evaluation.swap import cannot_tell
-from airloop.specs.model import Threshold
+from airloop.specs.sections.gating import Threshold
 
 NAME: Final = "absolute"
 
@@ -23,18 +24,19 @@ def check(case: Case) -> Check:
         return Check(name=NAME, outcome=Outcome.UNKNOWN, reason=few)
     gates = case.model.gates
     metrics = evaluate(case.model.goal, case.truth, case.scores, case.model.metrics)
+    metrics |= {name: figure(case.model, name, case.truth, case.scores) for name in gates.absolute}
     bad: list[str] = []
     unknown: list[str] = []
     excused: list[str] = []
     for name, bound in gates.absolute.items():
-        value = metrics.get(name, math.nan)
+        value = metrics[name]
         if not math.isfinite(value):
             unknown.append(f"{name} is not a number")
         elif missed := _missed(name, value, bound):
             season = _hard_season(case, name, bound)
             (excused if season else bad).append(f"{missed}{season}")
     outcome = Outcome.BAD if bad else Outcome.UNKNOWN if unknown else Outcome.OK
-    names = ", ".join(f"{name} {metrics[name]:.4f}" for name in gates.absolute if name in metrics)
+    names = ", ".join(f"{name} {metrics[name]:.4f}" for name in gates.absolute)
     reason = "; ".join(bad + unknown + excused) or names
     figures: dict[str, float | int | str | None] = {
         name: round(value, 6) for name, value in metrics.items()
@@ -55,9 +57,9 @@ def _hard_season(case: Case, name: str, bound: Threshold) -> str:
     if case.champion is None or cannot_tell(case):
         return ""
     truth = case.truth[case.unseen]
-    ours = metric(name, truth, case.scores[case.unseen])
-    theirs = metric(name, truth, case.incumbent_scores[case.unseen])
-    better = gain(name, np.array(ours), np.array(theirs)) >= 0
+    ours = figure(case.model, name, truth, case.scores[case.unseen])
+    theirs = figure(case.model, name, truth, case.incumbent_scores[case.unseen])
+    better = gain(judged_by(case.model, name), np.array(ours), np.array(theirs)) >= 0
     if not _missed(name, theirs, bound) or not better:
         return ""
     return (

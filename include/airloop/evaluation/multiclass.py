@@ -40,11 +40,16 @@ def right(truth: Floats, scores: Floats) -> Floats:
 
 
 def macro_f1(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
-    """The mean over the classes of each one's F1; of one that neither came true nor was answered there is none."""
+    """The mean over the classes of each one's F1."""
+    return np.asarray(np.nanmean(f1_each(truth, scores, weights), axis=1))
+
+
+def f1_each(truth: Floats, scores: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """Each class's F1; of one that neither came true nor was answered there is none."""
     was, said = is_of(truth, scores.shape[1]), is_of(scores.argmax(axis=1), scores.shape[1])
     hits, both = weights @ (was * said), weights @ (was + said)
-    each = np.divide(2 * hits, both, out=np.full(hits.shape, np.nan), where=both > 0)
-    return np.asarray(np.nanmean(each, axis=1))
+    none = np.full(hits.shape, np.nan)
+    return np.asarray(np.divide(2 * hits, both, out=none, where=both > 0))
 
 
 def macro_f1_of_all(truth: Floats, scores: Floats) -> float:

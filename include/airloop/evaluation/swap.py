@@ -15,7 +15,7 @@ from airloop.evaluation.comparison import Comparison
 from airloop.evaluation.operating import POWER, blocks_needed, curve
 from airloop.evaluation.proper import clearly_worse
 from airloop.plugins.metric import find_metric
-from airloop.specs.model import GatesSpec
+from airloop.specs.sections.gating import GatesSpec
 
 NAME: Final = "champion"
 #: The true gain whose power the report tells in words.

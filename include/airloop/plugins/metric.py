@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import AfterValidator, ValidationInfo
@@ -25,6 +25,8 @@ Task = Literal[
     "classification", "regression", "multiclass", "labels", "quantiles", "values", "vector"
 ]
 
+#: What one of several numbers is by itself.
+_ALONE: Final[dict[Task, Task]] = {"values": "regression", "multiclass": "classification"}
 #: Rows whose costs are added up at a time.
 PIECE: Final = 1 << 20
 
@@ -102,6 +104,32 @@ def standard(task: Task) -> tuple[str, ...]:
         if plugin.seam == METRICS and plugin.distribution == OWN
     ]
     return tuple(sorted(name for name in own if task in find_metric(name).tasks))
+
+
+def parts_of(goal: Task, outputs: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """The metrics of one of several outputs, ``<metric>_<name>``: each one's metric, and its place among them.
+
+    Of several values and classes each is a regression, or a classification, of its own.
+    """
+    metrics = (
+        standard(_ALONE[goal])
+        if goal in _ALONE
+        else ("pinball",)
+        if goal == "quantiles"
+        else ("f1",)
+        if goal == "labels"
+        else ()
+    )
+    return {
+        f"{metric}_{name}": (metric, place)
+        for place, name in enumerate(outputs)
+        for metric in metrics
+    }
+
+
+def part_of(goal: Task, outputs: Iterable[str], name: str) -> tuple[str, int] | None:
+    """The metric and the place of the output that a name like ``mae_late`` is of; None where it is of none."""
+    return parts_of(goal, outputs).get(name)
 
 
 def tasks_of(name: str) -> tuple[Task, ...] | None:

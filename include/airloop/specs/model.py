@@ -16,7 +16,6 @@ from airloop.fields import (
     HalfLife,
     Line,
     ModulePath,
-    Number,
     Span,
     Text,
     Whole,
@@ -25,13 +24,13 @@ from airloop.fields import (
 from airloop.issues import KeyPath, refuse
 from airloop.partition import Cadence
 from airloop.plugins.executor import ComputeField
-from airloop.plugins.gate import OwnGate
-from airloop.plugins.metric import MetricName, Task
+from airloop.plugins.metric import Task, part_of
 from airloop.plugins.spec import is_frozen
 from airloop.plugins.trainer import Output, TrainerName, outputs_of
 from airloop.specs.rules import model_rules
 from airloop.specs.sections.days import HOLDOUT_DAYS, WINDOW_DAYS
 from airloop.specs.sections.fitting import MAX_PROCESSES, CheckpointSpec
+from airloop.specs.sections.gating import GatesSpec
 from airloop.specs.sections.outputs import OutputsSpec
 from airloop.specs.sections.resources import EnvironmentSpec, ResourcesSpec
 from airloop.specs.sections.segments import SegmentsSpec
@@ -120,46 +119,6 @@ class TrainingSpec(Contract):
         return spanned(said(self.holdout, self.holdout_days), cadence)
 
 
-class Threshold(Contract):
-    """A bound on one metric."""
-
-    min: Number | None = None
-    max: Number | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Threshold:
-        if self.min is None and self.max is None:
-            raise ValueError("needs min, max or both")
-        return self
-
-
-class GatesSpec(Contract):
-    """The gates: all on; a figure can be moved, no gate can be taken out."""
-
-    primary: MetricName
-    absolute: dict[MetricName, Threshold] = Field(min_length=1)
-    #: The candidate must beat the trivial baseline by this much of the primary metric.
-    baseline_margin: Number = Field(default=0.02, ge=0)
-    #: ``costly``: a swap is work, so the candidate must be better than the champion beyond chance; ``free``: it must not
-    #: be clearly worse.
-    swap: Literal["costly", "free"] = "costly"
-    #: costly: the champion must be beaten by this much, with this confidence, on days that neither learned from.
-    champion_margin: Number = Field(default=0.0, ge=0)
-    #: free: the champion may be better by this much.
-    margin: Number = Field(default=0.01, ge=0)
-    confidence: Number = Field(default=0.95, gt=0.5, lt=1)
-    #: Read and not used: of the bootstrap that the days' jackknife replaced.
-    resamples: Whole = Field(default=500, ge=100)
-    #: Columns by whose values the worst slice is looked for. Not said: the inputs of few values; ``none``: no slice.
-    slices: Literal["none"] | tuple[ColumnName, ...] = ()
-    #: No slice may lose more than this of the primary metric against the champion.
-    slice_margin: Number = Field(default=0.03, ge=0)
-    min_slice_rows: Whole = Field(default=300, ge=1)
-    min_holdout_rows: Whole = Field(default=1_000, ge=1)
-    #: Gates beside the standing ones: the project's, as package.module:function, or {kind: …} of a plug-in.
-    own: tuple[OwnGate, ...] = ()
-
-
 class ModelSpec(Contract):
     """One model."""
 
@@ -239,7 +198,8 @@ def metric_places(spec: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
     """Where a spec names metrics."""
     yield ("gates", "primary"), spec.gates.primary
     for name in spec.gates.absolute:
-        yield ("gates", "absolute", name), name
+        if part_of(spec.goal, spec.answer.names, name) is None:
+            yield ("gates", "absolute", name), name
     if spec.tuning is not None and spec.tuning.metric is not None:
         yield ("tuning", "metric"), spec.tuning.metric
 

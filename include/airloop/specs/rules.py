@@ -10,12 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue, value_at
 from airloop.plugins.executor import compute_issues
-from airloop.plugins.gate import STANDING
-from airloop.plugins.metric import standard, tasks_of
-from airloop.plugins.registry import GATES, SOURCES
+from airloop.plugins.registry import SOURCES
 from airloop.plugins.spec import rules
 from airloop.plugins.trainer import trainer_issues
 from airloop.specs.sections.arguments import argument_rules
@@ -27,6 +24,7 @@ from airloop.specs.sections.days import (
     tick_rules,
     window_and_holdout,
 )
+from airloop.specs.sections.declared import output_rules, target_paths
 from airloop.specs.sections.expectations import (
     COLUMN_ARGUMENTS,
     COLUMN_LIST_ARGUMENTS,
@@ -34,7 +32,7 @@ from airloop.specs.sections.expectations import (
     names,
     signature,
 )
-from airloop.specs.sections.outputs import goal_of, output_rules, target_paths
+from airloop.specs.sections.gating import gate_rules
 from airloop.specs.sections.resources import compute_rules
 from airloop.specs.sections.segments import segment_column_rules, segment_rules
 from airloop.specs.sections.splitting import split_rules
@@ -86,7 +84,7 @@ def model_rules(data: Data) -> list[SpecIssue]:
     for issue in compute_issues(data.get("compute")):
         found.append(replace(issue, path=("compute", *issue.path)))
     found += [*tuning_rules(data), *segment_rules(data), *stream_rules(data), *output_rules(data)]
-    return [*found, *trainer_issues(data.get("training")), *_metrics(data), *_own_gates(data)]
+    return [*found, *trainer_issues(data.get("training")), *gate_rules(data)]
 
 
 def pair_rules(model: Data, dataset: Data) -> list[SpecIssue]:
@@ -160,49 +158,6 @@ def _expectation(item: Data, path: KeyPath, columns: Data) -> Iterator[SpecIssue
         yield from argument_rules(str(name), taken, columns, (*path, "with"))
     for argument in (*COLUMN_ARGUMENTS, *COLUMN_LIST_ARGUMENTS):
         yield from _unknown_columns(arguments, (argument,), columns, (*path, "with"))
-
-
-def _metrics(data: Data) -> Iterator[SpecIssue]:
-    gates = data.get("gates")
-    if not isinstance(gates, dict):
-        return
-    absolute = gates.get("absolute")
-    named: list[tuple[KeyPath, Any]] = [
-        (("gates", "primary"), gates.get("primary")),
-        (("tuning", "metric"), value_at(data, ("tuning", "metric"))),
-    ]
-    named += (
-        [(("gates", "absolute", key), key) for key in absolute]
-        if isinstance(absolute, dict)
-        else []
-    )
-    goal = goal_of(data)
-    for path, metric in named:
-        tasks = _tasks(metric)
-        if goal is not None and tasks is not None and goal not in tasks:
-            yield SpecIssue(path, f"is no metric of {goal}", metric, "", standard(goal))
-
-
-def _tasks(metric: Any) -> tuple[str, ...] | None:
-    """None where that is no metric, which the spec's own validation says, or a project's own."""
-    try:
-        return tasks_of(metric) if isinstance(metric, str) else None
-    except SpecError:
-        return None
-
-
-def _own_gates(data: Data) -> Iterator[SpecIssue]:
-    seen = set(STANDING)
-    for index, own in enumerate(_list(value_at(data, ("gates", "own")))):
-        path: KeyPath = ("gates", "own", index)
-        for issue in rules(GATES, own):
-            yield replace(issue, path=(*path, *issue.path))
-        name = own.rpartition(":")[2] if isinstance(own, str) else value_at(own, ("kind",))
-        if isinstance(name, str) and name in seen:
-            what = "is one of the gates that every candidate passes" if name in STANDING else ""
-            remedy = "leave it out" if what else "give one of them another name"
-            yield SpecIssue(path, what or "two gates bear one name", name, remedy)
-        seen.add(str(name))
 
 
 def _unknown_columns(

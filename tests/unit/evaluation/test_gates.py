@@ -18,7 +18,7 @@ from airloop.evaluation.case import Champion
 from airloop.evaluation.gates import judge
 from airloop.evaluation.metrics import evaluate
 from airloop.plugins.gate import STANDING
-from airloop.specs.model import Threshold
+from airloop.specs.sections.gating import Threshold
 from tests.support.loop import specimens
 from tests.support.loop.specimens import model_spec, quality
 
