@@ -27,6 +27,7 @@ from airloop.cli.commands import (
     lake,
     ledger,
     loop,
+    package,
     plugins,
     predict,
     predictions,
@@ -99,6 +100,9 @@ app.command("clean", epilog="Example: airloop clean --older-than 30d")(
 )
 app.command("predictions", epilog="Example: airloop predictions flight_delay --recover")(
     in_project(predictions.predictions_command)
+)
+app.command("package", epilog="Example: airloop package flight_delay 3 --as bento")(
+    in_project(package.package_command)
 )
 app.command("plugins", epilog="Example: airloop plugins")(plugins.plugins_command)
 app.command("reconcile", epilog="Example: airloop reconcile --grace-minutes 0")(

@@ -8,21 +8,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 from pydantic import SecretStr
 
-from airloop.contracts import ArtifactRef, Deployment, ModelVersion
+from airloop.contracts import ArtifactRef, ModelVersion
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.http.app import Application
 from airloop.serving.http.middleware import Middleware
 from airloop.serving.http.tokens import Tokens
 from airloop.serving.runtime.endpoints import Endpoints
-from airloop.serving.runtime.version import Model
+from airloop.serving.runtime.version import Model, tried
 from airloop.settings import Settings
-from airloop.vocabulary import DeploymentKind
 
 #: Ends what hangs; no verdict depends on it, since a busy machine may take long.
 START_SECONDS = 300.0
@@ -42,7 +40,7 @@ def serve_version(
 
     :raises ArtifactError: if the endpoint refuses the version
     """
-    deployment = _deployment(version)
+    deployment = tried(version)
     endpoints = Endpoints(
         home,
         models=lambda: [version.model],
@@ -64,19 +62,6 @@ def serve_version(
         finally:
             server.should_exit = True
             thread.join(START_SECONDS)
-
-
-def _deployment(version: ModelVersion) -> Deployment:
-    return Deployment(
-        model=version.model,
-        sequence=1,
-        version=version.version,
-        previous=None,
-        artifact=version.artifact,
-        kind=DeploymentKind.SANDBOX,
-        reason="infrastructure check",
-        at=datetime.now(UTC),
-    )
 
 
 def _wait(endpoints: Endpoints, model: str) -> None:

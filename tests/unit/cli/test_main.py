@@ -290,7 +290,7 @@ def test_every_commands_help_has_an_example() -> None:
     commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "up", "down", "status", "demo", "check", "trigger", "predict", "rollback", "decisions",
-        "costs", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
+        "costs", "package", "plugins", "predictions", "retire", "clean", "ledger", "new", "eject", "upgrade",
         "reconcile", "replay", "report", "dags", "incidents", "token", "lake", "audit",
     }  # fmt: skip
     names = ("ledger", "dags", "token", "lake", "audit")

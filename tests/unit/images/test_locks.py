@@ -166,6 +166,8 @@ ELSEWHERE = {
     "pytest": "testing",
     "kubernetes": "execution/pods",
     "catboost": "registry/formats/boosters",
+    # A wheel is built where a person types, from the whole environment.
+    "hatchling": "delivery/packaging",
     # A cluster is asked by a step that runs beside Airflow.
     "ray": "execution",
     "grpc": "execution",

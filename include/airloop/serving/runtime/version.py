@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import orjson
 
-from airloop.contracts import Deployment
+from airloop.contracts import Deployment, ModelVersion
 from airloop.errors import ArtifactError
 from airloop.serving.log.records import Heard, Told
 from airloop.serving.requests import InvalidRequestError, RequestSchema, Row
 from airloop.specs.dataset import DatasetSpec
 from airloop.specs.model import ModelSpec
+from airloop.vocabulary import DeploymentKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +79,20 @@ class Version:
     def heard(self, told: Sequence[Told]) -> Sequence[Heard]:
         """The same as its caller hears it."""
         return self.model.spec.answer.heard(told)
+
+
+def tried(version: ModelVersion) -> Deployment:
+    """As though it served alone: for who tries a version, or asks it where no ledger is."""
+    return Deployment(
+        model=version.model,
+        sequence=1,
+        version=version.version,
+        previous=None,
+        artifact=version.artifact,
+        kind=DeploymentKind.SANDBOX,
+        reason="infrastructure check",
+        at=datetime.now(UTC),
+    )
 
 
 def prepare(

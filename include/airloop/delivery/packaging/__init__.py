@@ -1,0 +1,1 @@
+"""A registered version for use elsewhere: a wheel, a Bento, a container's context, or an ONNX file."""
