@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from airloop.errors import SpecError
 from airloop.issues import KeyPath, SpecIssue
@@ -49,6 +50,8 @@ def function_issues(
     """What is wrong with the functions a spec counts on, each called with so many arguments."""
     file = find_module(module)
     if file is None:
+        file = _hiding(module)
+    if file is None:
         remedy = f"write it below {code_folder()}, for instance as <package>/<name>.py"
         return [SpecIssue(path, "there is no such module", module, remedy)]
     if not file.is_relative_to(code_folder()):
@@ -71,6 +74,13 @@ def function_issues(
             found.append(SpecIssue(path, f"the function {name!r} {fault} ({where})", module))
     # One key holds them all, so they are told as one issue.
     return _joined(found)
+
+
+def _hiding(module: str) -> Path | None:
+    """What Python finds in place of the project's package of the same name, whose modules it then never finds."""
+    package = module.partition(".")[0]
+    found = find_module(package) if (code_folder() / package).exists() else None
+    return None if found is None or found.is_relative_to(code_folder()) else found
 
 
 def travel_issues(module: str) -> list[SpecIssue]:

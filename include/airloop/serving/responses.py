@@ -12,6 +12,8 @@ from airloop.serving.tally import VersionState
 #: Set on an answer whose rows could not be written to the prediction log (a full disk).
 LOG_HEADER = "x-airloop-prediction-log"
 REQUEST_ID_HEADER = "x-request-id"
+#: By which a caller could think to choose a version: a request with one of them is refused.
+VERSION_HEADERS = ("x-airloop-version", "x-model-version")
 #: A caller's own request id is honoured when it matches this; anything else gets a new one.
 REQUEST_ID_PATTERN = r"\A[A-Za-z0-9._-]{1,64}\Z"
 

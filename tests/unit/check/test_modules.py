@@ -61,6 +61,8 @@ def test_nothing_is_said_of_what_is_there() -> None:
         ("harbour.alone", "the function 'run' takes 1 arguments; it is called with 2"),
         ("harbour.torn", "the module is not valid Python"),
         ("json.decoder", "the module is not the project's: Python finds it in"),
+        ("airloop.judging", "there is no such module"),
+        ("airloop.errors", "the module is not the project's: Python finds it in"),
     ],
 )
 def test_a_step_of_the_projects_own_that_could_not_be_called_is_told(
@@ -69,6 +71,23 @@ def test_a_step_of_the_projects_own_that_could_not_be_called_is_told(
     ((key, said),) = told(steps={"evaluate": module})
     assert key == "steps.evaluate"
     assert said.startswith(what)
+
+
+def test_a_package_of_the_projects_that_is_named_airloop_is_not_taken_for_its_own(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "include" / "airloop").mkdir()
+    for name in ("__init__", "errors", "judging"):
+        (tmp_path / "include" / "airloop" / f"{name}.py").write_text(
+            "def run(request, context): ..."
+        )
+    found = [
+        issue
+        for name in ("errors", "judging")
+        for issue in own_code(toy_model(steps={"evaluate": f"airloop.{name}"}))
+    ]
+    assert [one.what.split(":")[0] for one in found] == ["the module is not the project's"] * 2
+    assert {one.remedy for one in found} == {"give the project's package another name"}
 
 
 def test_a_gate_and_a_metric_that_are_not_there_are_told_by_their_places() -> None:

@@ -68,6 +68,22 @@ def test_a_callers_request_id_is_kept_where_it_is_safe(tmp_path: Path, given: st
     run(tmp_path, deployed(), scenario)
 
 
+@pytest.mark.parametrize("header", ["X-Airloop-Version", "x-model-version"])
+def test_a_header_that_names_a_version_is_refused_and_nothing_is_answered(
+    tmp_path: Path, header: str
+):
+    async def scenario(http: httpx.AsyncClient, slots: Endpoints) -> None:
+        response = await ask(http, headers={header: "2"})
+        assert response.status_code == 422
+        told = "names a version, and the ledger says which one answers: leave it out"
+        assert response.json()["error"] == f"the header {header.lower()} {told}"
+        (state,) = slots.states()
+        assert (state.requests, state.rows) == (0, 0)
+        assert (await ask(http)).json()["version"] == 1
+
+    run(tmp_path, deployed(), scenario)
+
+
 def test_nothing_deployed_is_said_with_a_reason_until_the_first_champion_arrives(tmp_path: Path):
     ledger = FakeLedger()
 

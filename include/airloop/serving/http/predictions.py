@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from airloop.errors import DataError, TransientError
 from airloop.serving.http.middleware import HttpError, overloaded, read_body
 from airloop.serving.requests import InvalidRequestError
-from airloop.serving.responses import LOG_HEADER
+from airloop.serving.responses import LOG_HEADER, VERSION_HEADERS
 from airloop.serving.runtime.admission import Admission, FullError
 from airloop.serving.runtime.endpoint import Endpoint
 from airloop.serving.runtime.endpoints import Endpoints
@@ -24,6 +24,7 @@ from airloop.serving.runtime.version import NotFiniteError, Version
 
 log = logging.getLogger("airloop.serving")
 
+_CHOICES = frozenset(name.encode() for name in VERSION_HEADERS)
 PREDICT, MODELS = "/predict", "/models/"
 #: How long a request may wait for its answer.
 ANSWER_SECONDS = 10.0
@@ -41,6 +42,7 @@ class PredictionRoutes:
         :param model: None where the path names none: then there must be only one
         :raises HttpError: what is not a prediction; the middleware makes it an answer
         """
+        _refuse_choice(scope)
         endpoint = self._endpoint(model)
         request_id: str = scope["airloop.request_id"]
         answer = await self._ask(endpoint, request_id, Request(scope, receive))
@@ -141,6 +143,16 @@ class PredictionRoutes:
         if len(endpoints) > 1:
             raise HttpError(404, f"say which: POST /models/<model>/predict, of {_names(endpoints)}")
         return endpoints[0]
+
+
+def _refuse_choice(scope: Scope) -> None:
+    """A version answers because the ledger names it, never because a caller does: who is heard must not think otherwise."""
+    for name, _ in scope["headers"]:
+        if name in _CHOICES:
+            what = (
+                f"the header {name.decode()} names a version, and the ledger says which one answers"
+            )
+            raise HttpError(422, f"{what}: leave it out")
 
 
 def _names(endpoints: list[Endpoint]) -> str:
