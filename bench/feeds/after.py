@@ -29,8 +29,9 @@ from airloop.data.labels import Labelled
 from airloop.features.truth import labels
 from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
+from airloop.monitoring.looking import labels_in
 from airloop.monitoring.sequence import Means
-from airloop.monitoring.window import Window, keys_before, labelled_keys, labels_in, recent_keys
+from airloop.monitoring.window import Window, keys_before, labelled_keys, recent_keys
 from airloop.vocabulary import Triage
 from bench import machine, section
 from bench.feeds.__main__ import NIGHTS

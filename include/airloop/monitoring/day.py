@@ -45,6 +45,42 @@ class Day:
 EMPTY: Final = Day(rows=0, columns={}, absent=frozenset())
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What is kept of some rows of a day; a part of it can be computed anywhere."""
+
+    rows: int
+    columns: Mapping[str, Counts]
+    absent: frozenset[str]
+    #: Hashes of the rows' keys, and of their values.
+    keys: bytes
+    contents: bytes
+    #: Of a reference without a history no row is kept.
+    sample: pd.DataFrame | None
+
+
+def glimpse(
+    reference: Reference, keys: Sequence[str], frame: pd.DataFrame, seen: int, rows: int
+) -> Glimpse:
+    """Sketch rows on the reference's bins.
+
+    :param keys: the columns that name a row
+    :param seen: how many of the day's rows came before these
+    :param rows: how many the day has
+    """
+    bins = [column.bins for column in reference.columns]
+    layout = None if reference.health is None else reference.health.layout
+    hashed = pd.util.hash_pandas_object(frame[[*keys]], index=False)
+    return Glimpse(
+        rows=len(frame),
+        columns={one.column: count(one, frame[one.column]) for one in bins if one.column in frame},
+        absent=frozenset(one.column for one in bins if one.column not in frame),
+        keys=hashed.to_numpy(np.uint64).tobytes(),
+        contents=hashes(frame, layout.contents if layout else ()).tobytes(),
+        sample=None if layout is None else sample(frame, layout, seen, rows),
+    )
+
+
 class Seen:
     """A day's rows while they come: beside a batch sixteen bytes a row are held, and as many rows as figures need.
 
@@ -54,28 +90,27 @@ class Seen:
 
     def __init__(self, reference: Reference, keys: Sequence[str], rows: int) -> None:
         self._reference, self._names, self._rows = reference, [*keys], rows
-        self._layout = None if reference.health is None else reference.health.layout
         self._seen = 0
         #: One after the other: lists of arrays would be held twice where they are joined.
         self._keys, self._contents = bytearray(), bytearray()
         self._absent: set[str] = set()
-        self._columns: dict[str, Counts] | None = None
+        self._columns: Mapping[str, Counts] | None = None
         self._sampled: list[pd.DataFrame] = []
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Sketch rows on the reference's bins."""
-        bins = [column.bins for column in self._reference.columns]
-        there = [one for one in bins if one.column in frame]
-        self._absent |= {one.column for one in bins if one.column not in frame}
-        counted = {one.column: count(one, frame[one.column]) for one in there}
+        """Take the next rows."""
+        self.take(glimpse(self._reference, self._names, frame, self._seen, self._rows))
+
+    def take(self, one: Glimpse) -> None:
+        """Take what is kept of the next rows."""
+        self._absent |= one.absent
+        counted = one.columns
         self._columns = counted if self._columns is None else both(self._columns, counted)
-        hashed = pd.util.hash_pandas_object(frame[self._names], index=False)
-        self._keys += hashed.to_numpy(np.uint64).tobytes()
-        watched = self._layout.contents if self._layout else ()
-        self._contents += hashes(frame, watched).tobytes()
-        if self._layout is not None:
-            self._sampled.append(sample(frame, self._layout, self._seen, self._rows))
-        self._seen += len(frame)
+        self._keys += one.keys
+        self._contents += one.contents
+        if one.sample is not None:
+            self._sampled.append(one.sample)
+        self._seen += one.rows
 
     def day(self) -> Day:
         """The day, once all of it came."""

@@ -6,28 +6,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
-from itertools import groupby
+from itertools import chain, groupby
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from airloop.columns import PARTITION
-from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
-from airloop.data.rows import keys_of
-from airloop.data.schema import to_pandas
 from airloop.durations import partitions_in
-from airloop.features.truth import labels
+from airloop.execution.engine import IN_PROCESS, Engine
 from airloop.monitoring.day import EMPTY, Day, Seen
+from airloop.monitoring.looking import BATCH_ROWS, Asked, looked, parts_of, pieces
+from airloop.monitoring.looking import truths as truths_in
 from airloop.monitoring.reference import Reference
-from airloop.monitoring.sketch import Counts, both, count, merged
+from airloop.monitoring.sketch import Counts, both, merged
 from airloop.specs import DatasetSpec, ModelSpec
 
 #: One day's metric is mostly that day's weather: labels of a week are looked at, however short the window.
 MIN_LABELLED = timedelta(days=7)
-#: Rows that are frames at a time: each text is an object there.
-BATCH_ROWS = 32_768
 
 
 @dataclass(frozen=True)
@@ -74,6 +68,7 @@ def look(
     left_out: Collection[str] = (),
     mislabelled: Collection[str] = (),
     tell: Callable[[pa.RecordBatch], None] | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Window:
     """Read a night's window. Days that are not in the lake are left out: the caller judges that.
 
@@ -84,6 +79,7 @@ def look(
         and for the labels of those that lost none
     :param mislabelled: of those the ones whose labels are broken
     :param tell: takes the keys, partition and label of the rows whose truth is complete
+    :param engine: looks at the batches; what comes of them is put together here, in their order
     """
     recent = recent_keys(model, dataset, partition)
     complete = labelled_keys(model, dataset, partition)
@@ -94,34 +90,22 @@ def look(
     days = {key: EMPTY for key in there if key in wanted}
     others: dict[str, Day] = {}
     truths: dict[tuple[str, str], Counts] = {}
-    for key, parts in _days(lake, dataset, there):
-        seen = Seen(reference, dataset.keys, lake.snapshot(dataset.name, [key]).rows)
+    rows = {key: lake.snapshot(dataset.name, [key]).rows for key in there}
+    sketched = frozenset(key for key in there if key in wanted or key not in left_out)
+    asked = Asked(model, dataset, reference, sketched, frozenset(labelled))
+    found = chain.from_iterable(engine.spread(looked, asked, pieces(lake, asked, there, rows)))
+    for key, parts in groupby(found, key=lambda part: part.key):
+        seen = Seen(reference, dataset.keys, rows[key])
         for part in parts:
-            if key in wanted or key not in left_out:
-                seen.add(part.frame)
-            if key in labelled:
-                told = _truths(model, dataset, part)
-                few = told.select([PARTITION, *model.answer.labels]).to_pandas()
-                truths = merged(truths, labels_in(reference, few))
-                if tell is not None:
-                    tell(told)
-        if key in wanted or key not in left_out:
+            if part.glimpse is not None:
+                seen.take(part.glimpse)
+            truths = merged(truths, part.truths)
+            if part.told is not None and tell is not None:
+                tell(part.told)
+        if key in sketched:
             (days if key in wanted else others)[key] = seen.day()
     newest = complete[-1] if complete else None
     return Window(partition, days, truths, others, newest)
-
-
-def labels_in(reference: Reference, truths: pd.DataFrame) -> dict[tuple[str, str], Counts]:
-    """The labels of each partition, on the bins of the reference's; of a reference without any, none.
-
-    :param truths: partition and labels of some rows
-    """
-    return {
-        (str(key), name): count(column.bins, rows[name])
-        for key, rows in truths.groupby(PARTITION)
-        for name, column in reference.labelled.items()
-        if name in rows
-    }
 
 
 def truths_of(
@@ -129,8 +113,10 @@ def truths_of(
 ) -> Iterator[pa.RecordBatch]:
     """Keys, partition and label of the rows of some partitions, of those that are there."""
     there = sorted(set(keys) & set(lake.partitions(dataset.name)))
-    for _, parts in _days(lake, dataset, there):
-        yield from (_truths(model, dataset, part) for part in parts)
+    if there:
+        ref = lake.snapshot(dataset.name, there)
+        for batch in lake.batches(ref, batch_rows=BATCH_ROWS):
+            yield from (truths_in(model, dataset, part) for part in parts_of(dataset, batch))
 
 
 def rows_of(lake: Lake, dataset: DatasetSpec, keys: Sequence[str]) -> int:
@@ -160,43 +146,3 @@ def keys_before(dataset: DatasetSpec, partition: str, size: int, delay: int = 0)
         return [partition]
     last = dataset.partition(partition).before(delay)
     return [str(one) for one in last.before(size - 1).through(last)]
-
-
-def _truths(model: ModelSpec, dataset: DatasetSpec, part: _Part) -> pa.RecordBatch:
-    named = model.answer.labels
-    told = np.asarray(labels(model, part.frame), np.float64).reshape(-1, len(named))
-    truth = [pa.array(one, pa.float64(), from_pandas=True) for one in told.T]
-    key = pa.array([part.key] * len(told), pa.string())
-    keys = part.rows.select([*dataset.keys])
-    return pa.RecordBatch.from_arrays(
-        [*keys.columns, *truth, key], names=[*keys.schema.names, *named, PARTITION]
-    )
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Some rows of a day."""
-
-    key: str
-    rows: pa.RecordBatch
-    frame: pd.DataFrame
-
-
-def _days(
-    lake: Lake, dataset: DatasetSpec, keys: Sequence[str]
-) -> Iterator[tuple[str, Iterator[_Part]]]:
-    """The rows day by day, each in the parts in which it is read."""
-    if keys:
-        ref = lake.snapshot(dataset.name, keys)
-        yield from groupby(_parts(lake, dataset, ref), key=lambda part: part.key)
-
-
-def _parts(lake: Lake, dataset: DatasetSpec, ref: DatasetRef) -> Iterator[_Part]:
-    for batch in lake.batches(ref, batch_rows=BATCH_ROWS):
-        frame = to_pandas(pa.Table.from_batches([batch]))
-        keys = keys_of(dataset, frame)
-        if len(names := keys.unique()) == 1:  # as of most batches of a large day: nothing is copied
-            yield _Part(str(names[0]), batch, frame)
-            continue
-        for key, rows in frame.groupby(keys):
-            yield _Part(str(key), batch.take(pa.array(rows.index)), rows)

@@ -18,10 +18,11 @@ from airloop.monitoring.answers import counted
 from airloop.monitoring.costs import DayCosts, costs_of
 from airloop.monitoring.day import Day, observe
 from airloop.monitoring.judging import judge
+from airloop.monitoring.looking import labels_in
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sequence import Means
 from airloop.monitoring.sketch import Counts
-from airloop.monitoring.window import Window, labelled_keys, labels_in, recent_keys
+from airloop.monitoring.window import Window, labelled_keys, recent_keys
 from airloop.replay.fits import Fits, Made
 from airloop.replay.memory import Known
 from airloop.storage.files import Files

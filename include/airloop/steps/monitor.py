@@ -114,7 +114,7 @@ def _judge(
     spoiled = remembered(context.ledger, lake, model, dataset, {*complete} - {night})
     spoiled |= {night: callers.spoiled} if len(callers.spoiled) else {}
     given = Answers(lake, model, dataset, profile, night, version, spoiled)
-    window = look(lake, model, dataset, profile, night, broken, wrong, given.tell)
+    window = look(lake, model, dataset, profile, night, broken, wrong, given.tell, context.engine)
     labelled = given.labelled()
     mine = own(context.ledger, model, profile, stand)
     earlier = nights.before(context.ledger, deployment, request.partition)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -22,6 +23,8 @@ from airloop.execution.engine import Engine
 from airloop.execution.executor import StepJob
 from airloop.execution.executors import RayExecutor
 from airloop.execution.ray_engine import RayEngine
+from airloop.features.truth import labels
+from airloop.monitoring import looking, reference, window
 from airloop.registry.loaded import LoadedModel
 from airloop.registry.loader import open_folder
 from airloop.registry.sent import SentModel
@@ -30,7 +33,7 @@ from airloop.serving.scoring import score_partition
 from airloop.testing import ExecutorContract
 from tests.support.checkout import ROOT
 from tests.support.loop.artifact import pack_one
-from tests.support.loop.specimens import DAYS, dataset_spec, rows
+from tests.support.loop.specimens import DAYS, dataset_spec, model_spec, rows
 from tests.support.serving_fakes import deployment
 from tests.support.toy_lake import filled
 
@@ -159,6 +162,44 @@ def test_a_partition_is_scored_to_the_last_bit_as_in_one_process(
     assert (spread.digest, spread.version) == (alone.digest, alone.version)
     # And a day that nobody has scored before is scored.
     assert score(DAYS[1], 3, engine=killing.ray).rows == 400
+
+
+def test_a_night_is_counted_to_the_last_bit_as_in_one_process(
+    lake: Lake, killing: Killing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Batches that begin within a day and end in the next.
+    monkeypatch.setattr(looking, "BATCH_ROWS", 170)
+    spec, dataset = model_spec(), dataset_spec()
+    before = lake.read(lake.snapshot(dataset.name, DAYS[:4]))
+    known = reference.build(spec, dataset, before, labels=labels(spec, before))
+
+    def look(**engine: Engine) -> tuple[window.Window, list[Any]]:
+        told: list[Any] = []
+        found = window.look(lake, spec, dataset, known, DAYS[-1], tell=told.append, **engine)
+        return found, told
+
+    (alone, one), (spread, other) = look(), look(engine=killing)
+    assert killing.mark.exists()
+    assert [part.to_pylist() for part in other] == [part.to_pylist() for part in one]
+    assert len(one) > len(DAYS)
+    assert spread.labelled == alone.labelled
+    assert as_told(spread.labels) == as_told(alone.labels) != {}
+    assert [*spread.looked_at] == [*alone.looked_at] == [*DAYS]
+    for key, day in alone.looked_at.items():
+        mine = spread.looked_at[key]
+        assert (mine.rows, mine.duplicates, mine.absent) == (day.rows, day.duplicates, day.absent)
+        assert as_told(mine.columns) == as_told(day.columns) != {}
+        pd.testing.assert_frame_equal(mine.sample, day.sample)
+        assert mine.contents.smallest.tolist() == day.contents.smallest.tolist()
+        assert mine.contents.repeated == day.contents.repeated
+
+
+def as_told(counted: Any) -> dict[Any, Any]:
+    """Counts as what can be compared, their sums to the last bit."""
+    return {
+        name: {**vars(one), "bins": one.bins.tolist(), "total": one.total.hex()}
+        for name, one in counted.items()
+    }
 
 
 def test_what_is_sent_and_what_is_logged_hold_no_credential(

@@ -14,10 +14,11 @@ from airloop.data.labels import Labelled
 from airloop.monitoring import drift, season
 from airloop.monitoring.day import EMPTY
 from airloop.monitoring.judging import judge
+from airloop.monitoring.looking import labels_in
 from airloop.monitoring.reference import ColumnReference, Reference
 from airloop.monitoring.season import of_season
 from airloop.monitoring.sketch import Counts, Kind, count, cut
-from airloop.monitoring.window import Window, labels_in
+from airloop.monitoring.window import Window
 from airloop.specs import DatasetSpec, ModelSpec
 from airloop.specs.sections.watching import MonitoringSpec
 

@@ -19,9 +19,10 @@ from airloop.data.schema import to_pandas
 from airloop.findings import Skew
 from airloop.monitoring.asked.meeting import Meeting, Met
 from airloop.monitoring.asked.skew import skews_of
+from airloop.monitoring.looking import BATCH_ROWS
 from airloop.monitoring.reference import Reference
 from airloop.monitoring.sketch import Counts, count, merged
-from airloop.monitoring.window import BATCH_ROWS, recent_keys
+from airloop.monitoring.window import recent_keys
 from airloop.partition import Cadence, Partition
 from airloop.specs import DatasetSpec, ModelSpec
 
