@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from airloop.contracts import Outcome
-from airloop.delivery import verification
+from airloop.delivery import objectives
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError
 from airloop.registry import artifacts, loader
@@ -52,7 +52,7 @@ def test_it_goes_through_the_whole_loop(
     assert report.outcome is Outcome.OK, report.reason
     version = world.register(candidate, report)
 
-    monkeypatch.setattr(verification, "LOAD_REQUESTS", 20)
+    monkeypatch.setattr(objectives, "LOAD_REQUESTS", 20)
     checks = verify(version, world.settings, tmp_path / "work")
     assert [check.name for check in checks] == ["loads", "parity", "refuses bad input", "load"]
     assert all(check.ok for check in checks), checks

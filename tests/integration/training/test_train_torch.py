@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from airloop.contracts import Outcome
-from airloop.delivery import verification
+from airloop.delivery import objectives, verification
 from airloop.errors import ArtifactError
 from airloop.registry import artifacts, loader
 from airloop.specs.catalog import Catalog
@@ -82,7 +82,7 @@ def test_a_network_of_several_classes_goes_through_the_whole_loop(world, tmp_pat
     report = world.evaluate(candidate)
     assert report.outcome is Outcome.OK, report.reason
     version = world.register(candidate, report)
-    monkeypatch.setattr(verification, "LOAD_REQUESTS", 20)
+    monkeypatch.setattr(objectives, "LOAD_REQUESTS", 20)
     checks = verification.verify(version, world.settings, tmp_path / "work")
     assert all(check.ok for check in checks), checks
     answers = loader.load(version.artifact, world.settings).predict(rows(5))

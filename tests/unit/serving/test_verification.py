@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pandas as pd
 import pytest
 
 from airloop.contracts import Check, ModelVersion, Outcome
-from airloop.delivery import verification
+from airloop.delivery import objectives, verification
 from airloop.delivery.load import LoadResult
 from airloop.delivery.verification import verify
 from airloop.errors import ArtifactError, UnreachableError
 from airloop.serving.http.middleware import Middleware
 from airloop.serving.requests import RequestSchema, Row
 from airloop.settings import Settings
+from airloop.specs.sections.serving import ObjectivesSpec
 from tests.support.serving_fakes import FakeModel, artifact
 
 VERSION = ModelVersion(model="doubler", version=4, run_id="r", artifact=artifact(4))
@@ -29,7 +31,7 @@ class Loaded(FakeModel):
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
-    monkeypatch.setattr(verification, "LOAD_REQUESTS", 40)
+    monkeypatch.setattr(objectives, "LOAD_REQUESTS", 40)
     return Settings()
 
 
@@ -64,7 +66,7 @@ def run(
 
 def test_a_good_version_passes_every_check(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     checks = run(settings, monkeypatch, Loaded(), rows())
-    assert list(checks) == ["loads", "parity", "refuses bad input", "load"]
+    assert list(checks) == ["loads", "parity", "refuses bad input", "load", "memory"]
     assert all(check.ok for check in checks.values()), checks
     assert not (settings.home / "predictions").exists(), "the service's own log was not touched"
 
@@ -175,8 +177,8 @@ def test_a_load_is_judged_by_its_failures_and_its_slowest(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
 ):
     result, outcome = LOADS[what]
-    monkeypatch.setattr(verification, "_load", put_under(result))
-    check = verification.small_load(settings, "doubler", [{"x": 1.0}])
+    monkeypatch.setattr(objectives, "_load", put_under(result))
+    check = objectives.small_load(settings, "doubler", [{"x": 1.0}])
     assert check.outcome is outcome, check.reason
     assert check.figures["failed"] == result.failed
     assert f"{len(result.latencies)} of 40 answered" in check.reason
@@ -201,9 +203,9 @@ def test_what_comes_late_is_judged_by_what_the_machine_can_do_at_that_moment(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
 ):
     reference, outcome, said = MOMENTS[moment]
-    monkeypatch.setattr(verification, "_load", put_under(SLOW))
-    monkeypatch.setattr(verification, "_reference", lambda *_: reference)
-    check = verification.small_load(settings, "doubler", [{"x": 1.0}])
+    monkeypatch.setattr(objectives, "_load", put_under(SLOW))
+    monkeypatch.setattr(objectives, "_reference", lambda *_: reference)
+    check = objectives.small_load(settings, "doubler", [{"x": 1.0}])
     assert check.outcome is outcome, check.reason
     assert said in check.reason
 
@@ -211,7 +213,7 @@ def test_what_comes_late_is_judged_by_what_the_machine_can_do_at_that_moment(
 def test_the_reference_is_answered_by_the_server_and_by_no_model(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(verification, "LOAD_P99_MS", 0.0)
+    monkeypatch.setattr(objectives, "LOAD_P99_MS", 0.0)
     check = run(settings, monkeypatch, Loaded(), rows())["load"]
     assert check.outcome is not Outcome.UNKNOWN, check.reason
     assert "without a model p99" in check.reason
@@ -221,8 +223,8 @@ def test_what_came_late_in_a_busy_moment_is_asked_once_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     results = iter([SLOW, LoadResult(1.0, 1.0, [0.01] * 40)])
-    monkeypatch.setattr(verification, "_load", lambda *_: next(results))
-    assert verification.small_load(settings, "doubler", [{"x": 1.0}]).ok
+    monkeypatch.setattr(objectives, "_load", lambda *_: next(results))
+    assert objectives.small_load(settings, "doubler", [{"x": 1.0}]).ok
 
 
 @pytest.mark.parametrize("check", ["refusals", "small_load"])
@@ -250,3 +252,87 @@ def test_a_large_answer_from_single_precision_may_differ_by_its_steps(
 
     checks = run(settings, monkeypatch, Priced(), rows())
     assert checks["parity"].ok, checks["parity"].reason
+
+
+def objective(**named: int) -> ObjectivesSpec:
+    return ObjectivesSpec.model_validate(named)
+
+
+FAST = LoadResult(1.0, 1.0, [0.01] * 40)
+ASKED = {
+    "in time": (FAST, objective(p99_ms=20), IDLE, Outcome.OK),
+    "late": (FAST, objective(p99_ms=5), IDLE, Outcome.BAD),
+    "late beside others": (FAST, objective(p99_ms=5), LoadResult(4.0, 0.8, [0.009] * 40), Outcome.OK),
+    "often enough": (FAST, objective(rps=40), IDLE, Outcome.OK),
+    "too seldom": (FAST, objective(rps=100), IDLE, Outcome.BAD),
+    "seldom beside others": (FAST, objective(rps=100), BUSY, Outcome.OK),
+    "on a machine that gives nothing": (FAST, objective(rps=100), LoadResult(30, 0.8, [0.3] * 40), Outcome.UNKNOWN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_version_keeps_what_the_spec_asks_for_or_is_not_delivered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    result, asked, reference, outcome = ASKED[what]
+    monkeypatch.setattr(objectives, "_load", put_under(result))
+    monkeypatch.setattr(objectives, "_reference", lambda *_: reference)
+    check = objectives.small_load(settings, "doubler", [{"x": 1.0}], asked)
+    assert check.outcome is outcome, check.reason
+
+
+MB = 1 << 20
+TAKES = {
+    "as ever": (200, 210, 210, objective(), Outcome.OK),
+    "as little as is allowed": (200, 210, 230, objective(memory_mb=30), Outcome.OK),
+    "more than is allowed": (200, 250, 260, objective(memory_mb=30), Outcome.BAD),
+    "more and more": (200, 210, 300, objective(), Outcome.BAD),
+}
+
+
+@pytest.mark.parametrize("what", TAKES)
+def test_memory_is_what_it_takes_and_what_it_keeps(monkeypatch: pytest.MonkeyPatch, what: str):
+    before, opened, now, asked, outcome = TAKES[what]
+    monkeypatch.setattr(objectives, "resident", lambda: now * MB)
+    check = objectives.memory(before * MB, opened * MB, asked)
+    assert check.outcome is outcome, check.reason
+
+
+def test_a_version_that_keeps_what_it_is_asked_is_bad(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    kept: list[bytes] = []
+
+    class Leaking(Loaded):
+        def answer(self, values: dict[str, list[object]]) -> np.ndarray:
+            kept.append(b"x" * (16 << 20))
+            return super().answer(values)
+
+    check = run(settings, monkeypatch, Leaking(), rows())["memory"]
+    assert check.outcome is Outcome.BAD
+    assert "it keeps what it is asked" in check.reason
+
+
+@pytest.mark.parametrize("what", ["a row without n", "x of another type", "key as null"])
+def test_a_field_that_is_let_through_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    parse = RequestSchema.parse
+
+    def lax(self: RequestSchema, body: bytes) -> list[Row]:
+        """Mend what is wrong with one field."""
+        name = next(word for word in what.split() if word in {"n", "x", "key"})
+        row = orjson.loads(body.replace(b"NaN", b"null"))["rows"][0]
+        wrong = name not in row or row[name] is None or isinstance(row[name], dict)
+        if b"NaN" in body or len(row) < 2 or "no_such_field" in row or not wrong:
+            return parse(self, body)
+        return parse(
+            self,
+            orjson.dumps({"rows": [{**self.placeholder, **row, name: self.placeholder[name]}]}),
+        )
+
+    monkeypatch.setattr(RequestSchema, "parse", lax)
+    check = run(settings, monkeypatch, Loaded(), rows())["refuses bad input"]
+    assert check.outcome is Outcome.BAD
+    name = next(word for word in what.split() if word in {"n", "x", "key"})
+    assert re.search(rf"\b{name}\b.* was answered 200, not 422", check.reason)

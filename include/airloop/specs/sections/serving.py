@@ -10,6 +10,17 @@ from airloop.contracts import Contract
 from airloop.fields import ColumnName, When, Whole
 
 
+class ObjectivesSpec(Contract):
+    """What a version must keep before it is delivered, asked by one-row requests of eight callers."""
+
+    #: The slowest percent, in milliseconds, of what the machine gives the process.
+    p99_ms: Annotated[Whole, Field(ge=1)] | None = None
+    #: Answers a second.
+    rps: Annotated[Whole, Field(ge=1)] | None = None
+    #: What the version takes in all: opened, and under that load.
+    memory_mb: Annotated[Whole, Field(ge=1)] | None = None
+
+
 class ServingSpec(Contract):
     """How the model answers."""
 
@@ -20,6 +31,7 @@ class ServingSpec(Contract):
     answer_within_ms: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     #: The input whose date is a row's prediction date; without one it is the day of the request.
     event_time: ColumnName | None = None
+    objectives: ObjectivesSpec = ObjectivesSpec()
 
 
 class ScoringSpec(Contract):
