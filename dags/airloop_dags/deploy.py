@@ -35,7 +35,11 @@ def build(spec: ModelSpec, dataset: DatasetSpec) -> None:
         start_date=start_of(dataset),
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=lasting(minutes=30, tasks=2, answers=int(spec.level is Level.MANUAL)),
+        dagrun_timeout=lasting(
+            minutes=30,
+            tasks=2,
+            answers=int(spec.level is Level.MANUAL) + 3 * bool(spec.serving.rollout),
+        ),
         allowed_run_types=NO_BACKFILL,
         is_paused_upon_creation=False,
         params=form(DeployConf, dataset),

@@ -16,8 +16,8 @@ from airloop.vocabulary import LOOP, Role
 ALL = 100.0
 #: How far from it a sum of shares in floating point may be.
 _ROUNDING = 1e-6
-#: The strategy of a plain promotion.
-AT_ONCE = "all_at_once"
+#: The strategy of a plain promotion, and what stands in its place where a person ended one.
+AT_ONCE, STOPPED = "all_at_once", "stopped"
 
 
 class Share(Contract):

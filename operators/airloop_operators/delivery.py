@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
@@ -64,7 +65,10 @@ class VerifyModelOperator(StepOperator):
 
 
 class PromoteModelOperator(StepOperator):
-    """Make a verified version the champion; the service swaps it in. Emits the model's production asset.
+    """Make a verified version the champion, by its model's strategy; the service swaps it in. Emits the model's production asset.
+
+    Between two looks at a canary or a shadow the task is deferred, and holds no slot. Where it stands is in the ledger: after
+    any restart the next look goes on in the right step.
 
     :param model: name of the model
     :param version: the version, as VerifyModelOperator returns it (templated)
@@ -100,8 +104,19 @@ class PromoteModelOperator(StepOperator):
             },
         )
         self.found_links[ServiceLink().name] = f"{self.settings().serving.url}/docs"
+        if result["deployment"] is None:
+            # Only a delivery that waits needs it, and every DAG file imports this module.
+            from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+            self.log.info("%s; looked at again in %g s", result["says"], result["wait_seconds"])
+            again = TimeDeltaTrigger(timedelta(seconds=result["wait_seconds"]))
+            self.defer(trigger=again, method_name="look")
         context["outlet_events"][production_asset(self.model)].extra = {"version": version.version}
         return result
+
+    def look(self, context: Any, event: Any = None) -> Any:
+        """Look again, once the time is over."""
+        return self.execute(context)
 
 
 def _asked_version(context: Any, model: str) -> int | None:

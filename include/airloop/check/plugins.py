@@ -26,6 +26,7 @@ from airloop.plugins.registry import (
     GATES,
     METRICS,
     OWN,
+    ROLLOUTS,
     SOURCES,
     TRAINERS,
     Plugin,
@@ -82,6 +83,8 @@ def used(
     ]
     places += [(("compute",), EXECUTORS, executor_of(spec.compute)[1].kind)]
     places += [(("dataset",), SOURCES, source)]
+    if spec.serving.rollout is not None:
+        places += [(("serving", "rollout"), ROLLOUTS, spec.serving.rollout.kind)]
     places += [(("environment",), ALERTS, route.kind) for route in alerts]
     for path, seam, name in places:
         try:

@@ -11,11 +11,13 @@ import logging
 from airloop.contracts import Deployment
 from airloop.delivery.deployment import DeploymentPublication, Service
 from airloop.delivery.following import confirms, follow, reached, refused
+from airloop.delivery.standing import champion_of
 from airloop.errors import AirloopError, RequestError, UnreachableError
 from airloop.exchange.keys import Promote
 from airloop.ledger import Ledger
 from airloop.ledger.commit import commit
 from airloop.settings import Settings
+from airloop.traffic import STOPPED, Split
 from airloop.vocabulary import LOOP, DeploymentKind
 
 log = logging.getLogger("airloop.delivery")
@@ -36,11 +38,15 @@ def rollback(
 ) -> Deployment:
     """Let the previous champion serve again. Asked twice, the second call changes nothing.
 
+    While a delivery is under way, that is what is gone back on: the champion answers everything again, and stays.
+
     :param to_version: go back to this version instead, which must have served before
     :raises RequestError: if there is nothing to go back to
     :raises ArtifactError: if its bytes are not the recorded ones, or the service refused it
     :raises SupersededError: if another delivery of this model began in between
     """
+    if to_version is None and (champion := _stop(ledger, settings, model, reason, actor, service)):
+        return champion
     current, target, last = _target(ledger, model, to_version)
     deployment = target if current is None else current
     with reached(service, settings) as following:
@@ -66,6 +72,31 @@ def rollback(
         _ask_to_follow(following, deployment)
     follow(ledger, settings, model)
     return deployment
+
+
+def _stop(
+    ledger: Ledger, settings: Settings, model: str, reason: str, actor: str, service: Service | None
+) -> Deployment | None:
+    """End the delivery that is under way; the champion, or None where there is none, nor was one stopped last."""
+    found = ledger.serving(model).get(model)
+    traffic = found.traffic if found is not None and found.doubted is None else None
+    if found is None or traffic is None or not (traffic.open or traffic.strategy == STOPPED):
+        return None
+    if traffic.open and found.champion is not None:
+        ledger.direct(
+            ledger.begin_attempt(str(Promote(model)), actor),
+            model=model,
+            split=Split(strategy=STOPPED, step=traffic.step, shares=(champion_of(found.champion),)),
+            reason=reason,
+            request=f"stop:{traffic.number}",
+            actor=actor,
+        )
+    with reached(service, settings) as following:
+        try:
+            following.refresh(model)
+        except UnreachableError as error:
+            log.warning("the delivery is over; the service follows when it starts: %s", error)
+    return found.champion
 
 
 def _holds(service: Service, target: Deployment) -> bool:

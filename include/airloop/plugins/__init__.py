@@ -8,6 +8,7 @@ from airloop.plugins.alert import Alert, AlertRoute, AlertSpec
 from airloop.plugins.executor import ExecutorSpec
 from airloop.plugins.gate import GateSpec
 from airloop.plugins.metric import MeanMetric, Metric
+from airloop.plugins.rollout import Move, Rollout, RolloutSpec, Stage, Standing, Verdict
 from airloop.plugins.source import Source, SourceSpec
 from airloop.plugins.trainer import NoOptions, Output, OutputKind
 
@@ -19,9 +20,15 @@ __all__ = [
     "GateSpec",
     "MeanMetric",
     "Metric",
+    "Move",
     "NoOptions",
     "Output",
     "OutputKind",
+    "Rollout",
+    "RolloutSpec",
     "Source",
     "SourceSpec",
+    "Stage",
+    "Standing",
+    "Verdict",
 ]

@@ -44,7 +44,8 @@ METRICS = Seam("airloop.metrics", "metric", "airloop.plugins.metric:Metric")
 TRAINERS = Seam("airloop.trainers", "trainer", "airloop.training.trainer:Trainer")
 EXECUTORS = Seam("airloop.executors", "executor", "airloop.execution.executor:Executor")
 ALERTS = Seam("airloop.alerts", "alert route", "airloop.plugins.alert:AlertRoute")
-SEAMS = (SOURCES, GATES, METRICS, TRAINERS, EXECUTORS, ALERTS)
+ROLLOUTS = Seam("airloop.rollouts", "delivery strategy", "airloop.plugins.rollout:Rollout")
+SEAMS = (SOURCES, GATES, METRICS, TRAINERS, EXECUTORS, ALERTS, ROLLOUTS)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ train           model: Name, trigger_id: str | None,                candidate: C
 evaluate        candidate: Candidate                                report: GateReport
 register        candidate: Candidate, report: GateReport            version: ModelVersion
 verify          model: Name, number: int (a registered version's)   version: ModelVersion, checks: tuple[Check, ...]
-promote         version: ModelVersion, reason: str, actor: str      deployment: Deployment
+promote         version: ModelVersion, reason: str, actor: str      deployment: Deployment | None (None: it waits),
+                                                                    wait_seconds: float, says: str
 monitor         model: Name, partition: PartitionKey                report: DriftReport, decision: Decision,
                                                                     trigger: Trigger | None, created: bool,
                                                                     alert: str | None

@@ -7,6 +7,7 @@ from airloop.testing.alert import AlertContract
 from airloop.testing.executor import ExecutorContract
 from airloop.testing.gate import GateContract
 from airloop.testing.metric import MetricContract
+from airloop.testing.rollout import RolloutContract
 from airloop.testing.source import SourceContract
 from airloop.testing.step import StepContract
 from airloop.testing.trainer import TrainerContract
@@ -16,6 +17,7 @@ __all__ = [
     "ExecutorContract",
     "GateContract",
     "MetricContract",
+    "RolloutContract",
     "SourceContract",
     "StepContract",
     "TrainerContract",

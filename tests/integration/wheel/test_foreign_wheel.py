@@ -23,7 +23,7 @@ IN_THE_WHEEL = (
     "pyproject.toml",
     *(
         f"airloop_harbour/{name}.py"
-        for name in ("source", "metric", "gate", "trainer", "executor", "alert")
+        for name in ("source", "metric", "gate", "trainer", "executor", "alert", "rollout")
     ),
 )
 IN_THE_PROJECT = (
@@ -133,6 +133,7 @@ def test_it_is_listed_beside_what_is_built_in(harbour: Wheel, project: Path) -> 
         ("trainer", "centroid", "1.0.0", ""),
         ("executor", "tugboat", "1.0.0", ""),
         ("alert route", "bell", "1.0.0", ""),
+        ("delivery strategy", "tide", "1.0.0", ""),
     }
 
 

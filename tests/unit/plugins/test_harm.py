@@ -26,6 +26,11 @@ NAMING: dict[str, tuple[dict[str, Any], str, str]] = {
     "metric": ({"gates": {"primary": "tide"}}, "models/other.yaml", "gates.primary"),
     "trainer": ({"training": {"trainer": "tide"}}, "models/other.yaml", "training.trainer"),
     "executor": ({"compute": {"kind": "tide"}}, "models/other.yaml", "compute.kind"),
+    "delivery strategy": (
+        {"serving": {"rollout": {"kind": "tide"}}},
+        "models/other.yaml",
+        "serving.rollout.kind",
+    ),
     "alert route": ({"alerts": [{"kind": "tide"}]}, "airloop.yaml", "alerts[0].kind"),
 }
 BROKEN = "the {} tide of airloop-tide 2.3 cannot be loaded: RuntimeError: the tide is out"

@@ -60,12 +60,23 @@ def test_what_is_built_in_is_found_as_what_is_not() -> None:
         "source": ("file", "python", "sql"),
         "gate": tuple(sorted(STANDING)),
         "metric": (
-            *("accuracy", "average_precision", "brier", "error_rate", "log_loss"),
-            *("mae", "pinball", "r2", "relative_mae", "relative_rmse", "rmse", "roc_auc"),
+            *("accuracy", "average_precision", "brier", "cosine_distance", "error_rate"),
+            *(
+                "f1",
+                "log_loss",
+                "mae",
+                "pinball",
+                "r2",
+                "relative_mae",
+                "relative_rmse",
+                "rmse",
+                "roc_auc",
+            ),
         ),
         "trainer": ("catboost", "lightgbm", "sklearn", "torch", "xgboost"),
         "executor": ("kubernetes", "process", "ray"),
         "alert route": ("log", "webhook"),
+        "delivery strategy": ("all_at_once", "canary", "shadow"),
     }
 
 

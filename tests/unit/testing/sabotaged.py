@@ -19,12 +19,21 @@ from airloop.data.sources.builtin import PythonSource
 from airloop.evaluation.standard import Brier
 from airloop.evaluation.standing import Baseline
 from airloop.execution.executors import ProcessExecutor
-from airloop.plugins import AlertRoute, AlertSpec, SourceSpec
+from airloop.plugins import (
+    AlertRoute,
+    AlertSpec,
+    Move,
+    Rollout,
+    SourceSpec,
+    Stage,
+    Verdict,
+)
 from airloop.testing import (
     AlertContract,
     ExecutorContract,
     GateContract,
     MetricContract,
+    RolloutContract,
     SourceContract,
     StepContract,
     TrainerContract,
@@ -32,6 +41,7 @@ from airloop.testing import (
 from airloop.testing.cases import case_of, fair, truth_of
 from airloop.testing.specs import toy_job
 from airloop.training.trainers.builtin import SklearnTrainer
+from airloop.vocabulary import Role
 
 
 class Imported:
@@ -313,6 +323,46 @@ class TestAlertThatShowsItsToken(Imported, AlertContract):
     @pytest.fixture
     def broken(self, data: dict[str, Any]) -> dict[str, Any]:
         return data
+
+
+class TestRolloutThatIsTheChampion(Imported, RolloutContract):
+    """Takes everything in one step, draws what follows, and never goes back."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Hasty(Rollout):
+            looks = itertools.count()
+
+            def stages(self, spec: Any) -> Any:
+                return (Stage(role=Role.CANARY, weight=100),)
+
+            def judge(self, spec: Any, standing: Any) -> Verdict:
+                return Verdict(move=Move.ON, reason=f"look {next(self.looks)}")
+
+        return Hasty()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "hasty"}
+
+
+class TestRolloutThatAlwaysGoesBack(Imported, RolloutContract):
+    """Whatever was seen."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        class Timid(Rollout):
+            def stages(self, spec: Any) -> Any:
+                return (Stage(role=Role.CANARY, weight=1),)
+
+            def judge(self, spec: Any, standing: Any) -> Verdict:
+                return Verdict(move=Move.BACK, reason="who knows")
+
+        return Timid()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "timid"}
 
 
 class TestStepOfAnotherShape(StepContract):

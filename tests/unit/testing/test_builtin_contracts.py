@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from airloop.data.sources.builtin import FileSource, PythonSource, SqlSource
+from airloop.delivery.strategies.builtin import AllAtOnce, Canary, Shadow
 from airloop.errors import ArtifactError
 from airloop.plugins.gate import STANDING
 from airloop.plugins.registry import GATES, METRICS, TRAINERS, load, names
@@ -24,6 +25,7 @@ from airloop.testing import (
     ExecutorContract,
     GateContract,
     MetricContract,
+    RolloutContract,
     SourceContract,
     TrainerContract,
 )
@@ -219,6 +221,36 @@ class TestProcess(ExecutorContract):
     @pytest.fixture
     def data(self) -> dict[str, Any]:
         return {"kind": "process"}
+
+
+class TestAllAtOnce(RolloutContract):
+    @pytest.fixture
+    def plugin(self) -> Any:
+        return AllAtOnce()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "all_at_once"}
+
+
+class TestCanary(RolloutContract):
+    @pytest.fixture
+    def plugin(self) -> Any:
+        return Canary()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "canary", "weights": [5, 50]}
+
+
+class TestShadow(RolloutContract):
+    @pytest.fixture
+    def plugin(self) -> Any:
+        return Shadow()
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return {"kind": "shadow", "weight": 20}
 
 
 class TestLog(AlertContract):

@@ -65,6 +65,14 @@ BROKEN = {
         "test_a_step_runs_to_its_end",
         "test_what_runs_is_waited_for_no_longer_than_asked",
     },
+    "TestRolloutThatIsTheChampion": {
+        "test_its_steps_can_be_answered_by",
+        "test_a_bad_version_goes_on_in_no_step",
+        "test_it_says_the_same_again",
+    },
+    "TestRolloutThatAlwaysGoesBack": {
+        "test_a_sound_version_goes_on_or_waits_in_each_step",
+    },
     "TestAlertThatTells": {
         "test_it_arrives",
         "test_what_is_not_taken_is_said_in_one_line",

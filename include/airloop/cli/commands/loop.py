@@ -100,18 +100,26 @@ def rollback_command(
         ),
     ] = None,
 ) -> None:
-    """Return to the version that served before, or to an earlier one, at once."""
+    """End the delivery that is under way, else return to the version that served before, or to an earlier one, at once."""
     from airloop.delivery.rollback import rollback
     from airloop.ledger import open_ledger
 
     settings = load_settings()
     ledger = open_ledger(settings)
     check_model(model, ledger)
-    before = None
+    before, traffic = None, None
     # What a hand put over the loop's last delivery is nobody's version, and this is the way out.
     with suppress(GateError):
-        before = ledger.current_deployment(model)
+        before, traffic = ledger.current_deployment(model), ledger.traffic(model)
     after = rollback(ledger, settings, model, reason, to_version=to, actor=person())
+    if to is None and traffic is not None and traffic.open:
+        ended = ", ".join(f"version {one.version} ({one.role})" for one in traffic.others)
+        out.print(
+            f"{model}: {ended} is out of the traffic, and version {after.version} answers everything again; it serves "
+            "on itself: `--to` goes back further",
+            soft_wrap=True,
+        )
+        return
     if before == after:
         others = sorted({one.version for one in ledger.deployments(model)} - {after.version})
         out.print(_nothing_done(model, after, others), soft_wrap=True)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from airloop.contracts import Contract
 from airloop.fields import ColumnName, When, Whole
+from airloop.plugins.rollout import RolloutField
 
 
 class ObjectivesSpec(Contract):
@@ -32,6 +33,8 @@ class ServingSpec(Contract):
     #: The input whose date is a row's prediction date; without one it is the day of the request.
     event_time: ColumnName | None = None
     objectives: ObjectivesSpec = ObjectivesSpec()
+    #: How a version that may serve comes to serve; None: all at once.
+    rollout: RolloutField | None = None
 
 
 class ScoringSpec(Contract):
