@@ -7,6 +7,8 @@ from typing import Final
 
 #: The actor of what nobody else did.
 LOOP: Final = "airloop"
+#: The check of a version by what callers asked last. That nobody has asked yet, or nobody serves, stops no delivery.
+OFFLINE_SHADOW: Final = "offline shadow"
 
 
 class Topic(StrEnum):

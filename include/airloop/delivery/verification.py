@@ -26,6 +26,7 @@ from airloop.serving.environments import loading as environments
 from airloop.serving.environments.remote import RemoteModel
 from airloop.serving.runtime.residence import resident
 from airloop.types.registry import type_of
+from airloop.vocabulary import OFFLINE_SHADOW
 
 if TYPE_CHECKING:
     from airloop.serving.environments.loading import Loaded
@@ -37,9 +38,15 @@ PARITY_ROWS = 500
 REQUEST_ROWS = 100
 
 
-def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Check, ...]:
+def verify(
+    version: ModelVersion,
+    settings: Settings,
+    workdir: Path,
+    shadow: Callable[[Loaded], Check] | None = None,
+) -> tuple[Check, ...]:
     """Load, boot and ask a version; a check that could not be made says that it could not tell.
 
+    :param shadow: holds the loaded version against the one that serves
     :raises UnreachableError: if the artifact store or the lake does not answer
     """
     before, began = resident(), time.monotonic()
@@ -71,6 +78,7 @@ def verify(version: ModelVersion, settings: Settings, workdir: Path) -> tuple[Ch
                 _guarded(NAME, lambda: refusals(trial, model, rows)),
                 _guarded("load", lambda: small_load(trial, name, rows, objectives)),
                 _guarded("memory", lambda: memory(before, opened, objectives)),
+                *((_guarded(OFFLINE_SHADOW, lambda: shadow(model)),) if shadow else ()),
             )
     except ArtifactError as error:
         return (loads, checked("boots", Outcome.BAD, str(error)))

@@ -7,7 +7,9 @@ port and asked over HTTP: the answers must be the offline ones, bad input must b
 from __future__ import annotations
 
 from airloop.contracts import Check, ModelVersion, Name
+from airloop.data.lake.lake import Lake
 from airloop.delivery.proof import require_proof
+from airloop.delivery.replaying import replay
 from airloop.delivery.verification import verify
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
@@ -22,7 +24,10 @@ class Request(StepRequest):
 
 
 class Result(StepResult):
-    """The version as the registry has it, and what was found. Only where every check is ok may it be promoted."""
+    """The version as the registry has it, and what was found.
+
+    Only where every check is ok may it be promoted, but for an offline shadow that could not tell.
+    """
 
     version: ModelVersion
     checks: tuple[Check, ...]
@@ -37,5 +42,13 @@ def run(request: Request, context: StepContext) -> Result:
     """
     version = models.version(request.model, request.number, settings=context.settings)
     require_proof(version, context.ledger, context.settings)
-    checks = verify(version, context.settings, context.workdir)
+    # A row that a hand put over it is told by the promotion.
+    serving = context.ledger.serving(request.model).get(request.model)
+    champion, lake = serving.champion if serving is not None else None, Lake(context.settings)
+    checks = verify(
+        version,
+        context.settings,
+        context.workdir,
+        lambda candidate: replay(context.settings, candidate, champion, lake),
+    )
     return Result(version=version, checks=checks)

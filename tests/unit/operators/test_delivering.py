@@ -8,7 +8,8 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferred
 
-from airloop.contracts import ArtifactRef, Deployment, ModelVersion
+from airloop.contracts import ArtifactRef, Check, Deployment, ModelVersion, Outcome
+from airloop.vocabulary import OFFLINE_SHADOW
 from airloop_operators import delivery
 from airloop_operators.assets import production_asset
 from tests.support.serving_fakes import deployment
@@ -19,6 +20,23 @@ VERSION = ModelVersion(
     run_id="r",
     artifact=ArtifactRef(uri="runs:/2/model", digest="sha256:" + "0" * 64),
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "stops"),
+    [
+        ("load", Outcome.OK, False),
+        ("load", Outcome.UNKNOWN, True),
+        ("load", Outcome.BAD, True),
+        (OFFLINE_SHADOW, Outcome.OK, False),
+        (OFFLINE_SHADOW, Outcome.UNKNOWN, False),
+        (OFFLINE_SHADOW, Outcome.BAD, True),
+    ],
+)
+def test_what_nobody_has_asked_yet_stops_no_delivery(
+    name: str, outcome: Outcome, stops: bool
+) -> None:
+    assert delivery._stops(Check(name=name, outcome=outcome, reason="r")) is stops
 
 
 class Events(dict[Any, Any]):

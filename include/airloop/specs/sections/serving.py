@@ -22,6 +22,17 @@ class ObjectivesSpec(Contract):
     memory_mb: Annotated[Whole, Field(ge=1)] | None = None
 
 
+class ReplaySpec(Contract):
+    """What a candidate is asked, and held against the champion, before it is delivered: the last rows of the prediction log."""
+
+    #: How many; 0 for none.
+    rows: Whole = Field(default=2_000, ge=0, le=100_000)
+    #: The share of them, and of each slice, that it may answer by more than three standard deviations apart.
+    disagreement: float = Field(default=0.5, ge=0, lt=1, allow_inf_nan=False)
+    #: How many times as long as the champion it may take.
+    slower: float = Field(default=10.0, ge=1, allow_inf_nan=False)
+
+
 class ServingSpec(Contract):
     """How the model answers."""
 
@@ -35,6 +46,7 @@ class ServingSpec(Contract):
     objectives: ObjectivesSpec = ObjectivesSpec()
     #: How a version that may serve comes to serve; None: all at once.
     rollout: RolloutField | None = None
+    replay: ReplaySpec = ReplaySpec()
 
 
 class ScoringSpec(Contract):

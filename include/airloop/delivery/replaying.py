@@ -1,0 +1,152 @@
+"""The offline shadow: what callers asked last, answered by the candidate and by the champion, before anybody meets it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from airloop.contracts import Check, Deployment, Outcome
+from airloop.data.labels import log_of
+from airloop.data.lake.lake import Lake
+from airloop.data.schema import to_pandas
+from airloop.delivery.strategies.judging import CHANCE, beyond
+from airloop.errors import AirloopError, ArtifactError, DataError
+from airloop.serving.environments import loading as environments
+from airloop.vocabulary import OFFLINE_SHADOW
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from airloop.serving.environments.loading import Loaded
+    from airloop.settings import Settings
+    from airloop.specs.sections.serving import ReplaySpec
+
+#: So many standard deviations of the champion's answers apart, two answers differ.
+APART: Final = 3.0
+#: A value of a slice with fewer rows says nothing.
+SLICE_ROWS: Final = 50
+#: Fewer rows than these are answered too quickly to compare the times.
+TIMED_ROWS: Final = 200
+#: A candidate may take so many seconds more for these, however quick the champion is.
+MOMENT: Final = 0.1
+
+
+def replay(settings: Settings, candidate: Loaded, champion: Deployment | None, lake: Lake) -> Check:
+    """Whether the candidate answers what was asked last about as the champion does; could not tell where nothing was."""
+    spec = candidate.spec.serving.replay
+    if not spec.rows:
+        return _check(Outcome.OK, "the spec asks for none")
+    if champion is None:
+        return _check(Outcome.UNKNOWN, "no version serves yet to be held against")
+    try:
+        asked = _asked(lake, candidate, spec.rows)
+        if asked is None:
+            return _check(
+                Outcome.UNKNOWN, "nobody has asked anything yet: the prediction log is empty"
+            )
+        before = environments.load(champion.artifact, settings)
+        answered = before.predict(asked[list(before.spec.inputs)])
+    except (AirloopError, KeyError) as error:
+        return _check(Outcome.UNKNOWN, f"the champion's own answers cannot be had: {error}")
+    return judge(spec, candidate, before, asked, answered)
+
+
+def judge(
+    spec: ReplaySpec,
+    candidate: Loaded,
+    champion: Loaded,
+    asked: pd.DataFrame,
+    answered: NDArray[np.float64],
+) -> Check:
+    """The same, once the rows and the champion's answers are there."""
+    rows = len(asked)
+    try:
+        found = candidate.predict(asked[list(candidate.spec.inputs)])
+    except KeyError as error:
+        return _check(
+            Outcome.UNKNOWN, f"callers do not send {error} yet, which the candidate needs"
+        )
+    except (DataError, ArtifactError) as error:
+        told = f"of {rows} rows that were asked last, the candidate cannot answer all: {error}"
+        return _check(Outcome.BAD, told, rows=rows)
+    if np.shape(found) != np.shape(answered):
+        return _check(Outcome.UNKNOWN, "the candidate answers other numbers than the champion")
+    differing = apart(answered, np.asarray(found, np.float64))
+    wrong = list(_wrong(spec, candidate, asked, differing))
+    own, other = (_seconds(one, asked) for one in (candidate, champion))
+    if rows >= TIMED_ROWS and own > max(spec.slower * other, other + MOMENT):
+        wrong.append(f"it takes {own:.2g} s for {TIMED_ROWS} rows, the champion {other:.2g} s")
+    reason = "; ".join(wrong) or (
+        f"{rows} rows that were asked last are answered, {int(differing.sum())} of them otherwise than by the champion"
+    )
+    outcome = Outcome.BAD if wrong else Outcome.OK
+    return _check(outcome, reason, rows=rows, differing=int(differing.sum()), seconds=round(own, 4))
+
+
+def apart(champion: NDArray[np.float64], candidate: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows the two answer otherwise, whatever the unit is."""
+    one, other = (np.reshape(answers, (len(answers), -1)) for answers in (champion, candidate))
+    spread = one.std(axis=0)
+    # Of a champion that always answers the same, anything else is a difference; but for rounding.
+    least = np.maximum(APART * spread, 1e-9 * np.maximum(1.0, np.abs(one).max(axis=0)))
+    beyond_it: NDArray[np.float64] = np.max(np.abs(one - other) - least, axis=1)
+    return beyond_it > 0
+
+
+def _wrong(
+    spec: ReplaySpec, candidate: Loaded, asked: pd.DataFrame, differing: NDArray[np.bool_]
+) -> Iterator[str]:
+    count, rows = int(differing.sum()), len(differing)
+    if beyond(count, rows, spec.disagreement):
+        yield f"{count} of {rows} rows that were asked last it answers otherwise than the champion"
+        return
+    slices = candidate.spec.gates.slices
+    parts = [
+        (f"{column} {value}", differing[(asked[column] == value).to_numpy()])
+        for column in (() if slices == "none" else slices)
+        if column in asked
+        for value, size in asked[column].value_counts().items()
+        if size >= SLICE_ROWS
+    ]
+    for name, part in parts:
+        if beyond(int(part.sum()), len(part), spec.disagreement, CHANCE / len(parts)):
+            yield f"of {name}, {int(part.sum())} of {len(part)} rows it answers otherwise"
+
+
+def _asked(lake: Lake, candidate: Loaded, rows: int) -> pd.DataFrame | None:
+    """The last rows that callers sent, in the columns that the dataset has now."""
+    name, keys = candidate.spec.name, lake.partitions(f"predictions__{candidate.spec.name}")
+    found, count = list[pa.Table](), 0
+    for key in reversed(keys):
+        ref = log_of(lake, candidate.dataset, name, [key])
+        if ref is None:
+            continue
+        there = {*lake.schema(ref).names}
+        columns = [one for one in candidate.dataset.columns if one in there]
+        table = pa.Table.from_batches(
+            lake.batches(ref, columns), lake.schema(ref).empty_table().select(columns).schema
+        )
+        found.append(table.slice(max(0, table.num_rows - (rows - count))))
+        count += found[-1].num_rows
+        if count >= rows:
+            break
+    return to_pandas(pa.concat_tables(found, promote_options="default")) if count else None
+
+
+def _seconds(model: Loaded, asked: pd.DataFrame) -> float:
+    """What some rows take at best: a busy machine is no slow model."""
+    frame, took = asked.head(TIMED_ROWS)[list(model.spec.inputs)], []
+    for _ in range(3):
+        began = time.perf_counter()
+        model.predict(frame)
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def _check(outcome: Outcome, reason: str, **figures: float | int | str | None) -> Check:
+    return Check(name=OFFLINE_SHADOW, outcome=outcome, reason=reason, figures=figures)
