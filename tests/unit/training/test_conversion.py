@@ -3,10 +3,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from airloop.registry import artifacts
 from airloop.training import conversion, plots
@@ -46,6 +55,34 @@ def test_without_the_patch_skl2onnx_refuses_boosted_trees(tmp_path, monkeypatch)
 
     monkeypatch.setattr(scikit_graph, "_plain_integers", nullcontext)
     assert not pack_one(tmp_path).conversion.kept
+
+
+PLAIN = {
+    "linear": (LogisticRegression(), "double"),
+    "bayes": (GaussianNB(), "double"),
+    "network": (MLPClassifier(max_iter=30, random_state=1), "double"),
+    "tree": (DecisionTreeClassifier(max_depth=4), "float"),
+    "forest": (RandomForestClassifier(5, random_state=1), "float"),
+    "boosted": (HistGradientBoostingClassifier(max_iter=5), "float"),
+    "scaled": (make_pipeline(StandardScaler(), LogisticRegression()), "double"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("kind", PLAIN)
+def test_an_estimator_that_takes_a_table_is_converted_without_a_column_transformer(kind):
+    """Each of them takes one input in skl2onnx, and a graph has one for each feature."""
+    estimator, number = PLAIN[kind]
+    random = np.random.default_rng(4)
+    rows = pd.DataFrame(random.normal(size=(200, 3)).astype("f4"), columns=["a", "b c", "d"])
+    estimator.fit(rows, rows["a"] + rows["d"] > 0)
+    spec = SimpleNamespace(task="classification")
+    frozen = SimpleNamespace(features=dict.fromkeys(rows, "number"), model=spec)
+    session = onnxruntime.InferenceSession(scikit_graph.onnx(estimator, frozen, number))
+    assert [one.name for one in session.get_inputs()] == list(rows)
+    kind_ = "f8" if number == "double" else "f4"
+    found = session.run(None, {name: rows[[name]].to_numpy(kind_) for name in rows})[-1]
+    np.testing.assert_allclose(found, estimator.predict_proba(rows), atol=1e-5)
 
 
 @pytest.mark.parametrize("value", [[True, False], (np.True_, np.False_)])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from airloop.registry.formats import bounds
 from airloop.registry.frozen import FrozenSpec
@@ -37,7 +38,11 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
     options = {"zipmap": False} if frozen.model.task == "classification" else None
     with _plain_integers():
         model = convert_sklearn(
-            estimator, GRAPH, initial_types=types, options=options, target_opset=OPSET
+            _of_columns(estimator, frozen),
+            GRAPH,
+            initial_types=types,
+            options=options,
+            target_opset=OPSET,
         )
     _name_inputs(model.graph, list(frozen.features))
     # The converter keeps them in a set, whose order differs from process to process.
@@ -46,6 +51,25 @@ def onnx(estimator: Any, frozen: FrozenSpec, number: Number) -> bytes:
     model.opset_import.extend(opsets)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _of_columns(estimator: Any, frozen: FrozenSpec) -> Any:
+    """The estimator with its columns put together first: most converters take one table, and the graph's inputs are columns.
+
+    What selects its columns by their names takes them as they are.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    first = estimator
+    while isinstance(first, Pipeline):
+        first = first.steps[0][1]
+    names = list(frozen.features)
+    if isinstance(first, ColumnTransformer) or {*frozen.features.values()} != {"number"}:
+        return estimator
+    together = ColumnTransformer([("columns", "passthrough", names)])
+    together.fit(pd.DataFrame(np.zeros((2, len(names))), columns=names))
+    return Pipeline([("columns", together), ("model", estimator)])
 
 
 def _parts_missing(one: Any) -> bool:
