@@ -54,11 +54,16 @@ class Loop:
         os.environ |= QUIET | environment(folder)
         from airloop.execution.runner import StepRunner
         from airloop.ledger import open_ledger
+        from airloop.registry import tracking
         from airloop.settings import load_settings
 
         self.settings = load_settings()
         self.ledger = open_ledger(self.settings)
         self._runner = StepRunner(self.settings, lambda line: print("  ", line, file=sys.stderr))
+        # A store in SQLite without a server puts files beside whoever asks: steps are asked from the checkout.
+        place = (folder / "runs").as_uri()
+        for model in (MODEL, CONTROL):
+            tracking.client(self.settings).create_experiment(model, artifact_location=place)
 
     def step(self, name: str, entity: str, rows: int, **request: Any) -> dict[str, Any]:
         """One step by its own process, under the limit."""
@@ -86,17 +91,28 @@ class Loop:
 
     def run(self) -> None:
         """All of it."""
+        version = self.learn()
+        self.step("verify", MODEL, 0, model=MODEL, number=version["version"])
+        self._serve(version)
+        self.watch()
+
+    def learn(self) -> dict[str, Any]:
+        """From the files to a registered version."""
         keys, rows = days_of(self.days), self.days * self.per_day
         self.step("ingest", DATASET, rows, dataset=DATASET, partitions=keys)
         candidate = self.step("train", MODEL, rows, model=MODEL)["candidate"]
         report = self.step("evaluate", MODEL, rows, candidate=candidate)["report"]
-        version = self.step("register", MODEL, 0, candidate=candidate, report=report)["version"]
+        made = self.step("register", MODEL, 0, candidate=candidate, report=report)["version"]
         if any(check["outcome"] == "bad" for check in report["checks"]):
             raise RuntimeError(json.dumps(report, indent=1))
-        self.step("verify", MODEL, 0, model=MODEL, number=version["version"])
-        self._serve(version)
-        self.step("monitor", MODEL, rows, model=MODEL, partition=keys[-1])
-        self.step("score", MODEL, self.per_day, model=MODEL, partition=keys[-1])
+        version: dict[str, Any] = made
+        return version
+
+    def watch(self) -> None:
+        """The night, and the newest day's scores."""
+        last, rows = days_of(self.days)[-1], self.days * self.per_day
+        self.step("monitor", MODEL, rows, model=MODEL, partition=last)
+        self.step("score", MODEL, self.per_day, model=MODEL, partition=last)
 
     def fails(self) -> str:
         """The control: what a trainer that holds all rows ends with."""

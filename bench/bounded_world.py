@@ -31,7 +31,7 @@ def write(folder: Path, days: int, per_day: int) -> None:
         csv.write_csv(_rows(chance, day, per_day, number), folder / "rows" / f"{day}.csv")
     for kind, spec in (
         ("datasets", dataset(folder, per_day)),
-        ("models", model(days)),
+        ("models", model(days, per_day)),
         ("models", control(days)),
     ):
         path = folder / "config" / kind / f"{spec['name']}.yaml"
@@ -101,8 +101,9 @@ def dataset(folder: Path, per_day: int) -> dict[str, Any]:
     }
 
 
-def model(days: int) -> dict[str, Any]:
-    """The network, by rows that stream."""
+def model(days: int, per_day: int = 1_000_000) -> dict[str, Any]:
+    """The network, by rows that stream, of which a batch is a small part of a day's."""
+    batch = min(8192, max(1, per_day // 16))
     return {
         "name": MODEL,
         "description": "late or not",
@@ -110,12 +111,12 @@ def model(days: int) -> dict[str, Any]:
         "dataset": DATASET,
         "module": "bench.bounded_model",
         "task": "classification",
-        "target": {"column": "minutes_late"},
+        "target": {"column": "minutes_late", "reads": []},
         "inputs": ["day", "courier", "distance", "rain", "load", "hour"],
         "training": {
             "trainer": "torch",
             "stream": True,
-            "params": {"epochs": 2, "batch_rows": 8192, "learning_rate": 0.01, "hidden": [16]},
+            "params": {"epochs": 2, "batch_rows": batch, "learning_rate": 0.01, "hidden": [16]},
             "window": f"{days}d",
             "holdout_days": 2,
             "seed": SEED,
