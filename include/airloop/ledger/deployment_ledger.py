@@ -12,6 +12,7 @@ from airloop.errors import SupersededError
 from airloop.figures import Figures
 from airloop.ledger import decisions, deployments, directing, serving, traffic
 from airloop.ledger.database import Database
+from airloop.ledger.faults import reach
 from airloop.ledger.serving import Serving
 from airloop.traffic import Split, Traffic
 from airloop.vocabulary import LOOP, Action, DeploymentKind, Topic
@@ -137,9 +138,10 @@ class DeploymentLedger:
                     actor=actor,
                 )
                 decisions.record(connection, _decision(made, figures or {}))
-                return made
         except IntegrityError:
             raise SupersededError("superseded by another delivery", where=fence.key) from None
+        reach(fence.key, "directed", "after")
+        return made
 
 
 def _decision(made: Traffic, figures: Figures) -> Decision:
