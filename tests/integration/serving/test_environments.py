@@ -7,13 +7,14 @@ import gc
 import importlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +132,30 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setenv("PIP_FIND_LINKS", str(root / "wheels"))
         patch.setattr(sys, "path", [*sys.path, str(root / "include")])
         patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
         yield World(root)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """What a test started has ended with its models."""
-    yield
+@pytest.fixture(scope="module")
+def models(world: World) -> Iterator[dict[int, RemoteModel]]:
+    """Both versions, each in its process: to start one costs more than all that is asked of it."""
+    with ThreadPoolExecutor() as side_by_side:
+        both = side_by_side.map(partial(opened, world), (1, 2))
+        found = dict(zip((1, 2), both, strict=True))
+    del both
+    yield found
+    found.clear()
     gc.collect()
     eventually(lambda: not children())
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(models: dict[int, RemoteModel]) -> Iterator[None]:
+    """What a test started beside those has ended with its models."""
+    yield
+    gc.collect()
+    shared = [model.worker for model in models.values()]
+    eventually(lambda: {one.pid for one in children()} == {one.pid for one in shared})
 
 
 def children() -> list[psutil.Process]:
@@ -170,9 +186,10 @@ def columns(world: World, **changed: float) -> dict[str, list[Any]]:
     return found | {name: [value] * 3 for name, value in changed.items()}
 
 
-def test_versions_of_other_libraries_answer_side_by_side_as_each_did(world: World) -> None:
+def test_versions_of_other_libraries_answer_side_by_side_as_each_did(
+    world: World, models: dict[int, RemoteModel]
+) -> None:
     assert not np.allclose(world.answers[1], world.answers[2])
-    models = {number: opened(world, number) for number in (1, 2)}
     for number in (1, 2, 1):
         np.testing.assert_array_equal(models[number].predict(world.frame), world.answers[number])
         np.testing.assert_allclose(
@@ -204,32 +221,30 @@ def test_a_service_that_has_the_library_answers_in_its_own_process(
 
 
 def test_rows_that_the_model_refuses_are_the_rows_fault_and_nothing_of_them_is_told(
-    world: World,
+    world: World, models: dict[int, RemoteModel]
 ) -> None:
-    model = opened(world, 1)
+    model = models[1]
     with pytest.raises(DataError) as told:
         model.answer(columns(world, distance=888.0))
     assert told.value.what == "the model's features() failed on these rows"
     np.testing.assert_allclose(model.answer(columns(world)), world.answers[1][:3], rtol=1e-6)
 
 
-def test_a_process_that_dies_or_hangs_is_started_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_hangs_is_started_again(
+    world: World, models: dict[int, RemoteModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = opened(world, 1)
+    model = models[2]
+    before, there = model.worker.pid, len(children())
     monkeypatch.setattr(worker, "HUNG_SECONDS", 1.0)
-    for deadly in (666.0, 777.0):
-        before = model.worker.pid
-        with pytest.raises(UnreachableError, match="died, or hung"):
-            model.answer(columns(world, distance=deadly))
-        with pytest.raises(UnreachableError, match="being started again"):
-            model.answer(columns(world))
-        monkeypatch.setattr(worker, "HUNG_SECONDS", 20.0)
-        eventually(lambda: model.worker.pid is not None)
-        assert model.worker.pid != before
-        np.testing.assert_allclose(model.answer(columns(world)), world.answers[1][:3], rtol=1e-6)
-        monkeypatch.setattr(worker, "HUNG_SECONDS", 1.0)
-    assert len(children()) == 1
+    with pytest.raises(UnreachableError, match="died, or hung"):
+        model.answer(columns(world, distance=777.0))
+    with pytest.raises(UnreachableError, match="being started again"):
+        model.answer(columns(world))
+    monkeypatch.setattr(worker, "HUNG_SECONDS", 20.0)
+    eventually(lambda: model.worker.pid is not None)
+    assert model.worker.pid != before
+    np.testing.assert_allclose(model.answer(columns(world)), world.answers[2][:3], rtol=1e-6)
+    assert len(children()) == there
 
 
 def test_a_process_ends_with_the_service_even_while_it_hangs(world: World) -> None:
@@ -253,13 +268,11 @@ def test_a_process_ends_with_the_service_even_while_it_hangs(world: World) -> No
     eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
 
-def test_the_child_sees_no_secret_of_the_service(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    model = opened(world, 1)
-    assert model.worker.pid is not None
-    names = set(psutil.Process(model.worker.pid).environ())
+def test_the_child_sees_no_secret_of_the_service(models: dict[int, RemoteModel]) -> None:
+    assert {"AWS_SECRET_ACCESS_KEY", "AIRLOOP__SERVING__ENVIRONMENTS"} <= {*os.environ}
+    pid = models[1].worker.pid
+    assert pid is not None
+    names = set(psutil.Process(pid).environ())
     assert not {one for one in names if one.startswith(("AWS_", "AIRLOOP__"))}
 
 
@@ -275,22 +288,31 @@ def test_a_lock_that_was_exchanged_is_never_installed(
     assert not (tmp_path / "home" / "environments").exists()
 
 
-def test_the_service_promotes_goes_back_and_says_503_while_a_process_is_gone(
-    world: World, tmp_path: Path
+def test_the_service_says_503_while_a_process_is_gone_promotes_and_goes_back(
+    world: World, models: dict[int, RemoteModel], tmp_path: Path
 ) -> None:
     spec, ledger = model_spec(**SPEC), FakeLedger()
     ledger.names = [spec.name]
     names = dict.fromkeys((*dataset_spec().keys, *spec.inputs))
     example = world.parts.holdout.frame[[*names]].iloc[0]
-    body = {"rows": [{name: _plain(value) for name, value in example.items()}]}
+    row = {name: _plain(value) for name, value in example.items()}
 
     async def main() -> None:
-        models = {number: opened(world, number) for number in (1, 2)}
         slots = ledger.slots(tmp_path)
         async with client(slots) as http:
 
-            async def ask() -> httpx.Response:
+            async def ask(**changed: float) -> httpx.Response:
+                body = {"rows": [row | changed]}
                 return await http.post(f"/models/{spec.name}/predict", json=body)
+
+            async def killed_by_a_row() -> None:
+                """While no version before it could answer in its place."""
+                before = models[1].worker.pid
+                gone = await ask(distance=666.0)
+                assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
+                await asyncio.to_thread(
+                    eventually, lambda: models[1].worker.pid not in {None, before}
+                )
 
             found: dict[int, list[float]] = {}
             for sequence, number in enumerate((1, 2, 1), 1):
@@ -301,14 +323,10 @@ def test_the_service_promotes_goes_back_and_says_503_while_a_process_is_gone(
                 assert answer.json()["version"] == number
                 predictions = answer.json()["predictions"]
                 assert found.setdefault(number, predictions) == predictions
+                if sequence == 1:
+                    await killed_by_a_row()
+                    assert (await ask()).json()["predictions"] == found[1]
             assert found[1] != found[2]
-            pid = models[1].worker.pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            gone = await ask()
-            assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
-            await asyncio.to_thread(eventually, lambda: models[1].worker.pid is not None)
-            assert (await ask()).json()["predictions"] == found[1]
             (state,) = slots.states()
             assert state.condition is Condition.SERVING
         await slots.close()
