@@ -83,6 +83,19 @@ def test_a_streamed_booster_is_that_of_rows_in_memory(which: str, both: Any) -> 
     np.testing.assert_array_equal(other.scores, one.scores)
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_bins_are_made_from_the_same_sample_of_rows(
+    seed: int, both: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more rows than LightGBM's 200,000 it takes some."""
+    made = boosters.behind(
+        boosters.codes, "lightgbm", "classification", subsample_for_bin=400, random_state=seed
+    )
+    monkeypatch.setitem(boosters.CASES, "lightgbm, monotone", made)
+    one, other = both("lightgbm, monotone")
+    assert other.estimator.content == one.estimator.content
+
+
 @pytest.mark.parametrize("which", EARLY)
 def test_a_streamed_booster_stops_early_by_rows_of_its_own(
     which: str, both: Any, monkeypatch: pytest.MonkeyPatch

@@ -105,6 +105,9 @@ def lightgbm(given: Learned) -> Learn:
         if given.classes > 2:
             params["num_class"] = given.classes
         params["objective"] = own["objective"] or _objective(given.classes)
+        if "data_random_seed" not in params and "random_state" in params:
+            # Of the seed a Dataset of a sequence is not told: by this one it draws the rows that bins are made from.
+            params["data_random_seed"] = _of_seed(params["random_state"])
         weights = None
         if own["class_weight"] is not None:
             weights = compute_sample_weight(own["class_weight"], target)
@@ -119,6 +122,11 @@ def lightgbm(given: Learned) -> Learn:
         return lgb.train(params, data, own["n_estimators"], valid_sets=watched)
 
     return learn
+
+
+def _of_seed(seed: int) -> int:
+    """What LightGBM draws first from a seed: the one for the sample of rows."""
+    return (((214013 * seed + 2531011) & 0xFFFFFFFF) >> 16 & 0x7FFF) % 0x7FFF
 
 
 def _objective(classes: int) -> str:
