@@ -7,7 +7,6 @@ from airloop.delivery.progress import Delivering
 from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.plugins.rollout import RolloutSpec
-from airloop.specs import load_catalog
 from airloop.traffic import AT_ONCE
 from airloop.vocabulary import LOOP
 
@@ -30,7 +29,7 @@ class Result(StepResult):
 
 def run(request: Request, context: StepContext) -> Result:
     """Take the delivery's next step; see :meth:`airloop.delivery.progress.Delivering.look` for what it raises."""
-    model = load_catalog().model(request.version.model)
+    model = context.catalog.model(request.version.model)
     delivering = Delivering(
         context.ledger,
         context.settings,
