@@ -15,7 +15,8 @@ from airloop.ledger import Ledger, audit, chain, guards
 from airloop.ledger.audit import Audit
 from airloop.ledger.incidents import Incident
 from airloop.ledger.tables import chain as links
-from airloop.vocabulary import Action, Cause, DeploymentKind, Topic, TriggerState
+from airloop.traffic import Share, Split
+from airloop.vocabulary import Action, Cause, DeploymentKind, Role, Topic, TriggerState
 
 ARTIFACT = ArtifactRef(uri="runs:/1/model", digest="sha256:" + "0" * 64)
 #: Where the heads of these tests are anchored.
@@ -64,6 +65,22 @@ def live(ledger: Ledger) -> None:
     assert claimed is not None
     ledger.finish_trigger(claimed.id, TriggerState.PASSED)
     ledger.claim_trigger("m", "train_m/2")
+
+
+def share_out(ledger: Ledger) -> None:
+    """A canary of `m` beside what :func:`live` delivered."""
+    versions = ((2, Role.CHAMPION, 99.0), (3, Role.CANARY, 1.0))
+    shares = tuple(
+        Share(version=version, role=role, weight=weight, artifact=ARTIFACT)
+        for version, role, weight in versions
+    )
+    ledger.direct(
+        ledger.begin_attempt("promote:m"),
+        model="m",
+        split=Split(strategy="canary", shares=shares, options={"max_errors": 0.1}),
+        reason="r",
+        request="canary:3:2:0",
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from airloop.errors import AirloopError
 from airloop.ledger import Ledger, chain, guards
 from airloop.ledger.audit import verify
-from tests.support.edited_ledger import by_hand, lift, live
+from tests.support.edited_ledger import by_hand, lift, live, share_out
 
 #: `make flipped-bits` flips 300.
 FLIPS = int(os.environ.get("AIRLOOP_FLIPS", "60"))
@@ -30,6 +30,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         url = str(request.getfixturevalue("postgres").create(f"flips_{time.monotonic_ns()}"))
     found = Ledger(url)
     live(found)
+    share_out(found)
     return found
 
 
@@ -84,6 +85,7 @@ def seen(ledger: Ledger) -> list[Any]:
         lambda: ledger.decisions(limit=1000),
         lambda: ledger.deployments("m"),
         lambda: ledger.serving(),
+        lambda: ledger.traffics("m", limit=9),
         lambda: [ledger.decision(f"d{number}") for number in range(1, 6)],
         lambda: ledger.glance().heads,
     ]
@@ -95,6 +97,7 @@ def test_no_flipped_bit_of_sqlites_file_is_read_as_other_history(tmp_path: Path)
     path = tmp_path / "whole.db"
     ledger = Ledger(f"sqlite:///{path}")
     live(ledger)
+    share_out(ledger)
     whole = seen(ledger)
     with ledger._database.engine.connect() as connection:
         connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
