@@ -20,7 +20,7 @@ from airloop.serving.http.middleware import Middleware
 from airloop.serving.http.tokens import Tokens
 from airloop.serving.log import predictionlog
 from airloop.serving.log.predictionlog import PredictionLog
-from airloop.serving.runtime.endpoint import Endpoint
+from airloop.serving.runtime.keeping import Keeping
 from tests.support.serving_fakes import TOKEN, FakeLedger, FakeModel
 
 
@@ -40,13 +40,13 @@ def acknowledge_first() -> None:
 
 def claim_it_is_logged() -> None:
     """Take the protection away: an answer never says that its row could not be kept."""
-    write = Endpoint._write
+    write = Keeping._write
 
-    def silent(self: Endpoint, answered: Any) -> bool:
+    def silent(self: Keeping, answered: Any) -> bool:
         write(self, answered)
         return True
 
-    Endpoint._write = silent  # type: ignore[method-assign]
+    Keeping._write = silent  # type: ignore[method-assign]
 
 
 def fill_the_disk_when_told(home: Path) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from airloop.contracts import Check, Deployment, Outcome
+from airloop.contracts import ArtifactRef, Check, Deployment, Outcome
 from airloop.data.labels import log_of
 from airloop.data.lake.lake import Lake
 from airloop.data.schema import to_pandas
 from airloop.delivery.strategies.judging import CHANCE, beyond
 from airloop.errors import AirloopError, ArtifactError, DataError
+from airloop.monitoring import reference
+from airloop.registry import artifacts
 from airloop.serving.environments import loading as environments
 from airloop.vocabulary import OFFLINE_SHADOW
 
@@ -24,10 +26,15 @@ if TYPE_CHECKING:
 
     from airloop.serving.environments.loading import Loaded
     from airloop.settings import Settings
+    from airloop.specs.model import ModelSpec
     from airloop.specs.sections.serving import ReplaySpec
 
 #: So many standard deviations of the champion's answers apart, two answers differ.
 APART: Final = 3.0
+#: Of a probability no less is a difference: a rank that is turned over, a class for another.
+HALF: Final = 0.5
+#: From the tenth to the ninetieth percentile of answers there are so many of their standard deviations.
+TENTHS: Final = 2.563
 #: A value of a slice with fewer rows says nothing.
 SLICE_ROWS: Final = 50
 #: Fewer rows than these are answered too quickly to compare the times.
@@ -51,9 +58,10 @@ def replay(settings: Settings, candidate: Loaded, champion: Deployment | None, l
             )
         before = environments.load(champion.artifact, settings)
         answered = before.predict(asked[list(before.spec.inputs)])
+        least = usual(before.spec, champion.artifact, settings)
     except (AirloopError, KeyError) as error:
         return _check(Outcome.UNKNOWN, f"the champion's own answers cannot be had: {error}")
-    return judge(spec, candidate, before, asked, answered)
+    return judge(spec, candidate, before, asked, answered, least)
 
 
 def judge(
@@ -62,8 +70,12 @@ def judge(
     champion: Loaded,
     asked: pd.DataFrame,
     answered: NDArray[np.float64],
+    least: float = 0.0,
 ) -> Check:
-    """The same, once the rows and the champion's answers are there."""
+    """The same, once the rows and the champion's answers are there.
+
+    :param least: by how much two answers may differ in any case
+    """
     rows = len(asked)
     try:
         found = candidate.predict(asked[list(candidate.spec.inputs)])
@@ -76,7 +88,7 @@ def judge(
         return _check(Outcome.BAD, told, rows=rows)
     if np.shape(found) != np.shape(answered):
         return _check(Outcome.UNKNOWN, "the candidate answers other numbers than the champion")
-    differing = apart(answered, np.asarray(found, np.float64))
+    differing = apart(answered, np.asarray(found, np.float64), least)
     wrong = list(_wrong(spec, candidate, asked, differing))
     own, other = (_seconds(one, asked) for one in (candidate, champion))
     if rows >= TIMED_ROWS and own > max(spec.slower * other, other + MOMENT):
@@ -88,13 +100,32 @@ def judge(
     return _check(outcome, reason, rows=rows, differing=int(differing.sum()), seconds=round(own, 4))
 
 
-def apart(champion: NDArray[np.float64], candidate: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows the two answer otherwise, whatever the unit is."""
+def usual(model: ModelSpec, artifact: ArtifactRef, settings: Settings) -> float:
+    """By how much two answers may differ whatever was asked: callers of one day may all be answered alike.
+
+    A champion that is asked about what it never learned says nearly the same of every row, and the model that has learned it
+    says another thing: that is what it was trained for.
+    """
+    if model.task == "classification":
+        return HALF
+    profile = reference.read(artifacts.fetch(artifact, settings))
+    edges = [one.bins.edges for one in profile.answered.values()]
+    return max((APART * (one[-1] - one[0]) / TENTHS for one in edges if one), default=0.0)
+
+
+def apart(
+    champion: NDArray[np.float64], candidate: NDArray[np.float64], least: float = 0.0
+) -> NDArray[np.bool_]:
+    """Which rows the two answer otherwise, whatever the unit is.
+
+    :param least: what is no difference in any case
+    """
     one, other = (np.reshape(answers, (len(answers), -1)) for answers in (champion, candidate))
     spread = one.std(axis=0)
     # Of a champion that always answers the same, anything else is a difference; but for rounding.
-    least = np.maximum(APART * spread, 1e-9 * np.maximum(1.0, np.abs(one).max(axis=0)))
-    beyond_it: NDArray[np.float64] = np.max(np.abs(one - other) - least, axis=1)
+    rounding = 1e-9 * np.maximum(1.0, np.abs(one).max(axis=0))
+    room = np.maximum.reduce([APART * spread, rounding, np.full_like(spread, least)])
+    beyond_it: NDArray[np.float64] = np.max(np.abs(one - other) - room, axis=1)
     return beyond_it > 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from airloop.columns import PARTITION
 from airloop.contracts import Check, Outcome
 from airloop.data.lake.lake import Lake
 from airloop.delivery import replaying
-from airloop.delivery.replaying import judge, replay
+from airloop.delivery.replaying import HALF, apart, judge, replay, usual
 from airloop.errors import UnreachableError
 from airloop.serving.log.records import Answered, decode, encode
 from airloop.settings import Settings
 from airloop.specs.sections.serving import ReplaySpec
 from tests.support.serving_fakes import (
     FakeModel,
+    artifact,
     dataset_spec,
     deployment,
     model_spec,
@@ -117,6 +119,7 @@ def test_other_numbers_than_the_champions_cannot_be_compared() -> None:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("AIRLOOP_HOME", str(tmp_path))
     monkeypatch.setattr(replaying.environments, "load", lambda *_: FakeModel(2.0))
+    monkeypatch.setattr(replaying, "usual", lambda *_: 0.0)
     return Settings()
 
 
@@ -173,3 +176,27 @@ def test_a_champion_that_cannot_be_had_tells_nothing(
 
 def test_a_spec_that_asks_for_no_rows_gets_none(settings: Settings) -> None:
     assert replayed(settings, FakeModel(2.0, model_spec(replay={"rows": 0}))).ok
+
+
+def test_a_champion_that_says_the_same_of_what_it_never_learned_is_no_measure() -> None:
+    """A winter's model gives each summer's row a twentieth, and the one that has learned summer a third: nothing is broken."""
+    champion = np.full(300, 0.05) + np.random.default_rng(1).normal(0, 0.002, 300)
+    learned, turned = champion + 0.3, 1 - champion
+    assert apart(champion, learned).all()
+    assert not apart(champion, learned, HALF).any()
+    assert apart(champion, turned, HALF).all()
+
+
+def test_what_is_no_difference_is_read_off_the_champions_own_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bins = SimpleNamespace(edges=(10.0, 20.0, 35.63))
+    profile = SimpleNamespace(answered={"prediction": SimpleNamespace(bins=bins)})
+    monkeypatch.setattr(replaying.artifacts, "fetch", lambda *_: None)
+    monkeypatch.setattr(replaying.reference, "read", lambda _: profile)
+    model = model_spec().model_copy(update={"task": "regression"})
+    found = usual(model, artifact(1), Settings())
+    assert found == pytest.approx(3 * (35.63 - 10.0) / 2.563)
+    assert (
+        usual(model.model_copy(update={"task": "classification"}), artifact(1), Settings()) == HALF
+    )
