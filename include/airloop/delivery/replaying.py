@@ -12,6 +12,7 @@ import pyarrow as pa
 from airloop.contracts import ArtifactRef, Check, Deployment, Outcome
 from airloop.data.labels import log_of
 from airloop.data.lake.lake import Lake
+from airloop.data.parting import words_of
 from airloop.data.schema import to_pandas
 from airloop.delivery.strategies.judging import CHANCE, beyond
 from airloop.errors import AirloopError, ArtifactError, DataError
@@ -166,7 +167,15 @@ def _asked(lake: Lake, candidate: Loaded, rows: int) -> pd.DataFrame | None:
         count += found[-1].num_rows
         if count >= rows:
             break
-    return to_pandas(pa.concat_tables(found, promote_options="default")) if count else None
+    return (
+        to_pandas(_each_once(pa.concat_tables(found, promote_options="default"))) if count else None
+    )
+
+
+def _each_once(rows: pa.Table) -> pa.Table:
+    """Who asks the same a hundred times says no more than who asks once."""
+    _, first = np.unique(words_of(rows, rows.schema.names), return_index=True)
+    return rows.take(pa.array(np.sort(first)))
 
 
 def _seconds(model: Loaded, asked: pd.DataFrame) -> float:

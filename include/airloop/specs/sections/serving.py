@@ -28,7 +28,7 @@ class ReplaySpec(Contract):
     #: How many; 0 for none.
     rows: Whole = Field(default=2_000, ge=0, le=100_000)
     #: The share of them, and of each slice, that it may answer by more than three standard deviations apart.
-    disagreement: float = Field(default=0.5, ge=0, lt=1, allow_inf_nan=False)
+    disagreement: float = Field(default=0.9, ge=0, lt=1, allow_inf_nan=False)
     #: How many times as long as the champion it may take.
     slower: float = Field(default=10.0, ge=1, allow_inf_nan=False)
 
