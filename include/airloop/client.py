@@ -14,7 +14,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict
@@ -24,10 +23,12 @@ import tenacity
 
 from airloop.contracts import Contract
 from airloop.errors import RequestError, UnreachableError
-from airloop.serving.responses import LOG_HEADER, REQUEST_ID_HEADER, PredictionResponse
+from airloop.serving.replies import BUSY, answer_of, refusal_of
+from airloop.serving.requests import plain
+from airloop.serving.responses import REQUEST_ID_HEADER, PredictionResponse
 
 #: Answers that a second attempt may turn into a yes.
-_LATER: Final = frozenset({408, 425, 429, 502, 503, 504})
+_LATER: Final = BUSY | {425}
 #: Of what is wrong with a request so many things are named.
 _NAMED: Final = 3
 #: No pause is longer, in seconds, whatever the service asks for.
@@ -74,7 +75,7 @@ class _Question:
 
     @property
     def body(self) -> dict[str, Any]:
-        return {"rows": [{name: _plain(value) for name, value in row.items()} for row in self.rows]}
+        return {"rows": [{name: plain(value) for name, value in row.items()} for row in self.rows]}
 
 
 class _Options(TypedDict):
@@ -137,8 +138,7 @@ class _Asking:
 
     def _read(self, response: httpx.Response) -> PredictionResponse:
         if response.is_success:
-            logged = LOG_HEADER not in response.headers
-            return PredictionResponse.model_validate(response.json() | {"logged": logged})
+            return answer_of(response)
         raise _refusal(response)
 
     def _silent(self, error: httpx.TransportError) -> _LaterError:
@@ -220,11 +220,7 @@ class AsyncClient(_Asking):
 
 def _refusal(response: httpx.Response) -> RequestError | _LaterError:
     where, status = str(response.request.url), response.status_code
-    try:
-        told = response.json()
-        what, details = str(told["error"]), told.get("details", [])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        what, details = f"the service answered {status}", []
+    what, details = refusal_of(response)
     if status in _LATER:
         later = _LaterError(what, where=where, remedy="try again in a moment")
         asked = response.headers.get("retry-after", "")
@@ -243,7 +239,3 @@ def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
     asked = error.pause if isinstance(error, _LaterError) else 0.0
     return min(_LONGEST, max(asked, _GROWING(state)))
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | datetime | time) else value

@@ -185,3 +185,12 @@ class DeploymentKind(StrEnum):
     RETIRE = "retire"
     #: Served to be looked at before its promotion, by a service of its own; never a row of the ledger.
     SANDBOX = "sandbox"
+
+
+class PackageForm(StrEnum):
+    """What a version can be packaged as, for use elsewhere."""
+
+    WHEEL = "wheel"
+    BENTO = "bento"
+    CONTAINER = "container"
+    ONNX = "onnx"

@@ -20,7 +20,6 @@ from airloop.columns import (
     is_answer,
     is_label,
 )
-from airloop.contracts import DatasetRef
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.renaming import bring_up_to_date, follow
 from airloop.data.lake.streams import Rows, Stream
@@ -63,7 +62,9 @@ def predictions_of(
     :param answers: the columns of what the version answers
     """
     columns = [*dict.fromkeys([*dataset.keys, PARTITION, *answers, PREDICTED_AT])]
-    ref = log_of(lake, dataset, model, keys)
+    name = log_of(lake, dataset, model)
+    there = sorted(set(keys) & set(lake.partitions(name)))
+    ref = lake.snapshot(name, there) if there else None
     # Who answers by other columns than anybody has answered by has answered nothing yet.
     if ref is None or not {*answers} <= {*lake.schema(ref).names}:
         return Stream(pa.schema([pa.field(one, pa.string()) for one in columns]), 0, lambda _: ())
@@ -77,13 +78,12 @@ def predictions_of(
     return Stream(pa.schema([schema.field(one) for one in columns]), ref.rows, read)
 
 
-def log_of(lake: Lake, dataset: DatasetSpec, model: str, keys: Sequence[str]) -> DatasetRef | None:
-    """What callers asked about some partitions, by the names and types that the dataset has now; None if nobody asked."""
+def log_of(lake: Lake, dataset: DatasetSpec, model: str) -> str:
+    """The table of what callers asked, once it has the names and types that the dataset has now; it need not be there."""
     name = f"predictions__{model}"
     bring_up_to_date(lake, name)
     follow(lake, name, arrow_schema(dataset))
-    there = sorted(set(keys) & set(lake.partitions(name)))
-    return lake.snapshot(name, there) if there else None
+    return name
 
 
 def join(predictions: pd.DataFrame, truths: pd.DataFrame, keys: Sequence[str]) -> Labelled:

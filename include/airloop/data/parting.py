@@ -8,6 +8,7 @@ from operator import add
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from airloop.data.lake.digest import column_words
@@ -36,6 +37,25 @@ def _words(name: str, rows: pa.RecordBatch | pa.Table) -> Words:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return column_words(name, column)[0]
+
+
+def each_once(rows: pa.Table) -> pa.Table:
+    """Rows without those that are another's like in everything: who asks the same a thousand times asked once."""
+    if not rows.num_rows:
+        return rows
+    _, first = np.unique(words_of(rows, rows.schema.names), return_index=True)
+    return rows if len(first) == rows.num_rows else rows.take(pa.array(np.sort(first)))
+
+
+def partners(wanted: Words, known: Words) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    """Which words are among the known ones, and the place of one like each there; of a word that is not, any place.
+
+    :param known: at least one
+    """
+    order = np.argsort(known, kind="stable")
+    place = np.minimum(np.searchsorted(known[order], wanted), len(order) - 1)
+    places = order[place]
+    return known[places] == wanted, places
 
 
 class Parted:

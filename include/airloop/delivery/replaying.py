@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
-from airloop.contracts import ArtifactRef, Check, Deployment, Outcome
+from airloop.contracts import ArtifactRef, Check, DatasetRef, Deployment, Outcome
 from airloop.data.labels import log_of
 from airloop.data.lake.lake import Lake
-from airloop.data.parting import words_of
+from airloop.data.parting import each_once
 from airloop.data.schema import to_pandas
 from airloop.delivery.strategies.judging import CHANCE, beyond
 from airloop.errors import AirloopError, ArtifactError, DataError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from airloop.serving.environments.loading import Loaded
     from airloop.settings import Settings
+    from airloop.specs.dataset import DatasetSpec
     from airloop.specs.model import ModelSpec
     from airloop.specs.sections.serving import ReplaySpec
 
@@ -152,30 +154,29 @@ def _wrong(
 
 def _asked(lake: Lake, candidate: Loaded, rows: int) -> pd.DataFrame | None:
     """The last rows that callers sent, in the columns that the dataset has now."""
-    name, keys = candidate.spec.name, lake.partitions(f"predictions__{candidate.spec.name}")
+    log = log_of(lake, candidate.dataset, candidate.spec.name)
     found, count = list[pa.Table](), 0
-    for key in reversed(keys):
-        ref = log_of(lake, candidate.dataset, name, [key])
-        if ref is None:
-            continue
-        there = {*lake.schema(ref).names}
-        columns = [one for one in candidate.dataset.columns if one in there]
-        table = pa.Table.from_batches(
-            lake.batches(ref, columns), lake.schema(ref).empty_table().select(columns).schema
-        )
-        found.append(table.slice(max(0, table.num_rows - (rows - count))))
+    for key in reversed(lake.partitions(log)):
+        found.append(_last(lake, lake.snapshot(log, [key]), candidate.dataset, rows - count))
         count += found[-1].num_rows
         if count >= rows:
             break
-    return (
-        to_pandas(_each_once(pa.concat_tables(found, promote_options="default"))) if count else None
-    )
+    asked = pa.concat_tables(found, promote_options="default") if count else None
+    return None if asked is None else to_pandas(each_once(asked))
 
 
-def _each_once(rows: pa.Table) -> pa.Table:
-    """Who asks the same a hundred times says no more than who asks once."""
-    _, first = np.unique(words_of(rows, rows.schema.names), return_index=True)
-    return rows.take(pa.array(np.sort(first)))
+def _last(lake: Lake, ref: DatasetRef, dataset: DatasetSpec, rows: int) -> pa.Table:
+    """The last of a partition's rows; of the others a batch is held at a time, since a day may have millions."""
+    schema = lake.schema(ref)
+    columns = [one for one in dataset.columns if one in schema.names]
+    kept, count = deque[pa.RecordBatch](), 0
+    for batch in lake.batches(ref, columns):
+        kept.append(batch)
+        count += batch.num_rows
+        while count - kept[0].num_rows >= rows:
+            count -= kept.popleft().num_rows
+    table = pa.Table.from_batches(kept, schema.empty_table().select(columns).schema)
+    return table.slice(max(0, count - rows))
 
 
 def _seconds(model: Loaded, asked: pd.DataFrame) -> float:

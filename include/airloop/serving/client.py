@@ -10,18 +10,15 @@ import httpx
 
 from airloop.errors import AirloopError, RequestError, UnreachableError
 from airloop.ours import hooks
+from airloop.serving.replies import BUSY, answer_of, refusal_of
 from airloop.serving.requests import plain
 from airloop.serving.responses import (
-    LOG_HEADER,
     REQUEST_ID_HEADER,
     EndpointsResponse,
     EndpointState,
     PredictionResponse,
 )
 from airloop.settings import Settings
-
-#: Answers that a second attempt may turn into a yes.
-_BUSY = frozenset({408, 429, 502, 503, 504})
 
 
 class ServiceClient:
@@ -68,8 +65,7 @@ class ServiceClient:
         headers = {REQUEST_ID_HEADER: request_id} if request_id else {}
         body = {"rows": [{name: plain(value) for name, value in row.items()} for row in rows]}
         response = self._send("POST", f"/models/{model}/predict", json=body, headers=headers)
-        logged = LOG_HEADER not in response.headers
-        return PredictionResponse.model_validate(response.json() | {"logged": logged})
+        return answer_of(response)
 
     def endpoints(self, model: str | None = None) -> tuple[EndpointState, ...]:
         """What each endpoint serves; of one model, none where the service does not know it."""
@@ -109,11 +105,8 @@ class ServiceClient:
 
 
 def _refusal(response: httpx.Response, where: str) -> AirloopError:
-    try:
-        what = str(response.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        what = f"the service answered {response.status_code}"
-    if response.status_code in _BUSY:
+    what, _ = refusal_of(response)
+    if response.status_code in BUSY:
         return UnreachableError(what, where=where, remedy="try again in a moment")
     if response.status_code == httpx.codes.UNAUTHORIZED:
         remedy = "use the token of the running service: AIRLOOP__SERVING__TOKEN, or the file that it reads (serving.token_file)"

@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, time
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -153,8 +153,8 @@ def _twice(body: bytes) -> InvalidRequestError:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: dates and timestamps in ISO 8601."""
-    return value.isoformat() if isinstance(value, date | datetime) else value
+    """A value as JSON has it: dates, times and timestamps in ISO 8601."""
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def _row_model(name: str, columns: Sequence[str], dataset: DatasetSpec) -> type[BaseModel]:

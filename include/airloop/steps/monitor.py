@@ -14,9 +14,8 @@ from airloop.exchange.step import StepRequest, StepResult
 from airloop.execution.context import StepContext
 from airloop.monitoring import measured, nights, reference, report
 from airloop.monitoring.answers import Answers
+from airloop.monitoring.asked import callers as asked
 from airloop.monitoring.asked import record as skews
-from airloop.monitoring.asked.callers import look as look_at_callers
-from airloop.monitoring.asked.record import remembered
 from airloop.monitoring.decision import answer
 from airloop.monitoring.judging import Judged, judge
 from airloop.monitoring.memory import forget_mended, mislabelled, own, remember, settle
@@ -109,9 +108,9 @@ def _judge(
     broken = {one.partition for one in stand}
     wrong = mislabelled(stand, model) - {request.partition}
     night, version = request.partition, deployment.version
-    callers = look_at_callers(lake, model, dataset, profile, night, version)
+    callers = asked.look(lake, model, dataset, profile, night, version)
     complete = labelled_keys(model, dataset, request.partition)
-    spoiled = remembered(context.ledger, lake, model, dataset, {*complete} - {night})
+    spoiled = skews.remembered(context.ledger, lake, model, dataset, {*complete} - {night})
     spoiled |= {night: callers.spoiled} if len(callers.spoiled) else {}
     given = Answers(lake, model, dataset, profile, night, version, spoiled)
     window = look(lake, model, dataset, profile, night, broken, wrong, given.tell, context.engine)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from airloop.columns import ANSWERS, LABELS, PREDICTION
-from airloop.contracts import Outcome
+from airloop.contracts import ModelVersion, Outcome
 from airloop.delivery.verification import verify
 from airloop.partition import Cadence
 from airloop.registry import loader
@@ -115,18 +115,23 @@ def test_the_loop_closes_for_quantiles(home: Path, tmp_path: Path) -> None:
     assert 0 < found.performance["pinball"] < 1.5
 
 
+def answered_alike(world: World, version: ModelVersion, columns: list[str], work: Path) -> None:
+    """Over HTTP and in the table of scores a version answers as its artifact does, in these columns."""
+    checks = {one.name: one for one in verify(version, world.settings, work)}
+    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
+    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
+    model = loader.load(version.artifact, world.settings)
+    rows = world.lake.read(world.lake.snapshot("orders", [DAYS[-1]]))
+    assert np.array_equal(world.lake.read(scored.table)[columns].to_numpy(), model.predict(rows))
+
+
 def test_the_loop_closes_for_a_vector(home: Path, tmp_path: Path) -> None:
     world = World(home, orders.dataset(Cadence.DAY), places.spec())
     world.ingest(*DAYS)
     candidate, version = world.deliver("first")
     assert {"rmse", "cosine_distance"} <= {*candidate.metrics}
-    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
-    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
     columns = [f"{ANSWERS}{number}" for number in range(places.LENGTH)]
-    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
-    model = loader.load(version.artifact, world.settings)
-    rows = world.lake.read(world.lake.snapshot("orders", [DAYS[-1]]))
-    assert np.array_equal(world.lake.read(scored.table)[columns].to_numpy(), model.predict(rows))
+    answered_alike(world, version, columns, tmp_path / "work")
     world.answer(*DAYS[-9:])
     found = world.night(DAYS[-1])
     assert found.triage is Triage.NOTHING, found.reason
@@ -141,13 +146,8 @@ def test_the_loop_closes_for_two_values(home: Path, tmp_path: Path) -> None:
     candidate, version = world.deliver("first")
     assert {"relative_rmse", "relative_mae", "r2"} <= {*candidate.metrics}
     assert candidate.metrics["rmse_cost"] > 50 * candidate.metrics["rmse_late"] > 0
-    checks = {one.name: one for one in verify(version, world.settings, tmp_path / "work")}
-    assert checks["parity"].outcome is Outcome.OK, checks["parity"].reason
     columns = [f"{ANSWERS}{name}" for name in ("late", "cost")]
-    scored = world.step(score, f"score:lateness:{DAYS[-1]}", model="lateness", partition=DAYS[-1])
-    model = loader.load(version.artifact, world.settings)
-    rows = world.lake.read(world.lake.snapshot("orders", [DAYS[-1]]))
-    assert np.array_equal(world.lake.read(scored.table)[columns].to_numpy(), model.predict(rows))
+    answered_alike(world, version, columns, tmp_path / "work")
     world.answer(*DAYS[-9:])
     found = world.night(DAYS[-1])
     assert found.triage is Triage.NOTHING, found.reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,21 +9,13 @@ import typer
 
 from airloop.console import out
 from airloop.settings import load_settings
-
-
-class Form(StrEnum):
-    """What a version can be packaged as."""
-
-    WHEEL = "wheel"
-    BENTO = "bento"
-    CONTAINER = "container"
-    ONNX = "onnx"
+from airloop.vocabulary import PackageForm
 
 
 def package_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of config/models.")],
     number: Annotated[int, typer.Argument(metavar="N", min=1, help="The registered version.")],
-    form: Annotated[Form, typer.Option("--as", help="In which form.")] = Form.WHEEL,
+    form: Annotated[PackageForm, typer.Option("--as", help="In which form.")] = PackageForm.WHEEL,
     folder: Annotated[
         Path | None, typer.Option("--to", help="A new folder; default: MODEL-N-FORM here.")
     ] = None,
@@ -39,6 +30,6 @@ def package_command(
     load_catalog().model(model)
     version = models.version(model, number, settings=settings)
     target = folder or Path(f"{model}-{number}-{form}")
-    made = package(version, open_ledger(settings), settings, form.value, target)
+    made = package(version, open_ledger(settings), settings, form, target)
     for path in sorted(made.iterdir()):
         out.print(str(path), soft_wrap=True)

@@ -17,13 +17,14 @@ from airloop.ledger import Ledger
 from airloop.registry import artifacts, loader
 from airloop.serving.packaged import ARTIFACT, VERSION
 from airloop.settings import Settings
+from airloop.vocabulary import PackageForm
 
 #: Each writes into an empty folder.
 FORMS: Final[Mapping[str, Callable[[Contents, Path], None]]] = {
-    "wheel": wheel.write,
-    "bento": bento.write,
-    "container": container.write,
-    "onnx": graph.write,
+    PackageForm.WHEEL: wheel.write,
+    PackageForm.BENTO: bento.write,
+    PackageForm.CONTAINER: container.write,
+    PackageForm.ONNX: graph.write,
 }
 
 

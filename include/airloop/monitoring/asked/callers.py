@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from airloop.calendar import moment_of
 from airloop.columns import MODEL_VERSION
+from airloop.contracts import DatasetRef
 from airloop.data.labels import log_of
 from airloop.data.lake.lake import Lake
 from airloop.data.lake.words import Words
@@ -38,9 +39,6 @@ class Callers:
     columns: Mapping[str, Counts] = field(default_factory=dict)
     night: Mapping[str, Counts] = field(default_factory=dict)
     skews: tuple[Skew, ...] = ()
-    #: Of the night's rows those with and without a delivered one.
-    matched: int = 0
-    alone: int = 0
     #: The words of the keys of the rows that are skewed.
     spoiled: Words = field(default_factory=_NONE.copy)
 
@@ -61,12 +59,14 @@ def look(
     window: dict[str, Counts] = {}
     night: dict[str, Counts] = {}
     rows = days = 0
-    last = _asked_key(dataset, partition)
+    last, log = _asked_key(dataset, partition), log_of(lake, dataset, model.name)
     for key in [one for one in recent_keys(model, dataset, partition) if one != partition] + [last]:
-        counted: list[Mapping[str, Counts]] = []
-        met = _meet(lake, model, dataset, key, partition if key == last else None, partial(_count, reference, counted))  # fmt: skip
-        if met is None:
+        asked, met = _asked(lake, log, key), None
+        if asked is None:
             continue
+        counted: list[Mapping[str, Counts]] = []
+        against = partition if key == last else None
+        met = _meet(lake, model, dataset, asked, against, partial(_count, reference, counted))
         rows, days = rows + met.asked, days + 1
         for one in counted:
             window = merged(window, one)
@@ -76,16 +76,18 @@ def look(
     before, read = _before(lake, dataset, partition)
     skews = skews_of(met, model.monitoring.skew, dataset, champion, before, read)
     rest = met.spoiled([one.column for one in skews])
-    return Callers(rows, days, window, night, skews, met.matched, met.alone, rest)
+    return Callers(rows, days, window, night, skews, rest)
 
 
 def spoiled(
     lake: Lake, model: ModelSpec, dataset: DatasetSpec, partition: str, columns: Sequence[str]
 ) -> Words:
     """The rows of an earlier partition that were sent otherwise in some columns, by the words of their keys."""
-    met = _meet(lake, model, dataset, _asked_key(dataset, partition), partition, lambda _: None)
-    known = [name for name in columns if met is not None and name in met.columns]
-    return met.spoiled(known) if met is not None and known else _NONE
+    asked = _asked(lake, log_of(lake, dataset, model.name), _asked_key(dataset, partition))
+    if asked is None:
+        return _NONE
+    met = _meet(lake, model, dataset, asked, partition, lambda _: None)
+    return met.spoiled([name for name in columns if name in met.columns])
 
 
 def _asked_key(dataset: DatasetSpec, partition: str) -> str:
@@ -95,18 +97,20 @@ def _asked_key(dataset: DatasetSpec, partition: str) -> str:
     return str(Partition.at(moment_of(partition), Cadence.DAY, dataset.timezone))
 
 
+def _asked(lake: Lake, log: str, key: str) -> DatasetRef | None:
+    """What callers asked about a partition; None if nobody asked."""
+    return lake.snapshot(log, [key]) if key in lake.partitions(log) else None
+
+
 def _meet(
     lake: Lake,
     model: ModelSpec,
     dataset: DatasetSpec,
-    key: str,
+    ref: DatasetRef,
     delivered: str | None,
     seen: Callable[[pa.Table], None],
-) -> Met | None:
+) -> Met:
     """:param delivered: the partition that the asked rows are held against, if any"""
-    ref = log_of(lake, dataset, model.name, [key])
-    if ref is None:
-        return None
     have = {*lake.schema(ref).names}
     columns = [name for name in model.inputs if name in dataset.columns and name in have]
     there = delivered is not None and delivered in lake.partitions(dataset.name)

@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from airloop.data.lake.words import Words
-from airloop.data.parting import words_of
+from airloop.data.parting import partners, words_of
 from airloop.monitoring.asked.exchanged import beyond_chance
 from airloop.monitoring.asked.meeting import Met
 from airloop.monitoring.asked.unlike import Mask, Told
@@ -85,8 +84,5 @@ def _found(
     rows = pa.Table.from_batches(batches) if batches else None
     if rows is None or not rows.num_rows:
         return None
-    known: Words = words_of(rows, by)
-    order = np.argsort(known, kind="stable")
-    place = np.minimum(np.searchsorted(known[order], wanted), len(order) - 1)
-    there = known[order][place] == wanted
-    return Earlier(partition, rows.take(pa.array(order[place])), there)
+    there, places = partners(wanted, words_of(rows, by))
+    return Earlier(partition, rows.take(pa.array(places)), there)

@@ -17,29 +17,22 @@ BEYOND: Final = 0.2
 
 def others(name: str, sent: pa.Table, delivered: pa.Table, rows: Mask) -> Iterator[Told]:
     """The other columns whose delivered values were sent under this name, in rows in which it differs."""
-    mine = sent[name].filter(pa.array(rows))
+    chosen = pa.array(rows)
+    mine, own = sent[name].filter(chosen), delivered[name].filter(chosen)
     for other in sent.schema.names:
         if other == name or other not in delivered.schema.names:
             continue
-        theirs = delivered[other]
+        theirs = delivered[other].filter(chosen)
         if not _comparable(mine.type, theirs.type):
             continue
-        same = ~differ(mine, theirs.filter(pa.array(rows)))
-        if not beyond_chance(same, mine, theirs.filter(pa.array(rows))):
+        same = ~differ(mine, theirs)
+        if not beyond_chance(same, mine, theirs):
             continue
-        back = ~differ(
-            sent[other].filter(pa.array(rows)),
-            delivered[name].filter(pa.array(rows)),
-        )
-        both = same & back
-        yield (
-            (f"exchanged with {other}", both)
-            if both.sum() >= same.sum() / 2
-            else (
-                f"the values of {other}",
-                same,
-            )
-        )
+        both = same & ~differ(sent[other].filter(chosen), own)
+        if both.sum() >= same.sum() / 2:
+            yield f"exchanged with {other}", both
+        else:
+            yield f"the values of {other}", same
 
 
 def _comparable(one: pa.DataType, other: pa.DataType) -> bool:

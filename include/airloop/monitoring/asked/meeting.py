@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from airloop.columns import MODEL_VERSION
 from airloop.data.lake.words import Words
-from airloop.data.parting import Parted, parts_for, words_of
+from airloop.data.parting import Parted, each_once, partners, parts_for, words_of
 from airloop.monitoring.asked.values import differ
 from airloop.specs.dataset import DatasetSpec
 from airloop.types.registry import type_of
@@ -129,7 +129,7 @@ class Meeting:
 
     def _each(self) -> Iterator[_Part]:
         for number in range(self._parts):
-            sent, delivered = _each_once(self._sent.take(number)), self._delivered.take(number)
+            sent, delivered = each_once(self._sent.take(number)), self._delivered.take(number)
             self._seen(sent)
             sides = _side_by_side(sent, delivered, self._keys)
             yield _compared(sent.num_rows, sides, self.columns, SAMPLE // self._parts)
@@ -156,24 +156,14 @@ class _Part:
     words: Words
 
 
-def _each_once(rows: pa.Table) -> pa.Table:
-    """Rows without those that are another's like in everything: who asks the same a thousand times asked once."""
-    if not rows.num_rows:
-        return rows
-    _, first = np.unique(words_of(rows, rows.schema.names), return_index=True)
-    return rows if len(first) == rows.num_rows else rows.take(pa.array(np.sort(first)))
-
-
 def _side_by_side(sent: pa.Table, delivered: pa.Table, keys: Sequence[str]) -> _Sides:
     """The rows that both have."""
     if not sent.num_rows or not delivered.num_rows:
         return _Sides(sent.slice(0, 0), delivered.slice(0, 0), np.array([], np.uint64))
     asked, there = words_of(sent, keys), words_of(delivered, keys)
-    order = np.argsort(there, kind="stable")
-    place = np.minimum(np.searchsorted(there[order], asked), len(order) - 1)
-    found = there[order][place] == asked
+    found, places = partners(asked, there)
     mine = sent.filter(pa.array(found))
-    theirs = delivered.take(pa.array(order[place[found]]))
+    theirs = delivered.take(pa.array(places[found]))
     # Words may be the same where keys are not.
     same = ~reduce(np.logical_or, (differ(mine[name], theirs[name]) for name in keys))
     if not same.all():

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from airloop.monitoring.asked.unlike import Floats, Told, Unlike
+from airloop.monitoring.asked.unlike import Floats, Mask, Told, Unlike
 from airloop.monitoring.asked.values import ALIKE
 from airloop.monitoring.health.units import UNITS
 
@@ -86,9 +86,7 @@ def _coarse(room: float, expected: Floats) -> bool:
     return room > _COARSE * float(high - low)
 
 
-def _near(
-    sent: Floats, expected: Floats, room: float
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _near(sent: Floats, expected: Floats, room: float) -> Mask:
     with np.errstate(invalid="ignore"):
         return np.abs(sent - expected) <= room + ALIKE * np.abs(expected)
 

@@ -42,12 +42,6 @@ class Unlike:
     def __len__(self) -> int:
         return len(self.sent)
 
-    def only(self, rows: Mask) -> Unlike:
-        """Some of the rows."""
-        places = np.flatnonzero(rows).tolist()
-        sent, delivered = ([of[place] for place in places] for of in (self.sent, self.delivered))
-        return Unlike(self.name, self.kind, sent, delivered)
-
     @cached_property
     def absent(self) -> Mask:
         """Where nothing was sent."""
